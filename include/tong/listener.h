@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tong/listener.h - a listener accepts channels: one server, many clients.
+ *
+ * Offered by unix: (stream and seqpacket).  Threads: several may accept on one listener at once.  fork: a
+ * child may use an inherited listener as it is; each connection goes to one of those who accept.
+ */
+#ifndef TONG_LISTENER_H
+#define TONG_LISTENER_H
+
+#include <poll.h>
+#include <tong/channel.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct tong_listener tong_listener;
+
+/*
+ * Binds `address` and listens (option `backlog`).  flags: TONG_CANCELLABLE or 0.  The caller closes it.
+ * A path is made with mode 0600 (option `mode`) before anybody can connect.  A path left behind by a dead
+ * server is taken over; a living server's is not: -EADDRINUSE.  -EEXIST if something else stands there.
+ */
+int tong_listener_open(const char *address, uint32_t flags, tong_listener **ret);
+
+/* Stops listening, removes a path it made (option `remove`), frees it; NULL is allowed. */
+void tong_listener_close(tong_listener *listener);
+
+/*
+ * Waits for a client.  flags: what the new channel may do (TONG_RECEIVE, TONG_SEND, TONG_BOTH) and
+ * TONG_CANCELLABLE for it.  The channel is the caller's and outlives the listener.
+ * Errors: -EAGAIN, -ETIMEDOUT, -EINTR, -ECANCELED, -EMFILE (the client stays in the backlog).
+ */
+int tong_listener_accept(tong_listener *listener, uint32_t flags, int64_t timeout, tong_channel **ret);
+
+/* What an event loop polls to know when tong_listener_accept() will not block.  As tong_channel_pollfd(). */
+int tong_listener_pollfd(tong_listener *listener, struct pollfd *ret);
+
+/* Ends every wait in tong_listener_accept() with -ECANCELED, now and from now on.  Async-signal-safe. */
+int tong_listener_cancel(tong_listener *listener);
+
+/* The address clients open, with what the kernel chose filled in.  Valid until close. */
+const char *tong_listener_address(const tong_listener *listener);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

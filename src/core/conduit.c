@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* What every conduit and listener begins and ends with. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/detail.h"
+#include "core/mechanism.h"
+#include "sys/sys.h"
+
+static int new_cancel_fd(uint32_t flags, int *ret)
+{
+    *ret = -1;
+    if (!(flags & TONG_CANCELLABLE))
+        return 0;
+    int fd = sys_eventfd(0);
+    if (fd < 0)
+        return fail_call(fd, "eventfd for tong_channel_cancel");
+    *ret = fd;
+    return 0;
+}
+
+int conduit_new(const struct open_request *request, const struct channel_facet *facet, size_t size,
+                const char *object, struct conduit **ret)
+{
+    struct conduit *conduit = calloc(1, size);
+    char *words = strdup(object);
+    int cancel_fd = -1;
+    int r = conduit && words ? new_cancel_fd(request->flags, &cancel_fd) : fail(-ENOMEM, "%s: out of memory", object);
+    if (r < 0) {
+        free(words);
+        free(conduit);
+        return r;
+    }
+    conduit->facet = facet;
+    conduit->mechanism = request->mechanism;
+    conduit->flags = request->flags;
+    conduit->object = words;
+    conduit->cancel_fd = cancel_fd;
+    atomic_init(&conduit->cancelled, false);
+    atomic_init(&conduit->handles, 1);
+    pthread_mutex_init(&conduit->send_lock, NULL);
+    pthread_mutex_init(&conduit->receive_lock, NULL);
+    *ret = conduit;
+    return 0;
+}
+
+void conduit_free(struct conduit *conduit)
+{
+    if (!conduit)
+        return;
+    sys_close(conduit->cancel_fd);
+    pthread_mutex_destroy(&conduit->send_lock);
+    pthread_mutex_destroy(&conduit->receive_lock);
+    free(conduit->object);
+    free(conduit);
+}
+
+int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret)
+{
+    struct listener *listener = calloc(1, size);
+    char *words = strdup(object);
+    int cancel_fd = -1;
+    int r = listener && words ? new_cancel_fd(request->flags, &cancel_fd) : fail(-ENOMEM, "%s: out of memory", object);
+    if (r < 0) {
+        free(words);
+        free(listener);
+        return r;
+    }
+    listener->facet = request->mechanism->listener;
+    listener->mechanism = request->mechanism;
+    listener->object = words;
+    listener->cancel_fd = cancel_fd;
+    atomic_init(&listener->cancelled, false);
+    *ret = listener;
+    return 0;
+}
+
+void listener_free(struct listener *listener)
+{
+    if (!listener)
+        return;
+    sys_close(listener->cancel_fd);
+    free(listener->object);
+    free(listener);
+}
+
+uint64_t limit_from_proc(const char *source)
+{
+    char path[96], text[32];
+    snprintf(path, sizeof path, "/proc/sys/%s", source);
+    for (char *dot = path; (dot = strchr(dot, '.')); )
+        *dot = '/';
+    int fd = sys_open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return TONG_UNKNOWN;
+    ssize_t size = sys_read(fd, text, sizeof text - 1);
+    sys_close(fd);
+    if (size <= 0)
+        return TONG_UNKNOWN;
+    text[size] = '\0';
+    return strtoull(text, NULL, 10);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* process.h - telling one process from a later one with the same number. */
+#ifndef CORE_PROCESS_H
+#define CORE_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* When the process started, in clock ticks after boot (proc(5), stat field 22); 0 if that cannot be read or
+ * the process is a zombie. */
+uint64_t process_start_time(pid_t pid);
+
+/* Whether `pid` runs and started then.  start_time 0: any process of that number. */
+bool process_alive(pid_t pid, uint64_t start_time);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* wait.h - sleeping on descriptors and readiness that includes our own buffers. */
+#ifndef CORE_WAIT_H
+#define CORE_WAIT_H
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Waits until `fd` has one of `events` (or an error or hangup) and returns its revents.
+ * cancel_fd: -1, or an eventfd that ends the wait with -ECANCELED.  Never called with a wait that may not
+ * block: DEADLINE_NOW only looks.  -EAGAIN (DEADLINE_NOW), -ETIMEDOUT, -EINTR, -ECANCELED.
+ */
+int wait_descriptor(int fd, short events, int cancel_fd, int64_t deadline);
+
+/* Sleeps for `nanoseconds` or until the deadline, whichever is first: 0 after the pause, else as above. */
+int wait_pause(int64_t nanoseconds, int cancel_fd, int64_t deadline);
+
+/* -EAGAIN or -ETIMEDOUT, as the deadline says, with a detail. */
+int wait_expired(int64_t deadline);
+
+/*
+ * One descriptor that is readable when a descriptor of the kernel is ready OR something already lies in our
+ * own buffer: an epoll instance over both, the second an eventfd.  ready_raise() and ready_lower() cost one
+ * system call, and only when the state changes and somebody asked for the descriptor: two a refill at most.
+ */
+struct ready {
+    int epoll_fd;   /* -1 until ready_open() */
+    int event_fd;
+    bool raised;
+};
+
+#define READY_INIT { -1, -1, false }
+
+int ready_open(struct ready *ready, int fd, uint32_t epoll_events);
+void ready_raise(struct ready *ready);
+void ready_lower(struct ready *ready);
+void ready_close(struct ready *ready);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* handle.h - what the facade knows about a channel beside its conduit. */
+#ifndef HANDLE_H
+#define HANDLE_H
+
+#include "core/mechanism.h"
+
+/* One handle on a conduit; clones share the conduit. */
+struct tong_channel {
+    struct conduit *conduit;
+    unsigned generation; /* of the process that opened it, or took it over after fork */
+};
+
+struct tong_listener {
+    struct listener *listener;
+};
+
+/* How often this process descends by fork from the one that loaded the library: costs one load to ask. */
+extern unsigned fork_generation;
+void fork_watch(void);
+
+/* Wraps a conduit.  Closes it when there is no memory. */
+int handle_new(struct conduit *conduit, tong_channel **ret);
+
+const struct mechanism *mechanism_find(const char *scheme);
+
+/* Parses and settles `text` and finds its mechanism; address_free() afterwards.  On failure nothing is left. */
+int resolve(const char *text, struct address *ret_address, const struct mechanism **ret_mechanism);
+
+/* Copies a result structure to a caller compiled against another version: no more than either knows. */
+void give(void *to, const void *from, size_t size);
+
+#endif

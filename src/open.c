@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* From an address to an open end: finding the mechanism, asking it, wrapping what it gives. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "handle.h"
+
+unsigned fork_generation;
+
+static void forked(void)
+{
+    fork_generation++;
+}
+
+static void watch(void)
+{
+    pthread_atfork(NULL, NULL, forked);
+}
+
+void fork_watch(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch);
+}
+
+const char *tong_version(void)
+{
+    return TONG_VERSION;
+}
+
+const struct mechanism *mechanism_find(const char *scheme)
+{
+    for (const struct mechanism *const *m = mechanism_table; *m; m++)
+        if (!strcmp((*m)->scheme, scheme))
+            return *m;
+    return NULL;
+}
+
+static int unknown_scheme(const char *scheme)
+{
+    char known[256] = "";
+    size_t used = 0;
+    for (const struct mechanism *const *m = mechanism_table; *m && used < sizeof known; m++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s:", used ? ", " : "", (*m)->scheme);
+    return fail(-EPROTONOSUPPORT, "there is no mechanism '%s:'; there are %s", scheme, known);
+}
+
+int resolve(const char *text, struct address *ret_address, const struct mechanism **ret_mechanism)
+{
+    struct address address;
+    if (!text)
+        return fail(-EINVAL, "the address is NULL");
+    int r = address_parse(text, &address);
+    if (r < 0)
+        return r;
+    const struct mechanism *mechanism = mechanism_find(address.scheme);
+    r = mechanism ? address_settle(&address, mechanism->options) : unknown_scheme(address.scheme);
+    if (r < 0) {
+        address_free(&address);
+        return r;
+    }
+    *ret_address = address;
+    *ret_mechanism = mechanism;
+    return 0;
+}
+
+int handle_new(struct conduit *conduit, tong_channel **ret)
+{
+    tong_channel *channel = malloc(sizeof *channel);
+    if (!channel) {
+        conduit->facet->close(conduit, false);
+        return fail(-ENOMEM, "tong_channel: out of memory");
+    }
+    *channel = (tong_channel){ conduit, fork_generation };
+    *ret = channel;
+    return 0;
+}
+
+static int check_flags(uint32_t flags)
+{
+    if ((flags & TONG_BOTH) && !(flags & ~(TONG_BOTH | TONG_CANCELLABLE)))
+        return 0;
+    return fail(-EINVAL, "flags 0x%x: give TONG_RECEIVE, TONG_SEND or TONG_BOTH, and perhaps TONG_CANCELLABLE", flags);
+}
+
+int tong_channel_open(const char *text, uint32_t flags, int64_t timeout, tong_channel **ret)
+{
+    struct address address;
+    struct open_request request = { NULL, &address, flags, deadline_after(timeout) };
+    int r = check_flags(flags);
+    if (r < 0 || (r = resolve(text, &address, &request.mechanism)) < 0)
+        return r;
+    fork_watch();
+    struct conduit *conduit;
+    if (request.mechanism->open)
+        r = request.mechanism->open(&request, &conduit);
+    else
+        r = fail(-EOPNOTSUPP, "%s: is not opened as a channel", address.scheme);
+    address_free(&address);
+    return r < 0 ? r : handle_new(conduit, ret);
+}
+
+int tong_channel_pair(const char *text, uint32_t flags, tong_channel *ret[2])
+{
+    struct address address;
+    struct open_request request = { NULL, &address, flags, DEADLINE_NEVER };
+    int r = check_flags(flags);
+    if (r < 0 || (r = resolve(text, &address, &request.mechanism)) < 0)
+        return r;
+    fork_watch();
+    struct conduit *conduits[2];
+    if (request.mechanism->pair)
+        r = request.mechanism->pair(&request, conduits);
+    else
+        r = fail(-EOPNOTSUPP, "%s: has no pairs; its ends are opened by name, one by one", address.scheme);
+    address_free(&address);
+    if (r < 0)
+        return r;
+    tong_channel *first;
+    r = handle_new(conduits[0], &first);
+    if (r < 0) {
+        conduits[1]->facet->close(conduits[1], false);
+        return r;
+    }
+    r = handle_new(conduits[1], &ret[1]);
+    if (r < 0) {
+        tong_channel_close(first);
+        return r;
+    }
+    ret[0] = first;
+    return 0;
+}
+
+int tong_remove(const char *text)
+{
+    struct address address;
+    const struct mechanism *mechanism;
+    int r = resolve(text, &address, &mechanism);
+    if (r < 0)
+        return r;
+    if (mechanism->remove)
+        r = mechanism->remove(&address);
+    else
+        r = fail(-EOPNOTSUPP, "%s: has no name, so there is nothing to remove: it goes with its last descriptor",
+                 address.scheme);
+    address_free(&address);
+    return r;
+}

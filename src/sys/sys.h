@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sys.h - every system call that the library makes, one thin function each.
+ *
+ * Each returns what the call returns, or -errno: this is the one place where errno is turned into a result.
+ * Descriptors are made close-on-exec, sends never raise SIGPIPE.  Nothing is retried here: a call that may
+ * block must hand -EINTR to its caller.
+ */
+#ifndef SYS_SYS_H
+#define SYS_SYS_H
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/msg.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/*
+ * For tests: asked before every call, by the call's name; a negative errno is returned in place of the call.
+ * NULL, and so one predictable branch, otherwise.  Set it only while no other thread is in the library.
+ */
+extern int (*sys_fault)(const char *call);
+
+/* Files and names. */
+int sys_open(const char *path, int flags, mode_t mode);
+ssize_t sys_read(int fd, void *data, size_t size);
+ssize_t sys_write(int fd, const void *data, size_t size);
+ssize_t sys_readv(int fd, const struct iovec *spans, int count);
+ssize_t sys_preadv2(int fd, const struct iovec *spans, int count, off_t at, int flags);
+ssize_t sys_pread(int fd, void *data, size_t size, off_t at);
+ssize_t sys_writev(int fd, const struct iovec *spans, int count);
+ssize_t sys_pwritev2(int fd, const struct iovec *spans, int count, off_t at, int flags);
+int sys_fstat(int fd, struct stat *ret);
+int sys_lstat(const char *path, struct stat *ret);
+int sys_chmod(const char *path, mode_t mode);
+int sys_fchmod(int fd, mode_t mode);
+int sys_unlink(const char *path);
+int sys_linkat(int from, const char *path, int to, const char *name, int flags);
+int sys_rename(const char *from, const char *to);
+int sys_mkfifo(const char *path, mode_t mode);
+int sys_ftruncate(int fd, off_t size);
+int sys_fallocate(int fd, int mode, off_t at, off_t size);
+int sys_fdatasync(int fd);
+int sys_flock(int fd, int operation);
+int sys_fcntl_int(int fd, int command, int argument);
+int sys_fcntl_lock(int fd, int command, struct flock *lock);
+
+/* Pipes and sockets. */
+int sys_pipe(int ret[2]);
+int sys_socket(int family, int type);
+int sys_socketpair(int family, int type, int ret[2]);
+int sys_bind(int fd, const struct sockaddr *address, socklen_t size);
+int sys_listen(int fd, int backlog);
+int sys_accept(int fd, int flags);
+int sys_connect(int fd, const struct sockaddr *address, socklen_t size);
+int sys_shutdown(int fd, int how);
+int sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size);
+int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size);
+int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
+ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags);
+ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
+int sys_ioctl_int(int fd, unsigned long request, int *ret);
+
+/* System V message queues. */
+int sys_msgget(key_t key, int flags);
+int sys_msgsnd(int id, const void *message, size_t size, int flags);
+ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags);
+int sys_msgctl(int id, int command, struct msqid_ds *data);
+
+/* Waiting. */
+int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout);
+int sys_epoll_create(void);
+int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
+int sys_eventfd(unsigned count);
+int sys_timerfd(void);
+int sys_timerfd_settime(int fd, const struct itimerspec *value);
+int sys_inotify(void);
+int sys_inotify_add(int fd, const char *path, uint32_t mask);
+int sys_nanosleep(const struct timespec *duration);
+int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout);
+int sys_futex_wake(const void *word, int count);
+int sys_pidfd_open(pid_t pid);
+
+/* Memory and chance. */
+int sys_getrandom(void *ret, size_t size);
+
+/* NULL and *ret_error on failure. */
+void *sys_mmap(size_t size, int protection, int flags, int fd, off_t at, int *ret_error);
+void sys_munmap(void *address, size_t size);
+
+/* Closes; the descriptor is gone whatever is returned (close(2), "Dealing with error returns").  -1 is allowed. */
+int sys_close(int fd);
+
+#endif
