@@ -4,6 +4,9 @@
 
 #include "core/mechanism.h"
 
+extern const struct mechanism msgq_mechanism;
+
 const struct mechanism *const mechanism_table[] = {
+    &msgq_mechanism,
     NULL,
 };
