@@ -644,7 +644,7 @@ static const struct limit queue_limits[] = {
 
 static const struct channel_facet *const queue_channels[] = { &queue_facet, NULL };
 
-const struct mechanism msgq_mechanism = {
+const struct mechanism mechanism_msgq = {
     .scheme = "msgq",
     .form = "msgq:KEY, msgq:0xKEY, msgq:PATH#PROJ, msgq:id=N",
     .summary = "System V message queue: the type of a message selects its receiver",

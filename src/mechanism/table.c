@@ -4,9 +4,14 @@
 
 #include "core/mechanism.h"
 
-extern const struct mechanism msgq_mechanism;
+extern const struct mechanism mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix;
+extern const struct mechanism mechanism_msgq;
 
 const struct mechanism *const mechanism_table[] = {
-    &msgq_mechanism,
+    &mechanism_pipe,
+    &mechanism_fd,
+    &mechanism_fifo,
+    &mechanism_unix,
+    &mechanism_msgq,
     NULL,
 };
