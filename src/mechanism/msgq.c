@@ -45,7 +45,7 @@ struct packet {
 struct queue {
     struct conduit conduit;
     int id;
-    bool made;            /* by this open, and it may remove it */
+    pid_t maker;          /* the process that made the queue and removes it when it closes; 0: nobody */
     long type;            /* of messages that are sent without one */
     long wanted;          /* msgrcv's type argument, */
     int except;           /* and its MSG_EXCEPT: the selection; guarded as the receiving side */
@@ -428,11 +428,10 @@ static int queue_describe(struct conduit *conduit, tong_channel_info *ret)
 
 /* ---- Opening, closing, removing ------------------------------------------------------------------------ */
 
-/* A child shares the queue but not the right to remove it, and ticks of its own wake it. */
+/* In a child, which may use the channel as it is: ticks of its own wake it. */
 static int queue_after_fork(struct conduit *conduit)
 {
     struct queue *queue = (struct queue *)conduit;
-    queue->made = false;
     for (int side = 0; side < 2; side++) {
         sys_close(queue->timer[side]);
         queue->timer[side] = -1;
@@ -443,7 +442,7 @@ static int queue_after_fork(struct conduit *conduit)
 static int queue_close(struct conduit *conduit, bool forked)
 {
     struct queue *queue = (struct queue *)conduit;
-    int r = queue->made && !forked ? sys_msgctl(queue->id, IPC_RMID, NULL) : 0;
+    int r = queue->maker == getpid() && !forked ? sys_msgctl(queue->id, IPC_RMID, NULL) : 0;
     if (r == -EIDRM || r == -EINVAL)
         r = 0;
     if (r < 0)
@@ -601,7 +600,7 @@ static int queue_open(const struct open_request *request, struct conduit **ret)
             sys_msgctl(name.id, IPC_RMID, NULL);
         return r;
     }
-    queue->made = made && address->value[OPTION_REMOVE] == REMOVE_OWNER;
+    queue->maker = made && address->value[OPTION_REMOVE] == REMOVE_OWNER ? getpid() : 0;
     queue->conduit.flags |= made ? TONG_INFO_CREATED : 0;
     *ret = &queue->conduit;
     return 0;
@@ -629,6 +628,7 @@ static const struct option_use queue_options[] = {
     { OPTION_CREATE, CREATE_YES, 0, 0, 0 },
     { OPTION_REMOVE, REMOVE_NEVER, 0, 0, 1 << REMOVE_NEVER | 1 << REMOVE_OWNER },
     { OPTION_CAPACITY, 0, 0, INT_MAX, 0 },
+    { OPTION_FULL, FULL_WAIT, 0, 0, 0 },
     { OPTION_TYPE, 1, 1, LONG_MAX, 0 },
     { OPTION_SELECT, TONG_SELECT_FIRST, 0, 0, 0 },
     { OPTION_POLL, 0, 10 * TONG_MICROSECOND, 3600 * TONG_SECOND, 0 },

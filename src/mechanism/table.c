@@ -5,7 +5,7 @@
 #include "core/mechanism.h"
 
 extern const struct mechanism mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix;
-extern const struct mechanism mechanism_msgq;
+extern const struct mechanism mechanism_msgq, mechanism_file;
 
 const struct mechanism *const mechanism_table[] = {
     &mechanism_pipe,
@@ -13,5 +13,6 @@ const struct mechanism *const mechanism_table[] = {
     &mechanism_fifo,
     &mechanism_unix,
     &mechanism_msgq,
+    &mechanism_file,
     NULL,
 };
