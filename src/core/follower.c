@@ -404,12 +404,10 @@ int follower_pollfd(struct follower *follower, struct pollfd *ret)
 
 int follower_open(struct follower *follower, int fd, size_t buffer)
 {
-    follower->bytes = malloc(buffer);
-    if (!follower->bytes)
-        return fail(-ENOMEM, "%s: out of memory for a buffer of %zu bytes", follower->object, buffer);
-    follower->size = buffer;
     follower->fd = fd;
-    return 0;
+    follower->size = buffer;
+    follower->bytes = malloc(buffer);
+    return follower->bytes ? 0 : fail(-ENOMEM, "%s: out of memory for a buffer of %zu bytes", follower->object, buffer);
 }
 
 void follower_close(struct follower *follower)

@@ -34,7 +34,8 @@ struct file {
     bool sent;                /* something that nobody has ended yet */
     int writable_fd;          /* an eventfd, always writable, for who polls; -1 until then */
     uint64_t largest;
-    /* A file that this open made and close removes, if it still stands there; NULL: none. */
+    /* Files that this open made and close removes, if they still stand there, to receive and to send; NULL: none.
+     * Until opening has succeeded: all that it made. */
     char *made[2];
 };
 
@@ -239,7 +240,7 @@ static int check_kind(const char *path, int fd, int frame)
     return fail(-EEXIST, "file:%s is not a tong record file; use ?frame=line or ?frame=none", path);
 }
 
-/* Opens one of the names; made[side] remembers it if close is to remove it. */
+/* Opens one of the names; made[side] remembers it if it was made. */
 static int open_side(struct file *file, const char *path, const struct address *address, int side, int flags)
 {
     bool made;
@@ -247,7 +248,7 @@ static int open_side(struct file *file, const char *path, const struct address *
     if (fd < 0)
         return fd;
     int r = check_kind(path, fd, (int)address->value[OPTION_FRAME]);
-    if (r == 0 && made && address->value[OPTION_REMOVE] == REMOVE_OWNER && !(file->made[side] = strdup(path)))
+    if (r == 0 && made && !(file->made[side] = strdup(path)))
         r = fail(-ENOMEM, "file:%s: out of memory", path);
     if (r < 0) {
         if (made)
@@ -271,11 +272,7 @@ static int open_in(struct file *file, const struct address *address)
     if (fd < 0)
         return fd;
     int r = follower_open(in, fd, (size_t)address->value[OPTION_BUFFER]);
-    if (r < 0) {
-        sys_close(fd);
-        return r;
-    }
-    return address->value[OPTION_FROM] == FROM_END ? follower_skip_to_end(in) : 0;
+    return r == 0 && address->value[OPTION_FROM] == FROM_END ? follower_skip_to_end(in) : r;
 }
 
 static int open_out(struct file *file, const struct address *address)
@@ -329,6 +326,8 @@ static int file_open(const struct open_request *request, struct conduit **ret)
         file_close(conduit, false);
         return r;
     }
+    if (address->value[OPTION_REMOVE] != REMOVE_OWNER)
+        forget_made(file);
     *ret = conduit;
     return 0;
 }

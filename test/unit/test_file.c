@@ -286,6 +286,10 @@ START_TEST(both_ways)
     tong_channel_close(a);
     tong_channel_close(b);
     ck_assert_int_eq(tong_remove(there), 0);
+    /* What was made on the way goes again when the rest cannot be opened. */
+    snprintf(there, sizeof there, "file:%s,%s/nowhere/x", path, directory);
+    ck_assert_int_eq(tong_channel_open(there, TONG_BOTH, 0, &a), -ENOENT);
+    ck_assert_int_eq(access(path, F_OK), -1);
 }
 END_TEST
 
