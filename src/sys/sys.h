@@ -101,6 +101,9 @@ int sys_getrandom(void *ret, size_t size);
  */
 ssize_t sys_writev_nosignal(int fd, const struct iovec *spans, int count, bool nowait);
 
+/* Whether the process ignores SIGPIPE at this moment. */
+bool sys_ignores_sigpipe(void);
+
 /* NULL and *ret_error on failure. */
 void *sys_mmap(size_t size, int protection, int flags, int fd, off_t at, int *ret_error);
 void sys_munmap(void *address, size_t size);
