@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening one end.  Who comes first makes the object and says so; who finds nobody there waits only where a
+ * person can see it or asked for it, so that scripts do not hang. */
+#include "end.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "report.h"
+#include "stop.h"
+#include "text.h"
+
+/* Whether the address says "socket=seqpacket" for that variant. */
+static bool names_variant(const char *address, const char *variant)
+{
+    size_t size = strlen(variant);
+    for (const char *at = strchr(address, '?'); size && at; at = strchr(at, '&')) {
+        at++;
+        if (!strncmp(at, variant, size) && (at[size] == '\0' || at[size] == '&'))
+            return true;
+    }
+    return false;
+}
+
+bool find_mechanism(const char *address, tong_mechanism_info *ret)
+{
+    tong_mechanism_info info = TONG_MECHANISM_INFO_INIT;
+    size_t size = strcspn(address, ":");
+    bool found = false;
+    for (size_t i = 0; tong_mechanism_describe(i, &info) == 0; i++) {
+        bool same = strlen(info.scheme) == size && !memcmp(info.scheme, address, size);
+        if (!same || (found && !names_variant(address, info.variant)))
+            continue;
+        *ret = info;
+        found = true;
+    }
+    return found;
+}
+
+bool find_option(const char *scheme, const char *name, tong_option_info *ret)
+{
+    tong_option_info info = TONG_OPTION_INFO_INIT;
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &info) == 0; i++) {
+        if (strcmp(info.name, name))
+            continue;
+        if (ret)
+            *ret = info;
+        return true;
+    }
+    return false;
+}
+
+static void say_made(const struct end *end)
+{
+    tong_option_info option;
+    if (!find_option(end->mechanism.scheme, "mode", &option)) {
+        say("made %s", end->info.object);
+        return;
+    }
+    size_t size;
+    const char *mode = text_find_option(end->address, "mode", &size);
+    if (mode)
+        say("made %s (mode %.*s)", end->info.object, (int)size, mode);
+    else
+        say("made %s (mode %s)", end->info.object, option.fallback);
+}
+
+static int describe(struct end *end)
+{
+    end->info = (tong_channel_info)TONG_CHANNEL_INFO_INIT;
+    int r = tong_channel_describe(end->channel, &end->info);
+    if (r < 0)
+        return fail_library(r, NULL);
+    if (end->info.flags & TONG_INFO_CREATED)
+        say_made(end);
+    return 0;
+}
+
+static void say_waiting(const struct end *end, uint32_t flags)
+{
+    const char *whom = end->mechanism.offers & TONG_HAS_LISTENER ? "a server" : flags & TONG_SEND ? "a reader" : "a writer";
+    say("waiting for %s on %s, Ctrl-C to stop", whom, end->address);
+}
+
+/* Looks without waiting first, to know whether there is anything to say. */
+static int open_channel(const struct end_request *request, struct end *end)
+{
+    bool waits = request->wait != NOT_GIVEN, terminal = isatty(STDERR_FILENO);
+    int r = tong_channel_open(end->address, request->flags, 0, &end->channel);
+    if (r == -ENXIO && (waits || terminal)) {
+        if (terminal)
+            say_waiting(end, request->flags);
+        do
+            r = tong_channel_open(end->address, request->flags, waits ? request->wait : TONG_FOREVER, &end->channel);
+        while (r == -EINTR && !stop_asked());
+    }
+    if (r == -EINTR)
+        return CODE_FAILED;
+    return r < 0 ? fail_library(r, NULL) : describe(end);
+}
+
+static int accept_client(const struct end_request *request, struct end *end)
+{
+    int r;
+    do
+        r = tong_listener_accept(end->listener, request->flags,
+                                 request->wait == NOT_GIVEN ? TONG_FOREVER : request->wait, &end->channel);
+    while (r == -EINTR && !stop_asked());
+    if (!request->next) {
+        tong_listener_close(end->listener);
+        end->listener = NULL;
+    }
+    if (r == -EINTR)
+        return CODE_FAILED;
+    return r < 0 ? fail_library(r, NULL) : describe(end);
+}
+
+static int open_listener(const struct end_request *request, struct end *end)
+{
+    int r = tong_listener_open(end->address, 0, &end->listener);
+    if (r < 0)
+        return fail_library(r, NULL);
+    if (isatty(STDERR_FILENO))
+        say("waiting for a client on %s, Ctrl-C to stop", tong_listener_address(end->listener));
+    return accept_client(request, end);
+}
+
+static int advise_pair(const struct end *end)
+{
+    say("%s: an anonymous pipe has no name by which another program could find it: "
+        "let 'tong pipe -- PRODUCER -- CONSUMER' make one between two programs, or use a named pipe, fifo:PATH",
+        end->address);
+    return CODE_USAGE;
+}
+
+int end_open(const struct end_request *request, struct end *end)
+{
+    *end = (struct end){ .address = request->address };
+    bool known = find_mechanism(request->address, &end->mechanism);
+    if (known && !strcmp(end->mechanism.scheme, "pipe"))
+        return advise_pair(end);
+    bool serves = known && end->mechanism.offers & TONG_HAS_LISTENER;
+    if (request->wanted && known && !serves) {
+        say("%s: %s: has no servers and clients, so there is no --listen or --connect", end->address, end->mechanism.scheme);
+        return CODE_USAGE;
+    }
+    return serves && request->listen ? open_listener(request, end) : open_channel(request, end);
+}
+
+int end_open_next(const struct end_request *request, struct end *end)
+{
+    tong_channel_close(end->channel);
+    end->channel = NULL;
+    if (stop_asked())
+        return CODE_FAILED;
+    return end->listener ? accept_client(request, end) : open_channel(request, end);
+}
+
+int end_close(struct end *end)
+{
+    int r = tong_channel_close(end->channel);
+    tong_listener_close(end->listener);
+    end->channel = NULL;
+    end->listener = NULL;
+    return r < 0 ? fail_library(r, NULL) : 0;
+}
+
+void end_abandon(struct end *end)
+{
+    tong_listener_close(end->listener);
+    end->listener = NULL;
+}
