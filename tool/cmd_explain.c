@@ -65,8 +65,9 @@ static const char *identity_meaning(uint32_t identity)
 /* ---- The table ----------------------------------------------------------------------------------------- */
 
 #define COLUMNS 6
+#define CELL 40
 
-static const char *const headings[COLUMNS] = { "ADDRESS", "DIRECTION", "MEDIUM", "UNIT", "REACH", "SEND:RECV" };
+static const char headings[COLUMNS][CELL] = { "ADDRESS", "DIRECTION", "MEDIUM", "UNIT", "REACH", "SEND:RECV" };
 
 static const char *ends_words(uint32_t offers)
 {
@@ -75,22 +76,28 @@ static const char *ends_words(uint32_t offers)
 }
 
 /* The first way to write the address, with the variant: "unix:PATH", "  ?socket=seqpacket". */
-static void address_words(const tong_mechanism_info *mechanism, bool again, char *ret, size_t size)
+static void address_words(const tong_mechanism_info *mechanism, bool again, char ret[CELL])
 {
     if (again)
-        snprintf(ret, size, "  ?%s", mechanism->variant);
+        snprintf(ret, CELL, "  ?%s", mechanism->variant);
     else
-        snprintf(ret, size, "%.*s", (int)strcspn(mechanism->form, ", "), mechanism->form);
+        snprintf(ret, CELL, "%.*s", (int)strcspn(mechanism->form, ", "), mechanism->form);
 }
 
-static void cells(const tong_mechanism_info *mechanism, const char *address, const char *ret[COLUMNS])
+/* What stands before the details: "bytes" of "bytes, framed into messages". */
+static void shorten(const char *words, char ret[CELL])
 {
-    ret[0] = address;
-    ret[1] = direction_words(mechanism);
-    ret[2] = mechanism->medium;
-    ret[3] = mechanism->unit;
-    ret[4] = mechanism->reach;
-    ret[5] = ends_words(mechanism->offers);
+    snprintf(ret, CELL, "%.*s", (int)strcspn(words, ",:;("), words);
+}
+
+static void cells(const tong_mechanism_info *mechanism, bool again, char ret[COLUMNS][CELL])
+{
+    address_words(mechanism, again, ret[0]);
+    snprintf(ret[1], CELL, "%s", direction_words(mechanism));
+    shorten(mechanism->medium, ret[2]);
+    shorten(mechanism->unit, ret[3]);
+    shorten(mechanism->reach, ret[4]);
+    snprintf(ret[5], CELL, "%s", ends_words(mechanism->offers));
 }
 
 /* Calls `each` for every row, with whether its scheme was seen in the row before. */
@@ -106,16 +113,14 @@ static void each_row(void (*each)(const tong_mechanism_info *, bool again, size_
 
 static void measure(const tong_mechanism_info *mechanism, bool again, size_t *widths)
 {
-    char address[80];
-    const char *cell[COLUMNS];
-    address_words(mechanism, again, address, sizeof address);
-    cells(mechanism, address, cell);
+    char cell[COLUMNS][CELL];
+    cells(mechanism, again, cell);
     for (int i = 0; i < COLUMNS; i++)
         if (strlen(cell[i]) > widths[i])
             widths[i] = strlen(cell[i]);
 }
 
-static void print_cells(const char *const cell[COLUMNS], const size_t *widths)
+static void print_cells(const char cell[COLUMNS][CELL], const size_t *widths)
 {
     for (int i = 0; i < COLUMNS - 1; i++)
         printf("%-*s  ", (int)widths[i], cell[i]);
@@ -124,10 +129,8 @@ static void print_cells(const char *const cell[COLUMNS], const size_t *widths)
 
 static void print_row(const tong_mechanism_info *mechanism, bool again, size_t *widths)
 {
-    char address[80];
-    const char *cell[COLUMNS];
-    address_words(mechanism, again, address, sizeof address);
-    cells(mechanism, address, cell);
+    char cell[COLUMNS][CELL];
+    cells(mechanism, again, cell);
     print_cells(cell, widths);
     if (!again)
         printf("    %s\n", mechanism->summary);

@@ -118,36 +118,45 @@ static int accept_client(const struct end_request *request, struct end *end)
     return r < 0 ? fail_library(r, NULL) : describe(end);
 }
 
-static int open_listener(const struct end_request *request, struct end *end)
+static int accept_first(const struct end_request *request, struct end *end)
 {
-    int r = tong_listener_open(end->address, 0, &end->listener);
-    if (r < 0)
-        return fail_library(r, NULL);
     if (isatty(STDERR_FILENO))
         say("waiting for a client on %s, Ctrl-C to stop", tong_listener_address(end->listener));
     return accept_client(request, end);
 }
 
-static int advise_pair(const struct end *end)
+static int open_listener(const struct end_request *request, struct end *end)
 {
-    say("%s: an anonymous pipe has no name by which another program could find it: "
-        "let 'tong pipe -- PRODUCER -- CONSUMER' make one between two programs, or use a named pipe, fifo:PATH",
-        end->address);
-    return CODE_USAGE;
+    int r = tong_listener_open(end->address, 0, &end->listener);
+    return r < 0 ? fail_library(r, NULL) : accept_first(request, end);
 }
 
 int end_open(const struct end_request *request, struct end *end)
 {
     *end = (struct end){ .address = request->address };
     bool known = find_mechanism(request->address, &end->mechanism);
-    if (known && !strcmp(end->mechanism.scheme, "pipe"))
-        return advise_pair(end);
     bool serves = known && end->mechanism.offers & TONG_HAS_LISTENER;
     if (request->wanted && known && !serves) {
         say("%s: %s: has no servers and clients, so there is no --listen or --connect", end->address, end->mechanism.scheme);
         return CODE_USAGE;
     }
     return serves && request->listen ? open_listener(request, end) : open_channel(request, end);
+}
+
+/* Whoever binds between our look and our bind is the server that was looked for. */
+int end_meet(const struct end_request *request, struct end *end)
+{
+    *end = (struct end){ .address = request->address };
+    if (!find_mechanism(request->address, &end->mechanism) || !(end->mechanism.offers & TONG_HAS_LISTENER))
+        return open_channel(request, end);
+    int r = tong_channel_open(end->address, request->flags, 0, &end->channel);
+    if (r == -ENXIO)
+        r = tong_listener_open(end->address, 0, &end->listener);
+    if (r == -EADDRINUSE)
+        return open_channel(request, end);
+    if (r < 0)
+        return fail_library(r, NULL);
+    return end->listener ? accept_first(request, end) : describe(end);
 }
 
 int end_open_next(const struct end_request *request, struct end *end)

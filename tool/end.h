@@ -28,6 +28,9 @@ struct end_request {
 /* Fills in `end`; 0, or an exit code after saying why. */
 int end_open(const struct end_request *request, struct end *end);
 
+/* Client if a server is there, else the server; where there are no servers, as end_open(). */
+int end_meet(const struct end_request *request, struct end *end);
+
 /* After the end of a conversation: the next client, or the same object once more.  As end_open(). */
 int end_open_next(const struct end_request *request, struct end *end);
 
