@@ -39,9 +39,7 @@ const struct ability abilities[] = {
 
 const char *direction_words(const tong_mechanism_info *mechanism)
 {
-    if (mechanism->offers & TONG_HAS_TWO_WAY)
-        return "both ways";
-    return mechanism->offers & TONG_HAS_TWO_WAY_PAIR ? "one way, two: both" : "one way";
+    return mechanism->offers & TONG_HAS_TWO_WAY ? "both ways" : "one way";
 }
 
 const char *identity_words(uint32_t identity)
@@ -53,7 +51,7 @@ const char *identity_words(uint32_t identity)
 static const char *identity_meaning(uint32_t identity)
 {
     static const char *const words[] = {
-        "nothing: the mechanism does not know who sent",
+        "the mechanism does not know who sent",
         "the kernel vouches for the sender of each message",
         "the kernel vouches for who made the other end",
         "the last process that sent; with several senders it may be another",
@@ -93,10 +91,10 @@ static void shorten(const char *words, char ret[CELL])
 static void cells(const tong_mechanism_info *mechanism, bool again, char ret[COLUMNS][CELL])
 {
     address_words(mechanism, again, ret[0]);
-    snprintf(ret[1], CELL, "%s", direction_words(mechanism));
-    shorten(mechanism->medium, ret[2]);
-    shorten(mechanism->unit, ret[3]);
-    shorten(mechanism->reach, ret[4]);
+    snprintf(ret[1], CELL, "%s%s", direction_words(mechanism), mechanism->offers & TONG_HAS_TWO_WAY_PAIR ? " *" : "");
+    shorten(again ? "" : mechanism->medium, ret[2]);
+    shorten(again ? "" : mechanism->unit, ret[3]);
+    shorten(again ? "" : mechanism->reach, ret[4]);
     snprintf(ret[5], CELL, "%s", ends_words(mechanism->offers));
 }
 
@@ -144,96 +142,161 @@ static int print_table(void)
     each_row(measure, widths);
     print_cells(headings, widths);
     each_row(print_row, widths);
-    puts("\nSEND:RECV is how many may send and receive at once.  'tong explain SCHEME' says all about one.");
+    puts("\n* Two of them, named in one address or made as a pair, go both ways."
+         "\nSEND:RECV is how many may send and receive at once; a server has one channel for each client."
+         "\n'tong explain SCHEME' says all about one mechanism, with its options and limits.");
     return CODE_DONE;
 }
 
 /* ---- One mechanism --------------------------------------------------------------------------------------- */
 
 #define WIDTH 100
-#define INDENT 14
+#define LABELS 12
+#define VARIANTS 8
 
-/* "label        words", broken at blanks. */
-static void print_field(const char *label, const char *words)
+/* "  label      words", broken at blanks so that lines stay within WIDTH. */
+static void print_field(const char *label, int left, const char *words)
 {
-    printf("  %-*s", INDENT - 2, label);
-    for (int used = INDENT; *words;) {
+    int used = printf("  %-*s", left, label);
+    for (bool first = true; *words; first = false) {
         int word = (int)strcspn(words, " ");
-        if (used > INDENT && used + word > WIDTH)
-            printf("\n%*s", used = INDENT, "");
-        used += printf("%.*s%s", word, words, words[word] ? " " : "");
+        if (!first && used + 1 + word > WIDTH) {
+            printf("\n%*s", used = left + 2, "");
+            first = true;
+        }
+        used += printf("%s%.*s", first ? "" : " ", word, words);
         words += word + (words[word] == ' ');
     }
     putchar('\n');
 }
 
+/* "name=default", which is also how it is written. */
+static void option_words(const tong_option_info *option, char *ret, size_t size)
+{
+    snprintf(ret, size, "%s=%s", option->name, option->fallback);
+}
+
 static void print_options(const char *scheme)
 {
     tong_option_info option = TONG_OPTION_INFO_INIT;
+    char left[64], words[200];
+    size_t width = 0;
     for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
-        if (i == 0)
-            puts("\nOptions, written ?name=value&name=value after the name");
-        char usage[120];
-        snprintf(usage, sizeof usage, "%s (%s; without it %s)", option.help, option.values, option.fallback);
-        print_field(option.name, usage);
+        option_words(&option, left, sizeof left);
+        width = strlen(left) > width ? strlen(left) : width;
+    }
+    if (width)
+        puts("\nOptions, with what holds when they are not given (written after the name: ?option=value&option=value)");
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
+        option_words(&option, left, sizeof left);
+        snprintf(words, sizeof words, "%s (%s)", option.help, option.values);
+        print_field(left, (int)width + 2, words);
     }
 }
 
 static void print_limits(const char *scheme)
 {
     tong_limit_info limit = TONG_LIMIT_INFO_INIT;
+    size_t width = 0;
+    for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++)
+        width = strlen(limit.name) > width ? strlen(limit.name) : width;
+    if (width)
+        puts("\nLimits in force here");
     for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++) {
-        if (i == 0)
-            puts("\nLimits in force here");
         char value[32] = "not known";
         if (limit.value != TONG_UNKNOWN)
             snprintf(value, sizeof value, "%" PRIu64, limit.value);
-        printf("  %-28s %12s %-10s %s\n", limit.name, value, limit.unit, limit.source);
+        printf("  %-*s  %11s %-11s  %s\n", (int)width, limit.name, value, limit.unit, limit.source);
     }
 }
 
-static void print_abilities(const tong_mechanism_info *mechanism)
+/* "seqpacket" of "socket=seqpacket". */
+static const char *variant_words(const tong_mechanism_info *mechanism)
 {
-    printf("\nAbilities%s%s%s%s\n", *mechanism->variant ? " with " : "", mechanism->variant,
-           *mechanism->variant ? ": " : ": ", direction_words(mechanism));
-    for (const struct ability *ability = abilities; ability->flag; ability++)
-        if (mechanism->offers & ability->flag)
-            printf("  %s\n", ability->words);
-    print_field("sender", identity_meaning(mechanism->identity));
+    const char *equals = strchr(mechanism->variant, '=');
+    return equals ? equals + 1 : mechanism->variant;
+}
+
+/* One line of the table of abilities: no blanks behind the last word. */
+static void print_ability(const char *words, const char *const *values, int count)
+{
+    char line[256];
+    int used = snprintf(line, sizeof line, "%-54s", words);
+    for (int i = 0; i < count; i++)
+        used += snprintf(line + used, sizeof line - (size_t)used, "  %-10.10s", values[i]);
+    while (used && line[used - 1] == ' ')
+        line[--used] = '\0';
+    puts(line);
+}
+
+static void print_abilities(const tong_mechanism_info *variants, int count)
+{
+    const char *values[VARIANTS];
+    char words[56];
+    for (int i = 0; i < count; i++)
+        values[i] = variant_words(&variants[i]);
+    putchar('\n');
+    print_ability("Abilities", values, count);
+    for (const struct ability *ability = abilities; ability->flag; ability++) {
+        for (int i = 0; i < count; i++)
+            values[i] = variants[i].offers & ability->flag ? "yes" : "-";
+        snprintf(words, sizeof words, "  %s", ability->words);
+        print_ability(words, values, count);
+    }
+    for (int i = 0; i < count; i++)
+        values[i] = identity_words(variants[i].identity);
+    print_ability("  what a message says of its sender", values, count);
+}
+
+/* What the words about senders mean, once each. */
+static void print_identities(const tong_mechanism_info *variants, int count)
+{
+    unsigned seen = 0;
+    for (int i = 0; i < count; i++)
+        if (!(seen & 1u << variants[i].identity)) {
+            seen |= 1u << variants[i].identity;
+            printf("%s%s: %s\n", i ? "" : "\n", identity_words(variants[i].identity), identity_meaning(variants[i].identity));
+        }
 }
 
 static void print_head(const tong_mechanism_info *mechanism)
 {
     printf("%s: %s\n\n", mechanism->scheme, mechanism->summary);
     const struct { const char *label, *words; } fields[] = {
-        { "address", mechanism->form }, { "medium", mechanism->medium }, { "unit", mechanism->unit },
-        { "reach", mechanism->reach }, { "order", mechanism->order }, { "lifetime", mechanism->lifetime },
-        { "family", mechanism->family },
+        { "address", mechanism->form }, { "direction", direction_words(mechanism) }, { "medium", mechanism->medium },
+        { "unit", mechanism->unit }, { "reach", mechanism->reach }, { "order", mechanism->order },
+        { "lifetime", mechanism->lifetime }, { "family", mechanism->family },
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        print_field(fields[i].label, fields[i].words);
+        print_field(fields[i].label, LABELS, fields[i].words);
 }
 
 static void print_scheme(const char *scheme)
 {
-    tong_mechanism_info mechanism = TONG_MECHANISM_INFO_INIT;
-    bool first = true;
-    for (size_t i = 0; tong_mechanism_describe(i, &mechanism) == 0; i++) {
-        if (strcmp(mechanism.scheme, scheme))
-            continue;
-        if (first)
-            print_head(&mechanism);
-        first = false;
-        print_abilities(&mechanism);
-    }
+    tong_mechanism_info variants[VARIANTS];
+    int count = 0;
+    variants[0] = (tong_mechanism_info)TONG_MECHANISM_INFO_INIT;
+    for (size_t i = 0; count < VARIANTS && tong_mechanism_describe(i, &variants[count]) == 0; i++)
+        if (!strcmp(variants[count].scheme, scheme) && ++count < VARIANTS)
+            variants[count] = (tong_mechanism_info)TONG_MECHANISM_INFO_INIT;
+    print_head(&variants[0]);
+    print_abilities(variants, count);
+    print_identities(variants, count);
     print_options(scheme);
     print_limits(scheme);
 }
 
 static int unknown(const char *scheme)
 {
-    tong_option_info option = TONG_OPTION_INFO_INIT;
-    return fail_library(tong_mechanism_option(scheme, SIZE_MAX, &option), NULL);
+    tong_mechanism_info mechanism = TONG_MECHANISM_INFO_INIT;
+    char known[256] = "";
+    const char *before = "";
+    for (size_t i = 0, used = 0; tong_mechanism_describe(i, &mechanism) == 0 && used < sizeof known; i++) {
+        if (strcmp(before, mechanism.scheme))
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", mechanism.scheme);
+        before = mechanism.scheme;
+    }
+    return fail_usage("there is no mechanism '%s'; there are %s", scheme, known);
 }
 
 static int run(const struct command *self, int argc, char **argv)

@@ -85,12 +85,18 @@ static void say_waiting(const struct end *end, uint32_t flags)
     say("waiting for %s on %s, Ctrl-C to stop", whom, end->address);
 }
 
+/* What opening says when nobody is there, or the other side has not made the object yet. */
+static bool lacks_peer(int error)
+{
+    return error == -ENXIO || error == -ENOENT;
+}
+
 /* Looks without waiting first, to know whether there is anything to say. */
 static int open_channel(const struct end_request *request, struct end *end)
 {
     bool waits = request->wait != NOT_GIVEN, terminal = isatty(STDERR_FILENO);
     int r = tong_channel_open(end->address, request->flags, 0, &end->channel);
-    if (r == -ENXIO && (waits || terminal)) {
+    if (lacks_peer(r) && (waits || terminal)) {
         if (terminal)
             say_waiting(end, request->flags);
         do
@@ -150,7 +156,7 @@ int end_meet(const struct end_request *request, struct end *end)
     if (!find_mechanism(request->address, &end->mechanism) || !(end->mechanism.offers & TONG_HAS_LISTENER))
         return open_channel(request, end);
     int r = tong_channel_open(end->address, request->flags, 0, &end->channel);
-    if (r == -ENXIO)
+    if (lacks_peer(r))
         r = tong_listener_open(end->address, 0, &end->listener);
     if (r == -EADDRINUSE)
         return open_channel(request, end);
