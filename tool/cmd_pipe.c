@@ -130,6 +130,8 @@ const struct command cmd_pipe = {
     "[--both] [--sep STR] -- PRODUCER... -- CONSUMER...",
     "Exits as the consumer does: its status, 128+N when signal N killed it; 125 when tong pipe itself failed,\n"
     "126 and 127 when the consumer could not be run or was not found.",
-    "tong pipe -- seq 1 100 -- wc -l\ntong pipe --both --sep ++ -- sh -c 'echo 6*7; read x; echo $x >&2' ++ bc",
+    "tong pipe -- seq 1 100 -- wc -l\n"
+    "tong pipe --both -- sh -c 'echo 6; read x; echo $x >&2' -- sh -c 'read y; echo $((y * 7))'\n"
+    "tong pipe --sep ++ -- git log --oneline -- src ++ wc -l",
     options, 1, -1, true, run,
 };

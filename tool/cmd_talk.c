@@ -140,6 +140,8 @@ static int read_typed(struct talk *x)
 static int show(const char *data, size_t size)
 {
     struct text line = TEXT_INIT;
+    if (isatty(STDOUT_FILENO))
+        text_add(&line, "< ", 2); /* or who said what could not be told from what was typed */
     text_visible(&line, data, size, "\t");
     text_add(&line, "\n", 1);
     int r = write_all(STDOUT_FILENO, line.data, line.used);

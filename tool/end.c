@@ -121,7 +121,7 @@ static int accept_client(const struct end_request *request, struct end *end)
     }
     if (r == -EINTR)
         return CODE_FAILED;
-    return r < 0 ? fail_library(r, NULL) : describe(end);
+    return r < 0 ? fail_library(r, "waiting for a client") : describe(end);
 }
 
 static int accept_first(const struct end_request *request, struct end *end)

@@ -92,7 +92,7 @@ static int check_count(const struct command *command, int count)
         return fail_usage("%s: usage: tong %s %s", count ? "something is missing" : "an argument is missing", command->name,
                           command->usage);
     if (command->most >= 0 && count > command->most)
-        return fail_usage("one argument too many: usage: tong %s %s", command->name, command->usage);
+        return fail_usage("one argument too many: usage: tong %s%s%s", command->name, *command->usage ? " " : "", command->usage);
     return OPTIONS_GO;
 }
 
@@ -117,6 +117,7 @@ int options_read(const struct command *command, int argc, char **argv, void *set
                 return r;
         }
     }
+    argv[count] = NULL;
     *ret_count = count;
     return check_count(command, count);
 }
