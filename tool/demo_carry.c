@@ -9,12 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -52,6 +53,11 @@ struct carry {
     char *memory;
     pid_t child;
 };
+
+static size_t memory_size(const struct carry *x)
+{
+    return x->keeps ? (size_t)x->set.size + 1 : PIECE;
+}
 
 /* A whole line in one write, so that the lines of two processes do not mix. */
 static void speak(const struct carry *x, const char *key, const char *value)
@@ -198,7 +204,7 @@ static int receive_one(struct carry *x, struct arrival *arrival)
 
 static int receive_file(struct carry *x)
 {
-    struct arrival arrival = { .room = x->keeps ? (size_t)x->set.size + 1 : PIECE };
+    struct arrival arrival = { .room = memory_size(x) };
     char digest[SHA256_TEXT];
     sha256_begin(&arrival.sha);
     int r = open_end(x);
@@ -220,13 +226,14 @@ static int receive_file(struct carry *x)
 
 /* ---- What was asked ------------------------------------------------------------------------------------ */
 
-/* Memory whose pages are there before the clock starts. */
+/* Memory whose pages are there before the clock starts, and that a spawned child does not share: after fork
+ * every first write to a shared page would be a fault. */
 static char *touched_memory(const struct carry *x)
 {
-    size_t size = x->keeps ? (size_t)x->set.size + 1 : PIECE;
-    char *memory = malloc(size);
-    if (memory)
-        memset(memory, 1, size);
+    char *memory = mmap(NULL, memory_size(x), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    madvise(memory, memory_size(x), MADV_DONTFORK);
     return memory;
 }
 
@@ -253,7 +260,7 @@ static int run(const struct command *self, int argc, char **argv)
     if (!x.memory || (x.sends && fd < 0))
         return broken(&x, x.memory ? "the file cannot be opened" : "out of memory");
     int r = x.sends ? send_file(&x, fd) : receive_file(&x);
-    free(x.memory);
+    munmap(x.memory, memory_size(&x));
     if (fd >= 0)
         close(fd);
     if (r < 0)
