@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "end.h"
+#include "side.h"
 #include "explain.h"
 #include "report.h"
 

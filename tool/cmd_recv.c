@@ -13,7 +13,7 @@
 
 #include "base/number.h"
 #include "command.h"
-#include "end.h"
+#include "side.h"
 #include "json.h"
 #include "report.h"
 #include "stop.h"
@@ -43,8 +43,8 @@ static const struct option_row options[] = {
 
 struct reception {
     struct settings set;
-    struct end end;
-    struct end_request request;
+    struct side side;
+    struct side_request request;
     int rule;
     int64_t type;
     bool terminal;        /* standard output is one: escape what comes */
@@ -161,7 +161,7 @@ static ssize_t take(struct reception *x, struct text *into, tong_message *messag
     for (;;) {
         size_t room = into->room - into->used;
         *message = (tong_message)TONG_MESSAGE_INIT;
-        ssize_t size = tong_channel_receive(x->end.channel, into->data + into->used, room, message, timeout);
+        ssize_t size = tong_channel_receive(x->side.channel, into->data + into->used, room, message, timeout);
         if (size >= 0)
             into->used += (size_t)size;
         if (size == -EMSGSIZE && message->length > room && message->length < SIZE_MAX / 4)
@@ -180,7 +180,7 @@ static bool raw(const struct reception *x)
 /* An empty message is how `tong send` ends where the conduit has no end: only without --lines and --json. */
 static bool marks_end(const struct reception *x, ssize_t size)
 {
-    return size == 0 && x->end.info.flags & TONG_INFO_ENDLESS && !x->set.json && !x->set.lines;
+    return size == 0 && x->side.info.flags & TONG_INFO_ENDLESS && !x->set.json && !x->set.lines;
 }
 
 /* Receives until the end: returns its negative errno, 0 after the last message wanted, or an exit code. */
@@ -223,13 +223,13 @@ static int conclude(struct reception *x, int r, bool *ret_more)
 
 static int apply_selection(struct reception *x)
 {
-    int r = x->set.type ? tong_channel_select(x->end.channel, x->rule, x->type) : 0;
+    int r = x->set.type ? tong_channel_select(x->side.channel, x->rule, x->type) : 0;
     return r < 0 ? fail_library(r, NULL) : 0;
 }
 
 static int receive_conversations(struct reception *x)
 {
-    int code = end_open(&x->request, &x->end);
+    int code = side_open(&x->request, &x->side);
     bool more = true;
     while (code == 0 && more && !stop_asked()) {
         code = apply_selection(x);
@@ -240,7 +240,7 @@ static int receive_conversations(struct reception *x)
         if (unwritten)
             return unwritten;
         if (more)
-            code = end_open_next(&x->request, &x->end);
+            code = side_open_next(&x->request, &x->side);
     }
     return code;
 }
@@ -295,11 +295,11 @@ static int run(const struct command *self, int argc, char **argv)
     if ((code = check(&x.set, &x)))
         return code;
     char *address = x.set.follow ? following_address(argv[0]) : strdup(argv[0]);
-    x.request = (struct end_request){ address, TONG_RECEIVE, !x.set.connect, x.set.listen || x.set.connect, x.set.follow, x.set.wait };
+    x.request = (struct side_request){ address, TONG_RECEIVE, !x.set.connect, x.set.listen || x.set.connect, x.set.follow, x.set.wait };
     x.terminal = isatty(STDOUT_FILENO);
     stop_catch();
     code = receive_conversations(&x);
-    end_close(&x.end);
+    side_close(&x.side);
     text_free(&x.message);
     text_free(&x.out);
     free(address);

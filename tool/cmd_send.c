@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "end.h"
+#include "side.h"
 #include "report.h"
 #include "stop.h"
 #include "text.h"
@@ -36,7 +36,7 @@ static const struct option_row options[] = {
 
 struct sending {
     struct settings set;
-    struct end end;
+    struct side side;
     tong_message message;
     uint64_t count; /* of messages sent */
 };
@@ -46,7 +46,7 @@ static int send_one(struct sending *x, const void *data, size_t size)
 {
     int r;
     do
-        r = tong_channel_send(x->end.channel, data, size, &x->message, x->set.timeout);
+        r = tong_channel_send(x->side.channel, data, size, &x->message, x->set.timeout);
     while (r == -EINTR);
     x->count++;
     if (r == 0)
@@ -130,11 +130,11 @@ static int send_input(struct sending *x)
 {
     if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
         say("type what to send; Ctrl-D ends");
-    size_t largest = x->end.info.largest < SIZE_MAX / 2 ? (size_t)x->end.info.largest : SIZE_MAX / 2;
+    size_t largest = x->side.info.largest < SIZE_MAX / 2 ? (size_t)x->side.info.largest : SIZE_MAX / 2;
     struct text text = TEXT_INIT;
     int code = x->set.lines ? send_lines(x, largest, &text) : send_chunks(x, largest ? largest : CHUNK, &text);
     text_free(&text);
-    if (code == 0 && x->end.info.flags & TONG_INFO_ENDLESS)
+    if (code == 0 && x->side.info.flags & TONG_INFO_ENDLESS)
         code = send_one(x, NULL, 0);
     return code;
 }
@@ -142,13 +142,13 @@ static int send_input(struct sending *x)
 static int finish(struct sending *x)
 {
     int r = 0;
-    if (!(x->end.info.flags & TONG_INFO_ENDLESS))
+    if (!(x->side.info.flags & TONG_INFO_ENDLESS))
         do
-            r = tong_channel_finish(x->end.channel, x->set.timeout);
+            r = tong_channel_finish(x->side.channel, x->set.timeout);
         while (r == -EINTR);
     if (r < 0 && r != -EOPNOTSUPP)
         return fail_library(r, "the end");
-    return end_close(&x->end);
+    return side_close(&x->side);
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -162,11 +162,11 @@ static int run(const struct command *self, int argc, char **argv)
     if (x.set.lines && count > 1)
         return fail_usage("--lines reads standard input, but messages were given too");
     x.message.type = x.set.type;
-    struct end_request request = { argv[0], TONG_SEND, x.set.listen, x.set.listen || x.set.connect, false, x.set.wait };
+    struct side_request request = { argv[0], TONG_SEND, x.set.listen, x.set.listen || x.set.connect, false, x.set.wait };
     stop_catch();
-    code = end_open(&request, &x.end);
+    code = side_open(&request, &x.side);
     if (code || stop_asked()) {
-        end_abandon(&x.end);
+        side_abandon(&x.side);
         return stop_end(code);
     }
     stop_release();

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "end.h"
+#include "side.h"
 #include "report.h"
 #include "stop.h"
 #include "text.h"
@@ -33,7 +33,7 @@ static const struct option_row options[] = {
 
 struct talk {
     struct settings set;
-    struct end end;
+    struct side side;
     tong_message out;        /* the type that our lines carry */
     struct text typed;       /* read from standard input, not yet sent */
     struct text heard;       /* the buffer for one message */
@@ -48,27 +48,27 @@ struct talk {
 /* On one queue types tell the directions apart: who sends type 1 receives type 2. */
 static int take_sides(struct talk *x)
 {
-    bool made = x->end.info.flags & TONG_INFO_CREATED;
+    bool made = x->side.info.flags & TONG_INFO_CREATED;
     int64_t self = x->set.as ? x->set.as : made ? 1 : 2;
     if (!x->set.as && !made)
-        say("%s was there already: talking as 2 (--as 1 when the other side does too)", x->end.address);
+        say("%s was there already: talking as 2 (--as 1 when the other side does too)", x->side.address);
     x->out.type = self;
-    int r = tong_channel_select(x->end.channel, TONG_SELECT_EQUAL, 3 - self);
+    int r = tong_channel_select(x->side.channel, TONG_SELECT_EQUAL, 3 - self);
     return r < 0 ? fail_library(r, NULL) : 0;
 }
 
 static int meet(struct talk *x)
 {
-    struct end_request request = { x->end.address, TONG_BOTH, true, false, false, x->set.wait };
-    int code = end_meet(&request, &x->end);
-    return code == 0 && x->end.mechanism.offers & TONG_HAS_SELECT ? take_sides(x) : code;
+    struct side_request request = { x->side.address, TONG_BOTH, true, false, false, x->set.wait };
+    int code = side_meet(&request, &x->side);
+    return code == 0 && x->side.mechanism.offers & TONG_HAS_SELECT ? take_sides(x) : code;
 }
 
 /* ---- Talking ------------------------------------------------------------------------------------------- */
 
 static bool endless(const struct talk *x)
 {
-    return x->end.info.flags & TONG_INFO_ENDLESS;
+    return x->side.info.flags & TONG_INFO_ENDLESS;
 }
 
 static void shift(struct text *text, size_t size)
@@ -90,12 +90,12 @@ static size_t next_line(const struct talk *x, size_t *ret_whole)
 static int send_line(struct talk *x, size_t size)
 {
     bool blank = size == 0 && endless(x);
-    return tong_channel_send(x->end.channel, blank ? " " : x->typed.data, blank ? 1 : size, &x->out, 0);
+    return tong_channel_send(x->side.channel, blank ? " " : x->typed.data, blank ? 1 : size, &x->out, 0);
 }
 
 static int tell_end(struct talk *x)
 {
-    int r = endless(x) ? tong_channel_send(x->end.channel, NULL, 0, &x->out, 0) : tong_channel_finish(x->end.channel, 0);
+    int r = endless(x) ? tong_channel_send(x->side.channel, NULL, 0, &x->out, 0) : tong_channel_finish(x->side.channel, 0);
     x->told = r == 0;
     return r;
 }
@@ -154,7 +154,7 @@ static int hear_all(struct talk *x)
 {
     for (;;) {
         tong_message message = TONG_MESSAGE_INIT;
-        ssize_t size = tong_channel_receive(x->end.channel, x->heard.data, x->heard.room, &message, 0);
+        ssize_t size = tong_channel_receive(x->side.channel, x->heard.data, x->heard.room, &message, 0);
         if (size == -EMSGSIZE && message.length > x->heard.room && message.length < SIZE_MAX / 4) {
             text_reserve(&x->heard, (size_t)message.length);
             continue;
@@ -176,9 +176,9 @@ static int look(struct talk *x, struct pollfd items[3])
 {
     items[0] = (struct pollfd){ x->typing && !x->blocked ? STDIN_FILENO : -1, POLLIN, 0 };
     items[1] = items[2] = (struct pollfd){ -1, 0, 0 };
-    int r = tong_channel_pollfd(x->end.channel, TONG_RECEIVE, &items[1]);
+    int r = tong_channel_pollfd(x->side.channel, TONG_RECEIVE, &items[1]);
     if (r == 0 && x->blocked)
-        r = tong_channel_pollfd(x->end.channel, TONG_SEND, &items[2]);
+        r = tong_channel_pollfd(x->side.channel, TONG_SEND, &items[2]);
     if (r < 0)
         return r;
     return poll(items, 3, -1) < 0 && errno != EINTR ? -errno : 0;
@@ -239,14 +239,14 @@ static int run(const struct command *self, int argc, char **argv)
     if (x.set.as > 2)
         return fail_usage("option '--as': 1 or 2");
     char *address = talking_address(argv[0]);
-    x.end.address = address;
+    x.side.address = address;
     stop_catch();
     code = meet(&x);
     if (code == 0 && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
         say("connected; each line goes to the other side, Ctrl-D ends");
     if (code == 0)
         code = talk(&x);
-    end_close(&x.end);
+    side_close(&x.side);
     text_free(&x.typed);
     text_free(&x.heard);
     free(address);

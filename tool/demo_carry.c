@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "command.h"
 #include "demo.h"
-#include "end.h"
+#include "side.h"
 #include "report.h"
 #include "text.h"
 

@@ -141,7 +141,7 @@ static uint32_t next_number(struct stream *stream)
 static int start(struct stream *stream, const void *data, size_t size, int64_t type, int64_t deadline)
 {
     bool framed = stream->frame == FRAME_PACKET;
-    stream->out_message = (struct outgoing){ .data = data, .size = size, .type = type, .framed = framed,
+    stream->out_message = (struct outgoing){ .data = data ? data : "", .size = size, .type = type, .framed = framed,
                                              .number = next_number(stream), .fragment_end = framed ? 0 : size };
     int r = push_or_keep(stream, deadline);
     stream->number += r == 0;

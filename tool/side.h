@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* end.h - opening one end for a verb: as a client or as a server, saying what was made and who is waited for. */
-#ifndef TOOL_END_H
-#define TOOL_END_H
+/* side.h - opening one end for a verb: as a client or as a server, saying what was made and who is waited for. */
+#ifndef TOOL_SIDE_H
+#define TOOL_SIDE_H
 
 #include <stdbool.h>
 
 #include "tong/tong.h"
 
-struct end {
+struct side {
     tong_channel *channel;         /* NULL while a server waits for its next client */
     tong_listener *listener;       /* NULL unless this is a server */
     const char *address;
@@ -16,7 +16,7 @@ struct end {
 };
 
 /* What verbs ask for. */
-struct end_request {
+struct side_request {
     const char *address;
     uint32_t flags;     /* TONG_RECEIVE, TONG_SEND or both */
     bool listen;        /* be the server where the mechanism has one (wanted: it must) */
@@ -25,20 +25,20 @@ struct end_request {
     int64_t wait;       /* for a peer; NOT_GIVEN: for ever on a terminal, else not at all (a server: for ever) */
 };
 
-/* Fills in `end`; 0, or an exit code after saying why. */
-int end_open(const struct end_request *request, struct end *end);
+/* Fills in `side`; 0, or an exit code after saying why. */
+int side_open(const struct side_request *request, struct side *side);
 
-/* Client if a server is there, else the server; where there are no servers, as end_open(). */
-int end_meet(const struct end_request *request, struct end *end);
+/* Client if a server is there, else the server; where there are no servers, as side_open(). */
+int side_meet(const struct side_request *request, struct side *side);
 
-/* After the end of a conversation: the next client, or the same object once more.  As end_open(). */
-int end_open_next(const struct end_request *request, struct end *end);
+/* After the end of a conversation: the next client, or the same object once more.  As side_open(). */
+int side_open_next(const struct side_request *request, struct side *side);
 
 /* Closes in order: receivers are told that this is the end.  0, or an exit code. */
-int end_close(struct end *end);
+int side_close(struct side *side);
 
 /* Lets go of the listener only: the process is about to exit, and the receiver shall see that it did not finish. */
-void end_abandon(struct end *end);
+void side_abandon(struct side *side);
 
 /* The mechanism, and its variant, that an address names: false when there is none. */
 bool find_mechanism(const char *address, tong_mechanism_info *ret);
