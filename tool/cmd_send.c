@@ -139,6 +139,16 @@ static int send_input(struct sending *x)
     return code;
 }
 
+/* A type that would not arrive must not be dropped in silence: plain bytes have no place for one. */
+static int check_type(const struct sending *x)
+{
+    bool plain = find_option(x->side.mechanism.scheme, "frame", NULL) && !(x->side.info.flags & TONG_INFO_FRAMED);
+    if (x->set.type == 0 || !plain)
+        return 0;
+    say("%s: carries plain bytes, so the type %lld would be lost", x->side.info.object, (long long)x->set.type);
+    return CODE_USAGE;
+}
+
 static int finish(struct sending *x)
 {
     int r = 0;
@@ -170,6 +180,10 @@ static int run(const struct command *self, int argc, char **argv)
         return stop_end(code);
     }
     stop_release();
+    if ((code = check_type(&x))) {
+        side_close(&x.side);
+        return code;
+    }
     code = count > 1 ? send_arguments(&x, count - 1, argv + 1) : send_input(&x);
     return code ? code : finish(&x);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "command.h"
 #include "side.h"
 #include "report.h"
@@ -20,6 +21,8 @@
 
 #define PIECE 4096
 #define ROOM (64 * 1024)
+#define DRAIN (2 * TONG_SECOND)
+#define DRAIN_STEP_MS 5
 
 struct settings {
     int64_t as, wait;
@@ -51,7 +54,7 @@ static int take_sides(struct talk *x)
     bool made = x->side.info.flags & TONG_INFO_CREATED;
     int64_t self = x->set.as ? x->set.as : made ? 1 : 2;
     if (!x->set.as && !made)
-        say("%s was there already: talking as 2 (--as 1 when the other side does too)", x->side.address);
+        say("%s was there already: talking as 2 (--as 1 if the other side says the same)", x->side.info.object);
     x->out.type = self;
     int r = tong_channel_select(x->side.channel, TONG_SELECT_EQUAL, 3 - self);
     return r < 0 ? fail_library(r, NULL) : 0;
@@ -196,7 +199,17 @@ static int turn(struct talk *x)
     return r == 0 ? say_all(x) : r;
 }
 
-/* The other side may be gone while our last words wait: that is its end, too. */
+/* Whoever made a queue removes it at the end: not before the other side has taken what was said last. */
+static void let_drain(struct talk *x)
+{
+    int64_t deadline = clock_now() + DRAIN;
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    while (endless(x) && x->side.info.flags & TONG_INFO_CREATED && !stop_asked() && clock_now() < deadline &&
+           tong_channel_describe(x->side.channel, &info) == 0 && info.messages != 0 && info.messages != TONG_UNKNOWN)
+        poll(NULL, 0, DRAIN_STEP_MS);
+}
+
+/* When the other side has ended, what we have not yet said finds nobody to hear it. */
 static int talk(struct talk *x)
 {
     int r = 0;
@@ -207,20 +220,21 @@ static int talk(struct talk *x)
         x->typing = false;
         x->typed.used = 0;
         say_all(x);
+        let_drain(x);
     }
     return r < 0 && !stop_asked() ? fail_library(r, NULL) : r > 0 ? r : CODE_DONE;
 }
 
 /* ---- What was asked ------------------------------------------------------------------------------------ */
 
-/* Options that talking needs and that the mechanism may have: readiness by looking, and no queue left behind. */
+/* Options that talking needs, where the mechanism has them: readiness by looking, and nothing left behind. */
 static char *talking_address(const char *address)
 {
     static const struct { const char *name, *value; } wanted[] = { { "poll", "5ms" }, { "remove", "owner" } };
     tong_mechanism_info mechanism;
     char *result = strdup(address);
-    bool selects = find_mechanism(address, &mechanism) && mechanism.offers & TONG_HAS_SELECT;
-    for (size_t i = 0; selects && i < sizeof wanted / sizeof *wanted; i++) {
+    bool known = find_mechanism(address, &mechanism);
+    for (size_t i = 0; known && i < sizeof wanted / sizeof *wanted; i++) {
         if (!find_option(mechanism.scheme, wanted[i].name, NULL))
             continue;
         char *longer = text_with_option(result, wanted[i].name, wanted[i].value);
@@ -243,7 +257,7 @@ static int run(const struct command *self, int argc, char **argv)
     stop_catch();
     code = meet(&x);
     if (code == 0 && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
-        say("connected; each line goes to the other side, Ctrl-D ends");
+        say("each line goes to the other side; Ctrl-D ends");
     if (code == 0)
         code = talk(&x);
     side_close(&x.side);

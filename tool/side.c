@@ -82,7 +82,7 @@ static int describe(struct side *side)
 static void say_waiting(const struct side *side, uint32_t flags)
 {
     const char *whom = side->mechanism.offers & TONG_HAS_LISTENER ? "a server" : flags & TONG_SEND ? "a reader" : "a writer";
-    say("waiting for %s on %s, Ctrl-C to stop", whom, side->address);
+    say("waiting for %s on %.*s, Ctrl-C to stop", whom, (int)strcspn(side->address, "?"), side->address);
 }
 
 /* What opening says when nobody is there, or the other side has not made the object yet. */
