@@ -21,8 +21,8 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    { "only", 0, TAKES_TEXT, offsetof(struct settings, only), "SCHEME", "only this mechanism" },
-    { "json", 0, TAKES_NOTHING, offsetof(struct settings, json), NULL, "as JSON (doc/json.md)" },
+    VALUE(only, TAKES_TEXT, "SCHEME", "only this mechanism"),
+    FLAG(json, "as JSON (doc/json.md)"),
     OPTIONS_LAST,
 };
 
@@ -73,7 +73,8 @@ static void rate_words(double rate, char *ret, size_t size)
 static void print_heading(const struct source *source, const char *path)
 {
     printf("%s: %" PRIu64 " bytes\nSHA-256 %s\n\n", path ? path : "random data", source->size, source->digest);
-    printf("%-26s %12s %9s %10s %11s %9s  %s\n", "MECHANISM", "BYTES", "MESSAGES", "TIME", "RATE", "SWITCHES", "VERDICT");
+    printf("%-26s %12s %9s %10s %11s %9s  %s\n",
+           "MECHANISM", "BYTES", "MESSAGES", "TIME", "RATE", "SWITCHES", "VERDICT");
 }
 
 static void print_row(const struct row *row, const struct outcome *outcome)
@@ -84,8 +85,8 @@ static void print_row(const struct row *row, const struct outcome *outcome)
         snprintf(time, sizeof time, "%.2f ms", elapsed * 1e3);
     if (elapsed > 0 && outcome->bytes)
         rate_words((double)outcome->bytes / elapsed, rate, sizeof rate);
-    printf("%-26s %12" PRIu64 " %9" PRIu64 " %10s %11s %9" PRId64 "  %s\n", row->label, outcome->bytes, outcome->messages,
-           time, rate, outcome->switches, outcome->ok ? "ok" : "FAILED");
+    printf("%-26s %12" PRIu64 " %9" PRIu64 " %10s %11s %9" PRId64 "  %s\n", row->label, outcome->bytes,
+           outcome->messages, time, rate, outcome->switches, outcome->ok ? "ok" : "FAILED");
     if (!outcome->ok) {
         struct text reason = TEXT_INIT;
         text_visible(&reason, outcome->failure, strlen(outcome->failure), "");
@@ -183,7 +184,7 @@ static int run_all(const struct source *source, const char *path, const struct s
     static struct outcome outcomes[ROWS_MAX];
     int carried = 0, count = plan_rows(source, set->only, rows, ROWS_MAX), code = CODE_DONE;
     if (count == 0 && set->only)
-        return fail_usage("--only '%s': no such mechanism carries bytes; 'tong explain' lists them", set->only);
+        return fail_usage("--only '%s': no mechanism of that name that carries bytes between programs by a name or a pair", set->only);
     progress.count = count;
     if (!set->json)
         print_heading(source, path);

@@ -14,7 +14,7 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    { "json", 0, TAKES_NOTHING, offsetof(struct settings, json), NULL, "as JSON (doc/json.md)" },
+    FLAG(json, "as JSON (doc/json.md)"),
     OPTIONS_LAST,
 };
 
@@ -255,7 +255,8 @@ static void print_identities(const tong_mechanism_info *variants, int count)
     for (int i = 0; i < count; i++)
         if (!(seen & 1u << variants[i].identity)) {
             seen |= 1u << variants[i].identity;
-            printf("%s%s: %s\n", i ? "" : "\n", identity_words(variants[i].identity), identity_meaning(variants[i].identity));
+            printf("%s%s: %s\n", i ? "" : "\n", identity_words(variants[i].identity),
+                   identity_meaning(variants[i].identity));
         }
 }
 

@@ -19,12 +19,12 @@
 
 struct settings {
     bool both;
-    const char *separator;
+    const char *sep;
 };
 
 static const struct option_row options[] = {
-    { "both", 0, TAKES_NOTHING, offsetof(struct settings, both), NULL, "a second pipe from the consumer's output to the producer's input" },
-    { "sep", 0, TAKES_TEXT, offsetof(struct settings, separator), "STR", "what stands between the programs, when -- is an argument of one" },
+    FLAG(both, "a second pipe from the consumer's output to the producer's input"),
+    VALUE(sep, TAKES_TEXT, "STR", "what stands between the programs, when -- is an argument of one"),
     OPTIONS_LAST,
 };
 
@@ -112,7 +112,7 @@ static int run(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    if ((code = split(count, argv, set.separator, &consumer.argv)))
+    if ((code = split(count, argv, set.sep, &consumer.argv)))
         return code;
     signal(SIGCHLD, SIG_DFL); /* were it ignored, there would be no status to wait for */
     int r = open_pipe(ends, &producer.out, &consumer.in);
@@ -128,8 +128,7 @@ static int run(const struct command *self, int argc, char **argv)
 const struct command cmd_pipe = {
     "pipe", "Start here", "run two programs with an anonymous pipe between them, or one each way",
     "[--both] [--sep STR] -- PRODUCER... -- CONSUMER...",
-    "Exits as the consumer does: its status, 128+N when signal N killed it; 125 when tong pipe itself failed,\n"
-    "126 and 127 when the consumer could not be run or was not found.",
+    "The consumer sees the end when the producer has ended; tong pipe waits for both.",
     "tong pipe -- seq 1 100 -- wc -l\n"
     "tong pipe --both -- sh -c 'echo 6; read x; echo $x >&2' -- sh -c 'read y; echo $((y * 7))'\n"
     "tong pipe --sep ++ -- git log --oneline -- src ++ wc -l",

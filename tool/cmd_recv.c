@@ -29,15 +29,15 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    { "lines", 0, TAKES_NOTHING, offsetof(struct settings, lines), NULL, "a newline after each message" },
-    { "json", 0, TAKES_NOTHING, offsetof(struct settings, json), NULL, "each message as one line of JSON (doc/json.md)" },
+    FLAG(lines, "a newline after each message"),
+    FLAG(json, "each message as one line of JSON (doc/json.md)"),
     { "count", 'n', TAKES_COUNT, offsetof(struct settings, count), "N", "stop after N messages" },
-    { "type", 0, TAKES_TEXT, offsetof(struct settings, type), "RULE", "take only some (msgq:): first, T, <=T (lowest up to T), !T" },
-    { "timeout", 0, TAKES_DURATION, offsetof(struct settings, timeout), "T", "exit with 3 when nothing comes for so long" },
-    { "wait", 0, TAKES_DURATION, offsetof(struct settings, wait), "T", "wait so long for somebody at the other end" },
-    { "follow", 0, TAKES_NOTHING, offsetof(struct settings, follow), NULL, "go on after an end: the next writer, client, or what a file gains" },
-    { "listen", 0, TAKES_NOTHING, offsetof(struct settings, listen), NULL, "be the server (this is what recv does by itself)" },
-    { "connect", 0, TAKES_NOTHING, offsetof(struct settings, connect), NULL, "be the client: connect to a server and receive from it" },
+    VALUE(type, TAKES_TEXT, "RULE", "take only some (msgq:): first, T, <=T (lowest up to T), !T"),
+    VALUE(timeout, TAKES_DURATION, "T", "exit with 3 when nothing comes for so long"),
+    VALUE(wait, TAKES_DURATION, "T", "wait so long for somebody at the other end"),
+    FLAG(follow, "go on after an end: the next writer, client, or what a file gains"),
+    FLAG(listen, "be the server (this is what recv does by itself)"),
+    FLAG(connect, "be the client: connect to a server and receive from it"),
     OPTIONS_LAST,
 };
 
@@ -295,7 +295,8 @@ static int run(const struct command *self, int argc, char **argv)
     if ((code = check(&x.set, &x)))
         return code;
     char *address = x.set.follow ? following_address(argv[0]) : strdup(argv[0]);
-    x.request = (struct side_request){ address, TONG_RECEIVE, !x.set.connect, x.set.listen || x.set.connect, x.set.follow, x.set.wait };
+    x.request = (struct side_request){ address, TONG_RECEIVE, !x.set.connect, x.set.listen || x.set.connect,
+                                       x.set.follow, x.set.wait };
     x.terminal = isatty(STDOUT_FILENO);
     stop_catch();
     code = receive_conversations(&x);
@@ -309,8 +310,8 @@ static int run(const struct command *self, int argc, char **argv)
 const struct command cmd_recv = {
     "recv", "Start here", "receive messages: as they are, as lines, or as JSON", "ADDRESS",
     "Payloads go to standard output one after another, nothing added; on a terminal each on a line of its\n"
-    "own with control characters escaped.  Ends when the sender ends (0) or dies (4); on mechanisms that\n"
-    "know no end (queues, datagrams) at an empty message, which is how 'tong send' from standard input ends.",
+    "own with control characters escaped.  Ends when the sender ends (0) or dies (4); where the mechanism\n"
+    "knows no end (queues, datagrams) at an empty message, as 'tong send' from standard input ends.",
     "echo hello | tong send msgq:1234; tong recv msgq:1234; tong rm msgq:1234",
     options, 1, 1, false, run,
 };

@@ -25,12 +25,12 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    { "lines", 0, TAKES_NOTHING, offsetof(struct settings, lines), NULL, "each line of standard input is one message" },
-    { "type", 0, TAKES_NUMBER, offsetof(struct settings, type), "N", "type of the messages (msgq: decides who receives)" },
-    { "timeout", 0, TAKES_DURATION, offsetof(struct settings, timeout), "T", "give up when one message finds no room for so long" },
-    { "wait", 0, TAKES_DURATION, offsetof(struct settings, wait), "T", "wait so long for somebody at the other end" },
-    { "listen", 0, TAKES_NOTHING, offsetof(struct settings, listen), NULL, "be the server: wait for a client and send to it" },
-    { "connect", 0, TAKES_NOTHING, offsetof(struct settings, connect), NULL, "be the client (this is what send does by itself)" },
+    FLAG(lines, "each line of standard input is one message"),
+    VALUE(type, TAKES_NUMBER, "N", "type of the messages (msgq: decides who receives)"),
+    VALUE(timeout, TAKES_DURATION, "T", "give up when one message finds no room for so long"),
+    VALUE(wait, TAKES_DURATION, "T", "wait so long for somebody at the other end"),
+    FLAG(listen, "be the server: wait for a client and send to it"),
+    FLAG(connect, "be the client (this is what send does by itself)"),
     OPTIONS_LAST,
 };
 
@@ -172,7 +172,8 @@ static int run(const struct command *self, int argc, char **argv)
     if (x.set.lines && count > 1)
         return fail_usage("--lines reads standard input, but messages were given too");
     x.message.type = x.set.type;
-    struct side_request request = { argv[0], TONG_SEND, x.set.listen, x.set.listen || x.set.connect, false, x.set.wait };
+    struct side_request request = { argv[0], TONG_SEND, x.set.listen, x.set.listen || x.set.connect, false,
+                                    x.set.wait };
     stop_catch();
     code = side_open(&request, &x.side);
     if (code || stop_asked()) {

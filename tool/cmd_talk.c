@@ -29,8 +29,8 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    { "as", 0, TAKES_COUNT, offsetof(struct settings, as), "1|2", "which of the two to be on a message queue (1: made the queue)" },
-    { "wait", 0, TAKES_DURATION, offsetof(struct settings, wait), "T", "wait so long for the other side" },
+    VALUE(as, TAKES_COUNT, "1|2", "which of the two to be on a message queue (1: made the queue)"),
+    VALUE(wait, TAKES_DURATION, "T", "wait so long for the other side"),
     OPTIONS_LAST,
 };
 
@@ -93,12 +93,14 @@ static size_t next_line(const struct talk *x, size_t *ret_whole)
 static int send_line(struct talk *x, size_t size)
 {
     bool blank = size == 0 && endless(x);
-    return tong_channel_send(x->side.channel, blank ? " " : x->typed.data, blank ? 1 : size, &x->out, 0);
+    const char *line = blank ? " " : x->typed.data;
+    return tong_channel_send(x->side.channel, line, blank ? 1 : size, &x->out, 0);
 }
 
 static int tell_end(struct talk *x)
 {
-    int r = endless(x) ? tong_channel_send(x->side.channel, NULL, 0, &x->out, 0) : tong_channel_finish(x->side.channel, 0);
+    int r = endless(x) ? tong_channel_send(x->side.channel, NULL, 0, &x->out, 0)
+                       : tong_channel_finish(x->side.channel, 0);
     x->told = r == 0;
     return r;
 }

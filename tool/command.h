@@ -20,7 +20,7 @@ struct command {
     const char *example;    /* commands that run as they stand */
     const struct option_row *options;
     int least, most;        /* operands; most -1: no bound */
-    bool leading;           /* options end at the first operand: what follows belongs to other programs */
+    bool leading;           /* runs programs: options end at the first operand, what follows is theirs */
     int (*run)(const struct command *self, int argc, char **argv);
 };
 

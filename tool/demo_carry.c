@@ -37,10 +37,10 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    { "role", 0, TAKES_TEXT, offsetof(struct settings, role), "ROLE", "send or receive" },
-    { "file", 0, TAKES_TEXT, offsetof(struct settings, file), "FILE", "what to send" },
-    { "size", 0, TAKES_NUMBER, offsetof(struct settings, size), "N", "its bytes" },
-    { "spawn", 0, TAKES_NOTHING, offsetof(struct settings, spawn), NULL, "execute the other side as a child" },
+    VALUE(role, TAKES_TEXT, "ROLE", "send or receive"),
+    VALUE(file, TAKES_TEXT, "FILE", "what to send"),
+    VALUE(size, TAKES_NUMBER, "N", "its bytes"),
+    FLAG(spawn, "execute the other side as a child"),
     OPTIONS_LAST,
 };
 
@@ -230,7 +230,8 @@ static int receive_file(struct carry *x)
  * every first write to a shared page would be a fault. */
 static char *touched_memory(const struct carry *x)
 {
-    char *memory = mmap(NULL, memory_size(x), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+    char *memory = mmap(NULL, memory_size(x), PROT_READ | PROT_WRITE, flags, -1, 0);
     if (memory == MAP_FAILED)
         return NULL;
     madvise(memory, memory_size(x), MADV_DONTFORK);

@@ -51,7 +51,8 @@ static void execute(const struct running *x, const char *role, bool spawn, tong_
     char size[24], address[64];
     snprintf(size, sizeof size, "%" PRIu64, x->source->size);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (dup2(x->speaking, STDOUT_FILENO) < 0 || (inherited && tong_channel_inherit(inherited, address, sizeof address) < 0))
+    if (dup2(x->speaking, STDOUT_FILENO) < 0 ||
+        (inherited && tong_channel_inherit(inherited, address, sizeof address) < 0))
         _exit(CODE_FAILED);
     const char *argv[] = { "tong", "demo-carry", "--role", role, "--file", x->source->path, "--size", size,
                            inherited ? address : x->row->address, spawn ? "--spawn" : NULL, NULL };

@@ -14,15 +14,18 @@ static int run_version(const struct command *self, int argc, char **argv);
 static const struct option_row no_options[] = { OPTIONS_LAST };
 
 static const struct command cmd_help = {
-    "help", "Other", "show this, or all about one verb", "[VERB]", NULL, "tong help send", no_options, 0, 1, false, run_help,
+    "help", "Other", "show the verbs, or all about one", "[VERB]", NULL, "tong help send",
+    no_options, 0, 1, false, run_help,
 };
 static const struct command cmd_version = {
-    "version", "Other", "show the version", "", NULL, "tong version", no_options, 0, 0, false, run_version,
+    "version", "Other", "show the version", "", NULL, "tong version",
+    no_options, 0, 0, false, run_version,
 };
 
 /* In the order in which a newcomer should meet them. */
 static const struct command *const commands[] = {
-    &cmd_demo, &cmd_explain, &cmd_send, &cmd_recv, &cmd_talk, &cmd_pipe, &cmd_rm, &cmd_help, &cmd_version, &cmd_demo_carry,
+    &cmd_demo, &cmd_explain, &cmd_send, &cmd_recv, &cmd_talk, &cmd_pipe,
+    &cmd_rm, &cmd_help, &cmd_version, &cmd_demo_carry,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
@@ -37,6 +40,22 @@ static void print_codes(void)
     puts("\nExit codes");
     for (int i = 0; (words = exit_code_words(i, &code)); i++)
         printf("  %-3d %s\n", code, words);
+}
+
+/* A verb that runs other programs exits as they do. */
+static void print_program_codes(void)
+{
+    puts("\nExit codes");
+    const struct { const char *code, *words; } rows[] = {
+        { "N", "the status of the program that is last" },
+        { "128+N", "signal N killed it" },
+        { "2", "wrong usage" },
+        { "125", "tong itself failed" },
+        { "126", "the program could not be executed" },
+        { "127", "the program was not found" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        printf("  %-7s %s\n", rows[i].code, rows[i].words);
 }
 
 static void print_overview(void)
@@ -61,17 +80,17 @@ static void print_overview(void)
 static void print_option(const struct option_row *row)
 {
     char left[40];
-    if (row->letter)
-        snprintf(left, sizeof left, "-%c%s%s", row->letter, row->value ? " " : "", row->value ? row->value : "");
-    else
-        snprintf(left, sizeof left, "--%s%s%s", row->name, row->value ? " " : "", row->value ? row->value : "");
+    char letter[] = { '-', row->letter, ',', ' ', '\0' };
+    snprintf(left, sizeof left, "%s--%s%s%s", row->letter ? letter : "", row->name, row->value ? " " : "",
+             row->value ? row->value : "");
     printf("  %-16s %s\n", left, row->help);
 }
 
 void command_help(const struct command *command)
 {
-    printf("tong %s: %s\n\nusage: tong %s%s%s\n", command->name, command->summary, command->name,
-           *command->usage ? " " : "", command->usage);
+    bool optional = command->options->name && !command->leading; /* else the usage says where options go */
+    printf("tong %s: %s\n\nusage: tong %s%s%s%s\n", command->name, command->summary, command->name,
+           optional ? " [OPTION...]" : "", *command->usage ? " " : "", command->usage);
     if (command->about)
         printf("\n%s\n", command->about);
     puts("\nOptions");
@@ -81,7 +100,10 @@ void command_help(const struct command *command)
     puts("\nExample");
     for (const char *line = command->example; *line; line += strcspn(line, "\n"), line += *line == '\n')
         printf("  %.*s\n", (int)strcspn(line, "\n"), line);
-    print_codes();
+    if (command->leading)
+        print_program_codes();
+    else
+        print_codes();
 }
 
 static const struct command *find(const char *name)

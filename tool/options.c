@@ -89,10 +89,10 @@ static int read_option(struct reader *reader, const char *argument, void *settin
 static int check_count(const struct command *command, int count)
 {
     if (count < command->least)
-        return fail_usage("%s: usage: tong %s %s", count ? "something is missing" : "an argument is missing", command->name,
-                          command->usage);
+        return fail_usage("an argument is missing: usage: tong %s %s", command->name, command->usage);
     if (command->most >= 0 && count > command->most)
-        return fail_usage("one argument too many: usage: tong %s%s%s", command->name, *command->usage ? " " : "", command->usage);
+        return fail_usage("an argument too many: usage: tong %s%s%s", command->name, *command->usage ? " " : "",
+                          command->usage);
     return OPTIONS_GO;
 }
 

@@ -26,6 +26,9 @@ struct option_row {
     const char *help;
 };
 
+/* Rows whose field in the verb's struct settings has the option's name. */
+#define FLAG(field, help) { #field, 0, TAKES_NOTHING, offsetof(struct settings, field), NULL, help }
+#define VALUE(field, takes, value, help) { #field, 0, takes, offsetof(struct settings, field), value, help }
 #define OPTIONS_LAST { NULL, 0, TAKES_NOTHING, 0, NULL, NULL }
 
 /* What a duration holds when the option was not given and "for ever" is not what that means. */
@@ -34,8 +37,8 @@ struct option_row {
 #define OPTIONS_GO (-1)
 
 /*
- * Reads argv[0..argc) into `settings` and leaves the operands in argv[0..*ret_count), with a NULL behind.  Options may stand
- * anywhere before "--" (before the first operand, for a command that is `leading`).
+ * Reads argv[0..argc) into `settings` and leaves the operands in argv[0..*ret_count), with a NULL behind.
+ * Options may stand anywhere before "--" (before the first operand, for a command that is `leading`).
  * Returns OPTIONS_GO, or the exit code when there is nothing left to do: help was asked for, or a wrong
  * option or number of operands was named on standard error.
  */

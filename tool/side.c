@@ -81,7 +81,8 @@ static int describe(struct side *side)
 
 static void say_waiting(const struct side *side, uint32_t flags)
 {
-    const char *whom = side->mechanism.offers & TONG_HAS_LISTENER ? "a server" : flags & TONG_SEND ? "a reader" : "a writer";
+    bool serves = side->mechanism.offers & TONG_HAS_LISTENER;
+    const char *whom = serves ? "a server" : flags & TONG_SEND ? "a reader" : "a writer";
     say("waiting for %s on %.*s, Ctrl-C to stop", whom, (int)strcspn(side->address, "?"), side->address);
 }
 
@@ -143,7 +144,7 @@ int side_open(const struct side_request *request, struct side *side)
     bool known = find_mechanism(request->address, &side->mechanism);
     bool serves = known && side->mechanism.offers & TONG_HAS_LISTENER;
     if (request->wanted && known && !serves) {
-        say("%s: %s: has no servers and clients, so there is no --listen or --connect", side->address, side->mechanism.scheme);
+        say("%s: has no servers and clients, so there is no --listen or --connect", side->mechanism.scheme);
         return CODE_USAGE;
     }
     return serves && request->listen ? open_listener(request, side) : open_channel(request, side);

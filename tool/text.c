@@ -63,7 +63,8 @@ void text_free(struct text *text)
 size_t utf8_character(const unsigned char *data, size_t size, unsigned *ret_code)
 {
     static const struct { unsigned char low, high; size_t length; unsigned mask, least; } leads[] = {
-        { 0x00, 0x7f, 1, 0x7f, 0 }, { 0xc2, 0xdf, 2, 0x1f, 0x80 }, { 0xe0, 0xef, 3, 0x0f, 0x800 }, { 0xf0, 0xf4, 4, 0x07, 0x10000 },
+        { 0x00, 0x7f, 1, 0x7f, 0 }, { 0xc2, 0xdf, 2, 0x1f, 0x80 },
+        { 0xe0, 0xef, 3, 0x0f, 0x800 }, { 0xf0, 0xf4, 4, 0x07, 0x10000 },
     };
     for (size_t i = 0; size && i < sizeof leads / sizeof *leads; i++) {
         if (data[0] < leads[i].low || data[0] > leads[i].high)
