@@ -51,7 +51,7 @@ static int write_fragment(struct stream *stream, struct outgoing *message, int64
     size_t header = message->header_size - message->header_gone, payload = message->fragment_end - message->gone;
     struct iovec spans[2] = {
         { message->header + message->header_gone, header },
-        { (void *)(uintptr_t)(message->data + message->gone), payload },
+        { (void *)((uintptr_t)message->data + message->gone), payload },
     };
     int first = header == 0, count = (header != 0) + (payload != 0);
     if (count == 2 && payload <= COPY_MAX) {
@@ -141,7 +141,7 @@ static uint32_t next_number(struct stream *stream)
 static int start(struct stream *stream, const void *data, size_t size, int64_t type, int64_t deadline)
 {
     bool framed = stream->frame == FRAME_PACKET;
-    stream->out_message = (struct outgoing){ .data = data ? data : "", .size = size, .type = type, .framed = framed,
+    stream->out_message = (struct outgoing){ .data = data, .size = size, .type = type, .framed = framed,
                                              .number = next_number(stream), .fragment_end = framed ? 0 : size };
     int r = push_or_keep(stream, deadline);
     stream->number += r == 0;
