@@ -177,10 +177,11 @@ static bool raw(const struct reception *x)
     return !x->set.json && !x->set.lines && !x->terminal;
 }
 
-/* An empty message is how `tong send` ends where the conduit has no end: only without --lines and --json. */
+/* An empty message is how `tong send` ends where the conduit has no end: only without --lines and --json.
+ * With --follow nothing ends there, and closing such a conduit to open it again would lose what comes between. */
 static bool marks_end(const struct reception *x, ssize_t size)
 {
-    return size == 0 && x->side.info.flags & TONG_INFO_ENDLESS && !x->set.json && !x->set.lines;
+    return size == 0 && x->side.info.flags & TONG_INFO_ENDLESS && !x->set.json && !x->set.lines && !x->set.follow;
 }
 
 /* Receives until the end: returns its negative errno, 0 after the last message wanted, or an exit code. */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +152,10 @@ static int show(const char *data, size_t size)
     text_add(&line, "\n", 1);
     int r = write_all(STDOUT_FILENO, line.data, line.used);
     text_free(&line);
+    if (r == -EPIPE)
+        stop_ask(SIGPIPE);
+    if (stop_asked())
+        return CODE_FAILED;
     return r < 0 ? fail_system(r, "standard output") : 0;
 }
 

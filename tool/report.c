@@ -30,6 +30,7 @@ static const struct { int error, code; } codes[] = {
     { EPERM, CODE_DENIED },
     { EROFS, CODE_DENIED },
     { ENOENT, CODE_MISSING },
+    { EBADF, CODE_MISSING }, /* fd:N that nobody handed over */
     { ENOTDIR, CODE_MISSING },
     { ENXIO, CODE_MISSING },
     { ECONNREFUSED, CODE_MISSING },
