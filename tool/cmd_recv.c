@@ -178,10 +178,10 @@ static bool raw(const struct reception *x)
 }
 
 /* An empty message is how `tong send` ends where the conduit has no end: only without --lines and --json.
- * With --follow nothing ends there, and closing such a conduit to open it again would lose what comes between. */
+ * With --follow it is passed over: closing such a conduit to open it again would lose what comes in between. */
 static bool marks_end(const struct reception *x, ssize_t size)
 {
-    return size == 0 && x->side.info.flags & TONG_INFO_ENDLESS && !x->set.json && !x->set.lines && !x->set.follow;
+    return size == 0 && x->side.info.flags & TONG_INFO_ENDLESS && !x->set.json && !x->set.lines;
 }
 
 /* Receives until the end: returns its negative errno, 0 after the last message wanted, or an exit code. */
@@ -204,8 +204,12 @@ static int receive_all(struct reception *x)
                 return code;
             continue;
         }
-        if (size < 0 || marks_end(x, size))
-            return size < 0 ? (int)size : -ENODATA;
+        if (size < 0)
+            return (int)size;
+        if (marks_end(x, size) && !x->set.follow)
+            return -ENODATA;
+        if (marks_end(x, size))
+            continue;
         x->taken++;
         if (!straight)
             add_message(x, &message);
