@@ -49,7 +49,7 @@ static int write_fragment(struct stream *stream, struct outgoing *message, int64
     size_t header = message->header_size - message->header_gone, payload = message->fragment_end - message->gone;
     struct iovec spans[2] = {
         { message->header + message->header_gone, header },
-        { (void *)(uintptr_t)(message->data + message->gone), payload },
+        { (void *)((uintptr_t)message->data + message->gone), payload },
     };
     int first = header == 0, count = (header != 0) + (payload != 0);
     if (count == 2 && payload <= STREAM_COPY_MAX) {
