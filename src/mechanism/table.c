@@ -4,6 +4,9 @@
 
 #include "core/mechanism.h"
 
+extern const struct mechanism mechanism_shm;
+
 const struct mechanism *const mechanism_table[] = {
+    &mechanism_shm,
     NULL,
 };
