@@ -24,27 +24,10 @@
 #include "base/detail.h"
 #include "core/mechanism.h"
 #include "core/wait.h"
-#include "ring/bell.h"
-#include "ring/place.h"
 #include "ring/ring.h"
-#include "shm_object.h"
+#include "shm_end.h"
 
 #define SLICE 4000000 /* ns: the longest time for which a death or a cancel goes unnoticed */
-#define SETTLING 20   /* ms for which a place may be held by somebody who is just coming or going */
-
-/* One end of one ring. */
-struct end {
-    struct shm_object object;
-    struct place place;
-    struct bell bell;
-    struct layout_control *own;
-    const struct layout_control *peer;
-    int peer_fd;                /* the segment in which the other side holds its lock */
-    int own_fifo, peer_fifo;
-    uint32_t woken, rung;       /* the last sleep we ended, the last ring we gave */
-    bool open;                  /* attached, and the place taken */
-    bool announced;             /* our session has begun */
-};
 
 struct shm {
     struct conduit base;
@@ -57,8 +40,6 @@ struct shm {
     int64_t remove;
 };
 
-extern const struct mechanism mechanism_shm;
-
 static struct end *end_of(struct shm *shm, uint32_t direction)
 {
     return direction == TONG_SEND ? &shm->out : &shm->in;
@@ -67,13 +48,6 @@ static struct end *end_of(struct shm *shm, uint32_t direction)
 static int damaged(const struct end *end)
 {
     return fail(-EBADMSG, "%s is damaged: the other end wrote what cannot be; remove it and begin again", end->object.path);
-}
-
-/* Takes the other side out of its sleep, and its event loop, if it is in one. */
-static void tell(struct end *end)
-{
-    ring_wake(&end->peer->places[0], &end->own->cursor, &end->woken);
-    bell_ring(&end->peer->places[0], end->peer_fifo, &end->rung);
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------------------- */
@@ -91,13 +65,6 @@ static int doze(struct shm *shm, struct end *end, uint64_t seen, int64_t deadlin
     return r == -ETIMEDOUT ? 1 : r;
 }
 
-/* Whether the holder of the other place died in the session `word`.  It did not if it says something newer. */
-static int died(const struct end *end, uint64_t word)
-{
-    int held = place_held(end->peer_fd);
-    return held < 0 ? held : !held && place_session(end->peer) == word;
-}
-
 /* ---- Receiving ------------------------------------------------------------------------------------------- */
 
 /* An end of the sender's session that was not told yet: -ENODATA, -ECONNRESET, or 0. */
@@ -109,7 +76,7 @@ static int sender_gone(struct shm *shm, bool ask, uint64_t *ret_number)
         return 0;
     if (session_state(word) == SESSION_CLOSED)
         return -ENODATA;
-    int r = session_state(word) == SESSION_OPEN && ask ? died(&shm->in, word) : 0;
+    int r = session_state(word) == SESSION_OPEN && ask ? end_peer_died(&shm->in, word) : 0;
     return r > 0 ? -ECONNRESET : r;
 }
 
@@ -142,7 +109,7 @@ static int take(struct shm *shm, const struct ring_record *record)
     if (r < 0)
         return fail(r, "%s: out of memory", shm->base.object);
     if (ring_release(&shm->reader, claim) > 0)
-        tell(&shm->in);
+        end_tell(&shm->in);
     return 0;
 }
 
@@ -270,7 +237,7 @@ static int shm_release(struct conduit *conduit, tong_token *token)
         return bad_token(conduit);
     token->private_word[3] = 0;
     if (moved)
-        tell(&shm->in);
+        end_tell(&shm->in);
     return 0;
 }
 
@@ -279,7 +246,7 @@ static int shm_release(struct conduit *conduit, tong_token *token)
 static int receiver_died(struct shm *shm)
 {
     uint64_t word = place_session(shm->out.peer);
-    int r = session_state(word) == SESSION_OPEN ? died(&shm->out, word) : 0;
+    int r = session_state(word) == SESSION_OPEN ? end_peer_died(&shm->out, word) : 0;
     return r > 0 ? fail(-EPIPE, "%s: the receiver died, and no message more has room", shm->base.object) : r;
 }
 
@@ -332,7 +299,7 @@ static int settle(struct shm *shm, int moved)
     if (moved < 0)
         return bad_token(&shm->base);
     if (moved)
-        tell(&shm->out);
+        end_tell(&shm->out);
     return 0;
 }
 
@@ -395,7 +362,7 @@ static int shm_finish(struct conduit *conduit, int64_t deadline)
     if (r == -EBADMSG)
         return damaged(&shm->out);
     place_close(&shm->out.place);
-    tell(&shm->out);
+    end_tell(&shm->out);
     return 0;
 }
 
@@ -451,77 +418,11 @@ static int shm_describe(struct conduit *conduit, tong_channel_info *ret)
 
 /* ---- Opening and closing --------------------------------------------------------------------------------- */
 
-/* A place that is held though its session is not open belongs to one who is just coming or going: 1. */
-static int taken(const struct end *end, bool sender)
-{
-    if (session_state(place_session(end->own)) != SESSION_OPEN)
-        return 1;
-    tong_identity holder = TONG_IDENTITY_INIT;
-    place_identity(end->own, &holder);
-    return fail(-EBUSY, "%s: its one place for a %s is held by process %lld: wait until it leaves, or use another name",
-                end->object.path, sender ? "sender" : "receiver", (long long)holder.pid);
-}
-
-/* Finds the two sides of the object in the terms of ours and theirs, and takes our place. */
-static int attach(struct end *end, bool sender)
-{
-    struct shm_object *object = &end->object;
-    int *own_fd = sender ? &object->senders_fd : &object->receivers_fd, fd = *own_fd;
-    end->own = sender ? object->senders : object->receivers;
-    end->peer = sender ? object->receivers : object->senders;
-    end->peer_fd = sender ? object->receivers_fd : object->senders_fd;
-    end->own_fifo = sender ? object->room_fd : object->bell_fd;
-    end->peer_fifo = sender ? object->bell_fd : object->room_fd;
-    end->bell = (struct bell)BELL_INIT;
-    *own_fd = -1;
-    return place_take(&end->place, end->own, fd);
-}
-
-/* 0 attached; 1 the name or the holder changed meanwhile, so try again; or an error.  Leaves nothing but on 0. */
-static int try_attach(struct end *end, const struct address *address, const char *name, bool sender)
-{
-    int r = shm_object_open(address, name, sender, &end->object);
-    if (r < 0)
-        return r;
-    r = attach(end, sender);
-    if (r == 0) {
-        r = shm_object_named(&end->object);
-        if (r > 0) {
-            end->open = true;
-            return 0;
-        }
-        place_leave(&end->place);
-        r = r < 0 ? r : 1;
-    } else if (r == -EBUSY) {
-        r = taken(end, sender);
-    }
-    shm_object_close(&end->object);
-    return r;
-}
-
-static int end_open(struct end *end, const struct address *address, const char *name, bool sender)
-{
-    int r = 1;
-    for (int pause = 0; r == 1 && pause < SETTLING; pause++) {
-        r = pause ? wait_pause(1000000, -1, DEADLINE_NEVER) : 0;
-        if (r == 0)
-            r = try_attach(end, address, name, sender);
-    }
-    return r == 1 ? fail(-EBUSY, "shm:%s: others keep coming and going, or hold its place without using it", name) : r;
-}
-
 static int contradictory(const struct end *end, int error)
 {
     if (error == -EBADMSG)
         return fail(-EPROTO, "%s is damaged: its cursors contradict each other; remove it", end->object.path);
     return fail(error, "%s: out of memory", end->object.path);
-}
-
-static void announce(struct end *end)
-{
-    place_open(&end->place);
-    end->announced = true;
-    tell(end);
 }
 
 static int open_sender(struct shm *shm, const struct address *address, const char *name)
@@ -535,7 +436,7 @@ static int open_sender(struct shm *shm, const struct address *address, const cha
         return contradictory(end, r);
     if (end->place.predecessor_died)
         ring_mark(&shm->writer, RECORD_DIED, end->place.session - 1);
-    announce(end);
+    end_announce(end);
     return 0;
 }
 
@@ -544,7 +445,7 @@ static void begin_sessions(struct shm *shm)
 {
     uint64_t word = place_session(shm->in.peer), number = session_number(word);
     bool empty = shm->reader.head == shm->reader.tail;
-    bool ended = session_state(word) != SESSION_OPEN || died(&shm->in, word) > 0;
+    bool ended = session_state(word) != SESSION_OPEN || end_peer_died(&shm->in, word) > 0;
     shm->over = number && !(empty && ended) ? number - 1 : number;
 }
 
@@ -558,21 +459,8 @@ static int open_receiver(struct shm *shm, const struct address *address, const c
     if (r < 0)
         return contradictory(end, r);
     begin_sessions(shm);
-    announce(end);
+    end_announce(end);
     return 0;
-}
-
-static void end_close(struct shm *shm, struct end *end, bool forked)
-{
-    if (!end->open)
-        return;
-    bell_close(&end->bell);
-    place_leave(&end->place);
-    if (!forked && shm->remove == REMOVE_LAST)
-        shm_object_remove_unused(&end->object);
-    if (!forked && shm->remove == REMOVE_OWNER && end->object.created)
-        shm_object_remove_ours(&end->object);
-    shm_object_close(&end->object);
 }
 
 static int shm_close(struct conduit *conduit, bool forked)
@@ -585,8 +473,8 @@ static int shm_close(struct conduit *conduit, bool forked)
     }
     if (!forked && shm->in.announced)
         place_close(&shm->in.place);
-    end_close(shm, &shm->out, forked);
-    end_close(shm, &shm->in, forked);
+    end_close(&shm->out, shm->remove, forked);
+    end_close(&shm->in, shm->remove, forked);
     ring_writer_close(&shm->writer);
     ring_reader_close(&shm->reader);
     conduit_free(conduit);
@@ -678,12 +566,6 @@ static const struct option_use options[] = {
     OPTIONS_END
 };
 
-static uint64_t largest_capacity(const char *source)
-{
-    (void)source;
-    return LAYOUT_CAPACITY_HIGH;
-}
-
 static uint64_t largest_message(const char *source)
 {
     (void)source;
@@ -692,8 +574,7 @@ static uint64_t largest_message(const char *source)
 
 static const struct limit limits[] = {
     { "free space", "bytes", SHM_DIRECTORY, shm_space },
-    { "largest capacity", "bytes", "layout", largest_capacity },
-    { "largest message", "bytes", "layout", largest_message },
+    { "largest message", "bytes", "capacity=1G", largest_message },
     { NULL, NULL, NULL, NULL },
 };
 

@@ -4,9 +4,13 @@
 
 #include "core/mechanism.h"
 
-extern const struct mechanism mechanism_shm;
+extern const struct mechanism mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_shm;
 
 const struct mechanism *const mechanism_table[] = {
+    &mechanism_pipe,
+    &mechanism_fd,
+    &mechanism_fifo,
+    &mechanism_unix,
     &mechanism_shm,
     NULL,
 };
