@@ -36,7 +36,6 @@ struct shm {
     struct ring_reader reader;
     uint64_t over;              /* receiving: no session up to this one has an end that is still to be told */
     uint32_t told;              /* low half of the session whose end was told without a mark */
-    bool never_waits;           /* full=fail */
     int64_t remove;
 };
 
@@ -265,7 +264,7 @@ static int await_room(struct shm *shm, uint64_t size, int64_t deadline, uint64_t
     if (size > record_largest(shm->writer.capacity))
         return fail(-EMSGSIZE, "%s: the message has %llu bytes, the most is %llu: make the channel with a larger capacity=",
                     shm->base.object, (unsigned long long)size, (unsigned long long)record_largest(shm->writer.capacity));
-    if (shm->never_waits)
+    if (shm->base.full != FULL_WAIT)
         deadline = DEADLINE_NOW;
     bool ask = deadline == DEADLINE_NOW;
     for (;;) {
@@ -518,7 +517,6 @@ static int shm_open_end(const struct open_request *request, struct conduit **ret
     if (r < 0)
         return r;
     struct shm *shm = (struct shm *)conduit;
-    shm->never_waits = address->value[OPTION_FULL] == FULL_FAIL;
     shm->remove = address->value[OPTION_REMOVE];
     r = open_ends(shm, address);
     if (r == 0)
@@ -561,7 +559,7 @@ static const struct option_use options[] = {
     { OPTION_CREATE, CREATE_YES, 0, 0, 0 },
     { OPTION_REMOVE, REMOVE_NEVER, 0, 0, 0 },
     { OPTION_CAPACITY, 4 << 20, (int64_t)LAYOUT_CAPACITY_LOW, (int64_t)LAYOUT_CAPACITY_HIGH, 0 },
-    { OPTION_FULL, FULL_WAIT, 0, 0, 1 << FULL_WAIT | 1 << FULL_FAIL },
+    { OPTION_FULL, FULL_WAIT, 0, 0, 0 },
     { OPTION_DELIVER, DELIVER_QUEUE, 0, 0, 1 << DELIVER_QUEUE },
     OPTIONS_END
 };
