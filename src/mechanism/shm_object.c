@@ -235,14 +235,32 @@ static int map_segment(int fd, uint32_t kind, uint64_t capacity, bool writes, co
     return 0;
 }
 
+/* Our own side is mapped through a second description, which the mapping alone keeps: the first one is to carry
+ * the lock that says we live, and a mapping, which a forked child has too, would keep that lock. */
+static int map_own(int fd, uint32_t kind, uint64_t capacity, const char *path, struct layout_control **ret)
+{
+    char self[40];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    int again = sys_open(self, O_RDWR, 0);
+    if (again < 0)
+        return fail_call(again, "open(%s), which is %s, a second time", self, path);
+    int r = map_segment(again, kind, capacity, true, path, ret);
+    sys_close(again);
+    return r;
+}
+
 static int map(struct shm_object *object, bool sender)
 {
-    int r = map_segment(object->senders_fd, LAYOUT_KIND_SENDERS, object->capacity, sender, object->path, &object->senders);
+    const uint64_t capacity = object->capacity;
+    struct { int fd; uint32_t kind; struct layout_control **memory; } side[2] = {
+        { object->receivers_fd, LAYOUT_KIND_RECEIVERS, &object->receivers },
+        { object->senders_fd, LAYOUT_KIND_SENDERS, &object->senders },
+    }, *own = &side[sender], *peer = &side[!sender];
+    int r = map_own(own->fd, own->kind, capacity, object->path, own->memory);
     if (r == 0)
-        r = map_segment(object->receivers_fd, LAYOUT_KIND_RECEIVERS, object->capacity, !sender, object->path,
-                        &object->receivers);
+        r = map_segment(peer->fd, peer->kind, capacity, false, object->path, peer->memory);
     if (r == 0)
-        object->data = (unsigned char *)object->senders + sizeof(struct layout_control);
+        object->data = (unsigned char *)(object->senders + 1);
     return r;
 }
 

@@ -6,8 +6,9 @@
  * of the holder's own (F_OFD_SETLK).  The kernel drops it when the process ends in whatever way, and others ask
  * for it (F_OFD_GETLK) without any right to write.  Unlike a robust futex it does not die with a thread;
  * unlike a record lock of POSIX it is not dropped when the process closes another descriptor of the file, and two
- * ends in one process see each other.  But it lives on in a forked child, which has the description too: a
- * pthread_atfork handler closes it there.
+ * ends in one process see each other.  But it lives as long as anything refers to the description: a forked child
+ * has it too, so a pthread_atfork handler closes it there; and a mapping keeps the description through which it was
+ * made, so the segment is mapped through another one.
  */
 #ifndef RING_PLACE_H
 #define RING_PLACE_H
@@ -30,8 +31,8 @@ struct place {
 int place_lock(int fd);
 
 /*
- * Takes the place of `control`: `fd` is a description of its own, open for writing, which the place owns from
- * then on, also on failure.  Nothing is said to others yet.  -EBUSY: somebody has it.
+ * Takes the place of `control`: `fd` is a description of its own, open for writing and not mapped, which the place
+ * owns from then on, also on failure.  Nothing is said to others yet.  -EBUSY: somebody has it.
  */
 int place_take(struct place *place, struct layout_control *control, int fd);
 
