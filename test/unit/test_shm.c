@@ -301,7 +301,7 @@ START_TEST(each_session_ends_once)
 END_TEST
 
 /* Kills the child while the caller is in `wait`; returns how long after the kill it took notice. */
-static int64_t killed_at;
+static _Atomic int64_t killed_at;
 
 static void *kill_child(void *unused)
 {
@@ -660,8 +660,9 @@ START_TEST(foreign_objects)
     snprintf(path, sizeof path, "/dev/shm/tong.%s", name);
     plant("", 0);
     ck_assert_int_eq(refused("", TONG_SEND), -EEXIST);
-    plant("somebody else's notes, which are longer than a header is, so that there is enough to be read and looked at, "
-          "and then some more", 128);
+    char notes[300];
+    memset(notes, 'n', sizeof notes);
+    plant(notes, sizeof notes);
     ck_assert_int_eq(refused("", TONG_RECEIVE), -EEXIST);
     ck_assert_int_eq(tong_remove(address), -EEXIST);
     layout_prepare(&header, LAYOUT_KIND_SENDERS, 1, 1 << 20);
