@@ -69,6 +69,8 @@ static int try_attach(struct end *end, const struct address *address, const char
         r = taken(end, sender);
     }
     shm_object_close(&end->object);
+    if (r < 0 && end->object.created)
+        shm_object_remove_unused(&end->object);
     return r;
 }
 
@@ -96,7 +98,8 @@ void end_close(struct end *end, int64_t removal, bool forked)
         return;
     bell_close(&end->bell);
     place_leave(&end->place);
-    if (!forked && removal == REMOVE_LAST)
+    bool in_vain = end->object.created && !end->announced;
+    if (!forked && (removal == REMOVE_LAST || in_vain))
         shm_object_remove_unused(&end->object);
     if (!forked && removal == REMOVE_OWNER && end->object.created)
         shm_object_remove_ours(&end->object);

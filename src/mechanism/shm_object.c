@@ -89,12 +89,14 @@ static int fill_segment(int fd, const char *path, const struct layout_header *he
     return written == (ssize_t)sizeof *header ? 0 : fail_call(written < 0 ? (int)written : -EIO, "write(%s)", path);
 }
 
-static int make_segment(const char *path, const struct layout_header *header, mode_t mode)
+static int make_segment(const char *path, const struct layout_header *header, mode_t mode, struct stat *ret)
 {
     int fd = sys_open(SHM_DIRECTORY, O_TMPFILE | O_RDWR, 0600);
     if (fd < 0)
         return fail_call(fd, "a new file in " SHM_DIRECTORY);
     int r = fill_segment(fd, path, header, mode);
+    if (r == 0 && (r = sys_fstat(fd, ret)) < 0)
+        r = fail_call(r, "fstat(%s)", path);
     if (r == 0)
         r = give_name(fd, path);
     sys_close(fd);
@@ -118,30 +120,45 @@ static uint64_t rounded(uint64_t capacity)
     return power;
 }
 
-/* -EEXIST: somebody else was first, and nothing of ours is left. */
-static int make(const char *path, const struct address *address)
+static int make_sides(const char *path, uint64_t id, uint64_t capacity, mode_t mode)
 {
     struct layout_header header;
-    mode_t mode = (mode_t)address->value[OPTION_MODE];
-    uint64_t id, capacity = rounded((uint64_t)address->value[OPTION_CAPACITY]);
+    struct stat status;
     char side[SHM_PATH_MAX];
-    int r = sys_getrandom(&id, sizeof id);
-    if (r < (int)sizeof id)
-        return fail_call(r < 0 ? r : -EIO, "getrandom");
     layout_prepare(&header, LAYOUT_KIND_RECEIVERS, id, capacity);
     side_path(path, id, "receive", side);
-    r = make_segment(side, &header, mode);
+    int r = make_segment(side, &header, mode, &status);
     for (size_t i = 1; i < sizeof sides / sizeof *sides && r == 0; i++) {
         side_path(path, id, sides[i], side);
         r = make_fifo(side, mode);
     }
+    return r;
+}
+
+/* -EEXIST: somebody else was first, and nothing of ours is left. */
+static int make(struct shm_object *object, const struct address *address)
+{
+    struct layout_header header;
+    struct stat status;
+    mode_t mode = (mode_t)address->value[OPTION_MODE];
+    uint64_t id, capacity = rounded((uint64_t)address->value[OPTION_CAPACITY]);
+    int r = sys_getrandom(&id, sizeof id);
+    if (r < (int)sizeof id)
+        return fail_call(r < 0 ? r : -EIO, "getrandom");
+    r = make_sides(object->path, id, capacity, mode);
     if (r == 0) {
         layout_prepare(&header, LAYOUT_KIND_SENDERS, id, capacity);
-        r = make_segment(path, &header, mode);
+        r = make_segment(object->path, &header, mode, &status);
     }
-    if (r < 0)
-        unlink_sides(path, id);
-    return r;
+    if (r < 0) {
+        unlink_sides(object->path, id);
+        return r;
+    }
+    object->id = id;
+    object->device = status.st_dev;
+    object->inode = status.st_ino;
+    object->created = true;
+    return 0;
 }
 
 /* ---- Checking -------------------------------------------------------------------------------------------- */
@@ -307,14 +324,15 @@ static int try_open(struct shm_object *object, const struct address *address, bo
     int r = create == CREATE_EXCL ? -ENOENT : attach(object, address, sender);
     if (r != -ENOENT || create == CREATE_NO)
         return r;
-    r = make(object->path, address);
+    r = make(object, address);
     if (r == -EEXIST && create == CREATE_EXCL)
         return fail(-EEXIST, "%s exists, and create=excl was asked", object->path);
     if (r < 0 && r != -EEXIST)
         return r;
-    bool created = r == 0;
+    bool created = object->created;
     r = attach(object, address, sender);
-    object->created = created && r == 0;
+    if (r < 0 && created)
+        shm_object_remove_unused(object);
     return r;
 }
 
@@ -347,7 +365,8 @@ void shm_object_close(struct shm_object *object)
     sys_close(object->receivers_fd);
     sys_close(object->bell_fd);
     sys_close(object->room_fd);
-    *object = no_object;
+    object->senders_fd = object->receivers_fd = object->bell_fd = object->room_fd = -1;
+    object->senders = object->receivers = NULL;
 }
 
 /* ---- Removing -------------------------------------------------------------------------------------------- */

@@ -729,6 +729,8 @@ static void one_life(void)
         tong_channel_receive(in, text, sizeof text, NULL, 0);
         tong_channel_receive(in, text, sizeof text, NULL, 0);
     }
+    if (!out && calls >= failing)
+        ck_assert_msg(count("/dev/shm", name) == 0, "an open that fails by call %d leaves a name behind", failing);
     tong_channel_close(out);
     tong_channel_close(in);
     sys_fault = NULL;
