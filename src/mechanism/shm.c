@@ -46,7 +46,8 @@ static struct end *end_of(struct shm *shm, uint32_t direction)
 
 static int damaged(const struct end *end)
 {
-    return fail(-EBADMSG, "%s is damaged: the other end wrote what cannot be; remove it and begin again", end->object.path);
+    return fail(-EBADMSG, "%s is damaged: the other end wrote what cannot be; remove it and begin again",
+                end->object.path);
 }
 
 /* ---- Waiting --------------------------------------------------------------------------------------------- */
@@ -210,7 +211,8 @@ static void fill_token(struct conduit *conduit, uint32_t direction, uint64_t sta
 
 static int bad_token(const struct conduit *conduit)
 {
-    return fail(-EINVAL, "%s: the token was given back already, or is used for more than was reserved", conduit->object);
+    return fail(-EINVAL, "%s: the token was given back already, or is used for more than was reserved",
+                conduit->object);
 }
 
 static ssize_t shm_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret)
@@ -259,11 +261,17 @@ static void rearm_send(struct shm *shm, uint64_t size)
         bell_ring_self(&end->bell);
 }
 
+static int too_large(const struct shm *shm, uint64_t size)
+{
+    return fail(-EMSGSIZE, "%s: the message has %llu bytes, the most is %llu: make it with a larger capacity=",
+                shm->base.object, (unsigned long long)size,
+                (unsigned long long)record_largest(shm->writer.capacity));
+}
+
 static int await_room(struct shm *shm, uint64_t size, int64_t deadline, uint64_t *ret_claim)
 {
     if (size > record_largest(shm->writer.capacity))
-        return fail(-EMSGSIZE, "%s: the message has %llu bytes, the most is %llu: make the channel with a larger capacity=",
-                    shm->base.object, (unsigned long long)size, (unsigned long long)record_largest(shm->writer.capacity));
+        return too_large(shm, size);
     if (shm->base.full != FULL_WAIT)
         deadline = DEADLINE_NOW;
     bool ask = deadline == DEADLINE_NOW;

@@ -242,7 +242,8 @@ static int open_fifo(const char *path, const struct address *address)
 
 /* ---- Opening --------------------------------------------------------------------------------------------- */
 
-static int map_segment(int fd, uint32_t kind, uint64_t capacity, bool writes, const char *path, struct layout_control **ret)
+static int map_segment(int fd, uint32_t kind, uint64_t capacity, bool writes, const char *path,
+                       struct layout_control **ret)
 {
     int r, protection = PROT_READ | (writes ? PROT_WRITE : 0);
     void *memory = sys_mmap(layout_size(kind, capacity), protection, MAP_SHARED, fd, 0, &r);
@@ -299,8 +300,9 @@ static int open_sides(struct shm_object *object, const struct address *address, 
         side_path(object->path, object->id, "room", side);
         r = object->room_fd = open_fifo(side, address);
     }
-    return r == -ENOENT ? fail(-ESTALE, "%s: its side file %s is gone: remove the channel and begin again", object->path, side)
-                        : r;
+    if (r == -ENOENT)
+        return fail(-ESTALE, "%s: its side file %s is gone: remove the channel and begin again", object->path, side);
+    return r;
 }
 
 static int attach(struct shm_object *object, const struct address *address, bool sender)

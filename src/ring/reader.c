@@ -43,7 +43,8 @@ void ring_reader_close(struct ring_reader *reader)
 static int believe_tail(struct ring_reader *reader)
 {
     uint64_t tail = atomic_load_explicit(&reader->peer->cursor, memory_order_seq_cst);
-    if (!layout_cursors_agree(tail, reader->head, reader->capacity) || tail - reader->head < reader->tail - reader->head)
+    if (!layout_cursors_agree(tail, reader->head, reader->capacity) ||
+        tail - reader->head < reader->tail - reader->head)
         return -EBADMSG;
     reader->tail = tail;
     return 0;

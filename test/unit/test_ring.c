@@ -408,7 +408,8 @@ START_TEST(two_threads)
     ck_assert_int_eq(pthread_create(&thread, NULL, write_many, NULL), 0);
     for (uint64_t n = 0; n < MANY; n++) {
         while (receive_one(n, size_of(n)) == -EAGAIN)
-            slow += ring_sleep(&readers.receivers->places[0], &readers.senders->cursor, reader.tail, 100000000) == -ETIMEDOUT;
+            slow += ring_sleep(&readers.receivers->places[0], &readers.senders->cursor, reader.tail,
+                               100000000) == -ETIMEDOUT;
         ring_wake(&readers.senders->places[0], &readers.receivers->cursor, &woken);
     }
     pthread_join(thread, NULL);
