@@ -301,10 +301,11 @@ static void fill_room(struct conduit *conduit, uint64_t size, uint64_t claim, to
     fill_token(conduit, TONG_SEND, claims_find(&writer->claims, claim)->start, size, claim, ret);
 }
 
-static int settle(struct shm *shm, int moved)
+static int settle(struct shm *shm, tong_token *token, int moved)
 {
     if (moved < 0)
         return bad_token(&shm->base);
+    token->private_word[3] = 0;
     if (moved)
         end_tell(&shm->out);
     return 0;
@@ -322,7 +323,7 @@ static int shm_send(struct conduit *conduit, const struct message_out *out, int6
     const unsigned char *from = out->data;
     for (unsigned i = 0; i < token.parts; from += token.span[i++].size)
         memcpy(token.span[i].data, from, token.span[i].size);
-    return settle(shm, ring_commit(&shm->writer, claim, out->size, out->type));
+    return settle(shm, &token, ring_commit(&shm->writer, claim, out->size, out->type));
 }
 
 static int shm_reserve(struct conduit *conduit, size_t size, int64_t deadline, tong_token *ret)
@@ -338,23 +339,15 @@ static int shm_reserve(struct conduit *conduit, size_t size, int64_t deadline, t
 static int shm_commit(struct conduit *conduit, tong_token *token, size_t used, int64_t type)
 {
     struct shm *shm = (struct shm *)conduit;
-    if (token->private_word[1] != TONG_SEND || used > token->private_word[2])
-        return bad_token(conduit);
-    int r = settle(shm, ring_commit(&shm->writer, token->private_word[0], used, type));
-    if (r == 0)
-        token->private_word[3] = 0;
-    return r;
+    bool fits = token->private_word[1] == TONG_SEND && used <= token->private_word[2];
+    return settle(shm, token, fits ? ring_commit(&shm->writer, token->private_word[0], used, type) : -EINVAL);
 }
 
 static int shm_abort(struct conduit *conduit, tong_token *token)
 {
     struct shm *shm = (struct shm *)conduit;
-    if (token->private_word[1] != TONG_SEND)
-        return bad_token(conduit);
-    int r = settle(shm, ring_abort(&shm->writer, token->private_word[0]));
-    if (r == 0)
-        token->private_word[3] = 0;
-    return r;
+    bool ours = token->private_word[1] == TONG_SEND;
+    return settle(shm, token, ours ? ring_abort(&shm->writer, token->private_word[0]) : -EINVAL);
 }
 
 /* The mark has room unless this session sent nothing into a ring that was full of earlier ones; then the closed

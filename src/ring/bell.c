@@ -76,13 +76,22 @@ static int set_timer(struct bell *bell, bool on)
     return sys_timerfd_settime(bell->timer_fd, &value);
 }
 
+/* Taken out by name: a forked child may have the pidfd too, and then closing ours would leave it in the set. */
+static void unwatch(struct bell *bell)
+{
+    if (bell->pid_fd >= 0)
+        sys_epoll_ctl(bell->epoll_fd, EPOLL_CTL_DEL, bell->pid_fd, NULL);
+    sys_close(bell->pid_fd);
+    bell->pid_fd = -1;
+}
+
 /* A dead peer's session stays open and its pidfd readable: once that has been told, it must not wake again. */
 static int watch(struct bell *bell, const struct layout_control *peer, bool alive)
 {
     uint64_t session = alive ? place_session(peer) : 0;
     if (session == bell->watched)
         return 0;
-    sys_close(bell->pid_fd);
+    unwatch(bell);
     bell->pid_fd = session_state(session) == SESSION_OPEN ? open_peer(peer) : -1;
     bool watched = bell->pid_fd >= 0 && add(bell->epoll_fd, bell->pid_fd) == 0;
     bell->ticking = session_state(session) == SESSION_OPEN && !watched;
