@@ -84,6 +84,11 @@ int sys_lstat(const char *path, struct stat *ret)
     CALL(int, "lstat", lstat(path, ret));
 }
 
+int sys_statvfs(const char *path, struct statvfs *ret)
+{
+    CALL(int, "statvfs", statvfs(path, ret));
+}
+
 int sys_chmod(const char *path, mode_t mode)
 {
     CALL(int, "chmod", chmod(path, mode));
