@@ -14,9 +14,9 @@
 #define UNNAMED_PIPE (STREAM | TONG_HAS_PAIR | TONG_HAS_DESCRIPTOR | TONG_HAS_TWO_WAY_PAIR)
 
 #define WHOLE (HAS_BOUNDARIES | HAS_ANY_BYTES | HAS_EMPTY)
-#define FRAMED (WHOLE | HAS_TYPE | HAS_DEATH | HAS_END | HAS_BROKEN | HAS_ROOM | HAS_LONG)
-#define LINES (HAS_BOUNDARIES | HAS_EMPTY | HAS_END | HAS_BROKEN | HAS_LONG)
-#define BYTES (HAS_ANY_BYTES | HAS_END | HAS_BROKEN | HAS_LONG)
+#define FRAMED (WHOLE | HAS_READY | HAS_TYPE | HAS_DEATH | HAS_END | HAS_BROKEN | HAS_ROOM | HAS_LONG)
+#define LINES (HAS_READY | HAS_BOUNDARIES | HAS_EMPTY | HAS_END | HAS_BROKEN | HAS_LONG)
+#define BYTES (HAS_READY | HAS_ANY_BYTES | HAS_END | HAS_BROKEN | HAS_LONG)
 #define NAMED (HAS_NAME | HAS_NO_FORKING)
 #define INHERITED (HAS_FORKING | HAS_HEIRS)
 
@@ -30,7 +30,7 @@ const struct row rows[] = {
     { "fd-pipe", "fd", "", MAKE_PIPE, "fd:%F", "fd:%F", STREAM, FRAMED | HAS_FULL },
     { "fd-socketpair", "fd", "", MAKE_SOCKETPAIR, "fd:%F", "fd:%F", STREAM, FRAMED | HAS_FULL | HAS_BOTH },
     { "fd-packets", "fd", "a socket that keeps boundaries", MAKE_SEQPACKETS, "fd:%F", "fd:%F",
-      CHANNEL | TONG_HAS_READINESS, WHOLE | HAS_END | HAS_BROKEN | HAS_FULL | HAS_BOTH | HAS_LONG },
+      CHANNEL | TONG_HAS_READINESS, WHOLE | HAS_READY | HAS_END | HAS_BROKEN | HAS_FULL | HAS_BOTH | HAS_LONG },
     { "fifo", "fifo", "", MAKE_OPEN, "fifo:%P", "fifo:%P", NAMED_PIPE,
       FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE },
     { "fifo-line", "fifo", "", MAKE_OPEN, "fifo:%P?frame=line", "fifo:%P?frame=line", NAMED_PIPE,
@@ -44,24 +44,26 @@ const struct row rows[] = {
     { "unix-none", "unix", "socket=stream", MAKE_LISTEN, "unix:%P?frame=none", "unix:%P?frame=none", SOCKET,
       BYTES | HAS_FULL | HAS_BOTH | NAMED | HAS_PATH },
     { "unix-seqpacket", "unix", "socket=seqpacket", MAKE_LISTEN, "unix:%P?socket=seqpacket", "unix:%P?socket=seqpacket",
-      SOCKET, WHOLE | HAS_END | HAS_BROKEN | HAS_FULL | HAS_BOTH | NAMED | HAS_PATH | HAS_LONG | HAS_SENDER },
+      SOCKET, WHOLE | HAS_READY | HAS_END | HAS_BROKEN | HAS_FULL | HAS_BOTH | NAMED | HAS_PATH | HAS_LONG | HAS_SENDER },
     { "unix-datagram", "unix", "socket=datagram", MAKE_OPEN, "unix:%P?socket=datagram", "unix:%P?socket=datagram", DATAGRAM,
-      WHOLE | HAS_FULL | NAMED | HAS_PATH | HAS_BROKEN | HAS_LONG | HAS_SENDER },
+      WHOLE | HAS_READY | HAS_FULL | NAMED | HAS_PATH | HAS_BROKEN | HAS_LONG | HAS_SENDER },
     { "unix-abstract", "unix", "socket=stream", MAKE_LISTEN, "unix:@%N", "unix:@%N", SOCKET,
       FRAMED | HAS_FULL | HAS_BOTH | NAMED },
     { "unix-pair", "unix", "socket=stream", MAKE_PAIR, "unix:", "unix:", SOCKET, FRAMED | HAS_FULL | HAS_BOTH | INHERITED },
     { "unix-pair-seqpacket", "unix", "socket=seqpacket", MAKE_PAIR, "unix:?socket=seqpacket", "unix:?socket=seqpacket", SOCKET,
-      WHOLE | HAS_END | HAS_BROKEN | HAS_FULL | HAS_BOTH | INHERITED | HAS_LONG },
+      WHOLE | HAS_READY | HAS_END | HAS_BROKEN | HAS_FULL | HAS_BOTH | INHERITED | HAS_LONG },
     { "unix-pair-datagram", "unix", "socket=datagram", MAKE_PAIR, "unix:?socket=datagram", "unix:?socket=datagram", DATAGRAM,
-      WHOLE | HAS_BROKEN | HAS_FULL | HAS_BOTH | INHERITED | HAS_LONG },
+      WHOLE | HAS_READY | HAS_BROKEN | HAS_FULL | HAS_BOTH | INHERITED | HAS_LONG },
     { "msgq", "msgq", "", MAKE_OPEN, "msgq:%K", "msgq:%K", QUEUE, WHOLE | HAS_TYPE | HAS_FULL | HAS_NAME | HAS_CREATE | HAS_LONG },
+    { "msgq-poll", "msgq", "", MAKE_OPEN, "msgq:%K?poll=1ms", "msgq:%K?poll=1ms", QUEUE,
+      WHOLE | HAS_READY | HAS_TYPE | HAS_FULL | HAS_NAME | HAS_CREATE | HAS_LONG },
     { "msgq-both", "msgq", "", MAKE_OPEN, "msgq:%K?type=1&select=2", "msgq:%K?type=2&select=1", QUEUE,
       WHOLE | HAS_FULL | HAS_NAME | HAS_BOTH | HAS_LONG },
     { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, FRAMED | HAS_FULL | NAMED | HAS_CREATE },
     { "file", "file", "", MAKE_OPEN, "file:%P", "file:%P", SHARED_FILE,
-      WHOLE | HAS_TYPE | HAS_END | HAS_ROOM | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
+      WHOLE | HAS_READY | HAS_TYPE | HAS_END | HAS_ROOM | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
     { "file-line", "file", "", MAKE_OPEN, "file:%P?frame=line", "file:%P?frame=line", SHARED_FILE,
-      HAS_BOUNDARIES | HAS_EMPTY | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
+      HAS_READY | HAS_BOUNDARIES | HAS_EMPTY | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
 };
 
 const int rows_count = sizeof rows / sizeof *rows;

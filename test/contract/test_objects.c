@@ -72,7 +72,7 @@ static void test_close_on_exec(const struct row *row)
 {
     struct ends ends;
     ends_open(&ends, row, NULL, TONG_CANCELLABLE);
-    if (row->required & TONG_HAS_READINESS) {
+    if (row->has & HAS_READY) {
         struct pollfd item;
         OK(tong_channel_pollfd(ends.receiver, TONG_RECEIVE, &item));
     }
@@ -98,7 +98,7 @@ static void test_create(const struct row *row)
     ends_address(&ends, row, "create=no");
     GIVES(tong_channel_open(ends.address[1], TONG_RECEIVE, 0, &channel), -ENOENT);
     MUST(*tong_detail(), "-ENOENT says nothing");
-    ends_open(&ends, row, "create=excl", 0);
+    ends_open(&ends, row, NULL, 0);
     ends_close(&ends);
 }
 

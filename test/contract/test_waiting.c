@@ -413,6 +413,17 @@ static void test_wait_for_client(const struct row *row)
     ends_close(&ends);
 }
 
+static void test_no_readiness(const struct row *row)
+{
+    struct ends ends;
+    struct pollfd item;
+    ends_open(&ends, row, NULL, 0);
+    tong_wait_item waited = { sizeof waited, TONG_RECEIVE, ends.receiver, NULL, 0, 0 };
+    GIVES(tong_channel_pollfd(ends.receiver, TONG_RECEIVE, &item), -EOPNOTSUPP);
+    GIVES(tong_wait(&waited, 1, 0), -EOPNOTSUPP);
+    ends_close(&ends);
+}
+
 const struct contract_test waiting_tests[] = {
     { "empty", test_empty, 0, 0, 10 },
     { "full", test_full, HAS_FULL, 0, 30 },
@@ -427,12 +438,13 @@ const struct contract_test waiting_tests[] = {
     { "cancel-in-handler", test_cancel_in_handler, 0, 0, 20 },
     { "signal", test_signal, 0, 0, 30 },
     { "signal-full", test_signal_full, HAS_FULL, 0, 30 },
-    { "ready", test_ready, TONG_HAS_READINESS, 0, 20 },
-    { "ready-late", test_ready_late, TONG_HAS_READINESS, 0, 20 },
-    { "ready-kept", test_ready_kept, TONG_HAS_READINESS | HAS_BOUNDARIES, 0, 20 },
-    { "ready-at-end", test_ready_end, TONG_HAS_READINESS | HAS_END, 0, 20 },
-    { "ready-to-send", test_ready_to_send, TONG_HAS_READINESS | HAS_FULL, 0, 20 },
-    { "wait-for-many", test_wait_many, TONG_HAS_READINESS, 0, 20 },
+    { "ready", test_ready, TONG_HAS_READINESS | HAS_READY, 0, 20 },
+    { "ready-late", test_ready_late, TONG_HAS_READINESS | HAS_READY, 0, 20 },
+    { "ready-kept", test_ready_kept, TONG_HAS_READINESS | HAS_READY | HAS_BOUNDARIES, 0, 20 },
+    { "ready-at-end", test_ready_end, TONG_HAS_READINESS | HAS_READY | HAS_END, 0, 20 },
+    { "ready-to-send", test_ready_to_send, TONG_HAS_READINESS | HAS_READY | HAS_FULL, 0, 20 },
+    { "wait-for-many", test_wait_many, TONG_HAS_READINESS | HAS_READY, 0, 20 },
+    { "no-readiness", test_no_readiness, 0, HAS_READY, 10 },
     { "wait-for-client", test_wait_for_client, TONG_HAS_LISTENER, HAS_FORKING, 20 },
     { NULL, NULL, 0, 0, 0 },
 };
