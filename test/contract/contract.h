@@ -46,6 +46,7 @@ enum making {
 #define HAS_SENDER (UINT64_C(1) << 48)       /* creds=on: the kernel names each sender */
 #define HAS_CREATE (UINT64_C(1) << 49)       /* create=yes|no|excl */
 #define HAS_READY (UINT64_C(1) << 51)        /* gives a descriptor to poll, as this row opens it */
+#define HAS_SPURIOUS (UINT64_C(1) << 52)     /* looks by the clock, so readiness says little */
 #define HAS_LONG (UINT64_C(1) << 50)         /* messages above PIPE_BUF fit */
 
 struct row {
