@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "core/process.h"
 #include "core/wait.h"
 #include "handle.h"
 #include "sys/sys.h"
@@ -75,6 +76,18 @@ static inline void leave(pthread_mutex_t *lock, bool locked)
 
 /* ---- Sending ------------------------------------------------------------------------------------------- */
 
+/* One message by the conduit's policy for when it is full: wait, or not wait and perhaps drop and count. */
+static inline int send_by_policy(struct conduit *conduit, const struct message_out *out, int64_t deadline)
+{
+    if (__builtin_expect(conduit->full == FULL_WAIT, 1))
+        return conduit->facet->send(conduit, out, deadline);
+    int r = conduit->facet->send(conduit, out, DEADLINE_NOW);
+    if (r != -EAGAIN || conduit->full == FULL_FAIL)
+        return r;
+    atomic_fetch_add_explicit(&conduit->dropped, 1, memory_order_relaxed);
+    return 0;
+}
+
 int tong_channel_send(tong_channel *channel, const void *data, size_t size, const tong_message *message, int64_t timeout)
 {
     if (!usable(channel, TONG_SEND))
@@ -87,7 +100,7 @@ int tong_channel_send(tong_channel *channel, const void *data, size_t size, cons
     if (r < 0)
         return r;
     r = conduit->finished ? fail(-EPIPE, "%s: sending was finished", conduit->object)
-                          : conduit->facet->send(conduit, &out, deadline);
+                          : send_by_policy(conduit, &out, deadline);
     leave(&conduit->send_lock, locked);
     return r;
 }
@@ -104,7 +117,7 @@ static ssize_t send_one_by_one(struct conduit *conduit, const tong_batch *batch,
     for (; sent < count; sent++) {
         const tong_batch *item = batch_at(batch, sent);
         struct message_out out = { item->data, item->length, item->type };
-        int r = conduit->facet->send(conduit, &out, deadline);
+        int r = send_by_policy(conduit, &out, deadline);
         if (r < 0)
             return sent ? (ssize_t)sent : r;
     }
@@ -127,7 +140,7 @@ ssize_t tong_channel_send_batch(tong_channel *channel, const tong_batch *batch, 
         return r;
     if (conduit->finished)
         r = fail(-EPIPE, "%s: sending was finished", conduit->object);
-    else if (conduit->facet->send_batch && batch->size == sizeof *batch)
+    else if (conduit->facet->send_batch && batch->size == sizeof *batch && conduit->full == FULL_WAIT)
         r = conduit->facet->send_batch(conduit, batch, count, deadline);
     else
         r = send_one_by_one(conduit, batch, count, deadline);
@@ -368,7 +381,7 @@ int tong_channel_close(tong_channel *channel)
     if (!channel)
         return 0;
     struct conduit *conduit = channel->conduit;
-    bool forked = channel->generation != fork_generation;
+    bool forked = channel->generation != fork_generation && !conduit->inheritable;
     free(channel);
     unsigned others = atomic_fetch_sub(&conduit->handles, 1) - 1;
     return (others & 0xffff) == 0 ? conduit->facet->close(conduit, forked) : 0;
@@ -435,6 +448,7 @@ int tong_channel_describe(tong_channel *channel, tong_channel_info *ret)
         return unusable(channel, 0);
     struct conduit *conduit = channel->conduit;
     tong_channel_info info = { sizeof info, conduit->flags, TONG_UNKNOWN, TONG_UNKNOWN, TONG_UNKNOWN, TONG_UNKNOWN,
+                               atomic_load_explicit(&conduit->dropped, memory_order_relaxed),
                                conduit->facet->identity, 0, conduit->mechanism->scheme, conduit->object };
     int r = conduit->facet->describe ? conduit->facet->describe(conduit, &info) : 0;
     if (r == 0)

@@ -15,10 +15,6 @@ struct tong_listener {
     struct listener *listener;
 };
 
-/* How often this process descends by fork from the one that loaded the library: costs one load to ask. */
-extern unsigned fork_generation;
-void fork_watch(void);
-
 /* Wraps a conduit.  Closes it when there is no memory. */
 int handle_new(struct conduit *conduit, tong_channel **ret);
 

@@ -2,6 +2,7 @@
 /* The listener facade. */
 #include "base/clock.h"
 #include "base/detail.h"
+#include "core/process.h"
 #include "handle.h"
 #include "sys/sys.h"
 

@@ -1,32 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* From an address to an open end: finding the mechanism, asking it, wrapping what it gives. */
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "core/process.h"
 #include "handle.h"
-
-unsigned fork_generation;
-
-static void forked(void)
-{
-    fork_generation++;
-}
-
-static void watch(void)
-{
-    pthread_atfork(NULL, NULL, forked);
-}
-
-void fork_watch(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch);
-}
 
 const char *tong_version(void)
 {

@@ -259,13 +259,14 @@ typedef struct tong_channel_info {
     uint64_t capacity;    /* bytes the conduit holds before a sender waits; TONG_UNKNOWN */
     uint64_t depth;       /* bytes in it now; TONG_UNKNOWN */
     uint64_t messages;    /* messages in it now; TONG_UNKNOWN */
+    uint64_t dropped;     /* messages that this end gave up because full=drop was asked */
     uint32_t identity;    /* TONG_IDENTITY_...: what received messages say about their sender */
     uint32_t reserved;
     const char *scheme;   /* "msgq"; static */
     const char *object;   /* the object in words, "msgq:1234 (key 0x4d2, id 7)"; valid until close */
 } tong_channel_info;
 
-#define TONG_CHANNEL_INFO_INIT { sizeof(tong_channel_info), 0, 0, 0, 0, 0, 0, 0, NULL, NULL }
+#define TONG_CHANNEL_INFO_INIT { sizeof(tong_channel_info), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL }
 
 /* What the channel is and holds at this moment.  Does not block. */
 int tong_channel_describe(tong_channel *channel, tong_channel_info *ret);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What every conduit and listener begins and ends with. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,9 @@ int conduit_new(const struct open_request *request, const struct channel_facet *
     conduit->flags = request->flags;
     conduit->object = words;
     conduit->cancel_fd = cancel_fd;
+    conduit->full = (uint32_t)request->address->value[OPTION_FULL];
     atomic_init(&conduit->cancelled, false);
+    atomic_init(&conduit->dropped, 0);
     atomic_init(&conduit->handles, 1);
     pthread_mutex_init(&conduit->send_lock, NULL);
     pthread_mutex_init(&conduit->receive_lock, NULL);
@@ -101,4 +104,10 @@ uint64_t limit_from_proc(const char *source)
         return TONG_UNKNOWN;
     text[size] = '\0';
     return strtoull(text, NULL, 10);
+}
+
+uint64_t limit_pipe_buf(const char *source)
+{
+    (void)source;
+    return PIPE_BUF;
 }

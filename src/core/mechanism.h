@@ -44,6 +44,8 @@ struct conduit {
     int cancel_fd;            /* eventfd readable once cancelled, or -1 without TONG_CANCELLABLE */
     atomic_bool cancelled;    /* set once, by tong_channel_cancel() (release); read (acquire) before each wait */
     bool finished;            /* tong_channel_finish() succeeded; guarded as the sending side */
+    uint32_t full;            /* FULL_WAIT, FULL_DROP or FULL_FAIL: what the facade does when send would block */
+    atomic_uint_fast64_t dropped; /* messages given up by FULL_DROP; written by the sending side only (relaxed) */
     /* The facade's: handles on this conduit, and the locks that they take once there are several. */
     atomic_uint handles;
     pthread_mutex_t send_lock, receive_lock;
@@ -156,8 +158,10 @@ void conduit_free(struct conduit *conduit);
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret);
 void listener_free(struct listener *listener);
 
-/* Limits that several mechanisms have: a number in a file of /proc, and TONG_UNKNOWN. */
+/* Limits that several mechanisms have: a sysctl by its name ("kernel.msgmax", TONG_UNKNOWN if it cannot be
+ * read), and PIPE_BUF. */
 uint64_t limit_from_proc(const char *source);
+uint64_t limit_pipe_buf(const char *source);
 
 /* The only list of mechanisms (src/mechanism/table.c), ended by NULL. */
 extern const struct mechanism *const mechanism_table[];

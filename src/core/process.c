@@ -2,6 +2,7 @@
 /* Reads /proc/PID/stat: the command's name in it may hold anything, so fields count from the last ')'. */
 #include "core/process.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,4 +33,22 @@ bool process_alive(pid_t pid, uint64_t start_time)
 {
     uint64_t now = process_start_time(pid);
     return now != 0 && (start_time == 0 || now == start_time);
+}
+
+unsigned fork_generation;
+
+static void forked(void)
+{
+    fork_generation++;
+}
+
+static void watch(void)
+{
+    pthread_atfork(NULL, NULL, forked);
+}
+
+void fork_watch(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch);
 }

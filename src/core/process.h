@@ -14,4 +14,9 @@ uint64_t process_start_time(pid_t pid);
 /* Whether `pid` runs and started then.  start_time 0: any process of that number. */
 bool process_alive(pid_t pid, uint64_t start_time);
 
+/* How many forks lie between the process that loaded the library and this one: asking costs one load.
+ * fork_watch() must have been called (once a process; any thread) before the first fork that is to count. */
+extern unsigned fork_generation;
+void fork_watch(void);
+
 #endif

@@ -60,8 +60,12 @@ int ready_open(struct ready *ready, int fd, uint32_t epoll_events)
         return fail_call(epoll_fd, "epoll_create1");
     struct epoll_event on_fd = { .events = epoll_events }, on_event = { .events = EPOLLIN };
     int r = sys_epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &on_fd);
+    if (r == -EPERM) { /* a regular file: it never blocks */
+        ready->always = true;
+        r = 0;
+    }
     if (r == 0)
-        r = event_fd = sys_eventfd(ready->raised);
+        r = event_fd = sys_eventfd(ready->always);
     if (r >= 0)
         r = sys_epoll_ctl(epoll_fd, EPOLL_CTL_ADD, event_fd, &on_event);
     if (r < 0) {
@@ -76,7 +80,7 @@ int ready_open(struct ready *ready, int fd, uint32_t epoll_events)
 
 void ready_raise(struct ready *ready)
 {
-    if (ready->raised)
+    if (ready->raised || ready->always)
         return;
     ready->raised = true;
     uint64_t one = 1;

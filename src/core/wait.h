@@ -30,9 +30,10 @@ struct ready {
     int epoll_fd;   /* -1 until ready_open() */
     int event_fd;
     bool raised;
+    bool always;    /* the descriptor cannot be polled because it never blocks */
 };
 
-#define READY_INIT { -1, -1, false }
+#define READY_INIT { -1, -1, false, false }
 
 int ready_open(struct ready *ready, int fd, uint32_t epoll_events);
 void ready_raise(struct ready *ready);

@@ -4,6 +4,12 @@
 
 #include "core/mechanism.h"
 
+extern const struct mechanism mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix;
+
 const struct mechanism *const mechanism_table[] = {
+    &mechanism_pipe,
+    &mechanism_fd,
+    &mechanism_fifo,
+    &mechanism_unix,
     NULL,
 };

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -206,6 +209,11 @@ ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
     CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
 }
 
+ssize_t sys_send(int fd, const void *data, size_t size, int flags)
+{
+    CALL(ssize_t, "send", send(fd, data, size, flags | MSG_NOSIGNAL));
+}
+
 ssize_t sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
     CALL(ssize_t, "sendmmsg", sendmmsg(fd, messages, count, flags | MSG_NOSIGNAL));
@@ -305,6 +313,45 @@ int sys_pidfd_open(pid_t pid)
 int sys_getrandom(void *ret, size_t size)
 {
     CALL(int, "getrandom", (int)getrandom(ret, size, 0));
+}
+
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x00000100
+#endif
+
+/* Blocks SIGPIPE in this thread, writes, takes back the signal that this write caused, restores the mask. */
+static ssize_t writev_masked(int fd, const struct iovec *spans, int count, int flags)
+{
+    sigset_t pipe, old, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &pipe, &old);
+    ssize_t result = flags ? pwritev2(fd, spans, count, -1, flags) : writev(fd, spans, count);
+    int error = errno;
+    if (result < 0 && error == EPIPE && !sigismember(&pending, SIGPIPE))
+        sigtimedwait(&pipe, NULL, &(struct timespec){ 0, 0 });
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return result < 0 ? -error : result;
+}
+
+ssize_t sys_writev_nosignal(int fd, const struct iovec *spans, int count, bool nowait)
+{
+    /* Whether this kernel is known to refuse RWF_NOSIGNAL: written by any thread, always with the same value. */
+    static atomic_bool refused;
+    int injected = sys_fault ? sys_fault("writev") : 0;
+    if (injected < 0)
+        return injected;
+    int flags = nowait ? RWF_NOWAIT : 0;
+    if (!atomic_load_explicit(&refused, memory_order_relaxed)) {
+        ssize_t result = pwritev2(fd, spans, count, -1, flags | RWF_NOSIGNAL);
+        if (result >= 0 || errno != EOPNOTSUPP)
+            return result < 0 ? -errno : result;
+    }
+    ssize_t result = writev_masked(fd, spans, count, flags);
+    if (result != -EOPNOTSUPP)
+        atomic_store_explicit(&refused, true, memory_order_relaxed);
+    return result;
 }
 
 void *sys_mmap(size_t size, int protection, int flags, int fd, off_t at, int *ret_error)

@@ -66,6 +66,7 @@ int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size);
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t sys_send(int fd, const void *data, size_t size, int flags);
 ssize_t sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 int sys_ioctl_int(int fd, unsigned long request, int *ret);
 
@@ -91,6 +92,14 @@ int sys_pidfd_open(pid_t pid);
 
 /* Memory and chance. */
 int sys_getrandom(void *ret, size_t size);
+
+/*
+ * writev(2) that never raises SIGPIPE, on pipes: RWF_NOSIGNAL where the kernel has it (Linux 6.18), else with
+ * the signal blocked in this thread for the moment, which costs three more system calls.
+ * nowait: -EAGAIN instead of blocking, without touching the flags that others share (RWF_NOWAIT);
+ * -EOPNOTSUPP where the object does not know that (FIFOs, terminals).
+ */
+ssize_t sys_writev_nosignal(int fd, const struct iovec *spans, int count, bool nowait);
 
 /* NULL and *ret_error on failure. */
 void *sys_mmap(size_t size, int protection, int flags, int fd, off_t at, int *ret_error);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * port.h - bytes in and out of a descriptor that others may share.
+ *
+ * O_NONBLOCK lives in the open file description, which parents, children and programs like a shell share, so
+ * it is never changed here.  Whether a call may block is said call by call instead: MSG_DONTWAIT for sockets,
+ * RWF_NOWAIT for pipes, a second, non-blocking description for FIFOs (which do not know RWF_NOWAIT), and a
+ * poll(2) beforehand for everything else.
+ *
+ * A call that may wait for ever and cannot be cancelled is one bare blocking system call; any other tries
+ * first and polls only when there is nothing.
+ */
+#ifndef CORE_PORT_H
+#define CORE_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "tong/base.h"
+
+enum port_kind {
+    PORT_CLOSED,
+    PORT_SOCKET, /* stream sockets */
+    PORT_PIPE,   /* anonymous pipes, and FIFOs opened by others */
+    PORT_FIFO,   /* our own FIFO descriptions: one blocking, one not */
+    PORT_OTHER   /* terminals, devices, regular files */
+};
+
+struct port {
+    enum port_kind kind;
+    int fd;                /* -1 when closed */
+    int nonblocking_fd;    /* PORT_FIFO only, else -1 */
+    bool nowait_refused;   /* PORT_PIPE: this object does not know RWF_NOWAIT */
+    bool owned;            /* close it when done */
+    bool creds;            /* PORT_SOCKET: ask the kernel for the sender of what is read */
+    tong_identity sender;  /* of the bytes read last, when creds */
+};
+
+#define PORT_INIT { PORT_CLOSED, -1, -1, false, false, false, TONG_IDENTITY_INIT }
+
+/* What kind of port `fd` is, by fstat; -EBADF.  Sockets that keep boundaries are -EPROTOTYPE: see datagram.h. */
+int port_kind_of(int fd, enum port_kind *ret);
+
+/* Reads at least one byte: its count, 0 at the end of the stream, or -errno as wait_descriptor(). */
+ssize_t port_read(struct port *port, const struct iovec *spans, int count, int cancel_fd, int64_t deadline);
+
+/* Writes at least one byte: its count (may be short), or -errno; -EPIPE never raises SIGPIPE. */
+ssize_t port_write(struct port *port, const struct iovec *spans, int count, int cancel_fd, int64_t deadline);
+
+/* The credentials in a received control buffer, or an identity of source NONE. */
+struct msghdr;
+void port_sender(struct msghdr *message, tong_identity *ret);
+
+/* SO_PEERCRED: who made the other end of socket `fd`; for a pair, the process that called socketpair(2).
+ * -EOPNOTSUPP if it is no socket, -ENOTCONN. */
+int port_peer(int fd, const char *object, tong_identity *ret);
+
+void port_close(struct port *port);
+
+#endif

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receiving side of a stream.
+ *
+ * Small messages are read many at a time into the inbox and copied out one by one: far less than one system
+ * call each.  For long ones two things keep the copies down to the kernel's own:
+ *   - the rest of a message that has begun is read straight into the caller's buffer ("borrowed");
+ *   - a message as long as the one before is expected, and the read is laid out so that its payload falls into
+ *     the caller's buffer while header and surplus fall into the inbox, with a gap between them that a wrong
+ *     guess fills by one copy.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "core/stream.h"
+#include "sys/sys.h"
+
+#define MORE (-EINPROGRESS) /* internal: nothing whole yet, read on */
+#define PREDICT_MIN 512     /* below, copying out of the inbox is cheaper than a third span */
+
+static size_t available(const struct inbox *inbox)
+{
+    return inbox->tail - inbox->head;
+}
+
+static void consume(struct stream *stream, size_t size)
+{
+    struct inbox *inbox = &stream->inbox;
+    inbox->head += size;
+    if (inbox->head == inbox->tail)
+        inbox->head = inbox->tail = 0;
+}
+
+static int allocate(struct stream *stream)
+{
+    if (stream->inbox.data)
+        return 0;
+    stream->inbox.capacity = stream->buffer;
+    stream->inbox.data = malloc(stream->inbox.capacity);
+    stream->table = calloc(1, sizeof *stream->table);
+    if (stream->inbox.data && stream->table)
+        return 0;
+    free(stream->inbox.data);
+    free(stream->table);
+    stream->inbox.data = NULL;
+    stream->table = NULL;
+    return fail(-ENOMEM, "%s: out of memory for a buffer of %zu bytes", stream->base.object, stream->buffer);
+}
+
+/* Free space behind the tail, by moving what is there to the front and, for long lines, by growing. */
+static int make_space(struct stream *stream, size_t most)
+{
+    struct inbox *inbox = &stream->inbox;
+    if (inbox->tail < inbox->capacity)
+        return 0;
+    if (inbox->head > 0) {
+        memmove(inbox->data, inbox->data + inbox->head, available(inbox));
+        inbox->tail -= inbox->head;
+        inbox->head = 0;
+        return 0;
+    }
+    size_t capacity = 2 * inbox->capacity < most ? 2 * inbox->capacity : most;
+    uint8_t *data = realloc(inbox->data, capacity);
+    if (!data)
+        return fail(-ENOMEM, "%s: out of memory for a message of more than %zu bytes", stream->base.object, inbox->capacity);
+    inbox->data = data;
+    inbox->capacity = capacity;
+    return 0;
+}
+
+/* The end of file: orderly, or did somebody die? */
+static void note_end(struct stream *stream)
+{
+    bool died = stream->frame == FRAME_PACKET && (stream->must_end || frame_any_open(stream->table));
+    stream->ended = died ? -ECONNRESET : -ENODATA;
+}
+
+static int say_ended(const struct stream *stream)
+{
+    return stream->ended == -ENODATA
+        ? fail_static(-ENODATA, "the end: the other side has finished")
+        : fail(stream->ended, "%s: the other side died, or closed without finishing", stream->base.object);
+}
+
+static ssize_t read_some(struct stream *stream, const struct iovec *spans, int count, int64_t deadline)
+{
+    ssize_t r = port_read(&stream->in, spans, count, stream->base.cancel_fd, deadline);
+    if (r == 0 || r == -ECONNRESET) {
+        note_end(stream);
+        return say_ended(stream);
+    }
+    return r;
+}
+
+/* ---- frame=packet -------------------------------------------------------------------------------------- */
+
+/* The caller's buffer goes back to the caller: what a message in the making has of it becomes our own. */
+static int return_borrowed(struct stream *stream)
+{
+    struct frame_writer *writer = stream->borrower;
+    stream->borrower = NULL;
+    int r = writer ? frame_own(stream->table, writer) : 0;
+    if (r < 0 && stream->current == writer) {
+        stream->current = NULL;
+        stream->complete = false;
+    }
+    return r;
+}
+
+static int deliver(struct stream *stream, struct message_in *in, const struct frame_writer *writer, int64_t type,
+                   const uint8_t *data, size_t size)
+{
+    in->meta.type = type;
+    in->meta.length = size;
+    in->meta.lost = writer->lost;
+    in->meta.flags = writer->lost ? TONG_MESSAGE_LOST_BEFORE : 0;
+    in->meta.sender = stream->in.sender;
+    if (size > in->capacity)
+        return fail(-EMSGSIZE, "%s: the message has %zu bytes, the buffer %zu: it is kept, receive it with a larger one",
+                    stream->base.object, size, in->capacity);
+    if (size && data != in->data) {
+        int r = return_borrowed(stream);
+        if (r < 0)
+            return r;
+        memcpy(in->data, data, size);
+    }
+    return 0;
+}
+
+static ssize_t deliver_assembled(struct stream *stream, struct message_in *in)
+{
+    struct frame_writer *writer = stream->current;
+    size_t size = writer->size;
+    int r = deliver(stream, in, writer, writer->type, writer->data, size);
+    if (r < 0)
+        return r;
+    stream->borrower = NULL;
+    stream->complete = writer->assembling = false;
+    stream->current = NULL;
+    stream->predicted = size;
+    writer->size = 0;
+    writer->lost = 0;
+    if (writer->borrowed) {
+        writer->borrowed = false;
+        writer->data = NULL;
+        writer->capacity = 0;
+    }
+    return (ssize_t)size;
+}
+
+/* A message that lies whole in the inbox. */
+static ssize_t deliver_at_once(struct stream *stream, const struct frame *frame, struct message_in *in)
+{
+    struct frame_writer *writer = frame_writer_of(stream->table, frame->writer);
+    frame_message_begins(stream->table, writer, frame);
+    int r = deliver(stream, in, writer, frame->type, stream->inbox.data + stream->inbox.head + FRAME_HEADER, frame->length);
+    if (r < 0) {
+        writer->next = frame->number; /* it will begin again */
+        stream->table->lost = writer->lost;
+        return r;
+    }
+    writer->lost = 0;
+    stream->predicted = frame->length;
+    consume(stream, FRAME_HEADER + frame->length);
+    return (ssize_t)frame->length;
+}
+
+/* Takes the header off and prepares for its payload, which may have to be read first. */
+static void begin_fragment(struct stream *stream, const struct frame *frame, struct message_in *in)
+{
+    struct frame_writer *writer = frame_writer_of(stream->table, frame->writer);
+    consume(stream, FRAME_HEADER);
+    stream->remaining = frame->length;
+    stream->last_fragment = frame->flags & FRAME_LAST;
+    if (frame->flags & FRAME_FIRST) {
+        frame_message_begins(stream->table, writer, frame);
+        writer->assembling = true;
+        if (!stream->borrower && writer->capacity < frame->length && in->capacity >= frame->length) {
+            free(writer->data);
+            writer->data = in->data;
+            writer->capacity = in->capacity;
+            writer->borrowed = true;
+            stream->borrower = writer;
+        }
+    } else if (writer->assembling && frame->number + 1 != writer->next) {
+        frame_drop(stream->table, writer);
+    }
+    stream->current = writer->assembling ? writer : NULL;
+}
+
+static void control(struct stream *stream, const struct frame *frame)
+{
+    struct frame_writer *writer = frame_writer_of(stream->table, frame->writer);
+    consume(stream, FRAME_HEADER);
+    if (writer->assembling)
+        frame_drop(stream->table, writer);
+    writer->open = frame->flags & FRAME_BEGIN;
+    writer->known = true;
+    writer->next = frame->number;
+    if (frame->flags & FRAME_END && stream->one_writer)
+        stream->ended = -ENODATA;
+}
+
+static int next_header(struct stream *stream, struct message_in *in, ssize_t *ret)
+{
+    struct frame frame;
+    if (available(&stream->inbox) < FRAME_HEADER)
+        return MORE;
+    int r = frame_decode(stream->inbox.data + stream->inbox.head, stream->largest, &frame);
+    if (r < 0)
+        return stream->ended = r;
+    if (frame.flags & (FRAME_BEGIN | FRAME_END)) {
+        control(stream, &frame);
+    } else if (frame.flags == (FRAME_FIRST | FRAME_LAST) && available(&stream->inbox) >= FRAME_HEADER + frame.length) {
+        *ret = deliver_at_once(stream, &frame, in);
+        return 1;
+    } else {
+        begin_fragment(stream, &frame, in);
+    }
+    return 0;
+}
+
+static void fragment_done(struct stream *stream)
+{
+    if (stream->current && stream->last_fragment)
+        stream->complete = true;
+    else
+        stream->current = NULL;
+}
+
+/* Moves payload from the inbox to the message in the making. */
+static int take_payload(struct stream *stream)
+{
+    size_t part = available(&stream->inbox) < stream->remaining ? available(&stream->inbox) : stream->remaining;
+    struct frame_writer *writer = stream->current;
+    if (writer && part) {
+        int r = frame_make_room(stream->table, writer, part, stream->largest);
+        if (r < 0) {
+            stream->current = NULL;
+            return r;
+        }
+        memcpy(writer->data + writer->size, stream->inbox.data + stream->inbox.head, part);
+        writer->size += part;
+    }
+    consume(stream, part);
+    stream->remaining -= part;
+    if (stream->remaining)
+        return MORE;
+    fragment_done(stream);
+    return 0;
+}
+
+static ssize_t take_packet(struct stream *stream, struct message_in *in)
+{
+    for (;;) {
+        if (stream->complete)
+            return deliver_assembled(stream, in);
+        if (stream->ended)
+            return say_ended(stream);
+        int r;
+        ssize_t size = 0;
+        if (stream->remaining || stream->current)
+            r = take_payload(stream);
+        else
+            r = next_header(stream, in, &size);
+        if (r != 0)
+            return r == 1 ? size : r;
+    }
+}
+
+/* Reads the rest of a fragment straight to its message, with whatever follows into the inbox. */
+static int read_payload(struct stream *stream, int64_t deadline)
+{
+    struct frame_writer *writer = stream->current;
+    int r = frame_make_room(stream->table, writer, stream->remaining, stream->largest);
+    if (r < 0) {
+        stream->current = NULL;
+        return r;
+    }
+    struct iovec spans[2] = {
+        { writer->data + writer->size, stream->remaining },
+        { stream->inbox.data, stream->inbox.capacity },
+    };
+    ssize_t size = read_some(stream, spans, 2, deadline);
+    if (size < 0)
+        return (int)size;
+    size_t part = (size_t)size < stream->remaining ? (size_t)size : stream->remaining;
+    writer->size += part;
+    stream->remaining -= part;
+    stream->inbox.tail = (size_t)size - part;
+    if (!stream->remaining)
+        fragment_done(stream);
+    return 0;
+}
+
+/*
+ * Expects one message of the predicted length p: header to inbox[0..24), payload to the caller, the rest to
+ * inbox[24+p..).  When the guess was wrong, copying the payload into the gap makes the inbox whole.
+ */
+static int read_predicted(struct stream *stream, struct message_in *in, int64_t deadline, ssize_t *ret)
+{
+    struct inbox *inbox = &stream->inbox;
+    size_t p = stream->predicted;
+    struct iovec spans[3] = {
+        { inbox->data, FRAME_HEADER },
+        { in->data, p },
+        { inbox->data + FRAME_HEADER + p, inbox->capacity - FRAME_HEADER - p },
+    };
+    ssize_t size = read_some(stream, spans, 3, deadline);
+    if (size < 0)
+        return (int)size;
+    inbox->head = 0;
+    inbox->tail = (size_t)size;
+    struct frame frame;
+    if ((size_t)size < FRAME_HEADER + p || frame_decode(inbox->data, stream->largest, &frame) < 0 ||
+        frame.flags != (FRAME_FIRST | FRAME_LAST) || frame.length != p) {
+        size_t there = (size_t)size > FRAME_HEADER ? (size_t)size - FRAME_HEADER : 0;
+        memcpy(inbox->data + FRAME_HEADER, in->data, there < p ? there : p);
+        return 0;
+    }
+    struct frame_writer *writer = frame_writer_of(stream->table, frame.writer);
+    frame_message_begins(stream->table, writer, &frame);
+    deliver(stream, in, writer, frame.type, in->data, p);
+    writer->lost = 0;
+    consume(stream, FRAME_HEADER + p);
+    *ret = (ssize_t)p;
+    return 1;
+}
+
+static int refill_packet(struct stream *stream, struct message_in *in, int64_t deadline, ssize_t *ret)
+{
+    struct inbox *inbox = &stream->inbox;
+    size_t p = stream->predicted;
+    if (stream->remaining && stream->current && available(inbox) == 0)
+        return read_payload(stream, deadline);
+    if (available(inbox) == 0 && !stream->remaining && !stream->borrower && p >= PREDICT_MIN && p <= in->capacity &&
+        FRAME_HEADER + p < inbox->capacity)
+        return read_predicted(stream, in, deadline, ret);
+    int r = make_space(stream, inbox->capacity);
+    if (r < 0)
+        return r;
+    struct iovec span = { inbox->data + inbox->tail, inbox->capacity - inbox->tail };
+    ssize_t size = read_some(stream, &span, 1, deadline);
+    if (size < 0)
+        return (int)size;
+    inbox->tail += (size_t)size;
+    return 0;
+}
+
+static ssize_t receive_packet(struct stream *stream, struct message_in *in, int64_t deadline)
+{
+    ssize_t r;
+    while ((r = take_packet(stream, in)) == MORE) {
+        ssize_t size = 0;
+        int got = refill_packet(stream, in, deadline, &size);
+        if (got == 1)
+            return size;
+        if (got < 0)
+            return got;
+    }
+    return r;
+}
+
+/* ---- frame=line, frame=none ---------------------------------------------------------------------------- */
+
+static ssize_t give_line(struct stream *stream, struct message_in *in, size_t size, size_t with_newline)
+{
+    in->meta.length = size;
+    in->meta.sender = stream->in.sender;
+    if (size > in->capacity)
+        return fail(-EMSGSIZE, "%s: the line has %zu bytes, the buffer %zu: it is kept, receive it with a larger one",
+                    stream->base.object, size, in->capacity);
+    memcpy(in->data, stream->inbox.data + stream->inbox.head, size);
+    consume(stream, with_newline);
+    stream->scanned = 0;
+    return (ssize_t)size;
+}
+
+static ssize_t take_line(struct stream *stream, struct message_in *in)
+{
+    struct inbox *inbox = &stream->inbox;
+    uint8_t *start = inbox->data + inbox->head;
+    uint8_t *newline = memchr(start + stream->scanned, '\n', available(inbox) - stream->scanned);
+    if (newline && stream->skipping) {
+        consume(stream, (size_t)(newline - start) + 1);
+        stream->skipping = false;
+        stream->scanned = 0;
+        return take_line(stream, in);
+    }
+    if (newline)
+        return give_line(stream, in, (size_t)(newline - start), (size_t)(newline - start) + 1);
+    stream->scanned = available(inbox);
+    if (stream->ended)
+        return available(inbox) ? give_line(stream, in, available(inbox), available(inbox)) : say_ended(stream);
+    if (stream->scanned <= stream->largest)
+        return MORE;
+    consume(stream, stream->scanned);
+    stream->scanned = 0;
+    if (stream->skipping)
+        return MORE;
+    stream->skipping = true;
+    return fail(-EBADMSG, "%s: a line longer than %zu bytes was dropped: open with a larger ?size=", stream->base.object,
+                stream->largest);
+}
+
+static ssize_t receive_line(struct stream *stream, struct message_in *in, int64_t deadline)
+{
+    ssize_t r;
+    while ((r = take_line(stream, in)) == MORE) {
+        if ((r = make_space(stream, stream->largest + 1)) < 0)
+            return r;
+        struct inbox *inbox = &stream->inbox;
+        struct iovec span = { inbox->data + inbox->tail, inbox->capacity - inbox->tail };
+        r = read_some(stream, &span, 1, deadline);
+        if (r < 0 && !stream->ended)
+            return r;
+        inbox->tail += r > 0 ? (size_t)r : 0;
+    }
+    return r;
+}
+
+/* Bytes are bytes: whatever one read gives. */
+static ssize_t receive_bytes(struct stream *stream, struct message_in *in, int64_t deadline)
+{
+    if (stream->ended)
+        return say_ended(stream);
+    if (in->capacity == 0)
+        return fail(-EMSGSIZE, "%s: frame=none needs a buffer of at least one byte", stream->base.object);
+    struct iovec span = { in->data, in->capacity };
+    ssize_t r = read_some(stream, &span, 1, deadline);
+    in->meta.length = r > 0 ? (uint64_t)r : 0;
+    in->meta.sender = stream->in.sender;
+    return r;
+}
+
+/* ---- Readiness ------------------------------------------------------------------------------------------- */
+
+/* Whether the next receive finds something without reading.  May say yes too often: a header alone is enough. */
+static bool something_waits(const struct stream *stream)
+{
+    const struct inbox *inbox = &stream->inbox;
+    if (stream->complete || stream->ended)
+        return true;
+    if (stream->frame == FRAME_LINE)
+        return available(inbox) && memchr(inbox->data + inbox->head, '\n', available(inbox));
+    struct frame frame;
+    return !stream->remaining && available(inbox) >= FRAME_HEADER &&
+           (frame_decode(inbox->data + inbox->head, stream->largest, &frame) < 0 ||
+            available(inbox) >= FRAME_HEADER + frame.length);
+}
+
+void stream_settle_ready(struct stream *stream)
+{
+    if (stream->ready.event_fd < 0)
+        return;
+    if (something_waits(stream))
+        ready_raise(&stream->ready);
+    else
+        ready_lower(&stream->ready);
+}
+
+ssize_t stream_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
+{
+    struct stream *stream = (struct stream *)conduit;
+    ssize_t r = stream->frame == FRAME_NONE ? 0 : allocate(stream);
+    if (r < 0)
+        return r;
+    switch (stream->frame) {
+    case FRAME_PACKET:
+        r = receive_packet(stream, in, deadline);
+        return_borrowed(stream);
+        break;
+    case FRAME_LINE: r = receive_line(stream, in, deadline); break;
+    default: r = receive_bytes(stream, in, deadline);
+    }
+    stream_settle_ready(stream);
+    return r;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* The sending side of a stream: fragments out, and what a full stream did not take kept. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "core/process.h"
+#include "core/stream.h"
+#include "sys/sys.h"
+
+/* Below this a message is copied behind its header: one span is cheaper for the kernel than two. */
+#define COPY_MAX 1024
+
+static bool all_gone(const struct outgoing *message)
+{
+    return message->header_gone == message->header_size && message->gone == message->size;
+}
+
+/* The next fragment of a framed message, header first. */
+static void next_fragment(struct stream *stream, struct outgoing *message)
+{
+    size_t left = message->size - message->gone;
+    size_t part = stream->fragment_max - FRAME_HEADER < left ? stream->fragment_max - FRAME_HEADER : left;
+    struct frame frame = {
+        (uint8_t)((message->gone == 0 ? FRAME_FIRST : 0) | (part == left ? FRAME_LAST : 0)),
+        (uint32_t)part, stream->writer, message->number, message->type,
+    };
+    frame_encode(&frame, message->header);
+    message->header_size = FRAME_HEADER;
+    message->header_gone = 0;
+    message->fragment_end = message->gone + part;
+}
+
+static void advance(struct outgoing *message, size_t written)
+{
+    size_t header = message->header_size - message->header_gone;
+    if (header > written)
+        header = written;
+    message->header_gone += header;
+    message->gone += written - header;
+}
+
+/* Writes what is left of the fragment under way, once. */
+static int write_fragment(struct stream *stream, struct outgoing *message, int64_t deadline)
+{
+    uint8_t copy[FRAME_HEADER + COPY_MAX];
+    size_t header = message->header_size - message->header_gone, payload = message->fragment_end - message->gone;
+    struct iovec spans[2] = {
+        { message->header + message->header_gone, header },
+        { (void *)(uintptr_t)(message->data + message->gone), payload },
+    };
+    int first = header == 0, count = (header != 0) + (payload != 0);
+    if (count == 2 && payload <= COPY_MAX) {
+        memcpy(copy, spans[0].iov_base, header);
+        memcpy(copy + header, spans[1].iov_base, payload);
+        spans[0] = (struct iovec){ copy, header + payload };
+        count = 1;
+    }
+    ssize_t r = port_write(&stream->out, spans + first, count, stream->base.cancel_fd, deadline);
+    if (r < 0)
+        return (int)r;
+    advance(message, (size_t)r);
+    return 0;
+}
+
+/* Pushes until all is gone.  Stops with an error at any point; the message remembers how far it is. */
+static int push(struct stream *stream, struct outgoing *message, int64_t deadline)
+{
+    for (;;) {
+        bool between = message->header_gone == message->header_size && message->gone == message->fragment_end;
+        if (between && message->framed && (message->header_size == 0 || message->gone < message->size))
+            next_fragment(stream, message);
+        if (all_gone(message))
+            return 0;
+        int r = write_fragment(stream, message, deadline);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Part of the message is in the stream and cannot be taken back: copy the rest, so that the caller may go on. */
+static int keep(struct stream *stream, struct outgoing *message)
+{
+    if (stream->kept)
+        return 0;
+    uint8_t *copy = malloc(message->size ? message->size : 1);
+    if (!copy)
+        return fail(-ENOMEM, "%s: out of memory for the rest of a message of %zu bytes", stream->base.object, message->size);
+    memcpy(copy, message->data, message->size);
+    message->data = message->kept = copy;
+    stream->kept = true;
+    return 0;
+}
+
+static void forget(struct stream *stream)
+{
+    free(stream->out_message.kept);
+    stream->out_message.kept = NULL;
+    stream->kept = false;
+}
+
+/* Sends what an earlier call had to leave.  It stays kept when it does not go, but for a peer that is gone. */
+static int flush(struct stream *stream, int64_t deadline)
+{
+    if (!stream->kept)
+        return 0;
+    int r = push(stream, &stream->out_message, deadline);
+    if (r == 0 || r == -EPIPE)
+        forget(stream);
+    return r;
+}
+
+/* Finishes what has begun: only a wait that ran out, or was cancelled, leaves a rest. */
+static int push_or_keep(struct stream *stream, int64_t deadline)
+{
+    struct outgoing *message = &stream->out_message;
+    bool moved;
+    int r;
+    do {
+        r = push(stream, message, deadline);
+        moved = message->header_gone || message->gone;
+    } while (r == -EINTR && moved);
+    if (r < 0 && (!moved || r == -EPIPE))
+        return r;
+    if (r < 0 && (r = keep(stream, message)) < 0)
+        return r;
+    stream->announced = true;
+    return 0;
+}
+
+/* Messages that were dropped here leave a gap in the numbers, by which the receiver counts them. */
+static uint32_t next_number(struct stream *stream)
+{
+    return stream->number + (uint32_t)atomic_load_explicit(&stream->base.dropped, memory_order_relaxed);
+}
+
+static int start(struct stream *stream, const void *data, size_t size, int64_t type, int64_t deadline)
+{
+    bool framed = stream->frame == FRAME_PACKET;
+    stream->out_message = (struct outgoing){ .data = data, .size = size, .type = type, .framed = framed,
+                                             .number = next_number(stream), .fragment_end = framed ? 0 : size };
+    int r = push_or_keep(stream, deadline);
+    stream->number += r == 0;
+    return r;
+}
+
+/*
+ * A pipe interleaves writes above PIPE_BUF.  Fragments never are; unframed messages take turns under a lock on
+ * the writer's own description, which every tong sender asks for and no foreign program knows of.
+ */
+static int lock_large(struct stream *stream, int64_t deadline, short type)
+{
+    struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+    bool bare = type == F_UNLCK || (deadline == DEADLINE_NEVER && stream->base.cancel_fd < 0);
+    for (;;) {
+        int r = sys_fcntl_lock(stream->out.fd, bare ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
+        if (r != -EAGAIN && r != -EACCES)
+            return r < 0 ? fail_call(r, "%s: the lock for messages above %d bytes", stream->base.object, PIPE_BUF) : 0;
+        r = wait_pause(TONG_MILLISECOND, stream->base.cancel_fd, deadline);
+        if (r < 0)
+            return r;
+    }
+}
+
+static int send_bytes(struct stream *stream, const void *data, size_t size, int64_t type, int64_t deadline)
+{
+    bool locked = stream->lock_large && stream->frame != FRAME_PACKET && size > PIPE_BUF;
+    int r = locked ? lock_large(stream, deadline, F_WRLCK) : 0;
+    if (r < 0)
+        return r;
+    r = start(stream, data, size, type, deadline);
+    if (locked)
+        lock_large(stream, DEADLINE_NEVER, F_UNLCK);
+    return r;
+}
+
+/* frame=line: the message and its newline, in one piece. */
+static int send_line(struct stream *stream, const struct message_out *out, int64_t deadline)
+{
+    if (out->size && memchr(out->data, '\n', out->size))
+        return fail(-EINVAL, "%s: the message holds a newline, which frame=line cannot carry: use frame=packet", stream->base.object);
+    uint8_t *line = malloc(out->size + 1);
+    if (!line)
+        return fail(-ENOMEM, "%s: out of memory for a line of %zu bytes", stream->base.object, out->size);
+    if (out->size)
+        memcpy(line, out->data, out->size);
+    line[out->size] = '\n';
+    int r = send_bytes(stream, line, out->size + 1, 0, deadline);
+    free(line);
+    return r;
+}
+
+static int refuse_large(const struct stream *stream, size_t size)
+{
+    return fail(-EMSGSIZE, "%s: a message of %zu bytes; the largest is %zu (option size, at most %d)",
+                stream->base.object, size, stream->largest, STREAM_SIZE_MAX);
+}
+
+/* In a child after fork an inherited stream gets a writer id of its own before its first word. */
+static int prepare(struct stream *stream, int64_t deadline)
+{
+    if (__builtin_expect(stream->generation != fork_generation, 0)) {
+        forget(stream);
+        int r = stream_after_fork(&stream->base);
+        if (r < 0)
+            return r;
+    }
+    return flush(stream, deadline);
+}
+
+int stream_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
+{
+    struct stream *stream = (struct stream *)conduit;
+    if (out->size > stream->largest)
+        return refuse_large(stream, out->size);
+    int r = prepare(stream, deadline);
+    if (r < 0)
+        return r;
+    if (stream->frame == FRAME_LINE)
+        return send_line(stream, out, deadline);
+    return send_bytes(stream, out->data, out->size, out->type, deadline);
+}
+
+/* As many small messages as one write that never interleaves can hold; 0 if the first is not small. */
+static size_t pack(struct stream *stream, const tong_batch *batch, size_t count, uint8_t *to, size_t room, size_t *ret_size)
+{
+    size_t used = 0, packed = 0;
+    uint32_t number = next_number(stream);
+    for (; packed < count && batch[packed].length <= room && used + FRAME_HEADER + batch[packed].length <= room; packed++) {
+        struct frame frame = { FRAME_FIRST | FRAME_LAST, (uint32_t)batch[packed].length, stream->writer,
+                               number + (uint32_t)packed, batch[packed].type };
+        frame_encode(&frame, to + used);
+        if (frame.length)
+            memcpy(to + used + FRAME_HEADER, batch[packed].data, frame.length);
+        used += FRAME_HEADER + frame.length;
+    }
+    *ret_size = used;
+    return packed;
+}
+
+/* Packed messages are whole frames, so what a full stream leaves of them is bytes that go first next time. */
+static ssize_t send_packed(struct stream *stream, uint8_t *bytes, size_t size, size_t packed, int64_t deadline)
+{
+    stream->out_message = (struct outgoing){ .data = bytes, .size = size, .fragment_end = size };
+    int r = push_or_keep(stream, deadline);
+    if (r < 0)
+        return r;
+    stream->number += (uint32_t)packed;
+    return (ssize_t)packed;
+}
+
+#define PACK_SIZE (64 << 10)
+
+ssize_t stream_send_batch(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline)
+{
+    struct stream *stream = (struct stream *)conduit;
+    size_t sent = 0, room = stream->fragment_max < PACK_SIZE ? stream->fragment_max : PACK_SIZE;
+    uint8_t *bytes = malloc(room);
+    ssize_t r = bytes ? prepare(stream, deadline) : fail(-ENOMEM, "%s: out of memory for a batch", conduit->object);
+    while (r >= 0 && sent < count && !stream->kept) {
+        size_t size, packed = 0;
+        if (stream->frame == FRAME_PACKET && batch[sent].length <= stream->largest)
+            packed = pack(stream, batch + sent, count - sent, bytes, room, &size);
+        struct message_out one = { batch[sent].data, batch[sent].length, batch[sent].type };
+        r = packed > 1 ? send_packed(stream, bytes, size, packed, deadline) : stream_send(conduit, &one, deadline);
+        if (r >= 0)
+            sent += packed > 1 ? packed : 1;
+    }
+    free(bytes);
+    return sent ? (ssize_t)sent : r;
+}
+
+static int send_control(struct stream *stream, uint8_t flag, int64_t deadline)
+{
+    struct frame frame = { flag, 0, stream->writer, next_number(stream), 0 };
+    stream->out_message = (struct outgoing){ .header_size = FRAME_HEADER };
+    frame_encode(&frame, stream->out_message.header);
+    int r = push_or_keep(stream, deadline);
+    return r == 0 && stream->kept ? wait_expired(deadline) : r;
+}
+
+int stream_announce(struct stream *stream, int64_t deadline)
+{
+    int r = stream->frame == FRAME_PACKET ? send_control(stream, FRAME_BEGIN, deadline) : 0;
+    stream->announced = r == 0;
+    return r;
+}
+
+/* The mark of the end, then the end of file where this direction has a descriptor of its own. */
+int stream_finish(struct conduit *conduit, int64_t deadline)
+{
+    struct stream *stream = (struct stream *)conduit;
+    int r = prepare(stream, deadline);
+    if (r == 0 && stream->frame == FRAME_PACKET)
+        r = send_control(stream, FRAME_END, deadline);
+    if (r < 0)
+        return r;
+    if (stream->out.kind == PORT_SOCKET)
+        sys_shutdown(stream->out.fd, SHUT_WR);
+    else if (stream->out.fd != stream->in.fd)
+        port_close(&stream->out);
+    return 0;
+}

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unix: - sockets of one machine, by path or abstract name: stream, seqpacket and datagram.
+ *
+ * Traps that are dealt with here:
+ *   - A path stays behind when its server dies.  Connecting tells a dead one (-ECONNREFUSED) from a living one;
+ *     the takeover happens under flock(2) on the directory, so that two newcomers do not undo one another.
+ *   - The mode of a socket's path is what fchmod(2) on the unbound socket left, so it is right from the first
+ *     moment.  Abstract names have no mode: there, the same rule is applied to the client's credentials.
+ *   - A path holds 107 bytes, whatever PATH_MAX says.
+ * A datagram channel receives at the address and sends to it; it goes one way and has no end.
+ * Semantics: unix(7), socket(7).
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "core/datagram.h"
+#include "core/process.h"
+#include "core/stream.h"
+#include "sys/sys.h"
+
+static const struct option_use unix_options[] = {
+    { OPTION_SOCKET, SOCKET_STREAM, 0, 0, 0 },
+    STREAM_OPTIONS,
+    { OPTION_MODE, 0600, 0, 0777, 0 },
+    { OPTION_REMOVE, REMOVE_OWNER, 0, 0, 1 << REMOVE_NEVER | 1 << REMOVE_OWNER },
+    { OPTION_CREDS, 0, 0, 0, 0 },
+    { OPTION_BACKLOG, 128, 1, 65535, 0 },
+    { OPTION_CAPACITY, 208 << 10, 4 << 10, 1 << 30, 0 },
+    OPTIONS_END,
+};
+
+static const struct channel_facet unix_stream = {
+    .variant = "socket=stream",
+    .identity = TONG_IDENTITY_CONNECTION,
+    .accepted = true,
+    .shape = TONG_HAS_TWO_WAY,
+    .send = stream_send, .send_batch = stream_send_batch, .receive = stream_receive,
+    .finish = stream_finish, .pollfd = stream_pollfd, .after_fork = stream_after_fork,
+    .descriptor = stream_descriptor, .heir_options = stream_heir_options,
+    .peer = stream_peer, .describe = stream_describe, .close = stream_close,
+};
+
+static const struct channel_facet unix_seqpacket = {
+    .variant = "socket=seqpacket",
+    .identity = TONG_IDENTITY_CONNECTION,
+    .accepted = true,
+    .shape = TONG_HAS_TWO_WAY,
+    .send = datagram_send, .receive = datagram_receive,
+    .finish = datagram_finish, .pollfd = datagram_pollfd, .after_fork = datagram_after_fork,
+    .descriptor = datagram_descriptor, .heir_options = datagram_heir_options,
+    .peer = datagram_peer, .describe = datagram_describe, .close = datagram_close,
+};
+
+/* No finish: nothing is added to datagrams, so they have no end. */
+static const struct channel_facet unix_datagram = {
+    .variant = "socket=datagram",
+    .identity = TONG_IDENTITY_MESSAGE,
+    .shape = TONG_HAS_MANY_SENDERS,
+    .send = datagram_send, .receive = datagram_receive,
+    .pollfd = datagram_pollfd, .after_fork = datagram_after_fork,
+    .descriptor = datagram_descriptor, .heir_options = datagram_heir_options,
+    .describe = datagram_describe, .close = datagram_close,
+};
+
+static const int socket_types[] = {
+    [SOCKET_STREAM] = SOCK_STREAM, [SOCKET_SEQPACKET] = SOCK_SEQPACKET, [SOCKET_DATAGRAM] = SOCK_DGRAM,
+};
+
+struct socket_name {
+    struct sockaddr_un address;
+    socklen_t size;
+    bool abstract;
+};
+
+static int socket_type(const struct address *address)
+{
+    return socket_types[address->value[OPTION_SOCKET]];
+}
+
+static int make_name(const struct address *address, struct socket_name *ret)
+{
+    struct socket_name name = { .address.sun_family = AF_UNIX, .abstract = *address->name == '@' };
+    size_t size = strlen(address->name);
+    if (address->second)
+        return fail(-EINVAL, "%s: a socket goes both ways and has one name (write %%2C for a comma in it)", address->text);
+    if (size < 1u + name.abstract)
+        return fail(-EINVAL, "%s names no socket: write unix:/some/path or unix:@name", address->text);
+    if (size >= sizeof name.address.sun_path)
+        return fail(-ENAMETOOLONG, "%.60s...: the name has %zu bytes; a unix socket's holds at most %zu", address->text, size,
+                    sizeof name.address.sun_path - 1);
+    memcpy(name.address.sun_path, address->name, size);
+    if (name.abstract)
+        name.address.sun_path[0] = '\0';
+    /* an abstract name is exactly its bytes, a path ends with NUL */
+    name.size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + !name.abstract);
+    *ret = name;
+    return 0;
+}
+
+static const struct sockaddr *raw(const struct socket_name *name)
+{
+    return (const struct sockaddr *)&name->address;
+}
+
+static int foreign(const char *path, int otherwise)
+{
+    struct stat status;
+    if (sys_lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+        return fail(-EEXIST, "%s exists and is not a socket: choose another name", path);
+    return otherwise;
+}
+
+/* ---- Connecting ------------------------------------------------------------------------------------------ */
+
+static int try_connect(const struct open_request *request, const struct socket_name *name, int *ret)
+{
+    int fd = sys_socket(AF_UNIX, socket_type(request->address) | SOCK_NONBLOCK);
+    if (fd < 0)
+        return fail_call(fd, "socket");
+    int r = sys_connect(fd, raw(name), name->size);
+    /* our own, unshared description */
+    if (r == 0)
+        r = sys_fcntl_int(fd, F_SETFL, 0);
+    if (r < 0) {
+        sys_close(fd);
+        return r;
+    }
+    *ret = fd;
+    return 0;
+}
+
+static int connect_failed(const char *text, const char *path, int error)
+{
+    switch (error) {
+    case -EPROTOTYPE:
+        return fail(-EPROTOTYPE, "%s is a socket of another type: choose socket=stream, seqpacket or datagram", text);
+    case -ECONNREFUSED: case -ENOENT: case -EAGAIN:
+        error = foreign(path, 0);
+        return error ? error : fail(-ENXIO, "nobody listens on %s: start its server first, or wait for it", text);
+    default:
+        return fail_call(error, "connect(%s)", text);
+    }
+}
+
+/* Waits for a server that is not there yet, or whose backlog is full, looking ever more slowly. */
+static int connect_until(const struct open_request *request, const struct socket_name *name, int *ret)
+{
+    int64_t pause = 100 * TONG_MICROSECOND;
+    const char *text = request->address->text, *path = request->address->name;
+    for (;;) {
+        int r = try_connect(request, name, ret);
+        bool later = r == -ECONNREFUSED || r == -ENOENT || r == -EAGAIN;
+        if (r == 0)
+            return 0;
+        if (!later || request->deadline == DEADLINE_NOW)
+            return connect_failed(text, path, r);
+        r = wait_pause(pause, -1, request->deadline);
+        if (r == -ETIMEDOUT)
+            return fail(-ETIMEDOUT, "nobody began to listen on %s in time", text);
+        if (r < 0)
+            return r;
+        pause = pause < 20 * TONG_MILLISECOND ? 2 * pause : pause;
+    }
+}
+
+/* ---- Binding --------------------------------------------------------------------------------------------- */
+
+/* A socket's path without a living server behind it; a datagram socket answers connect(2) as well. */
+static bool is_stale(const struct open_request *request, const struct socket_name *name)
+{
+    int fd;
+    int r = try_connect(request, name, &fd);
+    if (r == 0)
+        sys_close(fd);
+    return r == -ECONNREFUSED;
+}
+
+static int open_directory(const char *path)
+{
+    char directory[sizeof ((struct sockaddr_un *)0)->sun_path];
+    const char *slash = strrchr(path, '/');
+    size_t size = slash ? (size_t)(slash - path) + (slash == path) : 1;
+    memcpy(directory, slash ? path : ".", size);
+    directory[size] = '\0';
+    return sys_open(directory, O_RDONLY | O_DIRECTORY, 0);
+}
+
+/* Under the directory's lock, which every tong server asks for, what is stale stays so until we have its name. */
+static int take_over(const struct open_request *request, int fd, const struct socket_name *name)
+{
+    const char *path = name->address.sun_path;
+    int directory = open_directory(path);
+    if (directory < 0)
+        return fail_call(directory, "the directory of %s", path);
+    int r = sys_flock(directory, LOCK_EX);
+    if (r == 0 && is_stale(request, name)) {
+        r = sys_unlink(path);
+        r = r < 0 && r != -ENOENT ? r : sys_bind(fd, raw(name), name->size);
+    } else if (r == 0) {
+        r = -EADDRINUSE;
+    }
+    sys_close(directory);
+    return r;
+}
+
+static int bind_socket(const struct open_request *request, const struct socket_name *name, int flags, int *ret)
+{
+    const char *text = request->address->text;
+    int fd = sys_socket(AF_UNIX, socket_type(request->address) | flags);
+    if (fd < 0)
+        return fail_call(fd, "socket");
+    int r = name->abstract ? 0 : sys_fchmod(fd, (mode_t)request->address->value[OPTION_MODE]);
+    if (r == 0)
+        r = sys_bind(fd, raw(name), name->size);
+    if (r == -EADDRINUSE && !name->abstract && (r = foreign(name->address.sun_path, -EADDRINUSE)) == -EADDRINUSE)
+        r = take_over(request, fd, name);
+    if (r == 0) {
+        *ret = fd;
+        return 0;
+    }
+    sys_close(fd);
+    if (r == -EADDRINUSE)
+        return fail(-EADDRINUSE, "%s has a living server already", text);
+    return r == -EEXIST ? r : fail_call(r, "bind(%s)", text);
+}
+
+/* ---- Channels -------------------------------------------------------------------------------------------- */
+
+static int wrap_stream(const struct open_request *request, int fd, struct conduit **ret)
+{
+    struct port both = PORT_INIT;
+    both.kind = PORT_SOCKET;
+    both.fd = fd;
+    both.owned = true;
+    both.creds = request->address->value[OPTION_CREDS];
+    int on = 1;
+    int r = both.creds ? sys_setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) : 0;
+    if (r < 0)
+        return fail_call(r, "SO_PASSCRED");
+    /* both ways whatever the flags say, which the facade minds: an end can then be marked by a mere receiver */
+    struct stream *stream;
+    r = stream_new(request, &unix_stream, &both, &both, request->address->text, &stream);
+    if (r < 0)
+        return r;
+    *ret = &stream->base;
+    return 0;
+}
+
+static int wrap_datagram(const struct open_request *request, int fd, struct conduit **ret)
+{
+    bool seqpacket = request->address->value[OPTION_SOCKET] == SOCKET_SEQPACKET;
+    struct datagram *datagram;
+    int r = datagram_new(request, seqpacket ? &unix_seqpacket : &unix_datagram, fd, seqpacket, request->address->text, &datagram);
+    if (r < 0)
+        return r;
+    *ret = &datagram->base;
+    return 0;
+}
+
+/* Takes `fd` over in every case. */
+static int wrap(const struct open_request *request, int fd, struct conduit **ret)
+{
+    bool stream = request->address->value[OPTION_SOCKET] == SOCKET_STREAM;
+    int size = (int)(request->address->value[OPTION_CAPACITY] / 2); /* the kernel doubles it, socket(7) */
+    int r = 0;
+    if (stream && address_given(request->address, OPTION_CAPACITY))
+        r = sys_setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    if (r < 0)
+        r = fail_call(r, "%s: SO_SNDBUF", request->address->text);
+    else
+        r = stream ? wrap_stream(request, fd, ret) : wrap_datagram(request, fd, ret);
+    if (r < 0)
+        sys_close(fd);
+    return r;
+}
+
+/* A connection that was made by name belongs to this process alone: when it ends without END, somebody died. */
+static void belongs_to_two(struct conduit *conduit)
+{
+    if (conduit->facet == &unix_stream) {
+        ((struct stream *)conduit)->must_end = true;
+        ((struct stream *)conduit)->announced = true;
+    } else {
+        ((struct datagram *)conduit)->must_end = true;
+        ((struct datagram *)conduit)->announced = true;
+    }
+}
+
+static int receive_datagrams(const struct open_request *request, const struct socket_name *name, struct conduit **ret)
+{
+    int fd;
+    int r = bind_socket(request, name, 0, &fd);
+    if (r < 0)
+        return r;
+    bool unlink = !name->abstract && request->address->value[OPTION_REMOVE] == REMOVE_OWNER;
+    r = wrap(request, fd, ret);
+    if (r < 0) {
+        if (!name->abstract)
+            sys_unlink(name->address.sun_path);
+        return r;
+    }
+    (*ret)->flags |= TONG_INFO_CREATED;
+    ((struct datagram *)*ret)->unlink_path = unlink ? strdup(name->address.sun_path) : NULL;
+    return 0;
+}
+
+static int unix_open(const struct open_request *request, struct conduit **ret)
+{
+    struct socket_name name;
+    int fd;
+    int r = make_name(request->address, &name);
+    if (r < 0)
+        return r;
+    bool datagram = request->address->value[OPTION_SOCKET] == SOCKET_DATAGRAM;
+    if (datagram && (request->flags & TONG_BOTH) == TONG_BOTH)
+        return fail(-EOPNOTSUPP, "%s: datagrams go one way, to the address: use socket=seqpacket for both", request->address->text);
+    if (datagram && request->flags & TONG_RECEIVE)
+        return receive_datagrams(request, &name, ret);
+    r = connect_until(request, &name, &fd);
+    if (r < 0 || (r = wrap(request, fd, ret)) < 0)
+        return r;
+    if (!datagram)
+        belongs_to_two(*ret);
+    return 0;
+}
+
+static int unix_pair(const struct open_request *request, struct conduit *ret[2])
+{
+    uint32_t ways = request->flags & TONG_BOTH;
+    struct open_request first = *request, second = *request;
+    int fds[2];
+    if (*request->address->name)
+        return fail(-EINVAL, "%s: a pair has no name: write unix:", request->address->text);
+    int r = sys_socketpair(AF_UNIX, socket_type(request->address), fds);
+    if (r < 0)
+        return fail_call(r, "socketpair");
+    if (ways != TONG_BOTH)
+        second.flags ^= TONG_BOTH;
+    r = wrap(&first, fds[0], &ret[0]);
+    if (r < 0) {
+        sys_close(fds[1]);
+        return r;
+    }
+    r = wrap(&second, fds[1], &ret[1]);
+    if (r < 0) {
+        ret[0]->facet->close(ret[0], false);
+        return r;
+    }
+    ret[0]->inheritable = ret[1]->inheritable = true;
+    return 0;
+}
+
+static int unix_remove(const struct address *address)
+{
+    struct socket_name name;
+    int r = make_name(address, &name);
+    if (r < 0)
+        return r;
+    if (name.abstract)
+        return fail(-EOPNOTSUPP, "%s: an abstract name goes with its last socket", address->text);
+    r = foreign(name.address.sun_path, 0);
+    if (r < 0)
+        return r;
+    r = sys_unlink(name.address.sun_path);
+    return r < 0 ? fail_call(r, "unlink(%s)", name.address.sun_path) : 0;
+}
+
+/* ---- The listener ---------------------------------------------------------------------------------------- */
+
+struct unix_listener {
+    struct listener base;
+    struct address address; /* for the channels it accepts */
+    struct socket_name name;
+    int fd;
+    unsigned generation;    /* only the process that bound the path removes it */
+};
+
+static int unix_listen(const struct open_request *request, struct listener **ret)
+{
+    const struct address *address = request->address;
+    struct socket_name name;
+    int fd, on = 1;
+    if (address->value[OPTION_SOCKET] == SOCKET_DATAGRAM)
+        return fail(-EOPNOTSUPP, "%s: datagrams have no connections to accept: open it to receive", address->text);
+    int r = make_name(address, &name);
+    if (r < 0 || (r = bind_socket(request, &name, SOCK_NONBLOCK, &fd)) < 0)
+        return r;
+    /* accepted sockets inherit it, so not even a client's first message comes without credentials */
+    if (address->value[OPTION_CREDS])
+        r = sys_setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+    if (r == 0)
+        r = sys_listen(fd, (int)address->value[OPTION_BACKLOG]);
+    r = r < 0 ? fail_call(r, "listen(%s)", address->text) : 0;
+    struct listener *listener = NULL;
+    struct address copy = { .text = NULL };
+    if (r == 0)
+        r = address_parse(address->text, &copy);
+    if (r == 0 && (r = address_settle(&copy, unix_options)) == 0)
+        r = listener_new(request, sizeof(struct unix_listener), address->text, &listener);
+    if (r < 0) {
+        address_free(&copy);
+        if (!name.abstract)
+            sys_unlink(name.address.sun_path);
+        sys_close(fd);
+        return r;
+    }
+    struct unix_listener *unix_listener = (struct unix_listener *)listener;
+    unix_listener->address = copy;
+    unix_listener->name = name;
+    unix_listener->fd = fd;
+    unix_listener->generation = fork_generation;
+    *ret = listener;
+    return 0;
+}
+
+/* What the mode of a path would decide, for a name that has none: owner (and root), group, others. */
+static bool may_enter(const struct unix_listener *listener, int fd)
+{
+    struct ucred client;
+    socklen_t size = sizeof client;
+    int64_t mode = listener->address.value[OPTION_MODE];
+    if (!listener->name.abstract)
+        return true;
+    if (sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client, &size) < 0)
+        return false;
+    return client.uid == 0 || client.uid == geteuid() || (mode & 0020 && client.gid == getegid()) || mode & 0002;
+}
+
+static int accept_failed(const struct unix_listener *listener, int error)
+{
+    return error == -EINTR ? fail_static(-EINTR, "a signal was caught before a client came")
+                           : fail_call(error, "accept(%s)", listener->base.object);
+}
+
+static int accept_one(struct unix_listener *listener, int64_t deadline, int *ret)
+{
+    for (;;) {
+        int r = sys_accept(listener->fd, 0);
+        if (r >= 0 && may_enter(listener, r)) {
+            *ret = r;
+            return 0;
+        }
+        if (r >= 0)
+            sys_close(r);
+        else if (r != -EAGAIN && r != -ECONNABORTED)
+            return accept_failed(listener, r);
+        if (r == -EAGAIN && (r = wait_descriptor(listener->fd, POLLIN, listener->base.cancel_fd, deadline)) < 0)
+            return r;
+    }
+}
+
+static int unix_accept(struct listener *base, uint32_t flags, int64_t deadline, struct conduit **ret)
+{
+    struct unix_listener *listener = (struct unix_listener *)base;
+    struct open_request request = { base->mechanism, &listener->address, flags, deadline };
+    int fd = -1;
+    int r = accept_one(listener, deadline, &fd);
+    if (r < 0 || (r = wrap(&request, fd, ret)) < 0)
+        return r;
+    belongs_to_two(*ret);
+    return 0;
+}
+
+static int unix_listener_pollfd(struct listener *base, struct pollfd *ret)
+{
+    *ret = (struct pollfd){ ((struct unix_listener *)base)->fd, POLLIN, 0 };
+    return 0;
+}
+
+static void unix_listener_close(struct listener *base)
+{
+    struct unix_listener *listener = (struct unix_listener *)base;
+    bool ours = listener->generation == fork_generation && listener->address.value[OPTION_REMOVE] == REMOVE_OWNER;
+    if (ours && !listener->name.abstract)
+        sys_unlink(listener->name.address.sun_path);
+    sys_close(listener->fd);
+    address_free(&listener->address);
+    listener_free(base);
+}
+
+static const struct listener_facet unix_listener = {
+    .open = unix_listen, .accept = unix_accept, .pollfd = unix_listener_pollfd, .close = unix_listener_close,
+};
+
+/* ---- The row --------------------------------------------------------------------------------------------- */
+
+static uint64_t path_size(const char *source)
+{
+    (void)source;
+    return sizeof ((struct sockaddr_un *)0)->sun_path - 1;
+}
+
+static const struct limit unix_limits[] = {
+    { "longest name", "bytes", "sockaddr_un.sun_path", path_size },
+    { "default send buffer", "bytes", "net.core.wmem_default", limit_from_proc },
+    { "largest send buffer for an ordinary user", "bytes", "net.core.wmem_max", limit_from_proc },
+    { "datagrams that wait for a receiver", "messages", "net.unix.max_dgram_qlen", limit_from_proc },
+    { "largest backlog", "connections", "net.core.somaxconn", limit_from_proc },
+    { NULL, NULL, NULL, NULL },
+};
+
+static const struct channel_facet *const unix_channels[] = { &unix_stream, &unix_seqpacket, &unix_datagram, NULL };
+
+const struct mechanism mechanism_unix = {
+    .scheme = "unix",
+    .form = "unix:PATH, unix:@NAME",
+    .summary = "socket of this machine: one server, many clients, and who they are",
+    .medium = "kernel memory; the path is only a name",
+    .unit = "bytes framed into messages, or messages",
+    .reach = "one machine, whoever may open the path",
+    .order = "the kernel: a full socket blocks the writer, an empty one the reader, asleep",
+    .lifetime = "a connection until either end closes; the path until it is removed",
+    .family = "BSD, then POSIX; every Unix (seqpacket and abstract names: Linux)",
+    .options = unix_options,
+    .limits = unix_limits,
+    .channels = unix_channels,
+    .listener = &unix_listener,
+    .open = unix_open,
+    .pair = unix_pair,
+    .remove = unix_remove,
+};
