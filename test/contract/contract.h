@@ -47,6 +47,8 @@ enum making {
 #define HAS_CREATE (UINT64_C(1) << 49)       /* create=yes|no|excl */
 #define HAS_READY (UINT64_C(1) << 51)        /* gives a descriptor to poll, as this row opens it */
 #define HAS_SPURIOUS (UINT64_C(1) << 52)     /* looks by the clock, so readiness says little */
+#define HAS_OTHER (UINT64_C(1) << 53)        /* the peer is who opened the other end, not who made both */
+#define HAS_TEARING (UINT64_C(1) << 54)      /* writers that share one description and add no header: whole up to PIPE_BUF */
 #define HAS_LONG (UINT64_C(1) << 50)         /* messages above PIPE_BUF fit */
 
 struct row {
@@ -102,6 +104,9 @@ pid_t ends_with_receiver(struct ends *ends, const struct row *row, const char *o
 
 /* Closes what is open and removes the object. */
 void ends_close(struct ends *ends);
+
+/* What a sender that has time does: closing alone does not wait until the end is told. */
+void finish_and_close(tong_channel *channel);
 
 /* Fills data[0..size) with what only message `number` holds, without newlines; and says whether it does. */
 void pattern_fill(void *data, size_t size, uint32_t number);

@@ -214,6 +214,14 @@ void ends_close(struct ends *ends)
     }
 }
 
+void finish_and_close(tong_channel *channel)
+{
+    int r = tong_channel_finish(channel, TONG_FOREVER);
+    if (r != -EOPNOTSUPP)
+        GIVES(r, 0);
+    OK(tong_channel_close(channel));
+}
+
 /* ---- What the tests share --------------------------------------------------------------------------------- */
 
 /* Letters, so that lines stay lines; the number is in every eighth of them, so that no two messages agree. */

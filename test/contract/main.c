@@ -43,6 +43,7 @@ static const struct { uint64_t bit; const char *words; } facets[] = {
     { HAS_FORKING, "ends made to be inherited" },
     { HAS_NO_FORKING, "ends that refuse to be inherited" },
     { HAS_ROOM, "messages of 1 MiB" },
+    { HAS_OTHER, "a peer of its own making" },
     { HAS_LONG, "messages above PIPE_BUF" },
     { HAS_HEIRS, "a way through exec" },
     { HAS_DROP, "a policy for being full" },

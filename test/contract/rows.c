@@ -15,22 +15,23 @@
 
 #define WHOLE (HAS_BOUNDARIES | HAS_ANY_BYTES | HAS_EMPTY)
 #define FRAMED (WHOLE | HAS_READY | HAS_TYPE | HAS_DEATH | HAS_END | HAS_BROKEN | HAS_ROOM | HAS_LONG)
+#define PACKETS (WHOLE | HAS_READY | HAS_TYPE | HAS_DEATH | HAS_END)
 #define LINES (HAS_READY | HAS_BOUNDARIES | HAS_EMPTY | HAS_END | HAS_BROKEN | HAS_LONG)
 #define BYTES (HAS_READY | HAS_ANY_BYTES | HAS_END | HAS_BROKEN | HAS_LONG)
-#define NAMED (HAS_NAME | HAS_NO_FORKING)
+#define NAMED (HAS_NAME | HAS_NO_FORKING | HAS_OTHER)
 #define INHERITED (HAS_FORKING | HAS_HEIRS)
 
 const struct row rows[] = {
     { "pipe", "pipe", "", MAKE_PAIR, "pipe:", "pipe:", UNNAMED_PIPE, FRAMED | HAS_FULL | INHERITED },
     { "pipe-both", "pipe", "", MAKE_PAIR, "pipe:", "pipe:", UNNAMED_PIPE, FRAMED | HAS_FULL | INHERITED | HAS_BOTH },
     { "pipe-line", "pipe", "", MAKE_PAIR, "pipe:?frame=line", "pipe:?frame=line", UNNAMED_PIPE,
-      LINES | HAS_FULL | INHERITED },
+      LINES | HAS_FULL | INHERITED | HAS_TEARING },
     { "pipe-none", "pipe", "", MAKE_PAIR, "pipe:?frame=none", "pipe:?frame=none", UNNAMED_PIPE,
       BYTES | HAS_FULL | INHERITED },
     { "fd-pipe", "fd", "", MAKE_PIPE, "fd:%F", "fd:%F", STREAM, FRAMED | HAS_FULL },
     { "fd-socketpair", "fd", "", MAKE_SOCKETPAIR, "fd:%F", "fd:%F", STREAM, FRAMED | HAS_FULL | HAS_BOTH },
-    { "fd-packets", "fd", "a socket that keeps boundaries", MAKE_SEQPACKETS, "fd:%F", "fd:%F",
-      CHANNEL | TONG_HAS_READINESS, WHOLE | HAS_READY | HAS_END | HAS_BROKEN | HAS_FULL | HAS_BOTH | HAS_LONG },
+    { "fd-packets", "fd", "", MAKE_SEQPACKETS, "fd:%F", "fd:%F",
+      STREAM, PACKETS | HAS_BROKEN | HAS_FULL | HAS_BOTH | HAS_LONG },
     { "fifo", "fifo", "", MAKE_OPEN, "fifo:%P", "fifo:%P", NAMED_PIPE,
       FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE },
     { "fifo-line", "fifo", "", MAKE_OPEN, "fifo:%P?frame=line", "fifo:%P?frame=line", NAMED_PIPE,
@@ -44,14 +45,14 @@ const struct row rows[] = {
     { "unix-none", "unix", "socket=stream", MAKE_LISTEN, "unix:%P?frame=none", "unix:%P?frame=none", SOCKET,
       BYTES | HAS_FULL | HAS_BOTH | NAMED | HAS_PATH },
     { "unix-seqpacket", "unix", "socket=seqpacket", MAKE_LISTEN, "unix:%P?socket=seqpacket", "unix:%P?socket=seqpacket",
-      SOCKET, WHOLE | HAS_READY | HAS_END | HAS_BROKEN | HAS_FULL | HAS_BOTH | NAMED | HAS_PATH | HAS_LONG | HAS_SENDER },
+      SOCKET, PACKETS | HAS_BROKEN | HAS_FULL | HAS_BOTH | NAMED | HAS_PATH | HAS_LONG | HAS_SENDER },
     { "unix-datagram", "unix", "socket=datagram", MAKE_OPEN, "unix:%P?socket=datagram", "unix:%P?socket=datagram", DATAGRAM,
       WHOLE | HAS_READY | HAS_FULL | NAMED | HAS_PATH | HAS_BROKEN | HAS_LONG | HAS_SENDER },
     { "unix-abstract", "unix", "socket=stream", MAKE_LISTEN, "unix:@%N", "unix:@%N", SOCKET,
       FRAMED | HAS_FULL | HAS_BOTH | NAMED },
     { "unix-pair", "unix", "socket=stream", MAKE_PAIR, "unix:", "unix:", SOCKET, FRAMED | HAS_FULL | HAS_BOTH | INHERITED },
     { "unix-pair-seqpacket", "unix", "socket=seqpacket", MAKE_PAIR, "unix:?socket=seqpacket", "unix:?socket=seqpacket", SOCKET,
-      WHOLE | HAS_READY | HAS_END | HAS_BROKEN | HAS_FULL | HAS_BOTH | INHERITED | HAS_LONG },
+      PACKETS | HAS_BROKEN | HAS_FULL | HAS_BOTH | INHERITED | HAS_LONG },
     { "unix-pair-datagram", "unix", "socket=datagram", MAKE_PAIR, "unix:?socket=datagram", "unix:?socket=datagram", DATAGRAM,
       WHOLE | HAS_READY | HAS_BROKEN | HAS_FULL | HAS_BOTH | INHERITED | HAS_LONG },
     { "msgq", "msgq", "", MAKE_OPEN, "msgq:%K", "msgq:%K", QUEUE, WHOLE | HAS_TYPE | HAS_FULL | NAMED | HAS_CREATE | HAS_LONG },

@@ -255,7 +255,7 @@ const struct contract_test special_tests[] = {
     { "select-by-address", test_select_by_address, TONG_HAS_SELECT, HAS_BOTH, 10 },
     { "no-select", test_no_select, 0, TONG_HAS_SELECT, 10 },
     { "sender", test_sender, HAS_SENDER, 0, 10 },
-    { "peer", test_peer, TONG_HAS_PEER, HAS_FORKING, 10 },
+    { "peer", test_peer, TONG_HAS_PEER | HAS_OTHER, 0, 10 },
     { "no-peer", test_no_peer, 0, TONG_HAS_PEER, 10 },
     { "reserve", test_reserve, TONG_HAS_ZERO_COPY, 0, 20 },
     { "reserve-abort", test_reserve_abort, TONG_HAS_ZERO_COPY, 0, 20 },
