@@ -4,12 +4,13 @@
 
 #include "core/mechanism.h"
 
-extern const struct mechanism mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix;
+extern const struct mechanism mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_shm;
 
 const struct mechanism *const mechanism_table[] = {
     &mechanism_pipe,
     &mechanism_fd,
     &mechanism_fifo,
     &mechanism_unix,
+    &mechanism_shm,
     NULL,
 };
