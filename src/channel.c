@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/hot.h"
 #include "core/process.h"
 #include "core/wait.h"
 #include "handle.h"
@@ -88,7 +89,7 @@ static inline int send_by_policy(struct conduit *conduit, const struct message_o
     return 0;
 }
 
-int tong_channel_send(tong_channel *channel, const void *data, size_t size, const tong_message *message, int64_t timeout)
+HOT int tong_channel_send(tong_channel *channel, const void *data, size_t size, const tong_message *message, int64_t timeout)
 {
     if (!usable(channel, TONG_SEND))
         return unusable(channel, TONG_SEND);
@@ -174,7 +175,7 @@ static void give_message(tong_message *to, const tong_message *from, ssize_t res
         give(to, from, sizeof *from);
 }
 
-ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t capacity, tong_message *ret_message, int64_t timeout)
+HOT ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t capacity, tong_message *ret_message, int64_t timeout)
 {
     if (!usable(channel, TONG_RECEIVE))
         return unusable(channel, TONG_RECEIVE);

@@ -26,6 +26,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define TONG_VERSION_MAJOR 0
 #define TONG_VERSION_MINOR 1
@@ -87,6 +88,7 @@ typedef struct tong_identity {
  */
 int tong_identity_alive(const tong_identity *identity);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -36,6 +36,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tong_channel tong_channel;
 
@@ -279,6 +280,7 @@ int tong_channel_describe(tong_channel *channel, tong_channel_info *ret);
  */
 int tong_remove(const char *address);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

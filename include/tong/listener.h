@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct tong_listener tong_listener;
 
@@ -43,6 +44,7 @@ int tong_listener_cancel(tong_listener *listener);
 /* The address clients open, with what the kernel chose filled in.  Valid until close. */
 const char *tong_listener_address(const tong_listener *listener);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Nouns and abilities, computed from the functions that a mechanism fills in, so that none can be claimed. */
 #define TONG_HAS_CHANNEL UINT32_C(0x1)
@@ -83,6 +84,7 @@ typedef struct tong_limit_info {
 /* The index-th limit of `scheme`; -ENOENT past the last, -EPROTONOSUPPORT for an unknown scheme. */
 int tong_mechanism_limit(const char *scheme, size_t index, tong_limit_info *ret);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

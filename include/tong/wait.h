@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* One thing to wait for: a channel in one or both directions, or a listener. */
 typedef struct tong_wait_item {
@@ -27,6 +28,7 @@ typedef struct tong_wait_item {
  */
 int tong_wait(tong_wait_item *items, size_t count, int64_t timeout);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/number.h"
+
 #define ADDRESS_SCHEME_MAX 15
 #define ADDRESS_NAME_MAX 4095 /* bytes, decoded: PATH_MAX less its NUL */
 
@@ -95,11 +97,5 @@ struct option_words {
     char fallback[32];
 };
 void option_describe(const struct option_use *use, struct option_words *ret);
-
-/* "4096", "64K", "4M", "1G" (binary multiples).  -EINVAL, -ERANGE. */
-int parse_bytes(const char *text, int64_t *ret);
-
-/* "10ms", "2s", "500us", "1.5s", "7" (seconds), in nanoseconds.  -EINVAL, -ERANGE. */
-int parse_duration(const char *text, int64_t *ret);
 
 #endif

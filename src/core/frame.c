@@ -2,36 +2,14 @@
 /* Headers and reassembly.  Touches no descriptor, so that a fuzzer can drive it. */
 #include "core/frame.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/detail.h"
 
-#define FRAME_MAGIC 0x6f74 /* "to" */
-#define FRAME_VERSION 1
-
-/* The header as it lies in the stream. */
-struct wire {
-    uint16_t magic;
-    uint8_t version, flags;
-    uint32_t length, writer, number;
-    int64_t type;
-};
-
-_Static_assert(sizeof(struct wire) == FRAME_HEADER, "the header has no holes");
-
-void frame_encode(const struct frame *frame, uint8_t to[FRAME_HEADER])
-{
-    struct wire wire = { htole16(FRAME_MAGIC), FRAME_VERSION, frame->flags, htole32(frame->length),
-                         htole32(frame->writer), htole32(frame->number), (int64_t)htole64((uint64_t)frame->type) };
-    memcpy(to, &wire, sizeof wire);
-}
-
 int frame_decode(const uint8_t from[FRAME_HEADER], size_t largest, struct frame *ret)
 {
-    struct wire wire;
+    struct frame_wire wire;
     memcpy(&wire, from, sizeof wire);
     if (le16toh(wire.magic) != FRAME_MAGIC)
         return fail(-EBADMSG, "what arrived does not begin with a tong header: the other end does not frame its messages; "

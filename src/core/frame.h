@@ -17,9 +17,11 @@
 #ifndef CORE_FRAME_H
 #define CORE_FRAME_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define FRAME_HEADER 24
 #define FRAME_WRITERS 256
@@ -39,7 +41,25 @@ struct frame {
     int64_t type;
 };
 
-void frame_encode(const struct frame *frame, uint8_t to[FRAME_HEADER]);
+/* The header as it lies in the stream: no holes, little-endian. */
+struct frame_wire {
+    uint16_t magic;
+    uint8_t version, flags;
+    uint32_t length, writer, number;
+    int64_t type;
+};
+
+_Static_assert(sizeof(struct frame_wire) == FRAME_HEADER, "the header has no holes");
+
+#define FRAME_MAGIC 0x6f74 /* "to" */
+#define FRAME_VERSION 1
+
+static inline void frame_encode(const struct frame *frame, uint8_t to[FRAME_HEADER])
+{
+    struct frame_wire wire = { htole16(FRAME_MAGIC), FRAME_VERSION, frame->flags, htole32(frame->length),
+                               htole32(frame->writer), htole32(frame->number), (int64_t)htole64((uint64_t)frame->type) };
+    memcpy(to, &wire, sizeof wire);
+}
 
 /* -EBADMSG: not a header, or it promises more than `largest`. */
 int frame_decode(const uint8_t from[FRAME_HEADER], size_t largest, struct frame *ret);
@@ -60,10 +80,10 @@ struct frame_writer {
 };
 
 struct frame_table {
-    struct frame_writer writers[FRAME_WRITERS];
-    unsigned count;
-    uint64_t clock;
     uint64_t lost;        /* losses that no later message of the same writer will report */
+    uint64_t clock;
+    unsigned count;
+    struct frame_writer writers[FRAME_WRITERS];
 };
 
 /* The writer `id`, made if it is new; the one that was silent longest makes room.  Never NULL. */

@@ -124,9 +124,9 @@ static ssize_t write_after_poll(struct port *port, const struct iovec *spans, in
 
 static ssize_t write_once(struct port *port, const struct iovec *spans, int count, bool wait)
 {
+    if (wait && count == 1)
+        return port_write_bare(port, spans->iov_base, spans->iov_len);
     if (port->kind == PORT_SOCKET) {
-        if (count == 1)
-            return sys_send(port->fd, spans->iov_base, spans->iov_len, wait ? 0 : MSG_DONTWAIT);
         struct msghdr message = { .msg_iov = (struct iovec *)spans, .msg_iovlen = (size_t)count };
         return sys_sendmsg(port->fd, &message, wait ? 0 : MSG_DONTWAIT);
     }

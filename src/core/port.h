@@ -18,6 +18,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "sys/sys.h"
 #include "tong/base.h"
 
 enum port_kind {
@@ -34,11 +35,12 @@ struct port {
     int nonblocking_fd;    /* PORT_FIFO only, else -1 */
     bool nowait_refused;   /* PORT_PIPE: this object does not know RWF_NOWAIT */
     bool owned;            /* close it when done */
+    bool quiet;            /* the process ignored SIGPIPE when this was opened, so a plain write(2) raises none */
     bool creds;            /* PORT_SOCKET: ask the kernel for the sender of what is read */
     tong_identity sender;  /* of the bytes read last, when creds */
 };
 
-#define PORT_INIT { PORT_CLOSED, -1, -1, false, false, false, TONG_IDENTITY_INIT }
+#define PORT_INIT { PORT_CLOSED, -1, -1, false, false, false, false, TONG_IDENTITY_INIT }
 
 /* What kind of port `fd` is, by fstat; -EBADF.  Sockets that keep boundaries are -EPROTOTYPE: see datagram.h. */
 int port_kind_of(int fd, enum port_kind *ret);
@@ -48,6 +50,21 @@ ssize_t port_read(struct port *port, const struct iovec *spans, int count, int c
 
 /* Writes at least one byte: its count (may be short), or -errno; -EPIPE never raises SIGPIPE. */
 ssize_t port_write(struct port *port, const struct iovec *spans, int count, int cancel_fd, int64_t deadline);
+
+/* One bare blocking call, for those who know that it may wait for ever: the count, or -errno without a detail. */
+static inline ssize_t port_read_bare(struct port *port, void *data, size_t size)
+{
+    return sys_read(port->fd, data, size);
+}
+
+static inline ssize_t port_write_bare(struct port *port, const void *data, size_t size)
+{
+    if (port->kind == PORT_SOCKET)
+        return sys_send(port->fd, data, size, 0);
+    if (port->quiet)
+        return sys_write(port->fd, data, size);
+    return sys_writev_nosignal(port->fd, &(struct iovec){ (void *)(uintptr_t)data, size }, 1, false);
+}
 
 /* The credentials in a received control buffer, or an identity of source NONE. */
 struct msghdr;

@@ -40,6 +40,9 @@ struct outgoing {
     uint8_t *kept;       /* our copy of `data`, once the caller has its own back */
 };
 
+/* Up to this a message is copied behind its header: one span is cheaper for the kernel than two. */
+#define STREAM_COPY_MAX 4096
+
 struct stream {
     struct conduit base;
     struct port in, out;
@@ -75,6 +78,8 @@ struct stream {
 
     void (*closed)(struct stream *, bool forked);  /* the mechanism's part of close; may be NULL */
     void *owner;                                   /* for `closed` */
+
+    uint8_t scratch[FRAME_HEADER + STREAM_COPY_MAX]; /* header and payload of a small message side by side */
 };
 
 /* Makes a stream conduit over two ports, either of which may be PORT_CLOSED; takes them over only on success.

@@ -8,12 +8,10 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/hot.h"
 #include "core/process.h"
 #include "core/stream.h"
 #include "sys/sys.h"
-
-/* Below this a message is copied behind its header: one span is cheaper for the kernel than two. */
-#define COPY_MAX 1024
 
 static bool all_gone(const struct outgoing *message)
 {
@@ -47,14 +45,14 @@ static void advance(struct outgoing *message, size_t written)
 /* Writes what is left of the fragment under way, once. */
 static int write_fragment(struct stream *stream, struct outgoing *message, int64_t deadline)
 {
-    uint8_t copy[FRAME_HEADER + COPY_MAX];
+    uint8_t *copy = stream->scratch;
     size_t header = message->header_size - message->header_gone, payload = message->fragment_end - message->gone;
     struct iovec spans[2] = {
         { message->header + message->header_gone, header },
-        { (void *)(uintptr_t)(message->data + message->gone), payload },
+        { (void *)((uintptr_t)message->data + message->gone), payload },
     };
     int first = header == 0, count = (header != 0) + (payload != 0);
-    if (count == 2 && payload <= COPY_MAX) {
+    if (count == 2 && payload <= STREAM_COPY_MAX) {
         memcpy(copy, spans[0].iov_base, header);
         memcpy(copy + header, spans[1].iov_base, payload);
         spans[0] = (struct iovec){ copy, header + payload };
@@ -150,7 +148,8 @@ static int start(struct stream *stream, const void *data, size_t size, int64_t t
 
 /*
  * A pipe interleaves writes above PIPE_BUF.  Fragments never are; unframed messages take turns under a lock on
- * the writer's own description, which every tong sender asks for and no foreign program knows of.
+ * the writer's own description, which every tong sender asks for and no foreign program knows of.  A short line
+ * asks too, or it could fall into the middle of another's long one; bytes without lines have no middle.
  */
 static int lock_large(struct stream *stream, int64_t deadline, short type)
 {
@@ -168,7 +167,7 @@ static int lock_large(struct stream *stream, int64_t deadline, short type)
 
 static int send_bytes(struct stream *stream, const void *data, size_t size, int64_t type, int64_t deadline)
 {
-    bool locked = stream->lock_large && stream->frame != FRAME_PACKET && size > PIPE_BUF;
+    bool locked = stream->lock_large && (stream->frame == FRAME_LINE || (stream->frame == FRAME_NONE && size > PIPE_BUF));
     int r = locked ? lock_large(stream, deadline, F_WRLCK) : 0;
     if (r < 0)
         return r;
@@ -212,9 +211,21 @@ static int prepare(struct stream *stream, int64_t deadline)
     return flush(stream, deadline);
 }
 
-int stream_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
+/* A short write of a small message: the rest goes the long way. */
+static int send_rest(struct stream *stream, const struct message_out *out, const uint8_t *header, size_t gone)
 {
-    struct stream *stream = (struct stream *)conduit;
+    struct outgoing *message = &stream->out_message;
+    *message = (struct outgoing){ .data = out->data, .size = out->size, .type = out->type, .framed = true,
+                                  .header_size = FRAME_HEADER, .fragment_end = out->size };
+    memcpy(message->header, header, FRAME_HEADER);
+    advance(message, gone);
+    int r = push_or_keep(stream, DEADLINE_NEVER);
+    stream->number += r == 0;
+    return r;
+}
+
+static int send_long_way(struct stream *stream, const struct message_out *out, int64_t deadline)
+{
     if (out->size > stream->largest)
         return refuse_large(stream, out->size);
     int r = prepare(stream, deadline);
@@ -223,6 +234,56 @@ int stream_send(struct conduit *conduit, const struct message_out *out, int64_t 
     if (stream->frame == FRAME_LINE)
         return send_line(stream, out, deadline);
     return send_bytes(stream, out->data, out->size, out->type, deadline);
+}
+
+/* A framed message of up to STREAM_COPY_MAX bytes: one copy and one bare system call. */
+HOT static ssize_t send_copied(struct stream *stream, const struct message_out *out)
+{
+    uint8_t *bytes = stream->scratch;
+    size_t size = FRAME_HEADER + out->size;
+    frame_encode(&(struct frame){ FRAME_FIRST | FRAME_LAST, (uint32_t)out->size, stream->writer, next_number(stream), out->type },
+                 bytes);
+    if (out->size)
+        memcpy(bytes + FRAME_HEADER, out->data, out->size);
+    ssize_t r = port_write_bare(&stream->out, bytes, size);
+    if (r < 0)
+        return r;
+    stream->announced = true;
+    if ((size_t)r < size)
+        return send_rest(stream, out, bytes, (size_t)r);
+    stream->number++;
+    return 0;
+}
+
+/* Whether send_copied(), or for unframed bytes one bare write, is all that this message needs. */
+static inline bool is_plain(const struct stream *stream, const struct message_out *out, int64_t deadline)
+{
+    size_t most = stream->frame == FRAME_PACKET ? STREAM_COPY_MAX : PIPE_BUF;
+    return deadline == DEADLINE_NEVER && stream->base.cancel_fd < 0 && stream->frame != FRAME_LINE && !stream->kept &&
+           stream->generation == fork_generation && out->size <= most && out->size <= stream->largest &&
+           (stream->frame == FRAME_NONE || FRAME_HEADER + out->size <= stream->fragment_max);
+}
+
+/*
+ * After a switch of processes hardly any of our code is in the caches, so every line that is not run counts: a
+ * plain message costs half of what the long way takes.  What turns out not to be plain goes the long way.
+ */
+HOT int stream_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
+{
+    struct stream *stream = (struct stream *)conduit;
+    if (!is_plain(stream, out, deadline))
+        return send_long_way(stream, out, deadline);
+    if (stream->frame == FRAME_NONE) {
+        ssize_t r = out->size ? port_write_bare(&stream->out, out->data, out->size) : 0;
+        if (r == (ssize_t)out->size)
+            return 0;
+        struct message_out rest = { (const char *)out->data + (r > 0 ? r : 0), out->size - (size_t)(r > 0 ? r : 0), 0 };
+        return r == -EINTR ? fail_static(-EINTR, "a signal was caught before anything moved") : send_long_way(stream, &rest, deadline);
+    }
+    ssize_t r = send_copied(stream, out);
+    if (r == -EINTR)
+        return fail_static(-EINTR, "a signal was caught before anything moved");
+    return r < 0 ? send_long_way(stream, out, deadline) : 0;
 }
 
 /* As many small messages as one write that never interleaves can hold; 0 if the first is not small. */

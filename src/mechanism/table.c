@@ -4,15 +4,16 @@
 
 #include "core/mechanism.h"
 
-extern const struct mechanism mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix;
-extern const struct mechanism mechanism_msgq, mechanism_file;
+extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_msgq,
+    mechanism_shm;
 
 const struct mechanism *const mechanism_table[] = {
+    &mechanism_file,
     &mechanism_pipe,
     &mechanism_fd,
     &mechanism_fifo,
     &mechanism_unix,
     &mechanism_msgq,
-    &mechanism_file,
+    &mechanism_shm,
     NULL,
 };

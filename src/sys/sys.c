@@ -2,6 +2,8 @@
 /* One function a system call: the result, or -errno, or the error that a test injects in its place. */
 #include "sys/sys.h"
 
+#include "base/hot.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -38,12 +40,12 @@ int sys_open(const char *path, int flags, mode_t mode)
     CALL(int, "open", open(path, flags | O_CLOEXEC, mode));
 }
 
-ssize_t sys_read(int fd, void *data, size_t size)
+HOT ssize_t sys_read(int fd, void *data, size_t size)
 {
     CALL(ssize_t, "read", read(fd, data, size));
 }
 
-ssize_t sys_write(int fd, const void *data, size_t size)
+HOT ssize_t sys_write(int fd, const void *data, size_t size)
 {
     CALL(ssize_t, "write", write(fd, data, size));
 }
@@ -81,6 +83,11 @@ int sys_fstat(int fd, struct stat *ret)
 int sys_lstat(const char *path, struct stat *ret)
 {
     CALL(int, "lstat", lstat(path, ret));
+}
+
+int sys_statvfs(const char *path, struct statvfs *ret)
+{
+    CALL(int, "statvfs", statvfs(path, ret));
 }
 
 int sys_chmod(const char *path, mode_t mode)
@@ -210,7 +217,7 @@ ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
     CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
 }
 
-ssize_t sys_send(int fd, const void *data, size_t size, int flags)
+HOT ssize_t sys_send(int fd, const void *data, size_t size, int flags)
 {
     CALL(ssize_t, "send", send(fd, data, size, flags | MSG_NOSIGNAL));
 }
@@ -238,12 +245,12 @@ int sys_msgget(key_t key, int flags)
     CALL(int, "msgget", msgget(key, flags));
 }
 
-int sys_msgsnd(int id, const void *message, size_t size, int flags)
+HOT int sys_msgsnd(int id, const void *message, size_t size, int flags)
 {
     CALL(int, "msgsnd", msgsnd(id, message, size, flags));
 }
 
-ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags)
+HOT ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags)
 {
     CALL(ssize_t, "msgrcv", msgrcv(id, message, size, type, flags));
 }
@@ -342,7 +349,7 @@ static ssize_t writev_masked(int fd, const struct iovec *spans, int count, int f
     return result < 0 ? -error : result;
 }
 
-ssize_t sys_writev_nosignal(int fd, const struct iovec *spans, int count, bool nowait)
+HOT ssize_t sys_writev_nosignal(int fd, const struct iovec *spans, int count, bool nowait)
 {
     /* Whether this kernel is known to refuse RWF_NOSIGNAL: written by any thread, always with the same value. */
     static atomic_bool refused;
@@ -359,6 +366,12 @@ ssize_t sys_writev_nosignal(int fd, const struct iovec *spans, int count, bool n
     if (result != -EOPNOTSUPP)
         atomic_store_explicit(&refused, true, memory_order_relaxed);
     return result;
+}
+
+bool sys_ignores_sigpipe(void)
+{
+    struct sigaction action;
+    return sigaction(SIGPIPE, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_IGN;
 }
 
 void *sys_mmap(size_t size, int protection, int flags, int fd, off_t at, int *ret_error)

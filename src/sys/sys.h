@@ -18,6 +18,7 @@
 #include <sys/msg.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -39,6 +40,7 @@ ssize_t sys_writev(int fd, const struct iovec *spans, int count);
 ssize_t sys_pwritev2(int fd, const struct iovec *spans, int count, off_t at, int flags);
 int sys_fstat(int fd, struct stat *ret);
 int sys_lstat(const char *path, struct stat *ret);
+int sys_statvfs(const char *path, struct statvfs *ret);
 int sys_chmod(const char *path, mode_t mode);
 int sys_fchmod(int fd, mode_t mode);
 int sys_unlink(const char *path);
@@ -101,6 +103,9 @@ int sys_getrandom(void *ret, size_t size);
  * -EOPNOTSUPP where the object does not know that (FIFOs, terminals).
  */
 ssize_t sys_writev_nosignal(int fd, const struct iovec *spans, int count, bool nowait);
+
+/* Whether the process ignores SIGPIPE at this moment. */
+bool sys_ignores_sigpipe(void);
 
 /* NULL and *ret_error on failure. */
 void *sys_mmap(size_t size, int protection, int flags, int fd, off_t at, int *ret_error);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* The carriers: each mechanism raw, and through tong. */
+#include "bench/carrier.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/msg.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void stop(const char *what)
+{
+    fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+    _exit(1);
+}
+
+/* ---- Raw descriptors: write(2) and read(2) --------------------------------------------------------------- */
+
+static void fd_send(struct carriage *c, const uint8_t *data, size_t size)
+{
+    while (size) {
+        ssize_t n = write(c->out, data, size);
+        if (n < 0)
+            stop("write");
+        data += n;
+        size -= (size_t)n;
+    }
+}
+
+static void fd_receive(struct carriage *c, uint8_t *data, size_t size)
+{
+    while (size) {
+        ssize_t n = read(c->in, data, size);
+        if (n <= 0)
+            stop("read");
+        data += n;
+        size -= (size_t)n;
+    }
+}
+
+static int fd_enter(struct carriage *c, int role)
+{
+    c->in = c->descriptors[2 * role];
+    c->out = c->descriptors[2 * role + 1];
+    return 0;
+}
+
+static void fd_leave(struct carriage *c, int role)
+{
+    (void)role;
+    for (int i = 0; i < 4; i++)
+        close(c->descriptors[i]);
+}
+
+static int pipe_prepare(struct carriage *c)
+{
+    int there[2], back[2];
+    if (pipe(there) < 0 || pipe(back) < 0)
+        return -errno;
+    memcpy(c->descriptors, (int[4]){ back[0], there[1], there[0], back[1] }, sizeof c->descriptors);
+    return 0;
+}
+
+static int unix_prepare(struct carriage *c)
+{
+    int s[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, s) < 0)
+        return -errno;
+    memcpy(c->descriptors, (int[4]){ s[0], dup(s[0]), s[1], dup(s[1]) }, sizeof c->descriptors);
+    return 0;
+}
+
+/* ---- FIFOs ----------------------------------------------------------------------------------------------- */
+
+static void fifo_path(const struct carriage *c, char which, char ret[80])
+{
+    snprintf(ret, 80, "%s/%c", c->directory, which);
+}
+
+static int fifo_prepare(struct carriage *c)
+{
+    char path[80];
+    for (char which = 'a'; which <= 'b'; which++) {
+        fifo_path(c, which, path);
+        if (mkfifo(path, 0600) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+static void fifo_remove(const struct carriage *c)
+{
+    char path[80];
+    for (char which = 'a'; which <= 'b'; which++) {
+        fifo_path(c, which, path);
+        unlink(path);
+    }
+}
+
+/* The first process reads a and writes b; in this order neither waits for ever. */
+static int fifo_enter(struct carriage *c, int role)
+{
+    char a[80], b[80];
+    fifo_path(c, 'a', a);
+    fifo_path(c, 'b', b);
+    if (role == 0) {
+        c->in = open(a, O_RDONLY | O_CLOEXEC);
+        c->out = open(b, O_WRONLY | O_CLOEXEC);
+    } else {
+        c->out = open(a, O_WRONLY | O_CLOEXEC);
+        c->in = open(b, O_RDONLY | O_CLOEXEC);
+    }
+    return c->in < 0 || c->out < 0 ? -errno : 0;
+}
+
+static void fifo_leave(struct carriage *c, int role)
+{
+    close(c->in);
+    close(c->out);
+    if (role == 0)
+        fifo_remove(c);
+}
+
+/* ---- System V message queues: one queue, a type for each direction ---------------------------------------- */
+
+static int msgq_prepare(struct carriage *c)
+{
+    c->queue = msgget(IPC_PRIVATE, 0600 | IPC_CREAT);
+    return c->queue < 0 ? -errno : 0;
+}
+
+static int msgq_enter(struct carriage *c, int role)
+{
+    c->send_type = 1 + role;
+    c->receive_type = 2 - role;
+    return 0;
+}
+
+static void msgq_send(struct carriage *c, const uint8_t *data, size_t size)
+{
+    c->box.type = c->send_type;
+    memcpy(c->box.text, data, size);
+    if (msgsnd(c->queue, &c->box, size, 0) < 0)
+        stop("msgsnd");
+}
+
+static void msgq_receive(struct carriage *c, uint8_t *data, size_t size)
+{
+    if (msgrcv(c->queue, &c->box, sizeof c->box.text, c->receive_type, 0) != (ssize_t)size)
+        stop("msgrcv");
+    memcpy(data, c->box.text, size);
+}
+
+static void msgq_leave(struct carriage *c, int role)
+{
+    if (role == 0)
+        msgctl(c->queue, IPC_RMID, NULL);
+}
+
+/* ---- Through tong: only the addresses differ -------------------------------------------------------------- */
+
+static void tong_stop(const char *what)
+{
+    fprintf(stderr, "bench: %s: %s\n", what, tong_detail());
+    _exit(1);
+}
+
+static void tong_send(struct carriage *c, const uint8_t *data, size_t size)
+{
+    tong_message message = TONG_MESSAGE_INIT;
+    message.type = c->send_type;
+    if (tong_channel_send(c->channel, data, size, &message, TONG_FOREVER) < 0)
+        tong_stop("send");
+}
+
+/* With frame=none bytes may come in pieces, as from read(2). */
+static void tong_receive(struct carriage *c, uint8_t *data, size_t size)
+{
+    do {
+        ssize_t n = tong_channel_receive(c->channel, data, size, NULL, TONG_FOREVER);
+        if (n < 0)
+            tong_stop("receive");
+        data += n;
+        size -= (size_t)n;
+    } while (size);
+}
+
+static int tong_pair(struct carriage *c, const char *scheme)
+{
+    char address[64];
+    c->send_type = 1;
+    snprintf(address, sizeof address, "%s:?frame=%s", scheme, c->frame);
+    return tong_channel_pair(address, TONG_BOTH, c->pair);
+}
+
+static int tong_pipe_prepare(struct carriage *c)
+{
+    return tong_pair(c, "pipe");
+}
+
+static int tong_unix_prepare(struct carriage *c)
+{
+    return tong_pair(c, "unix");
+}
+
+static int tong_pair_enter(struct carriage *c, int role)
+{
+    c->channel = c->pair[role];
+    return tong_channel_close(c->pair[!role]);
+}
+
+static int tong_fifo_enter(struct carriage *c, int role)
+{
+    char address[256];
+    c->send_type = 1;
+    snprintf(address, sizeof address, "fifo:%s/%c,%s/%c?frame=%s", c->directory, role ? 'b' : 'a', c->directory, role ? 'a' : 'b',
+             c->frame);
+    return tong_channel_open(address, TONG_BOTH, 10 * TONG_SECOND, &c->channel);
+}
+
+static int tong_msgq_prepare(struct carriage *c)
+{
+    return getrandom(&c->key, sizeof c->key, 0) < 0 ? -errno : 0;
+}
+
+static int tong_msgq_enter(struct carriage *c, int role)
+{
+    char address[96];
+    c->send_type = 1 + role;
+    snprintf(address, sizeof address, "msgq:0x%x?select=%d", (unsigned)c->key | 1, 2 - role);
+    return tong_channel_open(address, TONG_BOTH, TONG_FOREVER, &c->channel);
+}
+
+static void tong_leave(struct carriage *c, int role)
+{
+    char address[96];
+    tong_channel_close(c->channel);
+    if (role == 0 && c->key) {
+        snprintf(address, sizeof address, "msgq:0x%x", (unsigned)c->key | 1);
+        tong_remove(address);
+    }
+    if (role == 0)
+        fifo_remove(c);
+}
+
+/* ---- The table ------------------------------------------------------------------------------------------- */
+
+static const struct carrier raw_pipe = { "pipe", pipe_prepare, fd_enter, fd_send, fd_receive, fd_leave };
+static const struct carrier raw_fifo = { "fifo", fifo_prepare, fifo_enter, fd_send, fd_receive, fifo_leave };
+static const struct carrier raw_unix = { "unix", unix_prepare, fd_enter, fd_send, fd_receive, fd_leave };
+static const struct carrier raw_msgq = { "msgq", msgq_prepare, msgq_enter, msgq_send, msgq_receive, msgq_leave };
+static const struct carrier over_pipe = { "pipe", tong_pipe_prepare, tong_pair_enter, tong_send, tong_receive, tong_leave };
+static const struct carrier over_fifo = { "fifo", fifo_prepare, tong_fifo_enter, tong_send, tong_receive, tong_leave };
+static const struct carrier over_unix = { "unix", tong_unix_prepare, tong_pair_enter, tong_send, tong_receive, tong_leave };
+static const struct carrier over_msgq = { "msgq", tong_msgq_prepare, tong_msgq_enter, tong_send, tong_receive, tong_leave };
+
+const struct contest contest_pipe = { &raw_pipe, &over_pipe };
+const struct contest contest_fifo = { &raw_fifo, &over_fifo };
+const struct contest contest_unix = { &raw_unix, &over_unix };
+const struct contest contest_msgq = { &raw_msgq, &over_msgq };

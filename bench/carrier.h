@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * carrier.h - the same work carried two ways: by the kernel's bare system calls, as plainly as they can be
+ * written, and through libtong with its defaults.
+ */
+#ifndef BENCH_CARRIER_H
+#define BENCH_CARRIER_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "tong/tong.h"
+
+/* What one carrier needs in one process; a carrier uses the members that concern it. */
+struct carriage {
+    const struct carrier *carrier;
+    const char *frame;        /* "packet" or "none"; raw carriers ignore it */
+    char directory[64];       /* private, for names */
+    int descriptors[4];       /* in, out of role 0; in, out of role 1 */
+    int in, out;
+    int queue;
+    int key;
+    long send_type, receive_type;
+    struct { long type; uint8_t text[8192]; } box;
+    tong_channel *pair[2], *channel;
+};
+
+struct carrier {
+    const char *mechanism;
+    /* All return 0 or a negative errno; after enter, send and receive end the process on failure. */
+    int (*prepare)(struct carriage *);                              /* in the parent, before fork */
+    int (*enter)(struct carriage *, int role);                      /* in each process: 0 parent, 1 child */
+    void (*send)(struct carriage *, const uint8_t *data, size_t size);
+    void (*receive)(struct carriage *, uint8_t *data, size_t size); /* one message of just that size */
+    void (*leave)(struct carriage *, int role);                     /* role 0 also removes what prepare made */
+};
+
+/* Both carriers of one mechanism. */
+struct contest {
+    const struct carrier *raw, *tong;
+};
+
+extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_msgq;
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* Making and checking headers.  Every check is on a private copy: what a hostile peer writes later is not seen. */
+#include "base/layout.h"
+
+#include <string.h>
+
+uint64_t layout_size(uint32_t kind, uint64_t capacity)
+{
+    return sizeof(struct layout_control) + (kind == LAYOUT_KIND_SENDERS ? capacity : 0);
+}
+
+void layout_prepare(struct layout_header *header, uint32_t kind, uint64_t id, uint64_t capacity)
+{
+    *header = (struct layout_header){
+        .version = LAYOUT_VERSION,
+        .byte_order = LAYOUT_BYTE_ORDER,
+        .word_size = sizeof(void *),
+        .kind = kind,
+        .id = id,
+        .file_size = layout_size(kind, capacity),
+        .capacity = capacity,
+        .data_offset = kind == LAYOUT_KIND_SENDERS ? sizeof(struct layout_control) : 0,
+        .places = 1,
+        .place_size = sizeof(struct layout_place),
+    };
+    memcpy(header->magic, LAYOUT_MAGIC, sizeof header->magic);
+}
+
+_Bool layout_is_ours(const struct layout_header *copy)
+{
+    return !memcmp(copy->magic, LAYOUT_MAGIC, sizeof copy->magic);
+}
+
+static _Bool geometry_agrees(const struct layout_header *copy)
+{
+    uint64_t capacity = copy->capacity;
+    return capacity >= LAYOUT_CAPACITY_LOW && capacity <= LAYOUT_CAPACITY_HIGH && !(capacity & (capacity - 1)) &&
+           copy->places == 1 && copy->place_size == sizeof(struct layout_place) &&
+           copy->data_offset == (copy->kind == LAYOUT_KIND_SENDERS ? sizeof(struct layout_control) : 0);
+}
+
+const char *layout_refusal(const struct layout_header *copy, uint32_t kind, uint64_t file_size)
+{
+    if (!layout_is_ours(copy))
+        return "it has no tong header";
+    if (copy->byte_order != LAYOUT_BYTE_ORDER)
+        return "it was made with the other byte order";
+    if (copy->version != LAYOUT_VERSION)
+        return "it has another layout version";
+    if (copy->word_size != sizeof(void *))
+        return "it was made by a process of another word size";
+    if (copy->features & ~LAYOUT_FEATURES || copy->deliver)
+        return "it uses features that this version of tong does not have";
+    if (copy->kind != kind)
+        return "it is another kind of segment";
+    if (!geometry_agrees(copy))
+        return "its header is damaged";
+    if (copy->file_size != layout_size(kind, copy->capacity) || copy->file_size != file_size)
+        return "its size is not what its header says";
+    return NULL;
+}
+
+_Bool layout_cursors_agree(uint64_t tail, uint64_t head, uint64_t capacity)
+{
+    return tail - head <= capacity && !((tail | head) & (RECORD_ALIGN - 1));
+}

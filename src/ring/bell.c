@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* The bell.  A FIFO that is full, or whose waiter has died, is not an error: it is ready, or nobody listens. */
+#include "ring/bell.h"
+
+#include <errno.h>
+
+#include "base/detail.h"
+#include "core/process.h"
+#include "ring/place.h"
+#include "sys/sys.h"
+
+#define LOOK_EVERY 4000000 /* ns: a death that no pidfd can tell */
+
+/* seq_cst, and before the look at the ring that follows: see ring_sleep(). */
+static void want(struct layout_place *own)
+{
+    uint32_t turn = (atomic_load_explicit(&own->bell, memory_order_relaxed) + 1) | 1;
+    atomic_store_explicit(&own->bell, turn, memory_order_seq_cst);
+}
+
+static int add(int epoll_fd, int fd)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    return sys_epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+bool bell_is_open(const struct bell *bell)
+{
+    return bell->epoll_fd >= 0;
+}
+
+int bell_open(struct bell *bell, struct layout_place *own, int fifo)
+{
+    struct bell made = { fifo, sys_epoll_create(), -1, -1, 0, false };
+    int r = made.epoll_fd < 0 ? made.epoll_fd : add(made.epoll_fd, fifo);
+    if (r >= 0)
+        r = made.timer_fd = sys_timerfd();
+    if (r >= 0)
+        r = add(made.epoll_fd, made.timer_fd);
+    if (r < 0) {
+        bell_close(&made);
+        return fail_call(r, "a descriptor to poll for a ring");
+    }
+    *bell = made;
+    want(own);
+    bell_ring_self(bell);
+    return 0;
+}
+
+void bell_close(struct bell *bell)
+{
+    sys_close(bell->epoll_fd);
+    sys_close(bell->pid_fd);
+    sys_close(bell->timer_fd);
+    *bell = (struct bell)BELL_INIT;
+}
+
+/* A pidfd of that very process: opened first, then checked, so that a number used again is not mistaken. */
+static int open_peer(const struct layout_control *peer)
+{
+    tong_identity identity = TONG_IDENTITY_INIT;
+    place_identity(peer, &identity);
+    if (identity.pid <= 0 || identity.start_time == 0)
+        return -1;
+    int fd = sys_pidfd_open((pid_t)identity.pid);
+    if (fd < 0 || process_alive((pid_t)identity.pid, identity.start_time))
+        return fd;
+    sys_close(fd);
+    return -1;
+}
+
+static int set_timer(struct bell *bell, bool on)
+{
+    const struct timespec every = { 0, on ? LOOK_EVERY : 0 };
+    const struct itimerspec value = { every, every };
+    return sys_timerfd_settime(bell->timer_fd, &value);
+}
+
+/* Taken out by name: a forked child may have the pidfd too, and then closing ours would leave it in the set. */
+static void unwatch(struct bell *bell)
+{
+    if (bell->pid_fd >= 0)
+        sys_epoll_ctl(bell->epoll_fd, EPOLL_CTL_DEL, bell->pid_fd, NULL);
+    sys_close(bell->pid_fd);
+    bell->pid_fd = -1;
+}
+
+/* A dead peer's session stays open and its pidfd readable: once that has been told, it must not wake again. */
+static int watch(struct bell *bell, const struct layout_control *peer, bool alive)
+{
+    uint64_t session = alive ? place_session(peer) : 0;
+    if (session == bell->watched)
+        return 0;
+    unwatch(bell);
+    bell->pid_fd = session_state(session) == SESSION_OPEN ? open_peer(peer) : -1;
+    bool watched = bell->pid_fd >= 0 && add(bell->epoll_fd, bell->pid_fd) == 0;
+    bell->ticking = session_state(session) == SESSION_OPEN && !watched;
+    int r = set_timer(bell, bell->ticking);
+    if (r == 0)
+        bell->watched = session;
+    return r;
+}
+
+int bell_rearm(struct bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive)
+{
+    char bytes[64];
+    uint64_t ticks;
+    sys_read(bell->fd, bytes, sizeof bytes);
+    if (bell->ticking)
+        sys_read(bell->timer_fd, &ticks, sizeof ticks);
+    want(own);
+    int r = watch(bell, peer, alive);
+    return r < 0 ? fail_call(r, "watching the other end of a ring") : 0;
+}
+
+void bell_ring_self(struct bell *bell)
+{
+    const char byte = 1;
+    sys_write(bell->fd, &byte, 1);
+}
+
+void bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung)
+{
+    uint32_t turn = atomic_load_explicit(&waiter->bell, memory_order_seq_cst);
+    if (!(turn & 1) || turn == *rung)
+        return;
+    *rung = turn;
+    const char byte = 1;
+    sys_write(fifo, &byte, 1);
+}

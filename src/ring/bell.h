@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bell.h - a descriptor for event loops beside a ring.
+ *
+ * A FIFO is the bell: who waits owns it, the other side writes one byte into it.  The waiter wants it rung by an
+ * odd number in its place; the other side rings once for each number.  So a byte lies in the bell from the
+ * first publication after the waiter last emptied it, until the waiter finds the ring empty (or full) again:
+ * level-triggered, one write and one read a refill, and nothing at all while no bell is wanted.
+ *
+ * The descriptor that callers poll is an epoll instance over the bell and the peer's pidfd, which becomes
+ * readable when it dies; where the peer's pid cannot be seen from here, a timer instead makes it ready (perhaps
+ * for nothing) every few milliseconds, and the caller's next look asks for the liveness lock.
+ */
+#ifndef RING_BELL_H
+#define RING_BELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/layout.h"
+
+/* The waiter's end. */
+struct bell {
+    int fd;           /* the FIFO, open both ways, so that it never hangs up; not owned */
+    int epoll_fd;     /* -1 until bell_open() */
+    int pid_fd;       /* of the peer in session `watched`, or -1 */
+    int timer_fd;
+    uint64_t watched; /* session word; 0: nobody */
+    bool ticking;     /* the timer runs */
+};
+
+#define BELL_INIT { -1, -1, -1, -1, 0, false }
+
+/* Begins: from now on `own` wants the bell.  It rings once by itself, which makes the caller look. */
+int bell_open(struct bell *bell, struct layout_place *own, int fifo);
+bool bell_is_open(const struct bell *bell);
+void bell_close(struct bell *bell);
+
+/* Empties the bell, asks for a new ring and watches who is at the other end now, if somebody lives there.  The
+ * caller then looks at the ring once more and calls bell_ring_self() if there is something after all. */
+int bell_rearm(struct bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive);
+void bell_ring_self(struct bell *bell);
+
+/* The other end's: rings if wanted and not yet rung.  `rung` is the caller's memory. */
+void bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung);
+
+#endif

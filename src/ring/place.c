@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking, holding and leaving a place; dropping it in a forked child. */
+#include "ring/place.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/detail.h"
+#include "core/process.h"
+#include "sys/sys.h"
+
+#define ROW ((off_t)offsetof(struct layout_control, places))
+
+/* ---- The places of this process -------------------------------------------------------------------------- */
+
+/* Guards `places` and every place's next.  Held across fork, so that the child finds the list whole. */
+static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct place *places;
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&places_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&places_lock);
+}
+
+/* The child only closes descriptors: the words and the lock are its parent's. */
+static void after_fork_in_child(void)
+{
+    for (struct place *place = places; place; place = place->next) {
+        sys_close(place->fd);
+        place->fd = -1;
+    }
+    places = NULL;
+    pthread_mutex_unlock(&places_lock);
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+static void remember(struct place *place)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    pthread_mutex_lock(&places_lock);
+    place->next = places;
+    places = place;
+    pthread_mutex_unlock(&places_lock);
+}
+
+static void forget(struct place *place)
+{
+    pthread_mutex_lock(&places_lock);
+    struct place **link = &places;
+    while (*link && *link != place)
+        link = &(*link)->next;
+    if (*link)
+        *link = place->next;
+    pthread_mutex_unlock(&places_lock);
+}
+
+/* ---- The lock -------------------------------------------------------------------------------------------- */
+
+int place_lock(int fd)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = ROW, .l_len = 1 };
+    int r = sys_fcntl_lock(fd, F_OFD_SETLK, &lock);
+    if (r == -EAGAIN || r == -EACCES)
+        return fail_static(-EBUSY, "the place is taken");
+    return r < 0 ? fail_call(r, "taking a place in a ring (F_OFD_SETLK)") : 0;
+}
+
+int place_held(int fd)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = ROW, .l_len = 1 };
+    int r = sys_fcntl_lock(fd, F_OFD_GETLK, &lock);
+    return r < 0 ? fail_call(r, "asking whether the other end lives (F_OFD_GETLK)") : lock.l_type != F_UNLCK;
+}
+
+/* In the list before the lock is taken: a fork in between must not leave it to the child. */
+int place_take(struct place *place, struct layout_control *control, int fd)
+{
+    *place = (struct place){ .control = control, .fd = fd };
+    remember(place);
+    int r = place_lock(fd);
+    if (r < 0) {
+        place_leave(place);
+        return r;
+    }
+    uint64_t before = place_session(control);
+    place->session = session_number(before) + 1;
+    place->predecessor_died = session_state(before) == SESSION_OPEN;
+    return 0;
+}
+
+void place_leave(struct place *place)
+{
+    forget(place);
+    sys_close(place->fd);
+    place->fd = -1;
+}
+
+/* ---- The row --------------------------------------------------------------------------------------------- */
+
+/* A predecessor that was killed may have left word that it sleeps or wants its bell: that costs the other side a
+ * needless wake, so it is taken back.  The numbers stay used. */
+static void rest(struct layout_place *row)
+{
+    uint32_t sleeping = atomic_load_explicit(&row->sleeping, memory_order_relaxed);
+    uint32_t bell = atomic_load_explicit(&row->bell, memory_order_relaxed);
+    atomic_store_explicit(&row->sleeping, sleeping + (sleeping & 1), memory_order_relaxed);
+    atomic_store_explicit(&row->bell, bell + (bell & 1), memory_order_relaxed);
+}
+
+/* release: with the session, others see who holds it. */
+void place_open(struct place *place)
+{
+    struct layout_place *row = &place->control->places[0];
+    pid_t pid = getpid();
+    rest(row);
+    atomic_store_explicit(&row->pid, (uint64_t)pid, memory_order_relaxed);
+    atomic_store_explicit(&row->start_time, process_start_time(pid), memory_order_relaxed);
+    atomic_store_explicit(&row->uid, geteuid(), memory_order_relaxed);
+    atomic_store_explicit(&row->session, session_word(place->session, SESSION_OPEN), memory_order_release);
+}
+
+void place_close(struct place *place)
+{
+    struct layout_place *row = &place->control->places[0];
+    atomic_store_explicit(&row->session, session_word(place->session, SESSION_CLOSED), memory_order_release);
+}
+
+void place_identity(const struct layout_control *control, tong_identity *ret)
+{
+    const struct layout_place *row = &control->places[0];
+    uint64_t pid = atomic_load_explicit(&row->pid, memory_order_relaxed);
+    ret->source = TONG_IDENTITY_CLAIMED;
+    ret->pid = pid <= INT32_MAX ? (int64_t)pid : 0;
+    ret->start_time = atomic_load_explicit(&row->start_time, memory_order_relaxed);
+    ret->uid = (uint32_t)atomic_load_explicit(&row->uid, memory_order_relaxed);
+}

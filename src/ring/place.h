@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * place.h - a participant's row in the table of its side, and the lock that says it lives.
+ *
+ * Liveness is a lock on one byte of the segment, at the offset of the row, held through an open file description
+ * of the holder's own (F_OFD_SETLK).  The kernel drops it when the process ends in whatever way, and others ask
+ * for it (F_OFD_GETLK) without any right to write.  Unlike a robust futex it does not die with a thread;
+ * unlike a record lock of POSIX it is not dropped when the process closes another descriptor of the file, and two
+ * ends in one process see each other.  But it lives as long as anything refers to the description: a forked child
+ * has it too, so a pthread_atfork handler closes it there; and a mapping keeps the description through which it was
+ * made, so the segment is mapped through another one.
+ */
+#ifndef RING_PLACE_H
+#define RING_PLACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/layout.h"
+#include "tong/base.h"
+
+struct place {
+    struct layout_control *control; /* of our own side; writable */
+    int fd;                         /* the description that holds the lock; -1: none, or forked */
+    uint64_t session;               /* the number of ours */
+    bool predecessor_died;          /* the session before ours was never closed */
+    struct place *next;             /* in the list of this process; guarded by its lock */
+};
+
+/* Takes the lock of the place in the segment behind `fd`, as long as that is open.  -EBUSY: somebody has it. */
+int place_lock(int fd);
+
+/*
+ * Takes the place of `control`: `fd` is a description of its own, open for writing and not mapped, which the place
+ * owns from then on, also on failure.  Nothing is said to others yet.  -EBUSY: somebody has it.
+ */
+int place_take(struct place *place, struct layout_control *control, int fd);
+
+/* Says who is here and that a session begins. */
+void place_open(struct place *place);
+
+/* Says that it ended in order. */
+void place_close(struct place *place);
+
+/* Lets go of the lock.  Touches no shared word, so a forked child may call it. */
+void place_leave(struct place *place);
+
+/* Whether the place in the segment behind `fd` is held: 1, 0, or a negative errno. */
+int place_held(int fd);
+
+/* The session of the other side as it stands now.  acquire: the identity that was written before is seen. */
+static inline uint64_t place_session(const struct layout_control *control)
+{
+    return atomic_load_explicit(&control->places[0].session, memory_order_acquire);
+}
+
+/* Who holds (or held last) the place; as it claims, since it wrote that itself. */
+void place_identity(const struct layout_control *control, tong_identity *ret);
+
+#endif

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ring without files: against a model, against a peer that lies, and between two threads on two mappings of
+ * one memory (so that ThreadSanitizer watches what two processes do).
+ */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ring/ring.h"
+
+#define CAPACITY UINT64_C(4096)
+
+/* Both ends, each with its own mapping: it writes its own side only. */
+static struct { struct layout_control *senders, *receivers; unsigned char *data; } writers, readers;
+static struct ring_writer writer;
+static struct ring_reader reader;
+
+static void *map(int fd, size_t size, int protection)
+{
+    void *memory = mmap(NULL, size, protection, MAP_SHARED, fd, 0);
+    ck_assert_ptr_ne(memory, MAP_FAILED);
+    return memory;
+}
+
+static void set_up(void)
+{
+    size_t size = layout_size(LAYOUT_KIND_SENDERS, CAPACITY), small = layout_size(LAYOUT_KIND_RECEIVERS, CAPACITY);
+    int data = memfd_create("ring", MFD_CLOEXEC), control = memfd_create("ring", MFD_CLOEXEC);
+    ck_assert_int_eq(ftruncate(data, (off_t)size), 0);
+    ck_assert_int_eq(ftruncate(control, (off_t)small), 0);
+    writers.senders = map(data, size, PROT_READ | PROT_WRITE);
+    writers.receivers = map(control, small, PROT_READ);
+    readers.senders = map(data, size, PROT_READ);
+    readers.receivers = map(control, small, PROT_READ | PROT_WRITE);
+    writers.data = (unsigned char *)(writers.senders + 1);
+    readers.data = (unsigned char *)(readers.senders + 1);
+    close(data);
+    close(control);
+    ck_assert_int_eq(ring_writer_open(&writer, writers.senders, writers.receivers, writers.data, CAPACITY), 0);
+    ck_assert_int_eq(ring_reader_open(&reader, readers.receivers, readers.senders, readers.data, CAPACITY), 0);
+}
+
+static void tear_down(void)
+{
+    ring_writer_close(&writer);
+    ring_reader_close(&reader);
+    munmap(writers.senders, layout_size(LAYOUT_KIND_SENDERS, CAPACITY));
+    munmap(readers.senders, layout_size(LAYOUT_KIND_SENDERS, CAPACITY));
+    munmap(writers.receivers, layout_size(LAYOUT_KIND_RECEIVERS, CAPACITY));
+    munmap(readers.receivers, layout_size(LAYOUT_KIND_RECEIVERS, CAPACITY));
+}
+
+/* Byte n of message `number`. */
+static unsigned char pattern(uint64_t number, uint64_t n)
+{
+    return (unsigned char)(number * 131 + n * 7 + (n >> 8));
+}
+
+static void fill(uint64_t claim, uint64_t number, uint64_t size)
+{
+    struct ring_span span[2];
+    uint64_t n = 0, start = claims_find(&writer.claims, claim)->start;
+    unsigned parts = ring_spans(writer.data, CAPACITY, start, size, span);
+    for (unsigned i = 0; i < parts; i++)
+        for (size_t at = 0; at < span[i].size; at++)
+            ((unsigned char *)span[i].data)[at] = pattern(number, n++);
+    ck_assert_uint_eq(n, size);
+}
+
+static void verify(const struct ring_record *record, uint64_t number, uint64_t size)
+{
+    struct ring_span span[2];
+    uint64_t n = 0, wrong = 0;
+    ck_assert_uint_eq(record->kind, RECORD_MESSAGE);
+    ck_assert_uint_eq(record->length, size);
+    ck_assert_int_eq(record->type, (int64_t)number);
+    unsigned parts = ring_spans(reader.data, CAPACITY, record->start, size, span);
+    for (unsigned i = 0; i < parts; i++)
+        for (size_t at = 0; at < span[i].size; at++)
+            wrong += ((unsigned char *)span[i].data)[at] != pattern(number, n++);
+    ck_assert_uint_eq(wrong, 0);
+    ck_assert_uint_eq(n, size);
+}
+
+static int send_one(uint64_t number, uint64_t size)
+{
+    uint64_t claim;
+    int r = ring_reserve(&writer, size, &claim);
+    if (r < 0)
+        return r;
+    fill(claim, number, size);
+    ck_assert_int_eq(ring_commit(&writer, claim, size, (int64_t)number), 1);
+    return 0;
+}
+
+static int receive_one(uint64_t number, uint64_t size)
+{
+    struct ring_record record;
+    uint64_t claim;
+    int r = ring_next(&reader, &record);
+    if (r < 0)
+        return r;
+    verify(&record, number, size);
+    ck_assert_int_eq(ring_take(&reader, &record, &claim), 0);
+    ck_assert_int_eq(ring_release(&reader, claim), 1);
+    return 0;
+}
+
+/* ---- In order -------------------------------------------------------------------------------------------- */
+
+START_TEST(every_size_at_every_place)
+{
+    uint64_t number = 0;
+    for (uint64_t size = 0; size <= record_largest(CAPACITY); size += 1 + size / 37)
+        for (int turn = 0; turn < 12; turn++, number++) {
+            ck_assert_int_eq(send_one(number, size), 0);
+            ck_assert_int_eq(receive_one(number, size), 0);
+        }
+    struct ring_record record;
+    ck_assert_int_eq(ring_next(&reader, &record), -EAGAIN);
+    ck_assert_uint_eq(reader.head, writer.tail);
+}
+END_TEST
+
+START_TEST(full_and_largest)
+{
+    uint64_t sent = 0, largest = record_largest(CAPACITY);
+    while (send_one(sent, 100) == 0)
+        sent++;
+    ck_assert_uint_eq(sent, (CAPACITY - RECORD_MARK) / record_extent(100));
+    ck_assert_int_eq(ring_room(&writer, 100), -EAGAIN);
+    for (uint64_t n = 0; n < sent; n++)
+        ck_assert_int_eq(receive_one(n, 100), 0);
+    ck_assert_int_eq(ring_room(&writer, largest + 1), -EAGAIN);
+    ck_assert_int_eq(send_one(7, largest), 0);
+    ck_assert_int_eq(ring_mark(&writer, RECORD_END, 1), 0);
+    ck_assert_int_eq(receive_one(7, largest), 0);
+    struct ring_record mark;
+    ck_assert_int_eq(ring_next(&reader, &mark), 0);
+    ck_assert_uint_eq(mark.kind, RECORD_END);
+}
+END_TEST
+
+/* ---- Out of order ---------------------------------------------------------------------------------------- */
+
+START_TEST(commits_wait_for_older_ones)
+{
+    uint64_t claim[3];
+    struct ring_record record;
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(ring_reserve(&writer, 64, &claim[i]), 0);
+        fill(claim[i], (uint64_t)i, 40);
+    }
+    ck_assert_int_eq(ring_commit(&writer, claim[2], 40, 2), 0);
+    ck_assert_int_eq(ring_mark(&writer, RECORD_END, 1), -EBUSY);
+    ck_assert_int_eq(ring_next(&reader, &record), -EAGAIN);
+    ck_assert_int_eq(ring_abort(&writer, claim[1]), 0);
+    ck_assert_int_eq(ring_commit(&writer, claim[0], 65, 0), -EINVAL);
+    ck_assert_int_eq(ring_commit(&writer, claim[0], 40, 0), 1);
+    ck_assert_int_eq(ring_commit(&writer, claim[0], 40, 0), -EINVAL);
+    ck_assert_int_eq(ring_commit(&writer, claim[1], 40, 0), -EINVAL);
+    ck_assert_int_eq(receive_one(0, 40), 0);
+    ck_assert_int_eq(receive_one(2, 40), 0);
+}
+END_TEST
+
+START_TEST(aborted_room_is_given_back)
+{
+    uint64_t a, b, c;
+    ck_assert_int_eq(ring_reserve(&writer, 1000, &a), 0);
+    ck_assert_int_eq(ring_reserve(&writer, 1000, &b), 0);
+    ck_assert_int_eq(ring_abort(&writer, b), 0);
+    fill(a, 1, 10);
+    ck_assert_int_eq(ring_commit(&writer, a, 10, 1), 1);
+    ck_assert_int_eq(receive_one(1, 10), 0);
+    struct ring_record record;
+    ck_assert_int_eq(ring_next(&reader, &record), -EAGAIN);
+    ck_assert_uint_eq(reader.head, writer.tail);
+    ck_assert_int_eq(ring_reserve(&writer, record_largest(CAPACITY), &c), 0);
+    ck_assert_int_eq(ring_abort(&writer, c), 1);
+    ck_assert_int_eq(send_one(2, 5), 0);
+    ck_assert_int_eq(receive_one(2, 5), 0);
+}
+END_TEST
+
+/* A run of random claims on both sides; what is expected is kept by number: a size, or one of these. */
+#define RUN 60000
+enum { OPEN = -1, ABORTED = -2 };
+
+struct model {
+    int64_t size[RUN];
+    struct { uint64_t claim, number, size; } out[8];
+    uint64_t in[8];
+    uint64_t outs, ins, sent, received;
+};
+
+static void model_reserve(struct model *model, uint64_t size)
+{
+    uint64_t claim;
+    if (model->outs == 8 || ring_reserve(&writer, size, &claim) < 0)
+        return;
+    model->size[model->sent] = OPEN;
+    model->out[model->outs].claim = claim;
+    model->out[model->outs].size = size;
+    model->out[model->outs++].number = model->sent++;
+}
+
+static void model_settle(struct model *model, unsigned dice)
+{
+    if (!model->outs)
+        return;
+    uint64_t pick = dice % model->outs, used = (dice >> 8) % (model->out[pick].size + 1);
+    uint64_t claim = model->out[pick].claim, number = model->out[pick].number;
+    if (dice & 1 << 6) {
+        fill(claim, number, used);
+        ck_assert_int_ge(ring_commit(&writer, claim, used, (int64_t)number), 0);
+        model->size[number] = (int64_t)used;
+    } else {
+        ck_assert_int_ge(ring_abort(&writer, claim), 0);
+        model->size[number] = ABORTED;
+    }
+    model->out[pick] = model->out[--model->outs];
+}
+
+static void model_take(struct model *model)
+{
+    struct ring_record record;
+    int r = model->ins < 8 ? ring_next(&reader, &record) : -EAGAIN;
+    ck_assert(r == 0 || r == -EAGAIN);
+    if (r < 0)
+        return;
+    while (model->size[model->received] == ABORTED)
+        model->received++;
+    ck_assert_int_ne(model->size[model->received], OPEN);
+    verify(&record, model->received, (uint64_t)model->size[model->received]);
+    model->received++;
+    ck_assert_int_eq(ring_take(&reader, &record, &model->in[model->ins++]), 0);
+}
+
+static void model_release(struct model *model, unsigned dice)
+{
+    if (!model->ins)
+        return;
+    uint64_t pick = dice % model->ins;
+    ck_assert_int_ge(ring_release(&reader, model->in[pick]), 0);
+    ck_assert_int_eq(ring_release(&reader, model->in[pick]), -EINVAL);
+    model->in[pick] = model->in[--model->ins];
+}
+
+START_TEST(random_claims_against_a_model)
+{
+    static struct model model;
+    unsigned seed = 12345;
+    for (int step = 0; step < RUN; step++) {
+        unsigned dice = (unsigned)rand_r(&seed) >> 3;
+        switch (rand_r(&seed) >> 5 & 3) {
+        case 0: model_reserve(&model, dice & 511); break;
+        case 1: model_settle(&model, dice); break;
+        case 2: model_take(&model); break;
+        case 3: model_release(&model, dice); break;
+        }
+    }
+    ck_assert_uint_gt(model.received, RUN / 16);
+}
+END_TEST
+
+/* ---- Peers that die, and peers that lie ------------------------------------------------------------------ */
+
+START_TEST(what_was_not_released_comes_again)
+{
+    uint64_t claim;
+    struct ring_record record;
+    for (uint64_t n = 0; n < 3; n++)
+        ck_assert_int_eq(send_one(n, 20), 0);
+    ck_assert_int_eq(receive_one(0, 20), 0);
+    ck_assert_int_eq(ring_next(&reader, &record), 0);
+    ck_assert_int_eq(ring_take(&reader, &record, &claim), 0);
+    ring_reader_close(&reader);
+    ck_assert_int_eq(ring_reader_open(&reader, readers.receivers, readers.senders, readers.data, CAPACITY), 0);
+    ck_assert_int_eq(ring_next(&reader, &record), 0);
+    ck_assert(record.redelivered);
+    ck_assert_int_eq(receive_one(1, 20), 0);
+    ck_assert_int_eq(ring_next(&reader, &record), 0);
+    ck_assert(!record.redelivered);
+}
+END_TEST
+
+START_TEST(what_was_not_committed_never_was)
+{
+    uint64_t claim;
+    ck_assert_int_eq(send_one(0, 20), 0);
+    ck_assert_int_eq(ring_reserve(&writer, 500, &claim), 0);
+    fill(claim, 9, 500);
+    ring_writer_close(&writer);
+    ck_assert_int_eq(ring_writer_open(&writer, writers.senders, writers.receivers, writers.data, CAPACITY), 0);
+    ck_assert_int_eq(send_one(1, 30), 0);
+    ck_assert_int_eq(receive_one(0, 20), 0);
+    ck_assert_int_eq(receive_one(1, 30), 0);
+}
+END_TEST
+
+static void poke(uint64_t at, uint64_t word)
+{
+    memcpy(writers.data + (at & (CAPACITY - 1)), &word, sizeof word);
+}
+
+START_TEST(a_lying_writer)
+{
+    static const uint64_t tails[] = { 1, 8192, UINT64_MAX, UINT64_MAX - 7, CAPACITY + 8, 1 << 31 };
+    static const uint64_t words[] = {
+        0, UINT64_MAX, (uint64_t)RECORD_MESSAGE << 32 | UINT32_MAX, (uint64_t)RECORD_MESSAGE << 32 | 4096,
+        (uint64_t)RECORD_SKIP << 32, (uint64_t)RECORD_SKIP << 32 | 7, (uint64_t)RECORD_SKIP << 32 | 4096,
+        (uint64_t)5 << 32 | 8, (uint64_t)RECORD_MESSAGE << 32 | (uint64_t)1 << 48,
+    };
+    struct ring_record record;
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+        atomic_store(&writers.senders->cursor, tails[i]);
+        ck_assert_int_eq(ring_next(&reader, &record), -EBADMSG);
+    }
+    atomic_store(&writers.senders->cursor, 64);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        poke(0, words[i]);
+        ck_assert_int_eq(ring_next(&reader, &record), -EBADMSG);
+    }
+    poke(0, (uint64_t)RECORD_MESSAGE << 32 | 48);
+    ck_assert_int_eq(ring_next(&reader, &record), 0);
+    ck_assert_uint_eq(record.length, 48);
+    atomic_store(&writers.senders->cursor, 8);
+    ring_reader_close(&reader);
+    ck_assert_int_eq(ring_reader_open(&reader, readers.receivers, readers.senders, readers.data, CAPACITY), 0);
+    ck_assert_int_eq(ring_next(&reader, &record), -EBADMSG);
+}
+END_TEST
+
+START_TEST(a_writer_that_scribbles)
+{
+    unsigned seed = 99;
+    for (int turn = 0; turn < 20000; turn++) {
+        struct ring_record record;
+        uint64_t at = (uint64_t)rand_r(&seed) & (CAPACITY - 8), claim;
+        poke(at, (uint64_t)rand_r(&seed) % 200 | (uint64_t)(rand_r(&seed) % 6) << 32);
+        atomic_store(&writers.senders->cursor, reader.head + ((uint64_t)rand_r(&seed) % (CAPACITY + 64) & ~7ull));
+        int r = ring_next(&reader, &record);
+        ck_assert(r == 0 || r == -EAGAIN || r == -EBADMSG);
+        if (r == 0) {
+            ck_assert_uint_le(record.end - reader.head, CAPACITY);
+            ck_assert_int_eq(ring_take(&reader, &record, &claim), 0);
+            ck_assert_int_ge(ring_release(&reader, claim), 0);
+        }
+        if (r == -EBADMSG) {
+            ring_reader_close(&reader);
+            atomic_store(&readers.receivers->cursor, atomic_load(&writers.senders->cursor));
+            ck_assert_int_eq(ring_reader_open(&reader, readers.receivers, readers.senders, readers.data, CAPACITY), 0);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_lying_reader)
+{
+    static const uint64_t heads[] = { 1, 4, 136, UINT64_MAX, 1 << 20 };
+    uint64_t claim;
+    while (send_one(0, 100) == 0)
+        ;
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        atomic_store(&readers.receivers->cursor, heads[i]);
+        int r = ring_reserve(&writer, 100, &claim);
+        ck_assert(heads[i] == 136 ? r == 0 : r == -EBADMSG);
+        if (r == 0)
+            ring_drop(&writer), writer.head = 0;
+    }
+    ring_writer_close(&writer);
+    atomic_store(&readers.receivers->cursor, 1 << 20);
+    ck_assert_int_eq(ring_writer_open(&writer, writers.senders, writers.receivers, writers.data, CAPACITY), -EBADMSG);
+}
+END_TEST
+
+/* ---- Two threads ----------------------------------------------------------------------------------------- */
+
+#define MANY 40000
+
+static uint64_t size_of(uint64_t number)
+{
+    return number * 2654435761u % 700;
+}
+
+static void *write_many(void *unused)
+{
+    uint32_t woken = 0;
+    for (uint64_t n = 0; n < MANY; n++) {
+        while (send_one(n, size_of(n)) == -EAGAIN)
+            ring_sleep(&writers.senders->places[0], &writers.receivers->cursor, writer.head, 100000000);
+        ring_wake(&writers.receivers->places[0], &writers.senders->cursor, &woken);
+    }
+    return unused;
+}
+
+START_TEST(two_threads)
+{
+    pthread_t thread;
+    uint32_t woken = 0;
+    uint64_t slow = 0;
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_many, NULL), 0);
+    for (uint64_t n = 0; n < MANY; n++) {
+        while (receive_one(n, size_of(n)) == -EAGAIN)
+            slow += ring_sleep(&readers.receivers->places[0], &readers.senders->cursor, reader.tail,
+                               100000000) == -ETIMEDOUT;
+        ring_wake(&readers.senders->places[0], &readers.receivers->cursor, &woken);
+    }
+    pthread_join(thread, NULL);
+    ck_assert_msg(slow < 20, "%llu sleeps of 100 ms were not ended: wake-ups are lost", (unsigned long long)slow);
+}
+END_TEST
+
+START_TEST(headers)
+{
+    struct layout_header header;
+    layout_prepare(&header, LAYOUT_KIND_SENDERS, 1, CAPACITY);
+    uint64_t size = header.file_size;
+    ck_assert_ptr_null(layout_refusal(&header, LAYOUT_KIND_SENDERS, size));
+    ck_assert_ptr_nonnull(layout_refusal(&header, LAYOUT_KIND_RECEIVERS, size));
+    ck_assert_ptr_nonnull(layout_refusal(&header, LAYOUT_KIND_SENDERS, size - 1));
+    for (size_t at = 0; at < offsetof(struct layout_header, deliver) + 4; at++) {
+        struct layout_header broken = header;
+        if (at >= offsetof(struct layout_header, id) && at < offsetof(struct layout_header, file_size))
+            continue;
+        ((unsigned char *)&broken)[at] ^= 0x11;
+        ck_assert_msg(layout_refusal(&broken, LAYOUT_KIND_SENDERS, size) != NULL, "byte %zu was not looked at", at);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ring");
+    TCase *tests = tcase_create("ring");
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, headers);
+    tcase_add_test(tests, every_size_at_every_place);
+    tcase_add_test(tests, full_and_largest);
+    tcase_add_test(tests, commits_wait_for_older_ones);
+    tcase_add_test(tests, aborted_room_is_given_back);
+    tcase_add_test(tests, random_claims_against_a_model);
+    tcase_add_test(tests, what_was_not_released_comes_again);
+    tcase_add_test(tests, what_was_not_committed_never_was);
+    tcase_add_test(tests, a_lying_writer);
+    tcase_add_test(tests, a_writer_that_scribbles);
+    tcase_add_test(tests, a_lying_reader);
+    tcase_add_test(tests, two_threads);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}

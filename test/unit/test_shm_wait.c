@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* shm: waiting: ends and deaths and how soon they are noticed, cancelling, signals, event loops. */
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+#include "shm_fixture.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLOWER 5 /* sanitizers stretch everything, also the death of a process */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SLOWER 5
+#endif
+#endif
+#ifndef SLOWER
+#define SLOWER 1
+#endif
+
+/* ---- Ends and deaths ------------------------------------------------------------------------------------- */
+
+START_TEST(each_session_ends_once)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE), *out;
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    for (int session = 0; session < 3; session++) {
+        out = open_with("", TONG_SEND);
+        send_text(out, "one");
+        ck_assert_int_eq(tong_channel_finish(out, LONG), 0);
+        ck_assert_int_eq(tong_channel_send(out, "", 0, NULL, 0), -EPIPE);
+        expect_text(in, "one");
+        ck_assert_int_eq(try_receive(in, LONG), -ENODATA);
+        ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+        tong_channel_close(out);
+        ck_assert_int_eq(try_receive(in, MILLISECOND), -ETIMEDOUT);
+    }
+    for (int session = 0; session < 2; session++) {
+        out = open_with("", TONG_SEND);
+        send_text(out, "two");
+        tong_channel_close(out);
+    }
+    for (int session = 0; session < 2; session++) {
+        expect_text(in, "two");
+        ck_assert_int_eq(try_receive(in, 0), -ENODATA);
+    }
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    tong_channel_close(in);
+}
+END_TEST
+
+/* Kills the child while the caller is in `wait`; returns how long after the kill it took notice. */
+static _Atomic int64_t killed_at;
+
+static void *kill_child(void *unused)
+{
+    const struct timespec while_it_sleeps = { 0, 30000000 };
+    nanosleep(&while_it_sleeps, NULL);
+    killed_at = clock_now();
+    kill(child, SIGKILL);
+    return unused;
+}
+
+START_TEST(a_killed_sender_is_noticed)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE);
+    pthread_t killer;
+    if (in_child()) {
+        tong_channel *out = open_with("", TONG_SEND);
+        tong_token token = TONG_TOKEN_INIT;
+        send_text(out, "committed");
+        tong_channel_reserve(out, 10, 0, &token);
+        say_and_stay();
+    }
+    await_word();
+    expect_text(in, "committed");
+    tong_identity peer = TONG_IDENTITY_INIT;
+    ck_assert_int_eq(tong_channel_peer(in, &peer), 0);
+    ck_assert_int_eq(peer.pid, child);
+    ck_assert_int_eq(tong_identity_alive(&peer), 1);
+    pthread_create(&killer, NULL, kill_child, NULL);
+    ck_assert_int_eq(try_receive(in, TONG_FOREVER), -ECONNRESET);
+    int64_t after = clock_now() - killed_at;
+    pthread_join(killer, NULL);
+    ck_assert_msg(after < SLOWER * 10 * MILLISECOND, "noticed after %lld ns", (long long)after);
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    ck_assert_int_eq(tong_channel_peer(in, &peer), -ENOTCONN);
+    reap(-SIGKILL);
+    tong_channel *out = open_with("", TONG_SEND);
+    send_text(out, "next");
+    expect_text(in, "next");
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
+START_TEST(a_death_that_nobody_saw_is_marked)
+{
+    if (in_child()) {
+        send_text(open_with("", TONG_SEND), "half");
+        say_and_stay();
+    }
+    await_word();
+    kill(child, SIGKILL);
+    reap(-SIGKILL);
+    tong_channel *out = open_with("", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+    send_text(out, "whole");
+    expect_text(in, "half");
+    ck_assert_int_eq(try_receive(in, LONG), -ECONNRESET);
+    expect_text(in, "whole");
+    tong_channel_close(out);
+    ck_assert_int_eq(try_receive(in, LONG), -ENODATA);
+    tong_channel_close(in);
+}
+END_TEST
+
+START_TEST(a_killed_receiver_is_noticed)
+{
+    tong_channel *out = open_with("?capacity=4K", TONG_SEND);
+    pthread_t killer;
+    int r;
+    if (in_child()) {
+        tong_token token = TONG_TOKEN_INIT;
+        if (tong_channel_peek(open_with("", TONG_RECEIVE), LONG, NULL, &token) == 100)
+            say_and_stay();
+        _exit(1);
+    }
+    char block[100] = "";
+    ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, LONG), 0);
+    await_word();
+    while ((r = tong_channel_send(out, block, sizeof block, NULL, 0)) == 0)
+        ;
+    ck_assert_int_eq(r, -EAGAIN);
+    pthread_create(&killer, NULL, kill_child, NULL);
+    ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, TONG_FOREVER), -EPIPE);
+    int64_t after = clock_now() - killed_at;
+    pthread_join(killer, NULL);
+    ck_assert_msg(after < SLOWER * 10 * MILLISECOND, "noticed after %lld ns", (long long)after);
+    reap(-SIGKILL);
+    tong_channel *in = open_with("", TONG_RECEIVE);
+    tong_message message = TONG_MESSAGE_INIT;
+    ck_assert_int_eq(tong_channel_receive(in, block, sizeof block, &message, 0), 100);
+    ck_assert_uint_eq(message.flags, TONG_MESSAGE_REDELIVERED);
+    ck_assert_int_eq(tong_channel_receive(in, block, sizeof block, &message, 0), 100);
+    ck_assert_uint_eq(message.flags, 0);
+    ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, 0), 0);
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
+START_TEST(a_forked_child_does_not_keep_us_alive)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE);
+    int hold[2];
+    ck_assert_int_eq(pipe(hold), 0);
+    if (in_child()) {
+        tong_channel *out = open_with("", TONG_SEND);
+        pid_t heir = fork();
+        if (heir == 0) {
+            char byte;
+            close(hold[1]);
+            ck_assert_int_eq(tong_channel_send(out, "", 0, NULL, 0), -EBADFD);
+            ck_assert_int_eq(write(said[1], "x", 1), 1);
+            close(said[1]);
+            _exit(read(hold[0], &byte, 1) == 0 && tong_channel_close(out) == 0 ? 0 : 1);
+        }
+        for (;;)
+            pause();
+    }
+    await_word();
+    kill(child, SIGKILL);
+    ck_assert_int_eq(try_receive(in, LONG), -ECONNRESET);
+    reap(-SIGKILL);
+    close(hold[0]), close(hold[1]);
+    tong_channel_close(in);
+}
+END_TEST
+
+/* ---- Waiting --------------------------------------------------------------------------------------------- */
+
+static void *cancel(void *channel)
+{
+    const struct timespec while_it_sleeps = { 0, 20000000 };
+    nanosleep(&while_it_sleeps, NULL);
+    killed_at = clock_now();
+    ck_assert_int_eq(tong_channel_cancel(channel), 0);
+    return NULL;
+}
+
+START_TEST(cancelled)
+{
+    tong_channel *out = open_with("", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+    pthread_t thread;
+    pthread_create(&thread, NULL, cancel, in);
+    ck_assert_int_eq(try_receive(in, TONG_FOREVER), -ECANCELED);
+    int64_t after = clock_now() - killed_at;
+    pthread_join(thread, NULL);
+    ck_assert_msg(after < SLOWER * 5 * MILLISECOND, "noticed after %lld ns", (long long)after);
+    send_text(out, "still there");
+    expect_text(in, "still there");
+    ck_assert_int_eq(try_receive(in, TONG_FOREVER), -ECANCELED);
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
+static void caught(int signal)
+{
+    (void)signal;
+}
+
+static void *interrupt(void *thread)
+{
+    atomic_bool *stop = ((void **)thread)[1];
+    while (!atomic_load(stop)) {
+        const struct timespec pause = { 0, 10000000 };
+        nanosleep(&pause, NULL);
+        pthread_kill(*(pthread_t *)((void **)thread)[0], SIGUSR1);
+    }
+    return NULL;
+}
+
+START_TEST(interrupted)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE);
+    struct sigaction action = { .sa_handler = caught, .sa_flags = SA_RESTART };
+    pthread_t thread, self = pthread_self();
+    atomic_bool stop = false;
+    void *arguments[] = { &self, &stop };
+    sigaction(SIGUSR1, &action, NULL);
+    pthread_create(&thread, NULL, interrupt, arguments);
+    ck_assert_int_eq(try_receive(in, LONG), -EINTR);
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+    tong_channel_close(in);
+}
+END_TEST
+
+static int ready(const struct pollfd *item, int64_t nanoseconds)
+{
+    struct pollfd copy = *item;
+    return poll(&copy, 1, (int)(nanoseconds / MILLISECOND));
+}
+
+/* As an event loop does: polls, then receives without blocking until there is nothing. */
+START_TEST(an_event_loop_misses_nothing)
+{
+    tong_channel *in = open_with("?capacity=16K", TONG_RECEIVE);
+    struct pollfd item;
+    uint64_t expected = 0, value;
+    ck_assert_int_eq(tong_channel_pollfd(in, TONG_RECEIVE, &item), 0);
+    if (in_child()) {
+        tong_channel *out = open_with("", TONG_SEND);
+        struct pollfd room;
+        int r = tong_channel_pollfd(out, TONG_SEND, &room);
+        for (value = 0; r == 0 && value < 20000; ) {
+            r = tong_channel_send(out, &value, sizeof value, NULL, 0);
+            value += r == 0;
+            if (r == -EAGAIN)
+                r = ready(&room, LONG) == 1 ? 0 : -ETIMEDOUT;
+        }
+        _exit(r < 0 || tong_channel_close(out) < 0);
+    }
+    close(said[0]), close(said[1]);
+    ssize_t r = 0;
+    while (r != -ENODATA) {
+        ck_assert_int_eq(ready(&item, LONG), 1);
+        while ((r = tong_channel_receive(in, &value, sizeof value, NULL, 0)) == sizeof value)
+            ck_assert_uint_eq(value, expected++);
+        ck_assert(r == -EAGAIN || r == -ENODATA);
+    }
+    ck_assert_uint_eq(expected, 20000);
+    reap(0);
+    tong_channel_close(in);
+}
+END_TEST
+
+START_TEST(readiness_is_level_triggered_and_tells_of_death)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE);
+    struct pollfd item;
+    ck_assert_int_eq(tong_channel_pollfd(in, TONG_RECEIVE, &item), 0);
+    if (in_child()) {
+        tong_channel *out = open_with("", TONG_SEND);
+        send_text(out, "a");
+        send_text(out, "b");
+        say_and_stay();
+    }
+    await_word();
+    ck_assert_int_eq(ready(&item, LONG), 1);
+    expect_text(in, "a");
+    ck_assert_int_eq(ready(&item, 0), 1);
+    expect_text(in, "b");
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    ck_assert_int_eq(ready(&item, 0), 0);
+    pthread_t killer;
+    pthread_create(&killer, NULL, kill_child, NULL);
+    ck_assert_int_eq(ready(&item, LONG), 1);
+    int64_t after = clock_now() - killed_at;
+    ck_assert_int_eq(try_receive(in, 0), -ECONNRESET);
+    pthread_join(killer, NULL);
+    ck_assert_msg(after < SLOWER * 10 * MILLISECOND, "noticed after %lld ns", (long long)after);
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    ck_assert_int_eq(ready(&item, 20 * MILLISECOND), 0);
+    reap(-SIGKILL);
+    tong_channel *out = open_with("", TONG_SEND);
+    send_text(out, "c");
+    ck_assert_int_eq(ready(&item, LONG), 1);
+    expect_text(in, "c");
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    tong_channel_finish(out, 0);
+    ck_assert_int_eq(ready(&item, LONG), 1);
+    ck_assert_int_eq(try_receive(in, 0), -ENODATA);
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        each_session_ends_once, a_killed_sender_is_noticed, a_death_that_nobody_saw_is_marked,
+        a_killed_receiver_is_noticed, a_forked_child_does_not_keep_us_alive, cancelled, interrupted,
+        an_event_loop_misses_nothing, readiness_is_level_triggered_and_tells_of_death,
+    };
+    return run_tests("shm_wait", tests, sizeof tests / sizeof *tests);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/* tong demo: one file through everything that carries bytes, between separate processes, each row verified. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "demo.h"
+#include "json.h"
+#include "report.h"
+#include "stop.h"
+#include "text.h"
+#include "tong/base.h"
+
+#define ROWS_MAX 64
+
+struct settings {
+    bool json;
+    const char *only;
+};
+
+static const struct option_row options[] = {
+    VALUE(only, TAKES_TEXT, "SCHEME", "only this mechanism"),
+    FLAG(json, "as JSON (doc/json.md)"),
+    OPTIONS_LAST,
+};
+
+/* ---- The progress line, on a terminal ------------------------------------------------------------------ */
+
+static struct {
+    const char *label;
+    int done, count;
+    bool shown;
+} progress;
+
+static void show_progress(void)
+{
+    if (!isatty(STDERR_FILENO))
+        return;
+    struct text line = TEXT_INIT;
+    text_print(&line, "\r\033[K%d of %d: %s ...", progress.done + 1, progress.count, progress.label);
+    write_all(STDERR_FILENO, line.data, line.used);
+    text_free(&line);
+    progress.shown = true;
+}
+
+static void clear_progress(void)
+{
+    if (progress.shown)
+        write_all(STDERR_FILENO, "\r\033[K", 4);
+    progress.shown = false;
+}
+
+/* ---- Rows in words ------------------------------------------------------------------------------------- */
+
+/* From the first byte, or when the receiver was there to take it, to the last. */
+static double seconds(const struct outcome *outcome)
+{
+    int64_t start = outcome->start > outcome->ready ? outcome->start : outcome->ready;
+    return start && outcome->end > start ? (double)(outcome->end - start) / 1e9 : 0;
+}
+
+static void rate_words(double rate, char *ret, size_t size)
+{
+    static const char *const units[] = { "B/s", "kB/s", "MB/s", "GB/s", "TB/s" };
+    int unit = 0;
+    while (rate >= 1000 && unit < 4)
+        rate /= 1000, unit++;
+    snprintf(ret, size, "%.*f %s", rate < 10 ? 2 : rate < 100 ? 1 : 0, rate, units[unit]);
+}
+
+static void print_heading(const struct source *source, const char *path)
+{
+    printf("%s: %" PRIu64 " bytes\nSHA-256 %s\n\n", path ? path : "random data", source->size, source->digest);
+    printf("%-26s %12s %9s %10s %11s %9s  %s\n",
+           "MECHANISM", "BYTES", "MESSAGES", "TIME", "RATE", "SWITCHES", "VERDICT");
+}
+
+static void print_row(const struct row *row, const struct outcome *outcome)
+{
+    char time[32] = "-", rate[32] = "-";
+    double elapsed = seconds(outcome);
+    if (elapsed > 0)
+        snprintf(time, sizeof time, "%.2f ms", elapsed * 1e3);
+    if (elapsed > 0 && outcome->bytes)
+        rate_words((double)outcome->bytes / elapsed, rate, sizeof rate);
+    printf("%-26s %12" PRIu64 " %9" PRIu64 " %10s %11s %9" PRId64 "  %s\n", row->label, outcome->bytes,
+           outcome->messages, time, rate, outcome->switches, outcome->ok ? "ok" : "FAILED");
+    if (!outcome->ok) {
+        struct text reason = TEXT_INIT;
+        text_visible(&reason, outcome->failure, strlen(outcome->failure), "");
+        printf("    %.*s\n", (int)reason.used, reason.data);
+        text_free(&reason);
+    }
+    fflush(stdout);
+}
+
+static void print_end(const struct outcome *outcomes, int carried, int count)
+{
+    bool hashing = false;
+    for (int i = 0; i < count; i++)
+        hashing |= outcomes[i].hashing;
+    printf("\n%d of %d mechanisms carried it unchanged\n", carried, count);
+    if (hashing)
+        puts("The file is too large to be kept in memory: the times include reading it and its digest.");
+}
+
+/* ---- Rows in JSON -------------------------------------------------------------------------------------- */
+
+static void write_row(struct json *json, const struct row *row, const struct outcome *outcome)
+{
+    double elapsed = seconds(outcome);
+    const struct { const char *name, *text; } words[] = {
+        { "mechanism", row->mechanism.scheme }, { "variant", row->mechanism.variant },
+        { "relation", relation_words[row->relation] }, { "address", row->address },
+        { "sha256", *outcome->digest ? outcome->digest : NULL }, { "error", outcome->ok ? NULL : outcome->failure },
+    };
+    json_open(json, '{');
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        json_name(json, words[i].name);
+        json_string(json, words[i].text);
+    }
+    json_name(json, "bytes");
+    json_unsigned(json, outcome->bytes);
+    json_name(json, "messages");
+    json_unsigned(json, outcome->messages);
+    json_name(json, "seconds");
+    json_real(json, elapsed);
+    json_name(json, "context_switches");
+    json_signed(json, outcome->switches);
+    json_name(json, "time_includes_digest");
+    json_bool(json, outcome->hashing);
+    json_name(json, "ok");
+    json_bool(json, outcome->ok);
+    json_close(json, '}');
+}
+
+static int print_json(const struct source *source, const char *path, const struct row *rows,
+                      const struct outcome *outcomes, int carried, int count)
+{
+    struct text text = TEXT_INIT;
+    struct json json = { &text, false };
+    json_open(&json, '{');
+    json_name(&json, "file");
+    json_string(&json, path);
+    json_name(&json, "bytes");
+    json_unsigned(&json, source->size);
+    json_name(&json, "sha256");
+    json_string(&json, source->digest);
+    json_name(&json, "rows");
+    json_open(&json, '[');
+    for (int i = 0; i < count; i++)
+        write_row(&json, &rows[i], &outcomes[i]);
+    json_close(&json, ']');
+    json_name(&json, "carried");
+    json_signed(&json, carried);
+    json_name(&json, "of");
+    json_signed(&json, count);
+    json_close(&json, '}');
+    text_add(&text, "\n", 1);
+    int r = write_all(STDOUT_FILENO, text.data, text.used);
+    text_free(&text);
+    return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
+}
+
+/* ---- The demo ------------------------------------------------------------------------------------------ */
+
+static void run_row(const struct row *row, const struct source *source, struct outcome *outcome)
+{
+    *outcome = (struct outcome){ .bytes = 0 };
+    progress.label = row->label;
+    show_progress();
+    if (row_prepare(row, outcome) == 0) {
+        row_run(row, source, outcome, show_progress);
+        row_remove(row);
+    }
+    clear_progress();
+}
+
+static int run_all(const struct source *source, const char *path, const struct settings *set)
+{
+    static struct row rows[ROWS_MAX];
+    static struct outcome outcomes[ROWS_MAX];
+    int carried = 0, count = plan_rows(source, set->only, rows, ROWS_MAX), code = CODE_DONE;
+    if (count == 0 && set->only)
+        return fail_usage("--only '%s': no mechanism of that name that carries bytes between programs by a name or a pair", set->only);
+    progress.count = count;
+    if (!set->json)
+        print_heading(source, path);
+    for (int i = 0; i < count && !stop_asked(); i++) {
+        progress.done = i;
+        run_row(&rows[i], source, &outcomes[i]);
+        carried += outcomes[i].ok;
+        if (!set->json && !stop_asked())
+            print_row(&rows[i], &outcomes[i]);
+    }
+    if (stop_asked())
+        return CODE_FAILED;
+    if (set->json)
+        code = print_json(source, path, rows, outcomes, carried, count);
+    else
+        print_end(outcomes, carried, count);
+    return code ? code : carried == count ? CODE_DONE : CODE_FAILED;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+    struct settings set = { false, NULL };
+    struct source source;
+    int count, code = options_read(self, argc, argv, &set, &count);
+    if (code != OPTIONS_GO)
+        return code;
+    const char *path = count ? argv[0] : NULL;
+    stop_catch();
+    code = source_open(&source, path);
+    if (code == 0 && !stop_asked())
+        code = run_all(&source, path, &set);
+    source_close(&source);
+    return stop_end(code);
+}
+
+const struct command cmd_demo = {
+    "demo", "Start here", "carry one file through every mechanism, and check each", "[FILE]",
+    "Without FILE, 16 MiB of random data.  Each row is two separate programs; the receiver computes the\n"
+    "SHA-256 of what it received.  TIME runs from the first byte to the last; SWITCHES counts the context\n"
+    "switches of both.  Nothing is left behind.  Exits with 1 when a row failed.",
+    "tong demo\ntong demo --only fifo /etc/services", options, 0, 1, false, run,
+};

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * command.h - one verb of the command: a row of the table in main.c, from which --help is printed too, so
+ * that help cannot say what the verb does not take.
+ */
+#ifndef TOOL_COMMAND_H
+#define TOOL_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "options.h"
+
+struct command {
+    const char *name;
+    const char *group;      /* heading in `tong --help`; NULL: not shown */
+    const char *summary;    /* one line */
+    const char *usage;      /* what follows "tong NAME" */
+    const char *about;      /* what --help says before the options, or NULL */
+    const char *example;    /* commands that run as they stand */
+    const struct option_row *options;
+    int least, most;        /* operands; most -1: no bound */
+    bool leading;           /* runs programs: options end at the first operand, what follows is theirs */
+    int (*run)(const struct command *self, int argc, char **argv);
+};
+
+extern const struct command cmd_bench, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_rm, cmd_explain, cmd_demo, cmd_demo_carry;
+
+/* `tong NAME --help`, on standard output. */
+void command_help(const struct command *command);
+
+#endif

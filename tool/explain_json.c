@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* `tong explain --json`; doc/json.md is its schema. */
+#include <string.h>
+#include <unistd.h>
+
+#include "explain.h"
+#include "json.h"
+#include "report.h"
+
+static void write_text(struct json *json, const char *name, const char *text)
+{
+    json_name(json, name);
+    json_string(json, text);
+}
+
+static void write_abilities(struct json *json, uint32_t offers)
+{
+    json_name(json, "abilities");
+    json_open(json, '{');
+    for (const struct ability *ability = abilities; ability->flag; ability++) {
+        json_name(json, ability->key);
+        json_bool(json, offers & ability->flag);
+    }
+    json_close(json, '}');
+}
+
+static void write_options(struct json *json, const char *scheme)
+{
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    json_name(json, "options");
+    json_open(json, '[');
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
+        json_open(json, '{');
+        write_text(json, "name", option.name);
+        write_text(json, "values", option.values);
+        write_text(json, "default", option.fallback);
+        write_text(json, "help", option.help);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void write_limits(struct json *json, const char *scheme)
+{
+    tong_limit_info limit = TONG_LIMIT_INFO_INIT;
+    json_name(json, "limits");
+    json_open(json, '[');
+    for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++) {
+        json_open(json, '{');
+        write_text(json, "name", limit.name);
+        json_name(json, "value");
+        if (limit.value == TONG_UNKNOWN)
+            json_null(json);
+        else
+            json_unsigned(json, limit.value);
+        write_text(json, "unit", limit.unit);
+        write_text(json, "source", limit.source);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void write_mechanism(struct json *json, const tong_mechanism_info *mechanism)
+{
+    const struct { const char *name, *value; } words[] = {
+        { "scheme", mechanism->scheme }, { "variant", mechanism->variant }, { "form", mechanism->form },
+        { "summary", mechanism->summary }, { "direction", direction_words(mechanism) },
+        { "medium", mechanism->medium }, { "unit", mechanism->unit }, { "reach", mechanism->reach },
+        { "order", mechanism->order }, { "lifetime", mechanism->lifetime }, { "family", mechanism->family },
+        { "identity", identity_words(mechanism->identity) },
+    };
+    json_open(json, '{');
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        write_text(json, words[i].name, words[i].value);
+    write_abilities(json, mechanism->offers);
+    write_options(json, mechanism->scheme);
+    write_limits(json, mechanism->scheme);
+    json_close(json, '}');
+}
+
+int explain_json(const char *scheme)
+{
+    struct text text = TEXT_INIT;
+    struct json json = { &text, false };
+    tong_mechanism_info mechanism = TONG_MECHANISM_INFO_INIT;
+    json_open(&json, '{');
+    json_name(&json, "mechanisms");
+    json_open(&json, '[');
+    for (size_t i = 0; tong_mechanism_describe(i, &mechanism) == 0; i++)
+        if (!scheme || !strcmp(scheme, mechanism.scheme))
+            write_mechanism(&json, &mechanism);
+    json_close(&json, ']');
+    json_close(&json, '}');
+    text_add(&text, "\n", 1);
+    int r = write_all(STDOUT_FILENO, text.data, text.used);
+    text_free(&text);
+    return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
+}

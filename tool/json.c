@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* The JSON writer. */
+#include "json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+static void separate(struct json *json)
+{
+    if (json->comma)
+        text_add(json->out, ",", 1);
+    json->comma = true;
+}
+
+void json_open(struct json *json, char bracket)
+{
+    separate(json);
+    text_add(json->out, &bracket, 1);
+    json->comma = false;
+}
+
+void json_close(struct json *json, char bracket)
+{
+    text_add(json->out, &bracket, 1);
+    json->comma = true;
+}
+
+void json_name(struct json *json, const char *name)
+{
+    json_string(json, name);
+    text_add(json->out, ":", 1);
+    json->comma = false;
+}
+
+static void add_character(struct text *out, const char *data, size_t length, unsigned code)
+{
+    static const char short_forms[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+    for (const char *pair = short_forms; *pair; pair += 2)
+        if ((unsigned char)*pair == code) {
+            text_print(out, "\\%c", pair[1]);
+            return;
+        }
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029)
+        text_print(out, "\\u%04x", code);
+    else
+        text_add(out, data, length);
+}
+
+void json_bytes(struct json *json, const char *data, size_t size)
+{
+    separate(json);
+    text_add(json->out, "\"", 1);
+    while (size) {
+        unsigned code;
+        size_t length = utf8_character((const unsigned char *)data, size, &code);
+        if (length)
+            add_character(json->out, data, length, code);
+        else
+            text_print(json->out, "\\ufffd");
+        data += length ? length : 1;
+        size -= length ? length : 1;
+    }
+    text_add(json->out, "\"", 1);
+}
+
+void json_string(struct json *json, const char *text)
+{
+    if (text)
+        json_bytes(json, text, strlen(text));
+    else
+        json_null(json);
+}
+
+void json_signed(struct json *json, int64_t value)
+{
+    separate(json);
+    text_print(json->out, "%" PRId64, value);
+}
+
+void json_unsigned(struct json *json, uint64_t value)
+{
+    separate(json);
+    text_print(json->out, "%" PRIu64, value);
+}
+
+void json_real(struct json *json, double value)
+{
+    separate(json);
+    if (isfinite(value))
+        text_print(json->out, "%.9g", value);
+    else
+        text_print(json->out, "null");
+}
+
+void json_bool(struct json *json, bool value)
+{
+    separate(json);
+    text_print(json->out, value ? "true" : "false");
+}
+
+void json_null(struct json *json)
+{
+    separate(json);
+    text_print(json->out, "null");
+}
+
+/* RFC 4648, with padding. */
+void json_base64(struct json *json, const void *data, size_t size)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *from = data;
+    separate(json);
+    text_add(json->out, "\"", 1);
+    for (size_t i = 0; i < size; i += 3) {
+        size_t left = size - i;
+        unsigned group = (unsigned)from[i] << 16 | (left > 1 ? from[i + 1] : 0) << 8 | (left > 2 ? from[i + 2] : 0);
+        char out[4] = { digits[group >> 18], digits[group >> 12 & 63], left > 1 ? digits[group >> 6 & 63] : '=',
+                        left > 2 ? digits[group & 63] : '=' };
+        text_add(json->out, out, 4);
+    }
+    text_add(json->out, "\"", 1);
+}

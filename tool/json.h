@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* json.h - a writer of JSON (RFC 8259) on one line.  Names and nesting are the caller's business. */
+#ifndef TOOL_JSON_H
+#define TOOL_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "text.h"
+
+struct json {
+    struct text *out;
+    bool comma; /* the next value or name comes after another one */
+};
+
+/* '{', '[' and their ends. */
+void json_open(struct json *json, char bracket);
+void json_close(struct json *json, char bracket);
+
+/* The name of the next value. */
+void json_name(struct json *json, const char *name);
+
+/* Values.  What is not UTF-8 in a string becomes U+FFFD; control characters are escaped, C1 and DEL too. */
+void json_bytes(struct json *json, const char *data, size_t size);
+void json_string(struct json *json, const char *text); /* NULL: null */
+void json_signed(struct json *json, int64_t value);
+void json_unsigned(struct json *json, uint64_t value);
+void json_real(struct json *json, double value);
+void json_bool(struct json *json, bool value);
+void json_null(struct json *json);
+void json_base64(struct json *json, const void *data, size_t size);
+
+#endif

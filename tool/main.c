@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* The command: a table of verbs, and the help that is printed from it. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "report.h"
+#include "tong/base.h"
+
+static int run_help(const struct command *self, int argc, char **argv);
+static int run_version(const struct command *self, int argc, char **argv);
+
+static const struct option_row no_options[] = { OPTIONS_LAST };
+
+static const struct command cmd_help = {
+    "help", "Other", "show the verbs, or all about one", "[VERB]", NULL, "tong help send",
+    no_options, 0, 1, false, run_help,
+};
+static const struct command cmd_version = {
+    "version", "Other", "show the version", "", NULL, "tong version",
+    no_options, 0, 0, false, run_version,
+};
+
+/* In the order in which a newcomer should meet them. */
+static const struct command *const commands[] = {
+    &cmd_demo, &cmd_explain, &cmd_send, &cmd_recv, &cmd_talk, &cmd_pipe,
+    &cmd_rm, &cmd_bench, &cmd_help, &cmd_version, &cmd_demo_carry,
+};
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+static const struct { const char *option; const struct command *command; } spellings[] = {
+    { "--help", &cmd_help }, { "-h", &cmd_help }, { "--version", &cmd_version }, { "-V", &cmd_version },
+};
+
+static void print_codes(void)
+{
+    const char *words;
+    int code;
+    puts("\nExit codes");
+    for (int i = 0; (words = exit_code_words(i, &code)); i++)
+        printf("  %-3d %s\n", code, words);
+}
+
+/* A verb that runs other programs exits as they do. */
+static void print_program_codes(void)
+{
+    puts("\nExit codes");
+    const struct { const char *code, *words; } rows[] = {
+        { "N", "the status of the program that is last" },
+        { "128+N", "signal N killed it" },
+        { "2", "wrong usage" },
+        { "125", "tong itself failed" },
+        { "126", "the program could not be executed" },
+        { "127", "the program was not found" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        printf("  %-7s %s\n", rows[i].code, rows[i].words);
+}
+
+static void print_overview(void)
+{
+    printf("tong %s: every way two processes can talk, behind one command\n\n"
+           "usage: tong VERB [OPTION...] [ARGUMENT...]\n", tong_version());
+    const char *group = "";
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (!commands[i]->group)
+            continue;
+        if (strcmp(group, commands[i]->group))
+            printf("\n%s\n", group = commands[i]->group);
+        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    }
+    puts("\nThe address chooses the mechanism: fifo:/tmp/f, unix:/tmp/s, msgq:1234, shm:jobs, file:/tmp/log ...\n"
+         "'tong explain' lists them, 'tong VERB --help' says all about a verb.  In two terminals:\n\n"
+         "  tong recv fifo:/tmp/f\n"
+         "  tong send fifo:/tmp/f hello");
+    print_codes();
+}
+
+static void print_option(const struct option_row *row)
+{
+    char left[40];
+    char letter[] = { '-', row->letter, ',', ' ', '\0' };
+    snprintf(left, sizeof left, "%s--%s%s%s", row->letter ? letter : "", row->name, row->value ? " " : "",
+             row->value ? row->value : "");
+    printf("  %-16s %s\n", left, row->help);
+}
+
+void command_help(const struct command *command)
+{
+    bool optional = command->options->name && !command->leading; /* else the usage says where options go */
+    printf("tong %s: %s\n\nusage: tong %s%s%s%s\n", command->name, command->summary, command->name,
+           optional ? " [OPTION...]" : "", *command->usage ? " " : "", command->usage);
+    if (command->about)
+        printf("\n%s\n", command->about);
+    puts("\nOptions");
+    for (const struct option_row *row = command->options; row->name; row++)
+        print_option(row);
+    printf("  %-16s %s\n", "-h, --help", "show this");
+    puts("\nExample");
+    for (const char *line = command->example; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        printf("  %.*s\n", (int)strcspn(line, "\n"), line);
+    if (command->leading)
+        print_program_codes();
+    else
+        print_codes();
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!strcmp(commands[i]->name, name))
+            return commands[i];
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+        if (!strcmp(spellings[i].option, name))
+            return spellings[i].command;
+    return NULL;
+}
+
+static int run_help(const struct command *self, int argc, char **argv)
+{
+    int count, r = options_read(self, argc, argv, NULL, &count);
+    if (r != OPTIONS_GO)
+        return r;
+    const struct command *about = count ? find(argv[0]) : NULL;
+    if (count && !about)
+        return fail_usage("there is no verb '%s'", argv[0]);
+    if (about)
+        command_help(about);
+    else
+        print_overview();
+    return CODE_DONE;
+}
+
+static int run_version(const struct command *self, int argc, char **argv)
+{
+    int count, r = options_read(self, argc, argv, NULL, &count);
+    if (r != OPTIONS_GO)
+        return r;
+    printf("tong %s\n", tong_version());
+    return CODE_DONE;
+}
+
+/* Buffered output that could not be written must not pass for success. */
+static int finish_output(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    return errno == EPIPE ? code : fail_system(-errno, "standard output");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_overview();
+        return finish_output(CODE_USAGE);
+    }
+    const struct command *command = find(argv[1]);
+    if (!command)
+        return fail_usage("there is no verb '%s'", argv[1]);
+    report_verb(command->name);
+    return finish_output(command->run(command, argc - 2, argv + 2));
+}

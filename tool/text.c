@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Growing text, UTF-8, and what a terminal may be shown. */
+#include "text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "stop.h"
+
+void text_reserve(struct text *text, size_t size)
+{
+    if (text->data && size < text->room - text->used)
+        return;
+    size_t room = text->room ? text->room : 256;
+    while (room - text->used <= size && room <= SIZE_MAX / 2)
+        room *= 2;
+    char *data = room - text->used > size ? realloc(text->data, room) : NULL;
+    if (!data) {
+        fputs("tong: out of memory\n", stderr);
+        exit(CODE_FAILED);
+    }
+    text->data = data;
+    text->room = room;
+}
+
+void text_add(struct text *text, const void *data, size_t size)
+{
+    text_reserve(text, size);
+    if (size)
+        memcpy(text->data + text->used, data, size);
+    text->used += size;
+    text->data[text->used] = '\0';
+}
+
+void text_print(struct text *text, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int size = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (size > 0) {
+        text_reserve(text, (size_t)size);
+        vsnprintf(text->data + text->used, (size_t)size + 1, format, arguments);
+        text->used += (size_t)size;
+    }
+    va_end(arguments);
+}
+
+void text_free(struct text *text)
+{
+    free(text->data);
+    *text = (struct text)TEXT_INIT;
+}
+
+/* Well-formed UTF-8 by the Unicode standard, table 3-7: no overlong forms, no surrogates, up to U+10FFFF. */
+size_t utf8_character(const unsigned char *data, size_t size, unsigned *ret_code)
+{
+    static const struct { unsigned char low, high; size_t length; unsigned mask, least; } leads[] = {
+        { 0x00, 0x7f, 1, 0x7f, 0 }, { 0xc2, 0xdf, 2, 0x1f, 0x80 },
+        { 0xe0, 0xef, 3, 0x0f, 0x800 }, { 0xf0, 0xf4, 4, 0x07, 0x10000 },
+    };
+    for (size_t i = 0; size && i < sizeof leads / sizeof *leads; i++) {
+        if (data[0] < leads[i].low || data[0] > leads[i].high)
+            continue;
+        if (leads[i].length > size)
+            return 0;
+        unsigned code = data[0] & leads[i].mask;
+        for (size_t k = 1; k < leads[i].length; k++) {
+            if ((data[k] & 0xc0) != 0x80)
+                return 0;
+            code = code << 6 | (data[k] & 0x3f);
+        }
+        if (code < leads[i].least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+            return 0;
+        if (ret_code)
+            *ret_code = code;
+        return leads[i].length;
+    }
+    return 0;
+}
+
+int utf8_valid(const void *data, size_t size)
+{
+    const unsigned char *bytes = data;
+    while (size) {
+        size_t length = utf8_character(bytes, size, NULL);
+        if (!length)
+            return 0;
+        bytes += length;
+        size -= length;
+    }
+    return 1;
+}
+
+/* Control characters, and those that reorder or hide what is around them. */
+static int harmful(unsigned code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+}
+
+static void add_escape(struct text *text, unsigned code)
+{
+    static const char named[] = "\nn\tt\rr";
+    for (const char *pair = named; *pair; pair += 2)
+        if ((unsigned)*pair == code) {
+            text_print(text, "\\%c", pair[1]);
+            return;
+        }
+    text_print(text, code < 0x100 ? "\\x%02x" : "\\u%04x", code);
+}
+
+void text_visible(struct text *text, const char *data, size_t size, const char *keep)
+{
+    while (size) {
+        unsigned code = (unsigned char)*data;
+        size_t length = utf8_character((const unsigned char *)data, size, &code);
+        if (!length) {
+            length = 1;
+            text_print(text, "\\x%02x", code);
+        } else if (!harmful(code) || (code && code < 0x80 && strchr(keep, (int)code))) {
+            text_add(text, data, length);
+        } else {
+            add_escape(text, code);
+        }
+        data += length;
+        size -= length;
+    }
+}
+
+const char *text_find_option(const char *address, const char *name, size_t *ret_size)
+{
+    size_t size = strlen(name);
+    for (const char *at = strchr(address, '?'); at; at = strchr(at, '&')) {
+        at++;
+        if (strncmp(at, name, size) || at[size] != '=')
+            continue;
+        *ret_size = strcspn(at + size + 1, "&");
+        return at + size + 1;
+    }
+    return NULL;
+}
+
+char *text_with_option(const char *address, const char *name, const char *value)
+{
+    struct text text = TEXT_INIT;
+    size_t size;
+    if (text_find_option(address, name, &size))
+        text_print(&text, "%s", address);
+    else
+        text_print(&text, "%s%c%s=%s", address, strchr(address, '?') ? '&' : '?', name, value);
+    return text.data;
+}
+
+int write_all(int fd, const void *data, size_t size)
+{
+    const char *from = data;
+    while (size) {
+        ssize_t written = write(fd, from, size);
+        if (written < 0 && (errno != EINTR || stop_asked()))
+            return -errno;
+        if (written > 0) {
+            from += written;
+            size -= (size_t)written;
+        }
+    }
+    return 0;
+}

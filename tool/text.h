@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* text.h - growing text, and bytes made fit for a terminal.  Out of memory ends the command. */
+#ifndef TOOL_TEXT_H
+#define TOOL_TEXT_H
+
+#include <stddef.h>
+
+/* data[0..used) is the text; data[used] need not be a NUL, but text_print() and text_add() leave one. */
+struct text {
+    char *data;
+    size_t used, room;
+};
+
+#define TEXT_INIT { NULL, 0, 0 }
+
+/* Makes room for `size` more bytes and a NUL. */
+void text_reserve(struct text *text, size_t size);
+void text_add(struct text *text, const void *data, size_t size);
+void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_free(struct text *text);
+
+/* Adds bytes so that a terminal only shows them: printable UTF-8 as it is, everything else as \n, \x1b, \u202e.
+ * Characters in `keep` (of "\n\t") stay themselves. */
+void text_visible(struct text *text, const char *data, size_t size, const char *keep);
+
+/* "address?a=1" with name=value added, unless it is given there already; the caller frees it. */
+char *text_with_option(const char *address, const char *name, const char *value);
+
+/* The value of option `name` in an address, up to the next '&', and its size; NULL when it is not given. */
+const char *text_find_option(const char *address, const char *name, size_t *ret_size);
+
+/* The length of the UTF-8 character at `data`, 0 if there is none.  ret_code may be NULL. */
+size_t utf8_character(const unsigned char *data, size_t size, unsigned *ret_code);
+int utf8_valid(const void *data, size_t size);
+
+/* Writes everything to a descriptor: 0 or a negative errno.  -EINTR only when stopping was asked for (stop.h). */
+int write_all(int fd, const void *data, size_t size);
+
+#endif
