@@ -241,7 +241,7 @@ static void test_batch(const struct row *row)
     ends_open(&ends, row, NULL, 0);
     for (uint32_t i = 0; i < BATCH; i++) {
         pattern_fill(sent[i], 40 + i, i);
-        out[i] = (tong_batch){ sizeof out[i], 0, 1, sent[i], 0, 40 + i };
+        out[i] = (tong_batch){ sizeof out[i], 0, row->has & HAS_TYPE ? 1 : 0, sent[i], 0, 40 + i };
         in[i] = (tong_batch){ sizeof in[i], 0, 0, got[i], sizeof got[i], 0 };
     }
     GIVES(tong_channel_send_batch(ends.sender, out, 0, 0), 0);
