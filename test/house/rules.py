@@ -16,7 +16,7 @@ BELOW = {
     "ring": {"ring", "core", "sys", "base", "tong"},
     "mechanism": {"mechanism", "ring", "core", "sys", "base", "tong"},
     "": {"", "core", "sys", "base", "tong"},
-    "bench": {"bench", "base", "tong"},
+    "bench": {"bench", "tong"},
     "tool": {"tool", "bench", "base", "tong"},
 }
 
@@ -130,8 +130,8 @@ def quiet_library():
     for path in sources("src"):
         for number, line in enumerate(code(path).split("\n"), 1):
             match = loud.search(line)
-            # Asking what the caller does about a signal changes nothing.
-            if match and "NULL, &" not in line:
+            # Asking how a signal is handled changes nothing.
+            if match and not re.search(r"\bsigaction\(\w+, NULL,", line):
                 yield "%s:%d: a library never calls %s()" % (path, number, match.group(1))
 
 
