@@ -87,8 +87,8 @@ static int judge(struct follower *follower, int64_t deadline)
         follower->position = next;
         return fail(-EBADMSG, "%s: the record at byte %llu is damaged and was passed over", follower->object, where);
     case RECORD_FOREIGN:
-        return fail(-EBADMSG, "%s: at byte %llu begins something that is no record: the file was damaged, or written to by "
-                    "another program", follower->object, where);
+        return fail(-EBADMSG, "%s: at byte %llu begins something that is no record: the file was damaged, or "
+                    "written to by another program", follower->object, where);
     default:
         return fail_call(r, "%s: looking at the record at byte %llu", follower->object, where);
     }
@@ -204,7 +204,8 @@ static int at_end(const struct follower *follower)
 static int grow(struct follower *follower)
 {
     if (follower->size > follower->largest)
-        return fail(-EBADMSG, "%s: the line at byte %llu is longer than %llu bytes: raise ?size=, or read it with ?frame=none",
+        return fail(-EBADMSG, "%s: the line at byte %llu is longer than %llu bytes: raise ?size=, or read it with "
+                    "?frame=none",
                     follower->object, (unsigned long long)follower->position, (unsigned long long)follower->largest);
     size_t size = follower->size * 2 < follower->largest + 1 ? follower->size * 2 : (size_t)follower->largest + 1;
     unsigned char *bytes = realloc(follower->bytes, size);
@@ -266,8 +267,8 @@ static ssize_t take_line(struct follower *follower, struct message_in *in, int64
         return r;
     in->meta.length = length;
     if (length > in->capacity)
-        return fail(-EMSGSIZE, "%s: the next line has %zu bytes and the buffer %zu: it is kept", follower->object, length,
-                    in->capacity);
+        return fail(-EMSGSIZE, "%s: the next line has %zu bytes and the buffer %zu: it is kept", follower->object,
+                    length, in->capacity);
     if (length)
         memcpy(in->data, next_bytes(follower), length);
     follower->position += length + end;
@@ -305,8 +306,9 @@ static int watch(struct follower *follower)
     char path[32];
     int fd = sys_inotify();
     if (fd == -EMFILE)
-        return fail(fd, "%s: no more inotify descriptors for this user or process: fs.inotify.max_user_instances is %llu",
-                    follower->object, (unsigned long long)limit_from_proc("fs.inotify.max_user_instances"));
+        return fail(fd, "%s: no more inotify descriptors for this user or process: "
+                    "fs.inotify.max_user_instances is %llu", follower->object,
+                    (unsigned long long)limit_from_proc("fs.inotify.max_user_instances"));
     if (fd < 0)
         return fail_call(fd, "%s: inotify_init1", follower->object);
     snprintf(path, sizeof path, "/proc/self/fd/%d", follower->fd);
@@ -430,7 +432,8 @@ int follower_skip_to_end(struct follower *follower)
     if (follower->frame == FRAME_PACKET)
         r = record_tail(follower->fd, 0, end, &end);
     if (r == -EBADMSG)
-        return fail(r, "%s: at byte %llu begins something that is no record", follower->object, (unsigned long long)end);
+        return fail(r, "%s: at byte %llu begins something that is no record", follower->object,
+                    (unsigned long long)end);
     follower->position = end;
     return r;
 }

@@ -150,7 +150,8 @@ static int header_follows(struct window *window, uint64_t at, uint64_t size, boo
 }
 
 /* There is no right header at `at`: torn, or no record. */
-static int check_wrong_header(struct window *window, uint64_t at, uint64_t size, const unsigned char *bytes, size_t have)
+static int check_wrong_header(struct window *window, uint64_t at, uint64_t size, const unsigned char *bytes,
+                              size_t have)
 {
     if (!record_begins(bytes, have))
         return RECORD_FOREIGN;

@@ -12,8 +12,8 @@
  * F7 begins no text in ASCII or UTF-8.  What a dead writer leaves at the end of the file is the beginning of a
  * record (SIGKILL), or after a power loss a record of which some parts are zeros: a torn tail.  A header with a
  * right check sum but too little behind it, or the last record with a wrong payload, is torn; so is a wrong
- * header that begins as ours, or as ours and then zeros, if no header with a right check sum comes after it.  Anything else
- * was written by somebody else, or damaged, and is never cut away.
+ * header that begins as ours, or as ours and then zeros, if no header with a right check sum comes after it.
+ * Anything else was written by somebody else, or damaged, and is never cut away.
  */
 #ifndef CORE_RECORD_H
 #define CORE_RECORD_H

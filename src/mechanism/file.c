@@ -45,8 +45,8 @@ static int file_send(struct conduit *conduit, const struct message_out *message,
 {
     struct file *file = (struct file *)conduit;
     if (message->size > file->largest)
-        return fail(-EMSGSIZE, "%s: a message of %zu bytes is above ?size=%llu (which may be up to 1G)", conduit->object,
-                    message->size, (unsigned long long)file->largest);
+        return fail(-EMSGSIZE, "%s: a message of %zu bytes is above ?size=%llu (which may be up to 1G)",
+                    conduit->object, message->size, (unsigned long long)file->largest);
     int r = appender_append(&file->out, message->data, message->size, message->type, 0, deadline);
     if (r == 0)
         file->sent = true;
@@ -295,7 +295,8 @@ static int check_names(const struct open_request *request)
     if (!*address->name || (address->second && !*address->second))
         return fail(-EINVAL, "file: names no file: write file:PATH, or file:IN,OUT");
     if ((request->flags & TONG_BOTH) == TONG_BOTH && !address->second)
-        return fail(-EOPNOTSUPP, "file:%s: one file goes one way: give two, file:IN,OUT, to send and to receive", address->name);
+        return fail(-EOPNOTSUPP, "file:%s: one file goes one way: give two, file:IN,OUT, to send and to receive",
+                    address->name);
     return 0;
 }
 
