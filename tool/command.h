@@ -24,7 +24,7 @@ struct command {
     int (*run)(const struct command *self, int argc, char **argv);
 };
 
-extern const struct command cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_rm, cmd_explain, cmd_demo, cmd_demo_carry;
+extern const struct command cmd_bench, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_rm, cmd_explain, cmd_demo, cmd_demo_carry;
 
 /* `tong NAME --help`, on standard output. */
 void command_help(const struct command *command);

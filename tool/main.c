@@ -25,7 +25,7 @@ static const struct command cmd_version = {
 /* In the order in which a newcomer should meet them. */
 static const struct command *const commands[] = {
     &cmd_demo, &cmd_explain, &cmd_send, &cmd_recv, &cmd_talk, &cmd_pipe,
-    &cmd_rm, &cmd_help, &cmd_version, &cmd_demo_carry,
+    &cmd_rm, &cmd_bench, &cmd_help, &cmd_version, &cmd_demo_carry,
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

@@ -14,7 +14,7 @@ int fail(int error, const char *format, ...) __attribute__((format(printf, 2, 3)
 
 /* The same for failures that are ordinary on hot paths (would block, timed out): keeps a pointer to static
  * text and formats nothing. */
-int fail_static(int error, const char *text);
+int fail_static(int error, const char *text) __attribute__((cold));
 
 /* fail() for a system call: appends strerror(-error). */
 int fail_call(int error, const char *format, ...) __attribute__((format(printf, 2, 3), cold));

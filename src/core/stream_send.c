@@ -148,7 +148,8 @@ static int start(struct stream *stream, const void *data, size_t size, int64_t t
 
 /*
  * A pipe interleaves writes above PIPE_BUF.  Fragments never are; unframed messages take turns under a lock on
- * the writer's own description, which every tong sender asks for and no foreign program knows of.
+ * the writer's own description, which every tong sender asks for and no foreign program knows of.  A short line
+ * asks too, or it could fall into the middle of another's long one; bytes without lines have no middle.
  */
 static int lock_large(struct stream *stream, int64_t deadline, short type)
 {
@@ -166,7 +167,7 @@ static int lock_large(struct stream *stream, int64_t deadline, short type)
 
 static int send_bytes(struct stream *stream, const void *data, size_t size, int64_t type, int64_t deadline)
 {
-    bool locked = stream->lock_large && stream->frame != FRAME_PACKET && size > PIPE_BUF;
+    bool locked = stream->lock_large && (stream->frame == FRAME_LINE || (stream->frame == FRAME_NONE && size > PIPE_BUF));
     int r = locked ? lock_large(stream, deadline, F_WRLCK) : 0;
     if (r < 0)
         return r;

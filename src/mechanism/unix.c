@@ -174,13 +174,15 @@ static int connect_until(const struct open_request *request, const struct socket
 
 /* ---- Binding --------------------------------------------------------------------------------------------- */
 
-/* A socket's path without a living server behind it; a datagram socket answers connect(2) as well. */
-static bool is_stale(const struct open_request *request, const struct socket_name *name)
+/* A socket's path without a living server behind it.  Asked by a datagram socket: one that listens answers it
+ * with -EPROTOTYPE, and does not find a client in its backlog that was never meant. */
+static bool is_stale(const struct socket_name *name)
 {
-    int fd;
-    int r = try_connect(request, name, &fd);
-    if (r == 0)
-        sys_close(fd);
+    int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
+    if (fd < 0)
+        return false;
+    int r = sys_connect(fd, raw(name), name->size);
+    sys_close(fd);
     return r == -ECONNREFUSED;
 }
 
@@ -195,14 +197,14 @@ static int open_directory(const char *path)
 }
 
 /* Under the directory's lock, which every tong server asks for, what is stale stays so until we have its name. */
-static int take_over(const struct open_request *request, int fd, const struct socket_name *name)
+static int take_over(int fd, const struct socket_name *name)
 {
     const char *path = name->address.sun_path;
     int directory = open_directory(path);
     if (directory < 0)
         return fail_call(directory, "the directory of %s", path);
     int r = sys_flock(directory, LOCK_EX);
-    if (r == 0 && is_stale(request, name)) {
+    if (r == 0 && is_stale(name)) {
         r = sys_unlink(path);
         r = r < 0 && r != -ENOENT ? r : sys_bind(fd, raw(name), name->size);
     } else if (r == 0) {
@@ -222,7 +224,7 @@ static int bind_socket(const struct open_request *request, const struct socket_n
     if (r == 0)
         r = sys_bind(fd, raw(name), name->size);
     if (r == -EADDRINUSE && !name->abstract && (r = foreign(name->address.sun_path, -EADDRINUSE)) == -EADDRINUSE)
-        r = take_over(request, fd, name);
+        r = take_over(fd, name);
     if (r == 0) {
         *ret = fd;
         return 0;
@@ -316,7 +318,7 @@ static int receive_datagrams(const struct open_request *request, const struct so
 static int unix_open(const struct open_request *request, struct conduit **ret)
 {
     struct socket_name name;
-    int fd;
+    int fd = -1;
     int r = make_name(request->address, &name);
     if (r < 0)
         return r;

@@ -1,0 +1,38 @@
+# A front for Meson: make, make demo, make test, make install (PREFIX, DESTDIR), make clean.
+BUILD = build
+PREFIX = /usr/local
+MESON = meson
+
+all: tong
+
+tong: need-check $(BUILD)/build.ninja
+	@$(MESON) compile -C $(BUILD)
+	@cp -f $(BUILD)/tool/tong tong
+
+$(BUILD)/build.ninja:
+	@$(MESON) setup $(BUILD) --prefix=$(PREFIX)
+
+need-check:
+	@scripts/need.sh build check
+
+# Both install what is missing first, and ask for root only then.
+demo:
+	@scripts/need.sh build
+	@$(MAKE) -s --no-print-directory tong
+	@./tong demo
+
+test:
+	@scripts/need.sh test
+	@$(MAKE) -s --no-print-directory $(BUILD)/build.ninja
+	@$(MESON) configure $(BUILD) -Dtests=enabled
+	@$(MESON) test -C $(BUILD) --print-errorlogs $(TESTFLAGS); status=$$?; \
+		scripts/tally.py $(BUILD)/meson-logs/testlog.json && exit $$status
+
+install: tong
+	@$(MESON) configure $(BUILD) --prefix=$(PREFIX)
+	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) tong
+
+.PHONY: all tong need-check demo test install clean

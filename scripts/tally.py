@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""tally.py LOG...: adds up the closing counts of the programs in Meson's test logs (testlog.json).
+
+A program that prints no counts is one test.  Ends with one plain line: "N passed, N failed, N skipped".
+"""
+import json
+import re
+import sys
+
+OURS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
+CHECK = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.M)
+GOOD = ("OK", "EXPECTEDFAIL")
+
+
+def counts(test):
+    out = test.get("stdout") or ""
+    good = test["result"] in GOOD
+    if test["result"] == "SKIP":
+        return 0, 0, 1
+    ours = OURS.findall(out)
+    check = CHECK.findall(out)
+    if ours:
+        passed, failed, skipped = map(int, ours[-1])
+    elif check:
+        total, failures, errors = map(int, check[-1])
+        passed, failed, skipped = total - failures - errors, failures + errors, 0
+    else:
+        passed, failed, skipped = int(good), int(not good), 0
+    # What died before it could count is a failure all the same.
+    if not good and not failed:
+        failed = 1
+    return passed, failed, skipped
+
+
+def main():
+    total = [0, 0, 0]
+    for path in sys.argv[1:]:
+        with open(path, encoding="utf-8", errors="replace") as log:
+            for line in log:
+                for i, count in enumerate(counts(json.loads(line))):
+                    total[i] += count
+    print("%d passed, %d failed, %d skipped" % tuple(total))
+    return 1 if total[1] or not total[0] else 0
+
+
+sys.exit(main())
