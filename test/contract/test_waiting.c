@@ -394,7 +394,7 @@ static void test_ready_end(const struct row *row)
     ends.sender = NULL;
     MUST(ready(ends.receiver, TONG_RECEIVE, 5000), "not ready with a message left");
     receive_bytes(ends.receiver, buffer, 4);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < (row->has & HAS_SESSIONS ? 1 : 3); i++) {
         MUST(ready(ends.receiver, TONG_RECEIVE, 5000), "not ready at the end");
         GIVES(tong_channel_receive(ends.receiver, buffer, 4, NULL, 0), -ENODATA);
     }
