@@ -141,6 +141,22 @@ static uint32_t receive_all(tong_channel *reader, uint32_t next, uint32_t *buffe
     }
 }
 
+static off_t raw_size(void)
+{
+    struct stat state;
+    return stat(path, &state) == 0 ? state.st_size : -1;
+}
+
+/* Every other time at any point of a later append, else when the file begins to grow: in the middle of a write.
+ * The wait is a spin, not a sleep, and any length will do. */
+static void wait_for_the_moment(int round)
+{
+    int64_t end = clock_now() + (round % 2 ? TONG_SECOND : rand() % 600000);
+    for (off_t size = raw_size(); clock_now() < end;)
+        if (round % 2 && raw_size() != size)
+            return;
+}
+
 START_TEST(writers_killed_in_the_middle)
 {
     uint32_t *buffer = malloc(BIG), next = 0;
@@ -155,10 +171,8 @@ START_TEST(writers_killed_in_the_middle)
             append_until_killed(report[1], next);
         close(report[1]);
         uint32_t acknowledged = next;
-        /* At a random point of a later append: the wait is a spin, not a sleep, and any length will do. */
         ck_assert_int_eq(read(report[0], &acknowledged, sizeof acknowledged), sizeof acknowledged);
-        for (int64_t end = clock_now() + rand() % 600000; clock_now() < end;)
-            continue;
+        wait_for_the_moment(round);
         kill(child, SIGKILL);
         int status;
         ck_assert_int_eq(waitpid(child, &status, 0), child);
