@@ -428,7 +428,7 @@ static int queue_describe(struct conduit *conduit, tong_channel_info *ret)
 
 /* ---- Opening, closing, removing ------------------------------------------------------------------------ */
 
-/* In a child, which may use the channel as it is: ticks of its own wake it. */
+/* In a child that takes the channel over: ticks of its own wake it. */
 static int queue_after_fork(struct conduit *conduit)
 {
     struct queue *queue = (struct queue *)conduit;
@@ -572,7 +572,6 @@ static int queue_new(const struct open_request *request, const struct queue_name
     queue->id = name->id;
     queue->timer[0] = queue->timer[1] = -1;
     conduit->flags |= TONG_INFO_ENDLESS;
-    conduit->inheritable = true;
     *ret = queue;
     return 0;
 }
