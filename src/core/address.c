@@ -95,6 +95,24 @@ static const char *kind_values(const struct option_rule *rule)
     return "";
 }
 
+/* What may be written here: of the words, only those that this mechanism offers. */
+static const char *use_values(const struct option_use *use, char *room, size_t size)
+{
+    const struct option_rule *rule = &option_rules[use->id];
+    if (rule->kind != KIND_WORD || !use->words)
+        return kind_values(rule);
+    size_t used = 0;
+    *room = '\0';
+    const char *word = rule->words;
+    for (unsigned bit = 0; *word && used < size; bit++) {
+        int length = (int)strcspn(word, "|");
+        if (use->words >> bit & 1)
+            used += (size_t)snprintf(room + used, size - used, "%s%.*s", used ? "|" : "", length, word);
+        word += length + (word[length] == '|');
+    }
+    return room;
+}
+
 static int parse_value(struct address *address, enum option_id id, const char *value)
 {
     int64_t *ret = &address->value[id];
@@ -211,8 +229,10 @@ static int check_bounds(const struct address *address, const struct option_use *
 {
     const struct option_rule *rule = &option_rules[use->id];
     int64_t number = address->value[use->id];
+    char words[OPTION_WORDS_MAX];
     if (rule->kind == KIND_WORD && use->words && !(use->words >> number & 1))
-        return fail(-EINVAL, "%s: does not offer %s=%s", address->scheme, rule->name, value);
+        return fail(-EINVAL, "%s: does not offer %s=%s but %s", address->scheme, rule->name, value,
+                    use_values(use, words, sizeof words));
     if (use->low < use->high && (number < use->low || number > use->high)) {
         if (rule->kind == KIND_OCTAL)
             return fail(-EINVAL, "%s: mode=%s is out of range: 0%llo to 0%llo", address->scheme, value,
@@ -229,6 +249,7 @@ static int settle_option(struct address *address, const struct option_use *uses,
     size_t name = strcspn(text, "=&");
     int id = find_option(text, name);
     const struct option_use *use = id < 0 ? NULL : find_use(uses, id);
+    char words[OPTION_WORDS_MAX];
     if (!use) {
         char offers[256];
         list_options(uses, offers, sizeof offers);
@@ -237,7 +258,7 @@ static int settle_option(struct address *address, const struct option_use *uses,
     }
     if (text[name] != '=')
         return fail(-EINVAL, "%s: option '%s' needs a value: %s", address->scheme, option_rules[id].name,
-                    kind_values(&option_rules[id]));
+                    use_values(use, words, sizeof words));
     if (address_given(address, (enum option_id)id))
         return fail(-EINVAL, "%s: option '%s' is given twice", address->scheme, option_rules[id].name);
     char *value;
@@ -247,7 +268,7 @@ static int settle_option(struct address *address, const struct option_use *uses,
     r = parse_value(address, (enum option_id)id, value);
     if (r < 0)
         r = fail(-EINVAL, "%s: %s=%.40s should be %s", address->scheme, option_rules[id].name, value,
-                 kind_values(&option_rules[id]));
+                 use_values(use, words, sizeof words));
     else
         r = check_bounds(address, use, value);
     address->given |= UINT64_C(1) << id;
@@ -300,7 +321,8 @@ static void bytes_in_words(int64_t value, char *ret, size_t size)
 void option_describe(const struct option_use *use, struct option_words *ret)
 {
     const struct option_rule *rule = &option_rules[use->id];
-    *ret = (struct option_words){ rule->name, kind_values(rule), rule->help, "" };
+    *ret = (struct option_words){ .name = rule->name, .help = rule->help };
+    ret->values = use_values(use, ret->words, sizeof ret->words);
     size_t size = sizeof ret->fallback;
     switch (rule->kind) {
     case KIND_WORD: word_at(rule->words, use->fallback, ret->fallback, size); break;

@@ -91,10 +91,12 @@ static inline bool address_given(const struct address *address, enum option_id i
     return address->given >> id & 1;
 }
 
-/* For tong_mechanism_option(): the option in words.  The strings are static. */
+#define OPTION_WORDS_MAX 64
+
+/* For tong_mechanism_option(): the option in words.  `values` may point to `words`. */
 struct option_words {
     const char *name, *values, *help;
-    char fallback[32];
+    char fallback[32], words[OPTION_WORDS_MAX];
 };
 void option_describe(const struct option_use *use, struct option_words *ret);
 
