@@ -22,7 +22,7 @@ struct option_rule {
 static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_MODE] = { "mode", KIND_OCTAL, NULL, "permissions of the object when it is made" },
     [OPTION_CREATE] = { "create", KIND_WORD, "yes|no|excl", "make the object if it is missing, never, or only if it is" },
-    [OPTION_REMOVE] = { "remove", KIND_WORD, "never|owner|last", "who removes the object: never anybody, its owner who made it, the last to leave" },
+    [OPTION_REMOVE] = { "remove", KIND_WORD, "never|owner|last", "who removes the object: nobody (never), who made it (owner), who leaves last (last)" },
     [OPTION_CAPACITY] = { "capacity", KIND_BYTES, NULL, "bytes the conduit holds before a sender waits" },
     [OPTION_SIZE] = { "size", KIND_BYTES, NULL, "largest message" },
     [OPTION_FULL] = { "full", KIND_WORD, "wait|drop|fail", "when it is full: wait, drop and count, or fail" },
