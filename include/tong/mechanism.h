@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tong/mechanism.h - what this library can do, told by itself: the mechanisms, what each offers, its options
- * and the limits in force on this machine.  `tong explain` prints it.  Strings are static,
- * but for an option's values and fallback.
+ * and the limits in force on this machine.  `tong explain` prints it.  Strings are
+ * static, but for an option's values and fallback.
  */
 #ifndef TONG_MECHANISM_H
 #define TONG_MECHANISM_H

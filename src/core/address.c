@@ -22,7 +22,7 @@ struct option_rule {
 static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_MODE] = { "mode", KIND_OCTAL, NULL, "permissions of the object when it is made" },
     [OPTION_CREATE] = { "create", KIND_WORD, "yes|no|excl", "make the object if it is missing, never, or only if it is" },
-    [OPTION_REMOVE] = { "remove", KIND_WORD, "never|owner|last", "who removes the object: nobody, who made it, who leaves last" },
+    [OPTION_REMOVE] = { "remove", KIND_WORD, "never|owner|last", "who removes the object: nobody (never), who made it (owner), who leaves last (last)" },
     [OPTION_CAPACITY] = { "capacity", KIND_BYTES, NULL, "bytes the conduit holds before a sender waits" },
     [OPTION_SIZE] = { "size", KIND_BYTES, NULL, "largest message" },
     [OPTION_FULL] = { "full", KIND_WORD, "wait|drop|fail", "when it is full: wait, drop and count, or fail" },
@@ -93,24 +93,6 @@ static const char *kind_values(const struct option_rule *rule)
     case KIND_SELECTION: return "first, T, <=T or !T";
     }
     return "";
-}
-
-/* What may be written here: of the words, only those that this mechanism offers. */
-static const char *use_values(const struct option_use *use, char *room, size_t size)
-{
-    const struct option_rule *rule = &option_rules[use->id];
-    if (rule->kind != KIND_WORD || !use->words)
-        return kind_values(rule);
-    size_t used = 0;
-    *room = '\0';
-    const char *word = rule->words;
-    for (unsigned bit = 0; *word && used < size; bit++) {
-        int length = (int)strcspn(word, "|");
-        if (use->words >> bit & 1)
-            used += (size_t)snprintf(room + used, size - used, "%s%.*s", used ? "|" : "", length, word);
-        word += length + (word[length] == '|');
-    }
-    return room;
 }
 
 static int parse_value(struct address *address, enum option_id id, const char *value)
@@ -229,10 +211,8 @@ static int check_bounds(const struct address *address, const struct option_use *
 {
     const struct option_rule *rule = &option_rules[use->id];
     int64_t number = address->value[use->id];
-    char words[OPTION_WORDS_MAX];
     if (rule->kind == KIND_WORD && use->words && !(use->words >> number & 1))
-        return fail(-EINVAL, "%s: does not offer %s=%s but %s", address->scheme, rule->name, value,
-                    use_values(use, words, sizeof words));
+        return fail(-EINVAL, "%s: does not offer %s=%s", address->scheme, rule->name, value);
     if (use->low < use->high && (number < use->low || number > use->high)) {
         if (rule->kind == KIND_OCTAL)
             return fail(-EINVAL, "%s: mode=%s is out of range: 0%llo to 0%llo", address->scheme, value,
@@ -249,7 +229,6 @@ static int settle_option(struct address *address, const struct option_use *uses,
     size_t name = strcspn(text, "=&");
     int id = find_option(text, name);
     const struct option_use *use = id < 0 ? NULL : find_use(uses, id);
-    char words[OPTION_WORDS_MAX];
     if (!use) {
         char offers[256];
         list_options(uses, offers, sizeof offers);
@@ -258,7 +237,7 @@ static int settle_option(struct address *address, const struct option_use *uses,
     }
     if (text[name] != '=')
         return fail(-EINVAL, "%s: option '%s' needs a value: %s", address->scheme, option_rules[id].name,
-                    use_values(use, words, sizeof words));
+                    kind_values(&option_rules[id]));
     if (address_given(address, (enum option_id)id))
         return fail(-EINVAL, "%s: option '%s' is given twice", address->scheme, option_rules[id].name);
     char *value;
@@ -268,7 +247,7 @@ static int settle_option(struct address *address, const struct option_use *uses,
     r = parse_value(address, (enum option_id)id, value);
     if (r < 0)
         r = fail(-EINVAL, "%s: %s=%.40s should be %s", address->scheme, option_rules[id].name, value,
-                 use_values(use, words, sizeof words));
+                 kind_values(&option_rules[id]));
     else
         r = check_bounds(address, use, value);
     address->given |= UINT64_C(1) << id;
@@ -318,17 +297,41 @@ static void bytes_in_words(int64_t value, char *ret, size_t size)
     snprintf(ret, size, "%lld%.1s", (long long)value, &suffix[unit]);
 }
 
+/* Only the words that this mechanism allows. */
+static void values_in_words(const struct option_use *use, char *ret, size_t size)
+{
+    const struct option_rule *rule = &option_rules[use->id];
+    if (rule->kind != KIND_WORD || !use->words) {
+        snprintf(ret, size, "%s", kind_values(rule));
+        return;
+    }
+    size_t used = 0;
+    *ret = '\0';
+    for (int64_t index = 0; use->words >> index; index++) {
+        char word[24];
+        if (!(use->words >> index & 1))
+            continue;
+        word_at(rule->words, index, word, sizeof word);
+        used += (size_t)snprintf(ret + used, size - used, "%s%s", used ? "|" : "", word);
+    }
+}
+
 void option_describe(const struct option_use *use, struct option_words *ret)
 {
     const struct option_rule *rule = &option_rules[use->id];
     *ret = (struct option_words){ .name = rule->name, .help = rule->help };
-    ret->values = use_values(use, ret->words, sizeof ret->words);
+    values_in_words(use, ret->values, sizeof ret->values);
     size_t size = sizeof ret->fallback;
     switch (rule->kind) {
     case KIND_WORD: word_at(rule->words, use->fallback, ret->fallback, size); break;
     case KIND_SWITCH: word_at("off|on", use->fallback, ret->fallback, size); break;
     case KIND_OCTAL: snprintf(ret->fallback, size, "0%llo", (unsigned long long)use->fallback); break;
-    case KIND_BYTES: bytes_in_words(use->fallback, ret->fallback, size); break;
+    case KIND_BYTES:
+        if (use->fallback == 0)
+            snprintf(ret->fallback, size, "system");
+        else
+            bytes_in_words(use->fallback, ret->fallback, size);
+        break;
     case KIND_SELECTION: snprintf(ret->fallback, size, "first"); break;
     case KIND_DURATION:
         if (use->fallback == 0)

@@ -91,12 +91,10 @@ static inline bool address_given(const struct address *address, enum option_id i
     return address->given >> id & 1;
 }
 
-#define OPTION_WORDS_MAX 64
-
-/* For tong_mechanism_option(): the option in words.  `values` may point to `words`. */
+/* For tong_mechanism_option(): the option in words.  name and help are static. */
 struct option_words {
-    const char *name, *values, *help;
-    char fallback[32], words[OPTION_WORDS_MAX];
+    const char *name, *help;
+    char values[48], fallback[32];
 };
 void option_describe(const struct option_use *use, struct option_words *ret);
 
