@@ -138,7 +138,9 @@ static ssize_t deliver_assembled(struct stream *stream, struct message_in *in)
     int r = deliver(stream, in, writer, writer->type, writer->data, size);
     if (r < 0)
         return r;
-    stream->borrower = NULL;
+    /* an empty message may overtake one that is being made in the caller's buffer: that one is still borrowed */
+    if (stream->borrower == writer)
+        stream->borrower = NULL;
     stream->complete = writer->assembling = false;
     stream->current = NULL;
     stream->predicted = size;
