@@ -369,15 +369,27 @@ static ssize_t receive_packet(struct stream *stream, struct message_in *in, int6
 
 /* ---- frame=line, frame=none ---------------------------------------------------------------------------- */
 
-static ssize_t give_line(struct stream *stream, struct message_in *in, size_t size, size_t with_newline)
+/* A line that is too long is dropped as far as it is there, and the rest of it when it comes. */
+static ssize_t drop_line(struct stream *stream, size_t size, bool whole)
+{
+    bool said = stream->skipping;
+    consume(stream, size);
+    stream->scanned = 0;
+    stream->skipping = !whole;
+    return said ? 0 : fail(-EBADMSG, "%s: a line longer than %zu bytes was dropped: open with a larger ?size=",
+                           stream->base.object, stream->largest);
+}
+
+static ssize_t give_line(struct stream *stream, struct message_in *in, size_t size, bool newline)
 {
     in->meta.length = size;
     in->meta.sender = stream->in.sender;
     if (size > in->capacity)
         return fail(-EMSGSIZE, "%s: the line has %zu bytes, the buffer %zu: it is kept, receive it with a larger one",
                     stream->base.object, size, in->capacity);
-    memcpy(in->data, stream->inbox.data + stream->inbox.head, size);
-    consume(stream, with_newline);
+    if (size)
+        memcpy(in->data, stream->inbox.data + stream->inbox.head, size);
+    consume(stream, size + newline);
     stream->scanned = 0;
     return (ssize_t)size;
 }
@@ -385,28 +397,22 @@ static ssize_t give_line(struct stream *stream, struct message_in *in, size_t si
 static ssize_t take_line(struct stream *stream, struct message_in *in)
 {
     struct inbox *inbox = &stream->inbox;
-    uint8_t *start = inbox->data + inbox->head;
-    uint8_t *newline = memchr(start + stream->scanned, '\n', available(inbox) - stream->scanned);
-    if (newline && stream->skipping) {
-        consume(stream, (size_t)(newline - start) + 1);
-        stream->skipping = false;
-        stream->scanned = 0;
-        return take_line(stream, in);
+    for (;;) {
+        uint8_t *start = inbox->data + inbox->head;
+        uint8_t *newline = memchr(start + stream->scanned, '\n', available(inbox) - stream->scanned);
+        size_t size = newline ? (size_t)(newline - start) : available(inbox);
+        if (stream->skipping || size > stream->largest) {
+            ssize_t r = drop_line(stream, size + (newline != NULL), newline != NULL);
+            if (r < 0)
+                return r;
+        } else if (newline || (stream->ended && size)) {
+            return give_line(stream, in, size, newline != NULL);
+        } else {
+            stream->scanned = size;
+        }
+        if (!newline)
+            return stream->ended ? say_ended(stream) : MORE;
     }
-    if (newline)
-        return give_line(stream, in, (size_t)(newline - start), (size_t)(newline - start) + 1);
-    stream->scanned = available(inbox);
-    if (stream->ended)
-        return available(inbox) ? give_line(stream, in, available(inbox), available(inbox)) : say_ended(stream);
-    if (stream->scanned <= stream->largest)
-        return MORE;
-    consume(stream, stream->scanned);
-    stream->scanned = 0;
-    if (stream->skipping)
-        return MORE;
-    stream->skipping = true;
-    return fail(-EBADMSG, "%s: a line longer than %zu bytes was dropped: open with a larger ?size=", stream->base.object,
-                stream->largest);
 }
 
 static ssize_t receive_line(struct stream *stream, struct message_in *in, int64_t deadline)
@@ -448,7 +454,8 @@ static bool something_waits(const struct stream *stream)
     if (stream->complete || stream->ended)
         return true;
     if (stream->frame == FRAME_LINE)
-        return available(inbox) && memchr(inbox->data + inbox->head, '\n', available(inbox));
+        return available(inbox) && (available(inbox) > stream->largest ||
+                                    memchr(inbox->data + inbox->head, '\n', available(inbox)));
     struct frame frame;
     return !stream->remaining && available(inbox) >= FRAME_HEADER &&
            (frame_decode(inbox->data + inbox->head, stream->largest, &frame) < 0 ||
