@@ -72,18 +72,25 @@ static int make_space(struct stream *stream, size_t most)
     return 0;
 }
 
-/* The end of file: orderly, or did somebody die? */
+/* The end of file: orderly, or did somebody die?  Less than a header, from nobody who is known, was never a frame. */
 static void note_end(struct stream *stream)
 {
-    bool died = stream->frame == FRAME_PACKET && (stream->must_end || frame_any_open(stream->table));
-    stream->ended = died ? -ECONNRESET : -ENODATA;
+    bool packets = stream->frame == FRAME_PACKET;
+    bool died = packets && (stream->must_end || frame_any_open(stream->table));
+    stream->ended = died ? -ECONNRESET : packets && available(&stream->inbox) ? -EBADMSG : -ENODATA;
 }
 
 static int say_ended(const struct stream *stream)
 {
-    return stream->ended == -ENODATA
-        ? fail_static(-ENODATA, "the end: the other side has finished")
-        : fail(stream->ended, "%s: the other side died, or closed without finishing", stream->base.object);
+    switch (stream->ended) {
+    case -ENODATA:
+        return fail_static(-ENODATA, "the end: the other side has finished");
+    case -EBADMSG:
+        return fail(-EBADMSG, "%s: what arrived is not a message of tong's: open with ?frame=line or ?frame=none",
+                    stream->base.object);
+    default:
+        return fail(stream->ended, "%s: the other side died, or closed without finishing", stream->base.object);
+    }
 }
 
 static ssize_t read_some(struct stream *stream, const struct iovec *spans, int count, int64_t deadline)
