@@ -512,6 +512,10 @@ static ssize_t read_bare(struct stream *stream, void *data, size_t size)
     ssize_t r = port_read_bare(&stream->in, data, size);
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before anything moved");
+    if (r == 0 && stream->in.kind == PORT_OTHER) { /* a terminal says it once */
+        note_end(stream);
+        return say_ended(stream);
+    }
     return r > 0 ? r : MORE;
 }
 
