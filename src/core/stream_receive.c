@@ -463,8 +463,10 @@ static bool something_waits(const struct stream *stream)
     if (stream->frame == FRAME_LINE)
         return available(inbox) && (available(inbox) > stream->largest ||
                                     memchr(inbox->data + inbox->head, '\n', available(inbox)));
+    if (stream->remaining) /* of a message that was dropped: what follows it was not looked at yet */
+        return available(inbox);
     struct frame frame;
-    return !stream->remaining && available(inbox) >= FRAME_HEADER &&
+    return available(inbox) >= FRAME_HEADER &&
            (frame_decode(inbox->data + inbox->head, stream->largest, &frame) < 0 ||
             available(inbox) >= FRAME_HEADER + frame.length);
 }
