@@ -169,7 +169,7 @@ static ssize_t deliver_at_once(struct stream *stream, const struct frame *frame,
     int r = deliver(stream, in, writer, frame->type, stream->inbox.data + stream->inbox.head + FRAME_HEADER, frame->length);
     if (r < 0) {
         writer->next = frame->number; /* it will begin again */
-        stream->table->lost = writer->lost;
+        stream->table->lost += writer->lost;
         return r;
     }
     writer->lost = 0;
@@ -207,6 +207,8 @@ static void control(struct stream *stream, const struct frame *frame)
     consume(stream, FRAME_HEADER);
     if (writer->assembling)
         frame_drop(stream->table, writer);
+    if (writer->known)
+        stream->table->lost += (uint32_t)(frame->number - writer->next);
     writer->open = frame->flags & FRAME_BEGIN;
     writer->known = true;
     writer->next = frame->number;
