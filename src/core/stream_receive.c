@@ -547,7 +547,8 @@ HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, b
     stream->predicted = size;
     in->meta.type = (int64_t)le64toh((uint64_t)wire.type);
     in->meta.length = size;
-    memcpy(in->data, inbox->data + inbox->head + FRAME_HEADER, size);
+    if (size)
+        memcpy(in->data, inbox->data + inbox->head + FRAME_HEADER, size);
     consume(stream, FRAME_HEADER + size);
     return (ssize_t)size;
 }
