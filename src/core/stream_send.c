@@ -13,6 +13,12 @@
 #include "core/stream.h"
 #include "sys/sys.h"
 
+/* Something of it is in the stream and cannot be taken back. */
+static bool has_moved(const struct outgoing *message)
+{
+    return message->header_gone || message->gone;
+}
+
 static bool all_gone(const struct outgoing *message)
 {
     return message->header_gone == message->header_size && message->gone == message->size;
@@ -116,13 +122,11 @@ static int flush(struct stream *stream, int64_t deadline)
 static int push_or_keep(struct stream *stream, int64_t deadline)
 {
     struct outgoing *message = &stream->out_message;
-    bool moved;
     int r;
-    do {
+    do
         r = push(stream, message, deadline);
-        moved = message->header_gone || message->gone;
-    } while (r == -EINTR && moved);
-    if (r < 0 && (!moved || r == -EPIPE))
+    while (r == -EINTR && has_moved(message));
+    if (r < 0 && (!has_moved(message) || r == -EPIPE))
         return r;
     if (r < 0 && (r = keep(stream, message)) < 0)
         return r;
@@ -142,7 +146,7 @@ static int start(struct stream *stream, const void *data, size_t size, int64_t t
     stream->out_message = (struct outgoing){ .data = data, .size = size, .type = type, .framed = framed,
                                              .number = next_number(stream), .fragment_end = framed ? 0 : size };
     int r = push_or_keep(stream, deadline);
-    stream->number += r == 0;
+    stream->number += r == 0 || has_moved(&stream->out_message);
     return r;
 }
 
@@ -310,9 +314,9 @@ static ssize_t send_packed(struct stream *stream, uint8_t *bytes, size_t size, s
 {
     stream->out_message = (struct outgoing){ .data = bytes, .size = size, .fragment_end = size };
     int r = push_or_keep(stream, deadline);
+    stream->number += r == 0 || has_moved(&stream->out_message) ? (uint32_t)packed : 0;
     if (r < 0)
         return r;
-    stream->number += (uint32_t)packed;
     return (ssize_t)packed;
 }
 
