@@ -215,17 +215,15 @@ static int prepare(struct stream *stream, int64_t deadline)
     return flush(stream, deadline);
 }
 
-/* A short write of a small message: the rest goes the long way. */
-static int send_rest(struct stream *stream, const struct message_out *out, const uint8_t *header, size_t gone)
+/* A short write of a small message, whose header lies in `scratch`: the rest goes the long way. */
+static int send_rest(struct stream *stream, const struct message_out *out, size_t header, size_t gone)
 {
     struct outgoing *message = &stream->out_message;
-    *message = (struct outgoing){ .data = out->data, .size = out->size, .type = out->type, .framed = true,
-                                  .header_size = FRAME_HEADER, .fragment_end = out->size };
-    memcpy(message->header, header, FRAME_HEADER);
+    *message = (struct outgoing){ .data = out->data, .size = out->size, .header_size = header, .fragment_end = out->size };
+    memcpy(message->header, stream->scratch, header);
     advance(message, gone);
-    int r = push_or_keep(stream, DEADLINE_NEVER);
-    stream->number += r == 0;
-    return r;
+    stream->number++;
+    return push_or_keep(stream, DEADLINE_NEVER);
 }
 
 static int send_long_way(struct stream *stream, const struct message_out *out, int64_t deadline)
@@ -256,9 +254,17 @@ HOT static ssize_t send_copied(struct stream *stream, const struct message_out *
         return r;
     stream->announced = true;
     if ((size_t)r < size)
-        return send_rest(stream, out, bytes, (size_t)r);
+        return send_rest(stream, out, FRAME_HEADER, (size_t)r);
     stream->number++;
     return 0;
+}
+
+/* The bare call moved nothing: the long way knows what to do, but for a signal, which is the caller's. */
+static int send_refused(struct stream *stream, const struct message_out *out, ssize_t r)
+{
+    if (r == -EINTR)
+        return fail_static(-EINTR, "a signal was caught before anything moved");
+    return send_long_way(stream, out, DEADLINE_NEVER);
 }
 
 /* Whether send_copied(), or for unframed bytes one bare write, is all that this message needs. */
@@ -283,13 +289,12 @@ HOT int stream_send(struct conduit *conduit, const struct message_out *out, int6
         ssize_t r = out->size ? port_write_bare(&stream->out, out->data, out->size) : 0;
         if (r == (ssize_t)out->size)
             return 0;
-        struct message_out rest = { (const char *)out->data + (r > 0 ? r : 0), out->size - (size_t)(r > 0 ? r : 0), 0 };
-        return r == -EINTR ? fail_static(-EINTR, "a signal was caught before anything moved") : send_long_way(stream, &rest, deadline);
+        if (r > 0)
+            return send_rest(stream, out, 0, (size_t)r);
+        return send_refused(stream, out, r);
     }
     ssize_t r = send_copied(stream, out);
-    if (r == -EINTR)
-        return fail_static(-EINTR, "a signal was caught before anything moved");
-    return r < 0 ? send_long_way(stream, out, deadline) : 0;
+    return r < 0 ? send_refused(stream, out, r) : 0;
 }
 
 /* As many small messages as one write that never interleaves can hold; 0 if the first is not small. */
