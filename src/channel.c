@@ -111,7 +111,7 @@ static const tong_batch *batch_at(const tong_batch *batch, size_t index)
     return (const tong_batch *)((const char *)batch + index * batch->size);
 }
 
-/* Only the first message may wait: what follows goes as far as it goes at once. */
+/* Each may wait until the one deadline; an error after the first message is told by the count. */
 static ssize_t send_one_by_one(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline)
 {
     size_t sent = 0;

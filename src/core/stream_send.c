@@ -302,7 +302,8 @@ static size_t pack(struct stream *stream, const tong_batch *batch, size_t count,
 {
     size_t used = 0, packed = 0;
     uint32_t number = next_number(stream);
-    for (; packed < count && batch[packed].length <= room && used + FRAME_HEADER + batch[packed].length <= room; packed++) {
+    for (; packed < count && batch[packed].length <= stream->largest && batch[packed].length <= room &&
+           used + FRAME_HEADER + batch[packed].length <= room; packed++) {
         struct frame frame = { FRAME_FIRST | FRAME_LAST, (uint32_t)batch[packed].length, stream->writer,
                                number + (uint32_t)packed, batch[packed].type };
         frame_encode(&frame, to + used);
@@ -335,7 +336,7 @@ ssize_t stream_send_batch(struct conduit *conduit, const tong_batch *batch, size
     ssize_t r = bytes ? prepare(stream, deadline) : fail(-ENOMEM, "%s: out of memory for a batch", conduit->object);
     while (r >= 0 && sent < count && !stream->kept) {
         size_t size, packed = 0;
-        if (stream->frame == FRAME_PACKET && batch[sent].length <= stream->largest)
+        if (stream->frame == FRAME_PACKET)
             packed = pack(stream, batch + sent, count - sent, bytes, room, &size);
         struct message_out one = { batch[sent].data, batch[sent].length, batch[sent].type };
         r = packed > 1 ? send_packed(stream, bytes, size, packed, deadline) : stream_send(conduit, &one, deadline);
