@@ -135,10 +135,11 @@ int stream_close(struct conduit *conduit, bool forked)
 {
     struct stream *stream = (struct stream *)conduit;
     int r = 0;
+    bool owed = stream->kept; /* of a message that was accepted; that nobody takes the END is no loss */
     if (!forked && stream->generation == fork_generation && stream->out.kind != PORT_CLOSED && !conduit->finished &&
-        (stream->announced || stream->kept)) {
+        (stream->announced || owed)) {
         r = stream_finish(conduit, DEADLINE_NOW);
-        if (r == -EPIPE && !stream->kept)
+        if (r == -EPIPE && !owed)
             r = 0;
     }
     bool same = stream->in.fd == stream->out.fd;
