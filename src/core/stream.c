@@ -68,7 +68,7 @@ int stream_new(const struct open_request *request, const struct channel_facet *f
     return 0;
 }
 
-/* A writer id of this process's own, so that its fragments are not taken for its parent's. */
+/* A writer id of this process's own, so that its fragments are not taken for its parent's; what is kept is the parent's. */
 int stream_after_fork(struct conduit *conduit)
 {
     struct stream *stream = (struct stream *)conduit;
@@ -78,6 +78,9 @@ int stream_after_fork(struct conduit *conduit)
     stream->generation = fork_generation;
     stream->number = 0;
     stream->announced = false;
+    free(stream->out_message.kept);
+    stream->out_message.kept = NULL;
+    stream->kept = stream->holds_turn = false; /* the parent's, who sends the rest and has the turn */
     return 0;
 }
 

@@ -72,6 +72,7 @@ struct stream {
     bool announced;                 /* this process has sent something that an END should close */
     size_t fragment_max;            /* header and payload of a fragment that never interleaves; SIZE_MAX: any */
     bool lock_large;                /* unframed writes above PIPE_BUF under a lock on `out` */
+    bool holds_turn;                /* it is held for a rest that is kept */
     uint32_t writer, number;
     unsigned generation;            /* of the process that chose `writer` */
     char *heir_options;             /* "?frame=line", "" */

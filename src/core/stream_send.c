@@ -100,24 +100,6 @@ static int keep(struct stream *stream, struct outgoing *message)
     return 0;
 }
 
-static void forget(struct stream *stream)
-{
-    free(stream->out_message.kept);
-    stream->out_message.kept = NULL;
-    stream->kept = false;
-}
-
-/* Sends what an earlier call had to leave.  It stays kept when it does not go, but for a peer that is gone. */
-static int flush(struct stream *stream, int64_t deadline)
-{
-    if (!stream->kept)
-        return 0;
-    int r = push(stream, &stream->out_message, deadline);
-    if (r == 0 || r == -EPIPE)
-        forget(stream);
-    return r;
-}
-
 /* Finishes what has begun: only a wait that ran out, or was cancelled, leaves a rest. */
 static int push_or_keep(struct stream *stream, int64_t deadline)
 {
@@ -176,8 +158,30 @@ static int send_bytes(struct stream *stream, const void *data, size_t size, int6
     if (r < 0)
         return r;
     r = start(stream, data, size, type, deadline);
-    if (locked)
+    stream->holds_turn = locked && stream->kept;
+    if (locked && !stream->kept)
         lock_large(stream, DEADLINE_NEVER, F_UNLCK);
+    return r;
+}
+
+static void forget(struct stream *stream)
+{
+    free(stream->out_message.kept);
+    stream->out_message.kept = NULL;
+    stream->kept = false;
+    if (stream->holds_turn)
+        lock_large(stream, DEADLINE_NEVER, F_UNLCK);
+    stream->holds_turn = false;
+}
+
+/* Sends what an earlier call had to leave.  It stays kept when it does not go, but for a peer that is gone. */
+static int flush(struct stream *stream, int64_t deadline)
+{
+    if (!stream->kept)
+        return 0;
+    int r = push(stream, &stream->out_message, deadline);
+    if (r == 0 || r == -EPIPE)
+        forget(stream);
     return r;
 }
 
@@ -207,7 +211,6 @@ static int refuse_large(const struct stream *stream, size_t size)
 static int prepare(struct stream *stream, int64_t deadline)
 {
     if (__builtin_expect(stream->generation != fork_generation, 0)) {
-        forget(stream);
         int r = stream_after_fork(&stream->base);
         if (r < 0)
             return r;
