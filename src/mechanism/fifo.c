@@ -196,6 +196,8 @@ static int open_writer(const char *path, int64_t deadline, struct port *ret)
     int64_t pause = 100 * TONG_MICROSECOND;
     int fd, r, hold = -1;
     while ((r = open_checked(path, O_WRONLY, &fd)) == -ENXIO && deadline != DEADLINE_NOW) {
+        sys_close(hold); /* the reader of that wait has gone again */
+        hold = -1;
         r = deadline == DEADLINE_NEVER ? await_reader(path, &hold) : wait_pause(pause, -1, deadline);
         if (r == -ETIMEDOUT)
             return fail(-ETIMEDOUT, "nobody opened %s to receive in time", path);
