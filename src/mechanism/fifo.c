@@ -126,21 +126,21 @@ static int open_checked(const char *path, int access, int *ret)
     return 0;
 }
 
-/* The same FIFO once more, by the descriptor: the path may be another's by now.  Blocking, unlike the first. */
-static int open_blocking(int fd, int access, const char *path, int *ret)
+/* The same FIFO once more, by the descriptor: the path may be another's by now.  The first becomes the blocking one,
+ * and the one that is polled: it has seen every writer, also one that came and went before there was a second. */
+static int open_again(int fd, int access, const char *path, int *ret)
 {
     char self[40];
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    /* never blocks: reader or writer, the other description already is one, and a writer's reader was there */
-    int blocking = sys_open(self, access | O_NONBLOCK, 0);
-    if (blocking < 0)
-        return fail_call(blocking, "open(%s) once more", path);
-    int r = sys_fcntl_int(blocking, F_SETFL, 0);
+    int again = sys_open(self, access | O_NONBLOCK, 0);
+    if (again < 0)
+        return fail_call(again, "open(%s) once more", path);
+    int r = sys_fcntl_int(fd, F_SETFL, 0);
     if (r < 0) {
-        sys_close(blocking);
+        sys_close(again);
         return fail_call(r, "fcntl(%s, F_SETFL)", path);
     }
-    *ret = blocking;
+    *ret = again;
     return 0;
 }
 
@@ -148,9 +148,9 @@ static int make_port(int fd, int access, const char *path, struct port *ret)
 {
     struct port port = PORT_INIT;
     port.kind = PORT_FIFO;
-    port.nonblocking_fd = fd;
+    port.fd = fd;
     port.owned = true;
-    int r = open_blocking(fd, access, path, &port.fd);
+    int r = open_again(fd, access, path, &port.nonblocking_fd);
     if (r < 0) {
         sys_close(fd);
         return r;
