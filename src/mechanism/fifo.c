@@ -211,10 +211,12 @@ static int open_writer(const char *path, int64_t deadline, struct port *ret)
     return r;
 }
 
-static void set_capacity(const struct address *address, const struct port *port)
+static int set_capacity(const struct address *address, const struct port *port)
 {
-    if (address_given(address, OPTION_CAPACITY))
-        sys_fcntl_int(port->fd, F_SETPIPE_SZ, (int)address->value[OPTION_CAPACITY]);
+    long long capacity = address->value[OPTION_CAPACITY];
+    int r = address_given(address, OPTION_CAPACITY) ? sys_fcntl_int(port->fd, F_SETPIPE_SZ, (int)capacity) : 0;
+    return r < 0 ? fail_call(r, "%s: capacity=%lld, less than what is in it, or above what fs.pipe-max-size or "
+                             "fs.pipe-user-pages-soft lets an ordinary user have", address->text, capacity) : 0;
 }
 
 static bool excl(const struct address *address)
@@ -254,10 +256,7 @@ static int open_ports(const struct open_request *request, struct fifo_names *nam
         r = open_checked(names->in, O_WRONLY, hold);
     if (r == 0 && names->out)
         r = open_writer(names->out, request->deadline, out);
-    if (r < 0)
-        return r;
-    set_capacity(request->address, names->in ? in : out);
-    return 0;
+    return r < 0 ? r : set_capacity(request->address, names->in ? in : out);
 }
 
 static int wrap(const struct open_request *request, const struct fifo_names *names, struct port *in, struct port *out, int hold,
