@@ -369,12 +369,12 @@ int datagram_close(struct conduit *conduit, bool forked)
         r = datagram_finish(conduit, DEADLINE_NOW);
         r = r == -EPIPE ? 0 : r;
     }
+    if (ours)
+        made_name_remove(&datagram->made);
+    made_name_free(&datagram->made);
     if (datagram->owned)
         sys_close(datagram->fd);
-    if (datagram->unlink_path && ours)
-        sys_unlink(datagram->unlink_path);
     ready_close(&datagram->ready);
-    free(datagram->unlink_path);
     free(datagram->heir_options);
     free(datagram->spill);
     free(datagram->kept);

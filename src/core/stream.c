@@ -145,12 +145,12 @@ int stream_close(struct conduit *conduit, bool forked)
         if (r == -EPIPE && !owed)
             r = 0;
     }
+    if (stream->closed)
+        stream->closed(stream, forked);
     bool same = stream->in.fd == stream->out.fd;
     port_close(&stream->in);
     if (!same)
         port_close(&stream->out);
-    if (stream->closed)
-        stream->closed(stream, forked);
     ready_close(&stream->ready);
     if (stream->table)
         frame_table_free(stream->table);

@@ -77,7 +77,7 @@ struct stream {
     unsigned generation;            /* of the process that chose `writer` */
     char *heir_options;             /* "?frame=line", "" */
 
-    void (*closed)(struct stream *, bool forked);  /* the mechanism's part of close; may be NULL */
+    void (*closed)(struct stream *, bool forked);  /* the mechanism's part of close, with the ports still open */
     void *owner;                                   /* for `closed` */
 
     uint8_t scratch[FRAME_HEADER + STREAM_COPY_MAX]; /* header and payload of a small message side by side */

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "core/made_name.h"
 #include "core/process.h"
 #include "core/stream.h"
 #include "sys/sys.h"
@@ -37,7 +38,7 @@ static const struct option_use fifo_options[] = {
 
 /* What close removes, and the writing end that reconnect=yes holds so that no end is ever seen. */
 struct fifo_extra {
-    char *made[2];
+    struct made_name made[2];
     int hold_fd;
 };
 
@@ -45,9 +46,9 @@ static void fifo_closed(struct stream *stream, bool forked)
 {
     struct fifo_extra *extra = stream->owner;
     for (int i = 0; i < 2; i++) {
-        if (extra->made[i] && !forked)
-            sys_unlink(extra->made[i]);
-        free(extra->made[i]);
+        if (!forked)
+            made_name_remove(&extra->made[i]);
+        made_name_free(&extra->made[i]);
     }
     sys_close(extra->hold_fd);
     free(extra);
@@ -267,15 +268,15 @@ static int wrap(const struct open_request *request, const struct fifo_names *nam
     if (!extra)
         return fail(-ENOMEM, "%s: out of memory", request->address->text);
     extra->hold_fd = -1;
-    if (remove && names->made_in)
-        extra->made[0] = strdup(names->in);
-    if (remove && names->made_out)
-        extra->made[1] = strdup(names->out);
+    int r = remove && names->made_in ? made_name_note(&extra->made[0], names->in) : 0;
+    if (r == 0 && remove && names->made_out)
+        r = made_name_note(&extra->made[1], names->out);
     struct stream *stream;
-    int r = stream_new(request, &fifo_channel, in, out, request->address->text, &stream);
+    if (r == 0)
+        r = stream_new(request, &fifo_channel, in, out, request->address->text, &stream);
     if (r < 0) {
-        free(extra->made[0]);
-        free(extra->made[1]);
+        made_name_free(&extra->made[0]);
+        made_name_free(&extra->made[1]);
         free(extra);
         return r;
     }

@@ -235,6 +235,14 @@ static int bind_socket(const struct open_request *request, const struct socket_n
     return r == -EEXIST ? r : fail_call(r, "bind(%s)", text);
 }
 
+/* What close has to remove: nothing of an abstract name, or with remove=never. */
+static int note_name(const struct address *address, const struct socket_name *name, struct made_name *ret)
+{
+    *ret = (struct made_name){ NULL, 0, 0 };
+    bool remove = !name->abstract && address->value[OPTION_REMOVE] == REMOVE_OWNER;
+    return remove ? made_name_note(ret, name->address.sun_path) : 0;
+}
+
 /* ---- Channels -------------------------------------------------------------------------------------------- */
 
 static int wrap_stream(const struct open_request *request, int fd, struct conduit **ret)
@@ -303,15 +311,18 @@ static int receive_datagrams(const struct open_request *request, const struct so
     int r = bind_socket(request, name, 0, &fd);
     if (r < 0)
         return r;
-    bool unlink = !name->abstract && request->address->value[OPTION_REMOVE] == REMOVE_OWNER;
-    r = wrap(request, fd, ret);
+    struct made_name made;
+    if ((r = note_name(request->address, name, &made)) < 0)
+        sys_close(fd);
+    else if ((r = wrap(request, fd, ret)) < 0)
+        made_name_free(&made);
     if (r < 0) {
         if (!name->abstract)
             sys_unlink(name->address.sun_path);
         return r;
     }
     (*ret)->flags |= TONG_INFO_CREATED;
-    ((struct datagram *)*ret)->unlink_path = unlink ? strdup(name->address.sun_path) : NULL;
+    ((struct datagram *)*ret)->made = made;
     return 0;
 }
 
@@ -381,7 +392,8 @@ static int unix_remove(const struct address *address)
 struct unix_listener {
     struct listener base;
     struct address address; /* for the channels it accepts */
-    struct socket_name name;
+    struct made_name made;
+    bool abstract;
     int fd;
     unsigned generation;    /* only the process that bound the path removes it */
 };
@@ -404,12 +416,16 @@ static int unix_listen(const struct open_request *request, struct listener **ret
     r = r < 0 ? fail_call(r, "listen(%s)", address->text) : 0;
     struct listener *listener = NULL;
     struct address copy = { .text = NULL };
+    struct made_name made = { NULL, 0, 0 };
+    if (r == 0)
+        r = note_name(address, &name, &made);
     if (r == 0)
         r = address_parse(address->text, &copy);
     if (r == 0 && (r = address_settle(&copy, unix_options)) == 0)
         r = listener_new(request, sizeof(struct unix_listener), address->text, &listener);
     if (r < 0) {
         address_free(&copy);
+        made_name_free(&made);
         if (!name.abstract)
             sys_unlink(name.address.sun_path);
         sys_close(fd);
@@ -417,7 +433,8 @@ static int unix_listen(const struct open_request *request, struct listener **ret
     }
     struct unix_listener *unix_listener = (struct unix_listener *)listener;
     unix_listener->address = copy;
-    unix_listener->name = name;
+    unix_listener->made = made;
+    unix_listener->abstract = name.abstract;
     unix_listener->fd = fd;
     unix_listener->generation = fork_generation;
     *ret = listener;
@@ -430,7 +447,7 @@ static bool may_enter(const struct unix_listener *listener, int fd)
     struct ucred client;
     socklen_t size = sizeof client;
     int64_t mode = listener->address.value[OPTION_MODE];
-    if (!listener->name.abstract)
+    if (!listener->abstract)
         return true;
     if (sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client, &size) < 0)
         return false;
@@ -481,9 +498,9 @@ static int unix_listener_pollfd(struct listener *base, struct pollfd *ret)
 static void unix_listener_close(struct listener *base)
 {
     struct unix_listener *listener = (struct unix_listener *)base;
-    bool ours = listener->generation == fork_generation && listener->address.value[OPTION_REMOVE] == REMOVE_OWNER;
-    if (ours && !listener->name.abstract)
-        sys_unlink(listener->name.address.sun_path);
+    if (listener->generation == fork_generation)
+        made_name_remove(&listener->made);
+    made_name_free(&listener->made);
     sys_close(listener->fd);
     address_free(&listener->address);
     listener_free(base);
