@@ -5,8 +5,8 @@
  * Traps that are dealt with here:
  *   - A path stays behind when its server dies.  Connecting tells a dead one (-ECONNREFUSED) from a living one;
  *     the takeover happens under flock(2) on the directory, so that two newcomers do not undo one another.
- *   - The mode of a socket's path is what fchmod(2) on the unbound socket left, so it is right from the first
- *     moment.  Abstract names have no mode: there, the same rule is applied to the client's credentials.
+ *   - The mode of a socket's path is what fchmod(2) on the unbound socket left, less the umask, so it is never too
+ *     wide; what the umask took from a mode that was asked for is given back afterwards.  Abstract names have no mode: there, the same rule is applied to the client's credentials.
  *   - A path holds 107 bytes, whatever PATH_MAX says.
  * A datagram channel receives at the address and sends to it; it goes one way and has no end.
  * Semantics: unix(7), socket(7).
@@ -225,6 +225,9 @@ static int bind_socket(const struct open_request *request, const struct socket_n
         r = sys_bind(fd, raw(name), name->size);
     if (r == -EADDRINUSE && !name->abstract && (r = foreign(name->address.sun_path, -EADDRINUSE)) == -EADDRINUSE)
         r = take_over(fd, name);
+    if (r == 0 && !name->abstract && address_given(request->address, OPTION_MODE) &&
+        (r = sys_chmod(name->address.sun_path, (mode_t)request->address->value[OPTION_MODE])) < 0)
+        sys_unlink(name->address.sun_path);
     if (r == 0) {
         *ret = fd;
         return 0;
