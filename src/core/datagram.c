@@ -355,6 +355,8 @@ int datagram_describe(struct conduit *conduit, tong_channel_info *ret)
     ret->capacity = datagram->largest + SEND_RESERVE + (datagram->framed ? FRAME_HEADER : 0);
     if (datagram->creds)
         ret->identity = TONG_IDENTITY_MESSAGE;
+    else if (!datagram->connected)
+        ret->identity = TONG_IDENTITY_NONE;
     if (conduit->flags & TONG_RECEIVE && sys_ioctl_int(datagram->fd, FIONREAD, &bytes) >= 0)
         ret->depth = (uint64_t)bytes + (datagram->kept ? datagram->kept_size : 0);
     return 0;
