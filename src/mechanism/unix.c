@@ -196,6 +196,20 @@ static int open_directory(const char *path)
     return sys_open(directory, O_RDONLY | O_DIRECTORY, 0);
 }
 
+/* Anybody who may read the directory can hold its lock, so it is not waited for without end. */
+static int lock_directory(int directory)
+{
+    int64_t deadline = deadline_after(TONG_SECOND);
+    for (;;) {
+        int r = sys_flock(directory, LOCK_EX | LOCK_NB);
+        if (r != -EAGAIN)
+            return r;
+        r = wait_pause(TONG_MILLISECOND, -1, deadline);
+        if (r < 0)
+            return r == -ETIMEDOUT ? -EBUSY : r;
+    }
+}
+
 /* Under the directory's lock, which every tong server asks for, what is stale stays so until we have its name. */
 static int take_over(int fd, const struct socket_name *name)
 {
@@ -203,7 +217,7 @@ static int take_over(int fd, const struct socket_name *name)
     int directory = open_directory(path);
     if (directory < 0)
         return fail_call(directory, "the directory of %s", path);
-    int r = sys_flock(directory, LOCK_EX);
+    int r = lock_directory(directory);
     if (r == 0 && is_stale(name)) {
         r = sys_unlink(path);
         r = r < 0 && r != -ENOENT ? r : sys_bind(fd, raw(name), name->size);
@@ -235,6 +249,8 @@ static int bind_socket(const struct open_request *request, const struct socket_n
     sys_close(fd);
     if (r == -EADDRINUSE)
         return fail(-EADDRINUSE, "%s has a living server already", text);
+    if (r == -EBUSY)
+        return fail(-EBUSY, "%s was left by a dead server, but another process keeps flock(2) on its directory: remove it", text);
     return r == -EEXIST ? r : fail_call(r, "bind(%s)", text);
 }
 
@@ -471,9 +487,11 @@ static int accept_one(struct unix_listener *listener, int64_t deadline, int *ret
             *ret = r;
             return 0;
         }
-        if (r >= 0)
+        if (r >= 0) {
             sys_close(r);
-        else if (r != -EAGAIN && r != -ECONNABORTED)
+            if (deadline_left(deadline) == 0) /* those who are turned away do not hold us up */
+                return wait_expired(deadline);
+        } else if (r != -EAGAIN && r != -ECONNABORTED)
             return accept_failed(listener, r);
         if (r == -EAGAIN && (r = wait_descriptor(listener->fd, POLLIN, listener->base.cancel_fd, deadline)) < 0)
             return r;
