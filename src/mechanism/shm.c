@@ -31,7 +31,7 @@
 
 struct shm {
     struct conduit base;
-    struct end out, in;
+    struct shm_end out, in;
     struct ring_writer writer;
     struct ring_reader reader;
     uint64_t over;              /* receiving: no session up to this one has an end that is still to be told */
@@ -39,12 +39,12 @@ struct shm {
     int64_t remove;
 };
 
-static struct end *end_of(struct shm *shm, uint32_t direction)
+static struct shm_end *end_of(struct shm *shm, uint32_t direction)
 {
     return direction == TONG_SEND ? &shm->out : &shm->in;
 }
 
-static int damaged(const struct end *end)
+static int damaged(const struct shm_end *end)
 {
     return fail(-EBADMSG, "%s is damaged: the other end wrote what cannot be; remove it and begin again",
                 end->object.path);
@@ -54,7 +54,7 @@ static int damaged(const struct end *end)
 
 /* Sleeps until the other side's cursor is no longer `seen`.  0: look again; 1: a slice has passed, so look also
  * whether anybody lives there. */
-static int doze(struct shm *shm, struct end *end, uint64_t seen, int64_t deadline)
+static int doze(struct shm *shm, struct shm_end *end, uint64_t seen, int64_t deadline)
 {
     if (atomic_load_explicit(&shm->base.cancelled, memory_order_acquire))
         return fail_static(-ECANCELED, "cancelled");
@@ -70,13 +70,13 @@ static int doze(struct shm *shm, struct end *end, uint64_t seen, int64_t deadlin
 /* An end of the sender's session that was not told yet: -ENODATA, -ECONNRESET, or 0. */
 static int sender_gone(struct shm *shm, bool ask, uint64_t *ret_number)
 {
-    uint64_t word = place_session(shm->in.peer);
+    uint64_t word = ring_place_session(shm->in.peer);
     *ret_number = session_number(word);
     if (*ret_number <= shm->over)
         return 0;
     if (session_state(word) == SESSION_CLOSED)
         return -ENODATA;
-    int r = session_state(word) == SESSION_OPEN && ask ? end_peer_died(&shm->in, word) : 0;
+    int r = session_state(word) == SESSION_OPEN && ask ? shm_end_peer_died(&shm->in, word) : 0;
     return r > 0 ? -ECONNRESET : r;
 }
 
@@ -109,7 +109,7 @@ static int take(struct shm *shm, const struct ring_record *record)
     if (r < 0)
         return fail(r, "%s: out of memory", shm->base.object);
     if (ring_release(&shm->reader, claim) > 0)
-        end_tell(&shm->in);
+        shm_end_tell(&shm->in);
     return 0;
 }
 
@@ -119,7 +119,7 @@ static int take_mark(struct shm *shm, const struct ring_record *record)
     int r = take(shm, record);
     if (r < 0)
         return r;
-    uint64_t newest = session_number(place_session(shm->in.peer));
+    uint64_t newest = session_number(ring_place_session(shm->in.peer));
     uint64_t number = newest - (uint32_t)(newest - record->length);
     if (number <= newest && number > shm->over)
         shm->over = number;
@@ -131,15 +131,15 @@ static int take_mark(struct shm *shm, const struct ring_record *record)
 /* Before a caller goes back to its event loop. */
 static void rearm_receive(struct shm *shm)
 {
-    struct end *end = &shm->in;
+    struct shm_end *end = &shm->in;
     struct ring_record record;
-    uint64_t word = place_session(end->peer), number;
+    uint64_t word = ring_place_session(end->peer), number;
     bool alive = session_state(word) == SESSION_OPEN && session_number(word) > shm->over;
-    if (!bell_is_open(&end->bell))
+    if (!ring_bell_is_open(&end->bell))
         return;
-    if (bell_rearm(&end->bell, &end->own->places[0], end->peer, alive) < 0 ||
+    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, alive) < 0 ||
         ring_next(&shm->reader, &record) != -EAGAIN || sender_gone(shm, false, &number))
-        bell_ring_self(&end->bell);
+        ring_bell_ring_self(&end->bell);
 }
 
 /* Waits for a message, telling ends on the way.  A sender that writes marks without end is not followed. */
@@ -238,7 +238,7 @@ static int shm_release(struct conduit *conduit, tong_token *token)
         return bad_token(conduit);
     token->private_word[3] = 0;
     if (moved)
-        end_tell(&shm->in);
+        shm_end_tell(&shm->in);
     return 0;
 }
 
@@ -246,19 +246,20 @@ static int shm_release(struct conduit *conduit, tong_token *token)
 
 static int receiver_died(struct shm *shm)
 {
-    uint64_t word = place_session(shm->out.peer);
-    int r = session_state(word) == SESSION_OPEN ? end_peer_died(&shm->out, word) : 0;
+    uint64_t word = ring_place_session(shm->out.peer);
+    int r = session_state(word) == SESSION_OPEN ? shm_end_peer_died(&shm->out, word) : 0;
     return r > 0 ? fail(-EPIPE, "%s: the receiver died, and no message more has room", shm->base.object) : r;
 }
 
 static void rearm_send(struct shm *shm, uint64_t size)
 {
-    struct end *end = &shm->out;
-    bool alive = session_state(place_session(end->peer)) == SESSION_OPEN;
-    if (!bell_is_open(&end->bell))
+    struct shm_end *end = &shm->out;
+    bool alive = session_state(ring_place_session(end->peer)) == SESSION_OPEN;
+    if (!ring_bell_is_open(&end->bell))
         return;
-    if (bell_rearm(&end->bell, &end->own->places[0], end->peer, alive) < 0 || ring_room(&shm->writer, size) != -EAGAIN)
-        bell_ring_self(&end->bell);
+    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, alive) < 0 ||
+        ring_room(&shm->writer, size) != -EAGAIN)
+        ring_bell_ring_self(&end->bell);
 }
 
 static int too_large(const struct shm *shm, uint64_t size)
@@ -298,7 +299,7 @@ static int await_room(struct shm *shm, uint64_t size, int64_t deadline, uint64_t
 static void fill_room(struct conduit *conduit, uint64_t size, uint64_t claim, tong_token *ret)
 {
     struct ring_writer *writer = &((struct shm *)conduit)->writer;
-    fill_token(conduit, TONG_SEND, claims_find(&writer->claims, claim)->start, size, claim, ret);
+    fill_token(conduit, TONG_SEND, ring_claims_find(&writer->claims, claim)->start, size, claim, ret);
 }
 
 static int settle(struct shm *shm, tong_token *token, int moved)
@@ -307,7 +308,7 @@ static int settle(struct shm *shm, tong_token *token, int moved)
         return bad_token(&shm->base);
     token->private_word[3] = 0;
     if (moved)
-        end_tell(&shm->out);
+        shm_end_tell(&shm->out);
     return 0;
 }
 
@@ -361,8 +362,8 @@ static int shm_finish(struct conduit *conduit, int64_t deadline)
         return fail(r, "%s: tokens are outstanding: commit or abort them before the end", conduit->object);
     if (r == -EBADMSG)
         return damaged(&shm->out);
-    place_close(&shm->out.place);
-    end_tell(&shm->out);
+    ring_place_close(&shm->out.place);
+    shm_end_tell(&shm->out);
     return 0;
 }
 
@@ -371,8 +372,8 @@ static int shm_finish(struct conduit *conduit, int64_t deadline)
 static int shm_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret)
 {
     struct shm *shm = (struct shm *)conduit;
-    struct end *end = end_of(shm, direction);
-    int r = bell_is_open(&end->bell) ? 0 : bell_open(&end->bell, &end->own->places[0], end->own_fifo);
+    struct shm_end *end = end_of(shm, direction);
+    int r = ring_bell_is_open(&end->bell) ? 0 : ring_bell_open(&end->bell, &end->own->places[0], end->own_fifo);
     *ret = (struct pollfd){ end->bell.epoll_fd, POLLIN, 0 };
     return r;
 }
@@ -392,13 +393,13 @@ static int shm_cancel(struct conduit *conduit)
 static int shm_peer(struct conduit *conduit, tong_identity *ret)
 {
     struct shm *shm = (struct shm *)conduit;
-    const struct end *end = shm->in.open ? &shm->in : &shm->out;
-    int held = session_state(place_session(end->peer)) == SESSION_OPEN ? place_held(end->peer_fd) : 0;
+    const struct shm_end *end = shm->in.open ? &shm->in : &shm->out;
+    int held = session_state(ring_place_session(end->peer)) == SESSION_OPEN ? ring_place_held(end->peer_fd) : 0;
     if (held < 0)
         return held;
     if (!held)
         return fail(-ENOTCONN, "%s: nobody is at the other end now", conduit->object);
-    place_identity(end->peer, ret);
+    ring_place_identity(end->peer, ret);
     return 0;
 }
 
@@ -406,7 +407,7 @@ static int shm_peer(struct conduit *conduit, tong_identity *ret)
 static int shm_describe(struct conduit *conduit, tong_channel_info *ret)
 {
     struct shm *shm = (struct shm *)conduit;
-    const struct end *end = shm->out.open ? &shm->out : &shm->in;
+    const struct shm_end *end = shm->out.open ? &shm->out : &shm->in;
     const struct shm_object *object = &end->object;
     uint64_t head = atomic_load_explicit(&object->receivers->cursor, memory_order_acquire);
     uint64_t tail = atomic_load_explicit(&object->senders->cursor, memory_order_acquire);
@@ -418,7 +419,7 @@ static int shm_describe(struct conduit *conduit, tong_channel_info *ret)
 
 /* ---- Opening and closing --------------------------------------------------------------------------------- */
 
-static int contradictory(const struct end *end, int error)
+static int contradictory(const struct shm_end *end, int error)
 {
     if (error == -EBADMSG)
         return fail(-EPROTO, "%s is damaged: its cursors contradict each other; remove it", end->object.path);
@@ -427,8 +428,8 @@ static int contradictory(const struct end *end, int error)
 
 static int open_sender(struct shm *shm, const struct address *address, const char *name)
 {
-    struct end *end = &shm->out;
-    int r = end_open(end, address, name, true);
+    struct shm_end *end = &shm->out;
+    int r = shm_end_open(end, address, name, true);
     if (r < 0)
         return r;
     r = ring_writer_open(&shm->writer, end->own, end->peer, end->object.data, end->object.capacity);
@@ -436,30 +437,30 @@ static int open_sender(struct shm *shm, const struct address *address, const cha
         return contradictory(end, r);
     if (end->place.predecessor_died)
         ring_mark(&shm->writer, RECORD_DIED, end->place.session - 1);
-    end_announce(end);
+    shm_end_announce(end);
     return 0;
 }
 
 /* What ended before we came is told only if something of it is still in the ring. */
 static void begin_sessions(struct shm *shm)
 {
-    uint64_t word = place_session(shm->in.peer), number = session_number(word);
+    uint64_t word = ring_place_session(shm->in.peer), number = session_number(word);
     bool empty = shm->reader.head == shm->reader.tail;
-    bool ended = session_state(word) != SESSION_OPEN || end_peer_died(&shm->in, word) > 0;
+    bool ended = session_state(word) != SESSION_OPEN || shm_end_peer_died(&shm->in, word) > 0;
     shm->over = number && !(empty && ended) ? number - 1 : number;
 }
 
 static int open_receiver(struct shm *shm, const struct address *address, const char *name)
 {
-    struct end *end = &shm->in;
-    int r = end_open(end, address, name, false);
+    struct shm_end *end = &shm->in;
+    int r = shm_end_open(end, address, name, false);
     if (r < 0)
         return r;
     r = ring_reader_open(&shm->reader, end->own, end->peer, end->object.data, end->object.capacity);
     if (r < 0)
         return contradictory(end, r);
     begin_sessions(shm);
-    end_announce(end);
+    shm_end_announce(end);
     return 0;
 }
 
@@ -472,9 +473,9 @@ static int shm_close(struct conduit *conduit, bool forked)
         r = shm_finish(conduit, DEADLINE_NOW);
     }
     if (!forked && shm->in.announced)
-        place_close(&shm->in.place);
-    end_close(&shm->out, shm->remove, forked);
-    end_close(&shm->in, shm->remove, forked);
+        ring_place_close(&shm->in.place);
+    shm_end_close(&shm->out, shm->remove, forked);
+    shm_end_close(&shm->in, shm->remove, forked);
     ring_writer_close(&shm->writer);
     ring_reader_close(&shm->reader);
     conduit_free(conduit);

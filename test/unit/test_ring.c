@@ -64,7 +64,7 @@ static unsigned char pattern(uint64_t number, uint64_t n)
 static void fill(uint64_t claim, uint64_t number, uint64_t size)
 {
     struct ring_span span[2];
-    uint64_t n = 0, start = claims_find(&writer.claims, claim)->start;
+    uint64_t n = 0, start = ring_claims_find(&writer.claims, claim)->start;
     unsigned parts = ring_spans(writer.data, CAPACITY, start, size, span);
     for (unsigned i = 0; i < parts; i++)
         for (size_t at = 0; at < span[i].size; at++)
