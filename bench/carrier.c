@@ -193,7 +193,6 @@ static void tong_receive(struct carriage *c, uint8_t *data, size_t size)
 static int tong_pair(struct carriage *c, const char *scheme)
 {
     char address[64];
-    c->send_type = 1;
     snprintf(address, sizeof address, "%s:?frame=%s", scheme, c->frame);
     return tong_channel_pair(address, TONG_BOTH, c->pair);
 }
@@ -217,7 +216,6 @@ static int tong_pair_enter(struct carriage *c, int role)
 static int tong_fifo_enter(struct carriage *c, int role)
 {
     char address[256];
-    c->send_type = 1;
     snprintf(address, sizeof address, "fifo:%s/%c,%s/%c?frame=%s", c->directory, role ? 'b' : 'a', c->directory, role ? 'a' : 'b',
              c->frame);
     return tong_channel_open(address, TONG_BOTH, 10 * TONG_SECOND, &c->channel);

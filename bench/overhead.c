@@ -75,6 +75,7 @@ static void role_second(struct carriage *c, enum work work, int count, size_t si
     }
     if (work == ONE_WAY)
         c->carrier->send(c, data, size);
+    (void)sink; /* written, so that the payload is touched, and never read */
 }
 
 static void second_process(struct carriage *c, enum work work, int count, size_t size, uint8_t *data)

@@ -7,7 +7,7 @@
  *
  * Tests of other processes run beside this one, on the same machine.  So only objects that this test can have
  * made are counted: descriptors, mappings and children of this process, and named objects that carry this
- * process's own mark.  Tests take their names from frame_path(), frame_mark() and frame_key().
+ * process's own mark.  Tests take their names from frame_directory(), frame_mark() and frame_key().
  */
 #ifndef TEST_FRAME_H
 #define TEST_FRAME_H

@@ -105,7 +105,8 @@ int tong_channel_close(tong_channel *channel);
  * long message is in a byte stream as the time runs out, the rest is kept, the call returns 0, and the rest
  * goes first at the next call (tong_channel_finish() waits for it).
  *
- * Errors: -EMSGSIZE above the largest message (named in tong_detail()); -EAGAIN, -ETIMEDOUT full; -EPIPE
+ * Errors: -EMSGSIZE above the largest message (named in tong_detail()); -EINVAL a type other than 0 where
+ * nothing is added to what is sent (frame=line, frame=none, datagrams); -EAGAIN, -ETIMEDOUT full; -EPIPE
  * nobody is left to receive; -EINTR; -ECANCELED; -EIDRM, -ESTALE the object was removed; -EBADF the channel
  * was not opened to send; -EBADFD after fork.
  */

@@ -38,6 +38,7 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_FROM] = { "from", KIND_WORD, "start|end", "where a receiver begins" },
     [OPTION_RECONNECT] = { "reconnect", KIND_WORD, "no|yes", "wait for the next sender when all are gone" },
     [OPTION_SYNC] = { "sync", KIND_SWITCH, NULL, "every message reaches the disk before send returns" },
+    [OPTION_FOLLOW] = { "follow", KIND_WORD, "no|yes", "wait for more where the sender, or the file, ends" },
 };
 
 /* ---- Option values ------------------------------------------------------------------------------------- */

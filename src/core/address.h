@@ -40,6 +40,7 @@ enum option_id {
     OPTION_FROM,
     OPTION_RECONNECT,
     OPTION_SYNC,
+    OPTION_FOLLOW,
     OPTION_COUNT
 };
 
@@ -51,6 +52,7 @@ enum { DELIVER_QUEUE, DELIVER_BROADCAST };
 enum { FRAME_PACKET, FRAME_LINE, FRAME_NONE };
 enum { SOCKET_STREAM, SOCKET_SEQPACKET, SOCKET_DATAGRAM };
 enum { FROM_START, FROM_END };
+enum { FOLLOW_NO, FOLLOW_YES };
 
 /* One option that a mechanism takes, with what holds when it is not given and the bounds it must keep.
  * A list ends with an element whose id is OPTION_COUNT.  words is a bit mask of the words allowed (0: all). */

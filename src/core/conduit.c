@@ -60,6 +60,12 @@ void conduit_free(struct conduit *conduit)
     free(conduit);
 }
 
+int conduit_refuse_type(const struct conduit *conduit, int64_t type)
+{
+    return fail(-EINVAL, "%s: type %lld has no place here, where nothing is added to what is sent: use frame=packet where "
+                "there is one, or type 0", conduit->object, (long long)type);
+}
+
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret)
 {
     struct listener *listener = calloc(1, size);

@@ -141,6 +141,8 @@ int datagram_send(struct conduit *conduit, const struct message_out *out, int64_
     struct datagram *datagram = (struct datagram *)conduit;
     if (out->size > datagram->largest)
         return send_refused(datagram, -EMSGSIZE, out->size);
+    if (out->type && !datagram->framed)
+        return conduit_refuse_type(conduit, out->type);
     if (datagram->generation != fork_generation) {
         int r = datagram_after_fork(conduit);
         if (r < 0)

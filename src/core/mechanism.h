@@ -155,6 +155,9 @@ int conduit_new(const struct open_request *request, const struct channel_facet *
                 const char *object, struct conduit **ret);
 void conduit_free(struct conduit *conduit);
 
+/* For conduits that add nothing to what is sent: a type has no place in them and is not dropped in silence. */
+int conduit_refuse_type(const struct conduit *conduit, int64_t type);
+
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret);
 void listener_free(struct listener *listener);
 

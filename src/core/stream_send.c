@@ -228,6 +228,8 @@ static int send_long_way(struct stream *stream, const struct message_out *out, i
 {
     if (out->size > stream->largest)
         return refuse_large(stream, out->size);
+    if (out->type && stream->frame != FRAME_PACKET)
+        return conduit_refuse_type(&stream->base, out->type);
     int r = prepare(stream, deadline);
     if (r < 0)
         return r;
@@ -261,7 +263,7 @@ static inline bool is_plain(const struct stream *stream, const struct message_ou
     size_t most = stream->frame == FRAME_PACKET ? STREAM_COPY_MAX : PIPE_BUF;
     return deadline == DEADLINE_NEVER && stream->base.cancel_fd < 0 && stream->frame != FRAME_LINE && !stream->kept &&
            stream->generation == fork_generation && out->size <= most && out->size <= stream->largest &&
-           (stream->frame == FRAME_NONE || FRAME_HEADER + out->size <= stream->fragment_max);
+           (stream->frame == FRAME_NONE ? !out->type : FRAME_HEADER + out->size <= stream->fragment_max);
 }
 
 /*

@@ -56,11 +56,11 @@ static int damaged(const struct shm_end *end)
  * whether anybody lives there. */
 static int doze(struct shm *shm, struct shm_end *end, uint64_t seen, int64_t deadline)
 {
-    if (atomic_load_explicit(&shm->base.cancelled, memory_order_acquire))
-        return fail_static(-ECANCELED, "cancelled");
     int64_t left = deadline_left(deadline);
     if (left == 0)
         return wait_expired(deadline);
+    if (atomic_load_explicit(&shm->base.cancelled, memory_order_acquire))
+        return fail_static(-ECANCELED, "cancelled");
     int r = ring_sleep(&end->own->places[0], &end->peer->cursor, seen, left < 0 || left > SLICE ? SLICE : left);
     return r == -ETIMEDOUT ? 1 : r;
 }

@@ -4,13 +4,16 @@
 
 #include "core/mechanism.h"
 
-extern const struct mechanism mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_shm;
+extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_msgq,
+    mechanism_shm;
 
 const struct mechanism *const mechanism_table[] = {
+    &mechanism_file,
     &mechanism_pipe,
     &mechanism_fd,
     &mechanism_fifo,
     &mechanism_unix,
+    &mechanism_msgq,
     &mechanism_shm,
     NULL,
 };

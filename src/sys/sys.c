@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/ipc.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -232,6 +233,12 @@ int sys_ioctl_int(int fd, unsigned long request, int *ret)
 }
 
 /* System V message queues. */
+
+/* Keys of projects from 128 on are negative: only -1 is a failure. */
+int sys_ftok(const char *path, int project, key_t *ret)
+{
+    CALL(int, "ftok", (*ret = ftok(path, project)) == -1 ? -1 : 0);
+}
 
 int sys_msgget(key_t key, int flags)
 {

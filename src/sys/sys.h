@@ -73,6 +73,7 @@ ssize_t sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags
 int sys_ioctl_int(int fd, unsigned long request, int *ret);
 
 /* System V message queues. */
+int sys_ftok(const char *path, int project, key_t *ret);
 int sys_msgget(key_t key, int flags);
 int sys_msgsnd(int id, const void *message, size_t size, int flags);
 ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags);

@@ -241,7 +241,7 @@ static void test_batch(const struct row *row)
     ends_open(&ends, row, NULL, 0);
     for (uint32_t i = 0; i < BATCH; i++) {
         pattern_fill(sent[i], 40 + i, i);
-        out[i] = (tong_batch){ sizeof out[i], 0, 1, sent[i], 0, 40 + i };
+        out[i] = (tong_batch){ sizeof out[i], 0, row->has & HAS_TYPE ? 5 : 0, sent[i], 0, 40 + i };
         in[i] = (tong_batch){ sizeof in[i], 0, 0, got[i], sizeof got[i], 0 };
     }
     GIVES(tong_channel_send_batch(ends.sender, out, 0, 0), 0);
@@ -249,6 +249,8 @@ static void test_batch(const struct row *row)
     ssize_t have = 0;
     while (have < BATCH)
         have += OK(tong_channel_receive_batch(ends.receiver, in + have, (size_t)(BATCH - have), TONG_SECOND));
+    for (uint32_t i = 0; i < BATCH; i++)
+        MUST(in[i].type == out[i].type || !(row->has & HAS_TYPE), "message %u has the type %lld", i, (long long)in[i].type);
     for (uint32_t i = 0; i < BATCH; i++)
         MUST(in[i].length == 40 + i && pattern_holds(got[i], 40 + i, i), "message %u of the batch came changed", i);
     GIVES(tong_channel_receive_batch(ends.receiver, in, BATCH, 0), -EAGAIN);
@@ -282,7 +284,7 @@ static void test_batch_full(const struct row *row)
     static tong_batch out[4000];
     ends_open(&ends, row, NULL, 0);
     for (size_t i = 0; i < 4000; i++)
-        out[i] = (tong_batch){ sizeof *out, 0, 1, data, 0, sizeof data };
+        out[i] = (tong_batch){ sizeof *out, 0, 0, data, 0, sizeof data };
     int64_t sent = 0, r;
     while ((r = tong_channel_send_batch(ends.sender, out, 4000, 0)) > 0)
         sent += r;

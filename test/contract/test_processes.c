@@ -207,7 +207,6 @@ static void write_all(tong_channel *channel, unsigned writer)
         memcpy(data, (char[4]){ (char)('0' + writer), (char)('A' + i / 50), (char)('A' + i % 50), '-' }, 4);
         OK(tong_channel_send(channel, data, size, NULL, TONG_FOREVER));
     }
-    finish_and_close(channel);
 }
 
 static void take_written(const char *data, size_t size, unsigned seen[WRITERS])
@@ -237,19 +236,24 @@ static void test_writers(const struct row *row)
                 ends_open_sender(&ends, 0);
             }
             write_all(ends.sender, i);
+            finish_and_close(ends.sender);
             _exit(0);
         }
     }
     for (int i = 0; i < WRITERS * WRITTEN; i++) {
-        int64_t r = OK(tong_channel_receive(ends.receiver, buffer, sizeof buffer, NULL, 20 * TONG_SECOND));
-        take_written(buffer, (size_t)r, seen);
+        int64_t r = tong_channel_receive(ends.receiver, buffer, sizeof buffer, NULL, 20 * TONG_SECOND);
+        if (r == -ENODATA && row->has & HAS_SESSIONS) {
+            i--; /* one of the writers has ended */
+            continue;
+        }
+        take_written(buffer, (size_t)OK(r), seen);
     }
     for (int i = 0; i < WRITERS; i++)
         frame_join(pids[i]);
     ends_close(&ends);
 }
 
-/* A writer that dies in the middle takes only its own last message with it. */
+/* A writer that dies in the middle takes only its own last message with it; lines have no such promise. */
 static void test_writer_killed(const struct row *row)
 {
     struct ends ends;
@@ -397,7 +401,7 @@ const struct contract_test process_tests[] = {
     { "inherit-short", test_inherit_short, HAS_HEIRS, 0, 10 },
     { "descriptor", test_descriptor, TONG_HAS_DESCRIPTOR, 0, 10 },
     { "writers", test_writers, TONG_HAS_MANY_SENDERS | HAS_BOUNDARIES, HAS_BOTH, 60 },
-    { "writer-killed", test_writer_killed, TONG_HAS_MANY_SENDERS | HAS_BOUNDARIES | HAS_NAME, HAS_BOTH, 60 },
+    { "writer-killed", test_writer_killed, TONG_HAS_MANY_SENDERS | HAS_BOUNDARIES | HAS_ANY_BYTES | HAS_NAME, HAS_BOTH, 60 },
     { "threads", test_threads, 0, 0, 60 },
     { "clones", test_clones, HAS_BOUNDARIES, 0, 60 },
     { NULL, NULL, 0, 0, 0 },

@@ -23,7 +23,7 @@ const struct scenario scenarios[] = {
     { "msgq-poll", SCENARIO_OPEN, "msgq:%K?poll=1ms", 0 },
     { "shm", SCENARIO_OPEN, "shm:%N", 0 },
     { "file", SCENARIO_OPEN, "file:%P", 0 },
-    { "file-line", SCENARIO_OPEN, "file:%P?frame=line", 0 },
+    { "file-line", SCENARIO_OPEN, "file:%P?frame=line&follow=yes", 0 },
 };
 
 const int scenarios_count = sizeof scenarios / sizeof *scenarios;

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue.c - one System V message queue serves both directions: the type of a message says who it is for.
+ *
+ * Type 1 is for the server, a client's process id for that client.  Everybody takes only what is theirs, so one
+ * queue serves any number of clients, and what lies in it is what plain msgsnd(2) and msgrcv(2) send and take.
+ *
+ * From a shell: who sends to whom by type, and what tong talk makes of the same two types.
+ *
+ *     tong send --type 2 msgq:1234 'for two'; tong recv --type 2 -n 1 --lines msgq:1234; tong rm msgq:1234
+ *     tong talk msgq:1234            (in each of two terminals)
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <tong/tong.h>
+
+#define FOR_SERVER 1
+#define CLIENTS 2
+
+static int failed(const char *who)
+{
+    fprintf(stderr, "%s: %s\n", who, tong_detail());
+    return 1;
+}
+
+/* Asks, leaving its own type in the question, and takes only the answer that is meant for it. */
+static int client(const char *address)
+{
+    tong_channel *queue;
+    tong_message question = TONG_MESSAGE_INIT;
+    long me = getpid();
+    char answer[64];
+    question.type = FOR_SERVER;
+    if (tong_channel_open(address, TONG_BOTH, 0, &queue) < 0 ||
+        tong_channel_select(queue, TONG_SELECT_EQUAL, me) < 0 ||
+        tong_channel_send(queue, &me, sizeof me, &question, TONG_SECOND) < 0)
+        return failed("client");
+    ssize_t size = tong_channel_receive(queue, answer, sizeof answer, NULL, 5 * TONG_SECOND);
+    if (size < 0)
+        return failed("client");
+    printf("%.*s\n", (int)size, answer);
+    fflush(stdout);
+    return tong_channel_close(queue) < 0;
+}
+
+static int serve(tong_channel *queue)
+{
+    char text[64];
+    long asker;
+    tong_message answer = TONG_MESSAGE_INIT;
+    if (tong_channel_receive(queue, &asker, sizeof asker, NULL, 5 * TONG_SECOND) != sizeof asker)
+        return failed("server");
+    answer.type = asker;
+    int size = snprintf(text, sizeof text, "for client %ld alone", asker);
+    return tong_channel_send(queue, text, (size_t)size, &answer, TONG_SECOND) < 0 ? failed("server") : 0;
+}
+
+int main(void)
+{
+    char address[64];
+    tong_channel *queue;
+    int status, result = 0;
+    /* who made the queue removes it; nobody else may be using the key */
+    snprintf(address, sizeof address, "msgq:0x%x?create=excl&remove=owner&select=%d", 0x746f0000u ^ (unsigned)getpid(), FOR_SERVER);
+    if (tong_channel_open(address, TONG_BOTH, 0, &queue) < 0)
+        return failed("open");
+    *strchr(address, '?') = '\0';
+    for (int i = 0; i < CLIENTS; i++)
+        if (fork() == 0)
+            _exit(client(address));
+    for (int i = 0; i < CLIENTS && result == 0; i++)
+        result = serve(queue);
+    while (wait(&status) > 0)
+        result |= status != 0;
+    return result | (tong_channel_close(queue) < 0);
+}
