@@ -113,10 +113,15 @@ int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const stru
     return r < 0 ? fail_call(r, "watching the other end of a ring") : 0;
 }
 
-void ring_bell_ring_self(struct ring_bell *bell)
+void ring_bell_disturb(int fifo)
 {
     const char byte = 1;
-    sys_write(bell->fd, &byte, 1);
+    sys_write(fifo, &byte, 1);
+}
+
+void ring_bell_ring_self(struct ring_bell *bell)
+{
+    ring_bell_disturb(bell->fd);
 }
 
 void ring_bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung)
@@ -125,6 +130,5 @@ void ring_bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung)
     if (!(turn & 1) || turn == *rung)
         return;
     *rung = turn;
-    const char byte = 1;
-    sys_write(fifo, &byte, 1);
+    ring_bell_disturb(fifo);
 }

@@ -44,4 +44,7 @@ void ring_bell_ring_self(struct ring_bell *bell);
 /* The other end's: rings if wanted and not yet rung.  `rung` is the caller's memory. */
 void ring_bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung);
 
+/* Rings it for a reason that the waiter finds elsewhere.  Async-signal-safe. */
+void ring_bell_disturb(int fifo);
+
 #endif

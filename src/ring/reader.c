@@ -79,6 +79,7 @@ static int read_record(const struct ring_reader *reader, struct ring_record *ret
         break;
     case RECORD_END:
     case RECORD_DIED:
+    case RECORD_LOST:
         break;
     default:
         return -EBADMSG;

@@ -58,7 +58,7 @@ struct ring_reader {
 
 /* What lies next in the ring: a private copy of its head. */
 struct ring_record {
-    uint64_t kind;   /* RECORD_MESSAGE, RECORD_END or RECORD_DIED */
+    uint64_t kind;   /* RECORD_MESSAGE, RECORD_END, RECORD_DIED or RECORD_LOST */
     uint64_t length; /* of the message; of a mark, its number */
     int64_t type;
     uint64_t start, end;
