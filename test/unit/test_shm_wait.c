@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "shm_fixture.h"
 
@@ -311,6 +312,59 @@ START_TEST(interrupted)
 }
 END_TEST
 
+/* Longer than a slice, so that it is the bell that wakes. */
+static void *send_late(void *channel)
+{
+    const struct timespec while_it_sleeps = { 0, 20000000 };
+    nanosleep(&while_it_sleeps, NULL);
+    send_text(channel, "late");
+    return NULL;
+}
+
+static void *make_room_late(void *channel)
+{
+    const struct timespec while_it_sleeps = { 0, 20000000 };
+    nanosleep(&while_it_sleeps, NULL);
+    char block[100];
+    ck_assert_int_eq(tong_channel_receive(channel, block, sizeof block, NULL, 0), 100);
+    return NULL;
+}
+
+START_TEST(the_bell_ends_long_waits)
+{
+    tong_channel *out = open_with("?capacity=4K", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+    char block[100] = "";
+    for (int turn = 0; turn < 3; turn++) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, send_late, out);
+        ck_assert_int_eq(try_receive(in, TONG_FOREVER), 4);
+        pthread_join(thread, NULL);
+        while (tong_channel_send(out, block, sizeof block, NULL, 0) == 0)
+            ;
+        pthread_create(&thread, NULL, make_room_late, in);
+        ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, TONG_FOREVER), 0);
+        pthread_join(thread, NULL);
+        while (try_receive(in, 0) != -EAGAIN)
+            tong_channel_receive(in, block, sizeof block, NULL, 0);
+    }
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
+START_TEST(idle_ends_sleep)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE), *out = open_with("", TONG_SEND);
+    struct rusage before, after;
+    getrusage(RUSAGE_THREAD, &before);
+    ck_assert_int_eq(try_receive(in, 400 * MILLISECOND), -ETIMEDOUT);
+    getrusage(RUSAGE_THREAD, &after);
+    ck_assert_int_le(after.ru_nvcsw - before.ru_nvcsw, 20);
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
 static int ready(const struct pollfd *item, int64_t nanoseconds)
 {
     struct pollfd copy = *item;
@@ -397,8 +451,10 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        an_end_stays, each_session_has_its_end, reconnecting_knows_no_end, a_death_is_told_to_one_receiver, a_killed_sender_is_noticed, a_death_that_nobody_saw_is_marked,
+        an_end_stays, each_session_has_its_end, reconnecting_knows_no_end, a_death_is_told_to_one_receiver,
+        a_killed_sender_is_noticed, a_death_that_nobody_saw_is_marked,
         a_killed_receiver_is_noticed, a_forked_child_does_not_keep_us_alive, cancelled, interrupted,
+        the_bell_ends_long_waits, idle_ends_sleep,
         an_event_loop_misses_nothing, readiness_is_level_triggered_and_tells_of_death,
     };
     return run_tests("shm_wait", tests, sizeof tests / sizeof *tests);
