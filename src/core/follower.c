@@ -8,7 +8,7 @@
  *
  * Waiting is inotify(7) on the file itself (by /proc/self/fd, so that renaming does not matter).  The watch is
  * made before the last look at the file, and events are drained before a look, never after one, so that what is
- * written between the look and the sleep wakes the sleeper.  inotify does not see what another machine writes
+ * written between the look and the sleep wakes the sleeper.  A sender that goes is seen too (IN_CLOSE_WRITE).  inotify does not see what another machine writes
  * to a network file system.
  */
 #include "core/follower.h"
@@ -156,6 +156,24 @@ static int read_payload(struct follower *follower, const struct record *record, 
     return 0;
 }
 
+/*
+ * An END record is an end only while nothing follows it and no sender is there that might still append: a
+ * sender lets go of its place before it appends END, so the last one's END is seen when all are gone.
+ * 0: pass over it.
+ */
+static int at_end_record(struct follower *follower)
+{
+    int r = follower->follow ? 0 : need_bytes(follower, RECORD_HEADER + 1);
+    if (r != -EAGAIN) {
+        follower->position += r == 0 ? RECORD_HEADER : 0;
+        return r;
+    }
+    r = record_attended(follower->fd);
+    if (r < 0)
+        return r;
+    return r ? -EAGAIN : fail_static(-ENODATA, "the end: the last sender has finished");
+}
+
 static ssize_t take_record(struct follower *follower, struct message_in *in, int64_t deadline)
 {
     for (;;) {
@@ -165,9 +183,8 @@ static ssize_t take_record(struct follower *follower, struct message_in *in, int
             return r;
         bool right = record_decode(next_bytes(follower), &record);
         if (right && record.flags & RECORD_END) {
-            follower->position += RECORD_HEADER;
-            if (!follower->follow)
-                return fail_static(-ENODATA, "the sender ended in order");
+            if ((r = at_end_record(follower)) < 0)
+                return r;
             continue;
         }
         if (right && record.length > in->capacity) {
@@ -312,7 +329,7 @@ static int watch(struct follower *follower)
     if (fd < 0)
         return fail_call(fd, "%s: inotify_init1", follower->object);
     snprintf(path, sizeof path, "/proc/self/fd/%d", follower->fd);
-    int r = sys_inotify_add(fd, path, IN_MODIFY | IN_ATTRIB);
+    int r = sys_inotify_add(fd, path, IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE);
     if (r < 0) {
         sys_close(fd);
         return fail_call(r, "%s: inotify_add_watch(%s)", follower->object, path);

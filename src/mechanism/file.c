@@ -4,8 +4,9 @@
  *
  * The file keeps everything: every receiver has a position of its own, gets every message, and may begin at the
  * start long after the sender is gone.  There is no peer, so nobody learns that one died: a receiver that has
- * read everything waits, until a sender that ends in order appends an END record.  In a file of lines or bytes
- * (frame=line, frame=none) the end of the file is the end.  follow=yes takes neither for an end.
+ * read everything waits, until a sender that ends in order appends an END record.  That is the end while nothing
+ * follows it and no other sender is there (core/follower.c); a file that grows again can be read on.  In a file
+ * of lines or bytes (frame=line, frame=none) the end of the file is the end.  follow=yes takes neither for one.
  *
  * How a record stays whole is told in core/record.h, appending in core/appender.c, reading in core/follower.c.
  * Traps dealt with here: poll(2) and epoll(7) call a regular file always ready, or refuse it; a link, a FIFO or
@@ -61,7 +62,11 @@ static ssize_t file_receive(struct conduit *conduit, struct message_in *in, int6
 static int file_finish(struct conduit *conduit, int64_t deadline)
 {
     struct file *file = (struct file *)conduit;
-    return file->out.frame == FRAME_PACKET ? appender_append(&file->out, NULL, 0, 0, RECORD_END, deadline) : 0;
+    if (file->out.frame != FRAME_PACKET)
+        return 0;
+    /* before END is there, so that whoever reads it counts only the others */
+    int r = record_attend(file->out.fd, F_UNLCK);
+    return r < 0 ? r : appender_append(&file->out, NULL, 0, 0, RECORD_END, deadline);
 }
 
 static int file_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret)
@@ -113,6 +118,9 @@ static int file_after_fork(struct conduit *conduit)
             return fail_call(fd, "%s: open(%s) in the child", conduit->object, path);
         sys_close(file->out.fd);
         file->out.fd = fd;
+        int r = file->out.frame == FRAME_PACKET ? record_attend(fd, F_RDLCK) : 0;
+        if (r < 0)
+            return r;
     }
     file->sent = false;
     forget_made(file);
@@ -286,7 +294,7 @@ static int open_out(struct file *file, const struct address *address)
     if (fd < 0)
         return fd;
     out->fd = fd;
-    return 0;
+    return out->frame == FRAME_PACKET ? record_attend(fd, F_RDLCK) : 0;
 }
 
 static int check_names(const struct open_request *request)

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "asleep.h"
 #include "file_fixture.h"
 #include "sys/sys.h"
 
@@ -47,15 +48,48 @@ START_TEST(ends)
     ck_assert_int_eq(tong_channel_finish(sender, 0), 0);
     ck_assert_int_eq(tong_channel_send(sender, "x", 1, NULL, 0), -EPIPE);
     ck_assert_int_eq(tong_channel_close(sender), 0);
-    expect(reader, "first");
-    ck_assert_int_eq(receive_now(reader), -ENODATA);
+    expect(reader, "first"); /* and its END, which something follows */
     expect(reader, "second");
     ck_assert_int_eq(receive_now(reader), -ENODATA);
+    ck_assert_int_eq(receive_now(reader), -ENODATA);
+    sender = open_channel("", TONG_SEND); /* is there, so this may not be the end */
     ck_assert_int_eq(receive_now(reader), -EAGAIN);
+    ck_assert_int_eq(tong_channel_close(sender), 0);
+    ck_assert_int_eq(tong_channel_receive(reader, NULL, 0, NULL, TONG_FOREVER), -ENODATA);
     expect(follower, "first");
     expect(follower, "second");
     ck_assert_int_eq(receive_now(follower), -EAGAIN);
     tong_channel_close(follower);
+    tong_channel_close(reader);
+}
+END_TEST
+
+/* Two senders: the first END is not the end; the reader that waits is woken when the second goes, though it sent nothing. */
+START_TEST(last_one_ends)
+{
+    tong_channel *reader = open_channel("", TONG_RECEIVE);
+    tong_channel *first = open_channel("", TONG_SEND), *second = open_channel("", TONG_SEND);
+    send_text(first, "only");
+    ck_assert_int_eq(tong_channel_close(first), 0);
+    expect(reader, "only");
+    ck_assert_int_eq(receive_now(reader), -EAGAIN);
+    pid_t child = fork();
+    if (child == 0) {
+        tong_channel *own = NULL; /* an inherited one may not be used, and would keep the second sender there */
+        tong_channel_close(second);
+        int r = tong_channel_open(address, TONG_RECEIVE, 0, &own);
+        char text[8];
+        if (r == 0 && tong_channel_receive(own, text, sizeof text, NULL, TONG_FOREVER) == 4)
+            r = (int)tong_channel_receive(own, text, sizeof text, NULL, TONG_FOREVER);
+        tong_channel_close(own);
+        _exit(r != -ENODATA);
+    }
+    wait_asleep(child);
+    ck_assert_int_eq(tong_channel_close(second), 0);
+    ck_assert_int_eq(receive_now(reader), -ENODATA);
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
     tong_channel_close(reader);
 }
 END_TEST
@@ -332,8 +366,8 @@ START_TEST(readiness)
     ck_assert_int_eq(tong_channel_finish(sender, 0), 0);
     ck_assert_int_eq(poll(&item, 1, 5000), 1);
     ck_assert_int_eq(receive_now(reader), -ENODATA);
-    ck_assert_int_eq(receive_now(reader), -EAGAIN);
-    ck_assert_int_eq(poll(&item, 1, 0), 0);
+    ck_assert_int_eq(receive_now(reader), -ENODATA);
+    ck_assert_int_eq(poll(&item, 1, 0), 1);
     /* The beginning of a record wakes, but does not keep awake. */
     write_raw("\xf7tng", 4, O_APPEND);
     ck_assert_int_eq(poll(&item, 1, 5000), 1);
@@ -374,7 +408,7 @@ START_TEST(a_locked_file)
 {
     tong_channel *sender = open_channel("", TONG_SEND), *other = open_channel("", TONG_SEND | TONG_CANCELLABLE);
     int fd = open(path, O_RDWR);
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = INT64_MAX };
     ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
     ck_assert_int_eq(tong_channel_send(sender, "x", 1, NULL, 0), -EAGAIN);
     ck_assert_int_eq(tong_channel_send(sender, "x", 1, NULL, 5 * TONG_MILLISECOND), -ETIMEDOUT);
@@ -411,7 +445,6 @@ START_TEST(forked)
     send_text(sender, "parent again");
     expect(reader, "parent");
     expect(reader, "child");
-    ck_assert_int_eq(receive_now(reader), -ENODATA); /* the child's */
     expect(reader, "parent again");
     tong_channel_close(sender);
     tong_channel_close(reader);
@@ -468,6 +501,7 @@ static void add_tests(TCase *tests)
 {
     tcase_add_test(tests, every_reader_gets_all);
     tcase_add_test(tests, ends);
+    tcase_add_test(tests, last_one_ends);
     tcase_add_test(tests, lines);
     tcase_add_test(tests, a_line_too_long);
     tcase_add_test(tests, raw_bytes);
