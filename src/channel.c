@@ -49,6 +49,11 @@ static int not_offered(const struct conduit *conduit, const char *what)
     return fail(-EOPNOTSUPP, "%s: cannot %s", conduit->mechanism->scheme, what);
 }
 
+static int sending_finished(const struct conduit *conduit)
+{
+    return fail(-EPIPE, "%s: sending was finished", conduit->object);
+}
+
 /* Between clones: one in each direction at a time, and no longer than the deadline. */
 static int lock_turn(pthread_mutex_t *lock, int64_t deadline)
 {
@@ -100,7 +105,7 @@ HOT int tong_channel_send(tong_channel *channel, const void *data, size_t size, 
     int r = enter(conduit, &conduit->send_lock, deadline, &locked);
     if (r < 0)
         return r;
-    r = conduit->finished ? fail(-EPIPE, "%s: sending was finished", conduit->object)
+    r = conduit->finished ? sending_finished(conduit)
                           : send_by_policy(conduit, &out, deadline);
     leave(&conduit->send_lock, locked);
     return r;
@@ -111,7 +116,7 @@ static const tong_batch *batch_at(const tong_batch *batch, size_t index)
     return (const tong_batch *)((const char *)batch + index * batch->size);
 }
 
-/* Only the first message may wait: what follows goes as far as it goes at once. */
+/* Each may wait until the one deadline; an error after the first message is told by the count. */
 static ssize_t send_one_by_one(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline)
 {
     size_t sent = 0;
@@ -140,7 +145,7 @@ ssize_t tong_channel_send_batch(tong_channel *channel, const tong_batch *batch, 
     if (r < 0)
         return r;
     if (conduit->finished)
-        r = fail(-EPIPE, "%s: sending was finished", conduit->object);
+        r = sending_finished(conduit);
     else if (conduit->facet->send_batch && batch->size == sizeof *batch && conduit->full == FULL_WAIT)
         r = conduit->facet->send_batch(conduit, batch, count, deadline);
     else
@@ -248,7 +253,7 @@ int tong_channel_reserve(tong_channel *channel, size_t size, int64_t timeout, to
     if (!conduit->facet->reserve)
         return no_zero_copy(conduit);
     if (conduit->finished)
-        return fail(-EPIPE, "%s: sending was finished", conduit->object);
+        return sending_finished(conduit);
     tong_token token = TONG_TOKEN_INIT;
     int r = conduit->facet->reserve(conduit, size, deadline_after(timeout), &token);
     if (r == 0)
@@ -325,6 +330,8 @@ int tong_channel_pollfd(tong_channel *channel, uint32_t direction, struct pollfd
     struct conduit *conduit = channel->conduit;
     if (!conduit->facet->pollfd)
         return not_offered(conduit, "be polled");
+    if (direction == TONG_SEND && conduit->finished)
+        return sending_finished(conduit);
     struct pollfd item = { -1, 0, 0 };
     int r = conduit->facet->pollfd(conduit, direction, &item);
     if (r == 0)
@@ -397,6 +404,8 @@ int tong_channel_descriptor(tong_channel *channel, uint32_t direction)
     if (!usable(channel, direction))
         return unusable(channel, direction);
     struct conduit *conduit = channel->conduit;
+    if (direction == TONG_SEND && conduit->finished)
+        return sending_finished(conduit);
     return conduit->facet->descriptor ? conduit->facet->descriptor(conduit, direction)
                                       : not_offered(conduit, "be reduced to a descriptor");
 }

@@ -262,7 +262,7 @@ typedef struct tong_channel_info {
     uint64_t depth;       /* bytes in it now; TONG_UNKNOWN */
     uint64_t messages;    /* messages in it now; TONG_UNKNOWN */
     uint64_t dropped;     /* messages that this end gave up because full=drop was asked */
-    uint32_t identity;    /* TONG_IDENTITY_...: what received messages say about their sender */
+    uint32_t identity;    /* TONG_IDENTITY_...: what messages, or else tong_channel_peer(), say of the sender */
     uint32_t reserved;
     const char *scheme;   /* "msgq"; static */
     const char *object;   /* the object in words, "msgq:1234 (key 0x4d2, id 7)"; valid until close */

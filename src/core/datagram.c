@@ -355,6 +355,8 @@ int datagram_describe(struct conduit *conduit, tong_channel_info *ret)
     ret->capacity = datagram->largest + SEND_RESERVE + (datagram->framed ? FRAME_HEADER : 0);
     if (datagram->creds)
         ret->identity = TONG_IDENTITY_MESSAGE;
+    else if (!datagram->connected)
+        ret->identity = TONG_IDENTITY_NONE;
     if (conduit->flags & TONG_RECEIVE && sys_ioctl_int(datagram->fd, FIONREAD, &bytes) >= 0)
         ret->depth = (uint64_t)bytes + (datagram->kept ? datagram->kept_size : 0);
     return 0;
@@ -369,12 +371,12 @@ int datagram_close(struct conduit *conduit, bool forked)
         r = datagram_finish(conduit, DEADLINE_NOW);
         r = r == -EPIPE ? 0 : r;
     }
+    if (ours)
+        made_name_remove(&datagram->made);
+    made_name_free(&datagram->made);
     if (datagram->owned)
         sys_close(datagram->fd);
-    if (datagram->unlink_path && ours)
-        sys_unlink(datagram->unlink_path);
     ready_close(&datagram->ready);
-    free(datagram->unlink_path);
     free(datagram->heir_options);
     free(datagram->spill);
     free(datagram->kept);

@@ -12,6 +12,7 @@
 #define CORE_DATAGRAM_H
 
 #include "core/frame.h"
+#include "core/made_name.h"
 #include "core/mechanism.h"
 #include "core/wait.h"
 
@@ -25,7 +26,7 @@ struct datagram {
     bool creds;              /* deliver the sender's identity */
     size_t largest;
     char *heir_options;
-    char *unlink_path;       /* removed at close, or NULL */
+    struct made_name made;   /* removed at close */
 
     uint8_t *spill;          /* behind the caller's buffer */
     uint8_t *kept;           /* a message that did not fit, or NULL */

@@ -89,7 +89,7 @@ int frame_make_room(struct frame_table *table, struct frame_writer *writer, size
 {
     if (more > largest - writer->size) {
         frame_drop(table, writer);
-        return fail(-EMSGSIZE, "a message longer than %zu bytes is arriving and was dropped: open with a larger ?size=", largest);
+        return fail(-EBADMSG, "a message longer than %zu bytes is arriving and was dropped: open with a larger ?size=", largest);
     }
     size_t need = writer->size + more;
     if (need <= writer->capacity)

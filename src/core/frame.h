@@ -92,7 +92,7 @@ struct frame_writer *frame_writer_of(struct frame_table *table, uint32_t id);
 /* Notes that message `number` begins; drops what was unfinished.  Fills in lost. */
 void frame_message_begins(struct frame_table *table, struct frame_writer *writer, const struct frame *frame);
 
-/* Room for `more` bytes behind what is there.  -EMSGSIZE above `largest`, -ENOMEM; the message is then dropped. */
+/* Room for `more` bytes behind what is there.  -EBADMSG above `largest`, -ENOMEM; the message is then dropped. */
 int frame_make_room(struct frame_table *table, struct frame_writer *writer, size_t more, size_t largest);
 
 /* Turns a borrowed buffer into one of our own.  -ENOMEM as above. */

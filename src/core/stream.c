@@ -68,7 +68,7 @@ int stream_new(const struct open_request *request, const struct channel_facet *f
     return 0;
 }
 
-/* A writer id of this process's own, so that its fragments are not taken for its parent's. */
+/* A writer id of this process's own, so that its fragments are not taken for its parent's; what is kept is the parent's. */
 int stream_after_fork(struct conduit *conduit)
 {
     struct stream *stream = (struct stream *)conduit;
@@ -78,6 +78,9 @@ int stream_after_fork(struct conduit *conduit)
     stream->generation = fork_generation;
     stream->number = 0;
     stream->announced = false;
+    free(stream->out_message.kept);
+    stream->out_message.kept = NULL;
+    stream->kept = stream->holds_turn = false; /* the parent's, who sends the rest and has the turn */
     return 0;
 }
 
@@ -135,18 +138,19 @@ int stream_close(struct conduit *conduit, bool forked)
 {
     struct stream *stream = (struct stream *)conduit;
     int r = 0;
+    bool owed = stream->kept; /* of a message that was accepted; that nobody takes the END is no loss */
     if (!forked && stream->generation == fork_generation && stream->out.kind != PORT_CLOSED && !conduit->finished &&
-        (stream->announced || stream->kept)) {
+        (stream->announced || owed)) {
         r = stream_finish(conduit, DEADLINE_NOW);
-        if (r == -EPIPE && !stream->kept)
+        if (r == -EPIPE && !owed)
             r = 0;
     }
+    if (stream->closed)
+        stream->closed(stream, forked);
     bool same = stream->in.fd == stream->out.fd;
     port_close(&stream->in);
     if (!same)
         port_close(&stream->out);
-    if (stream->closed)
-        stream->closed(stream, forked);
     ready_close(&stream->ready);
     if (stream->table)
         frame_table_free(stream->table);

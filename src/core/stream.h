@@ -73,11 +73,12 @@ struct stream {
     bool announced;                 /* this process has sent something that an END should close */
     size_t fragment_max;            /* header and payload of a fragment that never interleaves; SIZE_MAX: any */
     bool lock_large;                /* unframed writes above PIPE_BUF under a lock on `out` */
+    bool holds_turn;                /* it is held for a rest that is kept */
     uint32_t writer, number;
     unsigned generation;            /* of the process that chose `writer` */
     char *heir_options;             /* "?frame=line", "" */
 
-    void (*closed)(struct stream *, bool forked);  /* the mechanism's part of close; may be NULL */
+    void (*closed)(struct stream *, bool forked);  /* the mechanism's part of close, with the ports still open */
     void *owner;                                   /* for `closed` */
 
     uint8_t scratch[FRAME_HEADER + STREAM_COPY_MAX]; /* header and payload of a small message side by side */

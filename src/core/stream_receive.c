@@ -72,18 +72,25 @@ static int make_space(struct stream *stream, size_t most)
     return 0;
 }
 
-/* The end of file: orderly, or did somebody die? */
+/* The end of file: orderly, or did somebody die?  Less than a header, from nobody who is known, was never a frame. */
 static void note_end(struct stream *stream)
 {
-    bool died = stream->frame == FRAME_PACKET && (stream->must_end || frame_any_open(stream->table));
-    stream->ended = died ? -ECONNRESET : -ENODATA;
+    bool packets = stream->frame == FRAME_PACKET;
+    bool died = packets && (stream->must_end || frame_any_open(stream->table));
+    stream->ended = died ? -ECONNRESET : packets && available(&stream->inbox) ? -EBADMSG : -ENODATA;
 }
 
 static int say_ended(const struct stream *stream)
 {
-    return stream->ended == -ENODATA
-        ? fail_static(-ENODATA, "the end: the other side has finished")
-        : fail(stream->ended, "%s: the other side died, or closed without finishing", stream->base.object);
+    switch (stream->ended) {
+    case -ENODATA:
+        return fail_static(-ENODATA, "the end: the other side has finished");
+    case -EBADMSG:
+        return fail(-EBADMSG, "%s: what arrived is not a message of tong's: open with ?frame=line or ?frame=none",
+                    stream->base.object);
+    default:
+        return fail(stream->ended, "%s: the other side died, or closed without finishing", stream->base.object);
+    }
 }
 
 static ssize_t read_some(struct stream *stream, const struct iovec *spans, int count, int64_t deadline)
@@ -138,7 +145,9 @@ static ssize_t deliver_assembled(struct stream *stream, struct message_in *in)
     int r = deliver(stream, in, writer, writer->type, writer->data, size);
     if (r < 0)
         return r;
-    stream->borrower = NULL;
+    /* an empty message may overtake one that is being made in the caller's buffer: that one is still borrowed */
+    if (stream->borrower == writer)
+        stream->borrower = NULL;
     stream->complete = writer->assembling = false;
     stream->current = NULL;
     stream->predicted = size;
@@ -160,7 +169,7 @@ static ssize_t deliver_at_once(struct stream *stream, const struct frame *frame,
     int r = deliver(stream, in, writer, frame->type, stream->inbox.data + stream->inbox.head + FRAME_HEADER, frame->length);
     if (r < 0) {
         writer->next = frame->number; /* it will begin again */
-        stream->table->lost = writer->lost;
+        stream->table->lost += writer->lost;
         return r;
     }
     writer->lost = 0;
@@ -198,6 +207,8 @@ static void control(struct stream *stream, const struct frame *frame)
     consume(stream, FRAME_HEADER);
     if (writer->assembling)
         frame_drop(stream->table, writer);
+    if (writer->known)
+        stream->table->lost += (uint32_t)(frame->number - writer->next);
     writer->open = frame->flags & FRAME_BEGIN;
     writer->known = true;
     writer->next = frame->number;
@@ -367,15 +378,27 @@ static ssize_t receive_packet(struct stream *stream, struct message_in *in, int6
 
 /* ---- frame=line, frame=none ---------------------------------------------------------------------------- */
 
-static ssize_t give_line(struct stream *stream, struct message_in *in, size_t size, size_t with_newline)
+/* A line that is too long is dropped as far as it is there, and the rest of it when it comes. */
+static ssize_t drop_line(struct stream *stream, size_t size, bool whole)
+{
+    bool said = stream->skipping;
+    consume(stream, size);
+    stream->scanned = 0;
+    stream->skipping = !whole;
+    return said ? 0 : fail(-EBADMSG, "%s: a line longer than %zu bytes was dropped: open with a larger ?size=",
+                           stream->base.object, stream->largest);
+}
+
+static ssize_t give_line(struct stream *stream, struct message_in *in, size_t size, bool newline)
 {
     in->meta.length = size;
     in->meta.sender = stream->in.sender;
     if (size > in->capacity)
         return fail(-EMSGSIZE, "%s: the line has %zu bytes, the buffer %zu: it is kept, receive it with a larger one",
                     stream->base.object, size, in->capacity);
-    memcpy(in->data, stream->inbox.data + stream->inbox.head, size);
-    consume(stream, with_newline);
+    if (size)
+        memcpy(in->data, stream->inbox.data + stream->inbox.head, size);
+    consume(stream, size + newline);
     stream->scanned = 0;
     return (ssize_t)size;
 }
@@ -383,28 +406,22 @@ static ssize_t give_line(struct stream *stream, struct message_in *in, size_t si
 static ssize_t take_line(struct stream *stream, struct message_in *in)
 {
     struct inbox *inbox = &stream->inbox;
-    uint8_t *start = inbox->data + inbox->head;
-    uint8_t *newline = memchr(start + stream->scanned, '\n', available(inbox) - stream->scanned);
-    if (newline && stream->skipping) {
-        consume(stream, (size_t)(newline - start) + 1);
-        stream->skipping = false;
-        stream->scanned = 0;
-        return take_line(stream, in);
+    for (;;) {
+        uint8_t *start = inbox->data + inbox->head;
+        uint8_t *newline = memchr(start + stream->scanned, '\n', available(inbox) - stream->scanned);
+        size_t size = newline ? (size_t)(newline - start) : available(inbox);
+        if (stream->skipping || size > stream->largest) {
+            ssize_t r = drop_line(stream, size + (newline != NULL), newline != NULL);
+            if (r < 0)
+                return r;
+        } else if (newline || (stream->ended && size)) {
+            return give_line(stream, in, size, newline != NULL);
+        } else {
+            stream->scanned = size;
+        }
+        if (!newline)
+            return stream->ended ? say_ended(stream) : MORE;
     }
-    if (newline)
-        return give_line(stream, in, (size_t)(newline - start), (size_t)(newline - start) + 1);
-    stream->scanned = available(inbox);
-    if (stream->ended)
-        return available(inbox) ? give_line(stream, in, available(inbox), available(inbox)) : say_ended(stream);
-    if (stream->scanned <= stream->largest)
-        return MORE;
-    consume(stream, stream->scanned);
-    stream->scanned = 0;
-    if (stream->skipping)
-        return MORE;
-    stream->skipping = true;
-    return fail(-EBADMSG, "%s: a line longer than %zu bytes was dropped: open with a larger ?size=", stream->base.object,
-                stream->largest);
 }
 
 static ssize_t receive_line(struct stream *stream, struct message_in *in, int64_t deadline)
@@ -446,9 +463,12 @@ static bool something_waits(const struct stream *stream)
     if (stream->complete || stream->ended)
         return true;
     if (stream->frame == FRAME_LINE)
-        return available(inbox) && memchr(inbox->data + inbox->head, '\n', available(inbox));
+        return available(inbox) && (available(inbox) > stream->largest ||
+                                    memchr(inbox->data + inbox->head, '\n', available(inbox)));
+    if (stream->remaining) /* of a message that was dropped: what follows it was not looked at yet */
+        return available(inbox);
     struct frame frame;
-    return !stream->remaining && available(inbox) >= FRAME_HEADER &&
+    return available(inbox) >= FRAME_HEADER &&
            (frame_decode(inbox->data + inbox->head, stream->largest, &frame) < 0 ||
             available(inbox) >= FRAME_HEADER + frame.length);
 }
@@ -496,6 +516,10 @@ static ssize_t read_bare(struct stream *stream, void *data, size_t size)
     ssize_t r = port_read_bare(&stream->in, data, size);
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before anything moved");
+    if (r == 0 && stream->in.kind == PORT_OTHER) { /* a terminal says it once */
+        note_end(stream);
+        return say_ended(stream);
+    }
     return r > 0 ? r : MORE;
 }
 
@@ -523,7 +547,8 @@ HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, b
     stream->predicted = size;
     in->meta.type = (int64_t)le64toh((uint64_t)wire.type);
     in->meta.length = size;
-    memcpy(in->data, inbox->data + inbox->head + FRAME_HEADER, size);
+    if (size)
+        memcpy(in->data, inbox->data + inbox->head + FRAME_HEADER, size);
     consume(stream, FRAME_HEADER + size);
     return (ssize_t)size;
 }

@@ -13,6 +13,12 @@
 #include "core/stream.h"
 #include "sys/sys.h"
 
+/* Something of it is in the stream and cannot be taken back. */
+static bool has_moved(const struct outgoing *message)
+{
+    return message->header_gone || message->gone;
+}
+
 static bool all_gone(const struct outgoing *message)
 {
     return message->header_gone == message->header_size && message->gone == message->size;
@@ -98,37 +104,15 @@ static int keep(struct stream *stream, struct outgoing *message)
     return 0;
 }
 
-static void forget(struct stream *stream)
-{
-    free(stream->out_message.kept);
-    stream->out_message.kept = NULL;
-    stream->kept = false;
-}
-
-/* Sends what an earlier call had to leave.  It stays kept when it does not go, but for a peer that is gone. */
-static int flush(struct stream *stream, int64_t deadline)
-{
-    if (!stream->kept)
-        return 0;
-    if (stream->torn)
-        return fail(-EPIPE, "%s: the rest of a message was lost for want of memory, so nothing can follow it", stream->base.object);
-    int r = push(stream, &stream->out_message, deadline);
-    if (r == 0 || r == -EPIPE)
-        forget(stream);
-    return r;
-}
-
 /* Finishes what has begun: only a wait that ran out, or was cancelled, leaves a rest. */
 static int push_or_keep(struct stream *stream, int64_t deadline)
 {
     struct outgoing *message = &stream->out_message;
-    bool moved;
     int r;
-    do {
+    do
         r = push(stream, message, deadline);
-        moved = message->header_gone || message->gone;
-    } while (r == -EINTR && moved);
-    if (r < 0 && (!moved || r == -EPIPE))
+    while (r == -EINTR && has_moved(message));
+    if (r < 0 && (!has_moved(message) || r == -EPIPE))
         return r;
     if (r < 0 && (r = keep(stream, message)) < 0)
         return r;
@@ -148,7 +132,7 @@ static int start(struct stream *stream, const void *data, size_t size, int64_t t
     stream->out_message = (struct outgoing){ .data = data, .size = size, .type = type, .framed = framed,
                                              .number = next_number(stream), .fragment_end = framed ? 0 : size };
     int r = push_or_keep(stream, deadline);
-    stream->number += r == 0;
+    stream->number += r == 0 || has_moved(&stream->out_message);
     return r;
 }
 
@@ -178,8 +162,32 @@ static int send_bytes(struct stream *stream, const void *data, size_t size, int6
     if (r < 0)
         return r;
     r = start(stream, data, size, type, deadline);
-    if (locked)
+    stream->holds_turn = locked && stream->kept;
+    if (locked && !stream->kept)
         lock_large(stream, DEADLINE_NEVER, F_UNLCK);
+    return r;
+}
+
+static void forget(struct stream *stream)
+{
+    free(stream->out_message.kept);
+    stream->out_message.kept = NULL;
+    stream->kept = false;
+    if (stream->holds_turn)
+        lock_large(stream, DEADLINE_NEVER, F_UNLCK);
+    stream->holds_turn = false;
+}
+
+/* Sends what an earlier call had to leave.  It stays kept when it does not go, but for a peer that is gone. */
+static int flush(struct stream *stream, int64_t deadline)
+{
+    if (!stream->kept)
+        return 0;
+    if (stream->torn)
+        return fail(-EPIPE, "%s: the rest of a message was lost for want of memory, so nothing can follow it", stream->base.object);
+    int r = push(stream, &stream->out_message, deadline);
+    if (r == 0 || r == -EPIPE)
+        forget(stream);
     return r;
 }
 
@@ -209,7 +217,6 @@ static int refuse_large(const struct stream *stream, size_t size)
 static int prepare(struct stream *stream, int64_t deadline)
 {
     if (__builtin_expect(stream->generation != fork_generation, 0)) {
-        forget(stream);
         int r = stream_after_fork(&stream->base);
         if (r < 0)
             return r;
@@ -217,17 +224,15 @@ static int prepare(struct stream *stream, int64_t deadline)
     return flush(stream, deadline);
 }
 
-/* A short write of a small message: the rest goes the long way. */
-static int send_rest(struct stream *stream, const struct message_out *out, const uint8_t *header, size_t gone)
+/* A short write of a small message, whose header lies in `scratch`: the rest goes the long way. */
+static int send_rest(struct stream *stream, const struct message_out *out, size_t header, size_t gone)
 {
     struct outgoing *message = &stream->out_message;
-    *message = (struct outgoing){ .data = out->data, .size = out->size, .type = out->type, .framed = true,
-                                  .header_size = FRAME_HEADER, .fragment_end = out->size };
-    memcpy(message->header, header, FRAME_HEADER);
+    *message = (struct outgoing){ .data = out->data, .size = out->size, .header_size = header, .fragment_end = out->size };
+    memcpy(message->header, stream->scratch, header);
     advance(message, gone);
-    int r = push_or_keep(stream, DEADLINE_NEVER);
-    stream->number += r == 0;
-    return r;
+    stream->number++;
+    return push_or_keep(stream, DEADLINE_NEVER);
 }
 
 static int send_long_way(struct stream *stream, const struct message_out *out, int64_t deadline)
@@ -258,9 +263,17 @@ HOT static ssize_t send_copied(struct stream *stream, const struct message_out *
         return r;
     stream->announced = true;
     if ((size_t)r < size)
-        return send_rest(stream, out, bytes, (size_t)r);
+        return send_rest(stream, out, FRAME_HEADER, (size_t)r);
     stream->number++;
     return 0;
+}
+
+/* The bare call moved nothing: the long way knows what to do, but for a signal, which is the caller's. */
+static int send_refused(struct stream *stream, const struct message_out *out, ssize_t r)
+{
+    if (r == -EINTR)
+        return fail_static(-EINTR, "a signal was caught before anything moved");
+    return send_long_way(stream, out, DEADLINE_NEVER);
 }
 
 /* Whether send_copied(), or for unframed bytes one bare write, is all that this message needs. */
@@ -285,13 +298,12 @@ HOT int stream_send(struct conduit *conduit, const struct message_out *out, int6
         ssize_t r = out->size ? port_write_bare(&stream->out, out->data, out->size) : 0;
         if (r == (ssize_t)out->size)
             return 0;
-        struct message_out rest = { (const char *)out->data + (r > 0 ? r : 0), out->size - (size_t)(r > 0 ? r : 0), 0 };
-        return r == -EINTR ? fail_static(-EINTR, "a signal was caught before anything moved") : send_long_way(stream, &rest, deadline);
+        if (r > 0)
+            return send_rest(stream, out, 0, (size_t)r);
+        return send_refused(stream, out, r);
     }
     ssize_t r = send_copied(stream, out);
-    if (r == -EINTR)
-        return fail_static(-EINTR, "a signal was caught before anything moved");
-    return r < 0 ? send_long_way(stream, out, deadline) : 0;
+    return r < 0 ? send_refused(stream, out, r) : 0;
 }
 
 /* As many small messages as one write that never interleaves can hold; 0 if the first is not small. */
@@ -299,7 +311,8 @@ static size_t pack(struct stream *stream, const tong_batch *batch, size_t count,
 {
     size_t used = 0, packed = 0;
     uint32_t number = next_number(stream);
-    for (; packed < count && batch[packed].length <= room && used + FRAME_HEADER + batch[packed].length <= room; packed++) {
+    for (; packed < count && batch[packed].length <= stream->largest && batch[packed].length <= room &&
+           used + FRAME_HEADER + batch[packed].length <= room; packed++) {
         struct frame frame = { FRAME_FIRST | FRAME_LAST, (uint32_t)batch[packed].length, stream->writer,
                                number + (uint32_t)packed, batch[packed].type };
         frame_encode(&frame, to + used);
@@ -316,9 +329,9 @@ static ssize_t send_packed(struct stream *stream, uint8_t *bytes, size_t size, s
 {
     stream->out_message = (struct outgoing){ .data = bytes, .size = size, .fragment_end = size };
     int r = push_or_keep(stream, deadline);
+    stream->number += r == 0 || has_moved(&stream->out_message) ? (uint32_t)packed : 0;
     if (r < 0)
         return r;
-    stream->number += (uint32_t)packed;
     return (ssize_t)packed;
 }
 
@@ -332,7 +345,7 @@ ssize_t stream_send_batch(struct conduit *conduit, const tong_batch *batch, size
     ssize_t r = bytes ? prepare(stream, deadline) : fail(-ENOMEM, "%s: out of memory for a batch", conduit->object);
     while (r >= 0 && sent < count && !stream->kept) {
         size_t size, packed = 0;
-        if (stream->frame == FRAME_PACKET && batch[sent].length <= stream->largest)
+        if (stream->frame == FRAME_PACKET)
             packed = pack(stream, batch + sent, count - sent, bytes, room, &size);
         struct message_out one = { batch[sent].data, batch[sent].length, batch[sent].type };
         r = packed > 1 ? send_packed(stream, bytes, size, packed, deadline) : stream_send(conduit, &one, deadline);

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "core/made_name.h"
 #include "core/process.h"
 #include "core/stream.h"
 #include "sys/sys.h"
@@ -37,7 +38,7 @@ static const struct option_use fifo_options[] = {
 
 /* What close removes, and the writing end that reconnect=yes holds so that no end is ever seen. */
 struct fifo_extra {
-    char *made[2];
+    struct made_name made[2];
     int hold_fd;
 };
 
@@ -45,9 +46,9 @@ static void fifo_closed(struct stream *stream, bool forked)
 {
     struct fifo_extra *extra = stream->owner;
     for (int i = 0; i < 2; i++) {
-        if (extra->made[i] && !forked)
-            sys_unlink(extra->made[i]);
-        free(extra->made[i]);
+        if (!forked)
+            made_name_remove(&extra->made[i]);
+        made_name_free(&extra->made[i]);
     }
     sys_close(extra->hold_fd);
     free(extra);
@@ -126,21 +127,21 @@ static int open_checked(const char *path, int access, int *ret)
     return 0;
 }
 
-/* The same FIFO once more, by the descriptor: the path may be another's by now.  Blocking, unlike the first. */
-static int open_blocking(int fd, int access, const char *path, int *ret)
+/* The same FIFO once more, by the descriptor: the path may be another's by now.  The first becomes the blocking one,
+ * and the one that is polled: it has seen every writer, also one that came and went before there was a second. */
+static int open_again(int fd, int access, const char *path, int *ret)
 {
     char self[40];
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    /* never blocks: reader or writer, the other description already is one, and a writer's reader was there */
-    int blocking = sys_open(self, access | O_NONBLOCK, 0);
-    if (blocking < 0)
-        return fail_call(blocking, "open(%s) once more", path);
-    int r = sys_fcntl_int(blocking, F_SETFL, 0);
+    int again = sys_open(self, access | O_NONBLOCK, 0);
+    if (again < 0)
+        return fail_call(again, "open(%s) once more", path);
+    int r = sys_fcntl_int(fd, F_SETFL, 0);
     if (r < 0) {
-        sys_close(blocking);
+        sys_close(again);
         return fail_call(r, "fcntl(%s, F_SETFL)", path);
     }
-    *ret = blocking;
+    *ret = again;
     return 0;
 }
 
@@ -148,9 +149,9 @@ static int make_port(int fd, int access, const char *path, struct port *ret)
 {
     struct port port = PORT_INIT;
     port.kind = PORT_FIFO;
-    port.nonblocking_fd = fd;
+    port.fd = fd;
     port.owned = true;
-    int r = open_blocking(fd, access, path, &port.fd);
+    int r = open_again(fd, access, path, &port.nonblocking_fd);
     if (r < 0) {
         sys_close(fd);
         return r;
@@ -196,6 +197,8 @@ static int open_writer(const char *path, int64_t deadline, struct port *ret)
     int64_t pause = 100 * TONG_MICROSECOND;
     int fd, r, hold = -1;
     while ((r = open_checked(path, O_WRONLY, &fd)) == -ENXIO && deadline != DEADLINE_NOW) {
+        sys_close(hold); /* the reader of that wait has gone again */
+        hold = -1;
         r = deadline == DEADLINE_NEVER ? await_reader(path, &hold) : wait_pause(pause, -1, deadline);
         if (r == -ETIMEDOUT)
             return fail(-ETIMEDOUT, "nobody opened %s to receive in time", path);
@@ -209,10 +212,12 @@ static int open_writer(const char *path, int64_t deadline, struct port *ret)
     return r;
 }
 
-static void set_capacity(const struct address *address, const struct port *port)
+static int set_capacity(const struct address *address, const struct port *port)
 {
-    if (address_given(address, OPTION_CAPACITY))
-        sys_fcntl_int(port->fd, F_SETPIPE_SZ, (int)address->value[OPTION_CAPACITY]);
+    long long capacity = address->value[OPTION_CAPACITY];
+    int r = address_given(address, OPTION_CAPACITY) ? sys_fcntl_int(port->fd, F_SETPIPE_SZ, (int)capacity) : 0;
+    return r < 0 ? fail_call(r, "%s: capacity=%lld, less than what is in it, or above what fs.pipe-max-size or "
+                             "fs.pipe-user-pages-soft lets an ordinary user have", address->text, capacity) : 0;
 }
 
 static bool excl(const struct address *address)
@@ -252,10 +257,7 @@ static int open_ports(const struct open_request *request, struct fifo_names *nam
         r = open_checked(names->in, O_WRONLY, hold);
     if (r == 0 && names->out)
         r = open_writer(names->out, request->deadline, out);
-    if (r < 0)
-        return r;
-    set_capacity(request->address, names->in ? in : out);
-    return 0;
+    return r < 0 ? r : set_capacity(request->address, names->in ? in : out);
 }
 
 static int wrap(const struct open_request *request, const struct fifo_names *names, struct port *in, struct port *out, int hold,
@@ -266,15 +268,15 @@ static int wrap(const struct open_request *request, const struct fifo_names *nam
     if (!extra)
         return fail(-ENOMEM, "%s: out of memory", request->address->text);
     extra->hold_fd = -1;
-    if (remove && names->made_in)
-        extra->made[0] = strdup(names->in);
-    if (remove && names->made_out)
-        extra->made[1] = strdup(names->out);
+    int r = remove && names->made_in ? made_name_note(&extra->made[0], names->in) : 0;
+    if (r == 0 && remove && names->made_out)
+        r = made_name_note(&extra->made[1], names->out);
     struct stream *stream;
-    int r = stream_new(request, &fifo_channel, in, out, request->address->text, &stream);
+    if (r == 0)
+        r = stream_new(request, &fifo_channel, in, out, request->address->text, &stream);
     if (r < 0) {
-        free(extra->made[0]);
-        free(extra->made[1]);
+        made_name_free(&extra->made[0]);
+        made_name_free(&extra->made[1]);
         free(extra);
         return r;
     }

@@ -5,8 +5,8 @@
  * Traps that are dealt with here:
  *   - A path stays behind when its server dies.  Connecting tells a dead one (-ECONNREFUSED) from a living one;
  *     the takeover happens under flock(2) on the directory, so that two newcomers do not undo one another.
- *   - The mode of a socket's path is what fchmod(2) on the unbound socket left, so it is right from the first
- *     moment.  Abstract names have no mode: there, the same rule is applied to the client's credentials.
+ *   - The mode of a socket's path is what fchmod(2) on the unbound socket left, less the umask, so it is never too
+ *     wide; what the umask took from a mode that was asked for is given back afterwards.  Abstract names have no mode: there, the same rule is applied to the client's credentials.
  *   - A path holds 107 bytes, whatever PATH_MAX says.
  * A datagram channel receives at the address and sends to it; it goes one way and has no end.
  * Semantics: unix(7), socket(7).
@@ -196,6 +196,20 @@ static int open_directory(const char *path)
     return sys_open(directory, O_RDONLY | O_DIRECTORY, 0);
 }
 
+/* Anybody who may read the directory can hold its lock, so it is not waited for without end. */
+static int lock_directory(int directory)
+{
+    int64_t deadline = deadline_after(TONG_SECOND);
+    for (;;) {
+        int r = sys_flock(directory, LOCK_EX | LOCK_NB);
+        if (r != -EAGAIN)
+            return r;
+        r = wait_pause(TONG_MILLISECOND, -1, deadline);
+        if (r < 0)
+            return r == -ETIMEDOUT ? -EBUSY : r;
+    }
+}
+
 /* Under the directory's lock, which every tong server asks for, what is stale stays so until we have its name. */
 static int take_over(int fd, const struct socket_name *name)
 {
@@ -203,7 +217,7 @@ static int take_over(int fd, const struct socket_name *name)
     int directory = open_directory(path);
     if (directory < 0)
         return fail_call(directory, "the directory of %s", path);
-    int r = sys_flock(directory, LOCK_EX);
+    int r = lock_directory(directory);
     if (r == 0 && is_stale(name)) {
         r = sys_unlink(path);
         r = r < 0 && r != -ENOENT ? r : sys_bind(fd, raw(name), name->size);
@@ -225,6 +239,9 @@ static int bind_socket(const struct open_request *request, const struct socket_n
         r = sys_bind(fd, raw(name), name->size);
     if (r == -EADDRINUSE && !name->abstract && (r = foreign(name->address.sun_path, -EADDRINUSE)) == -EADDRINUSE)
         r = take_over(fd, name);
+    if (r == 0 && !name->abstract && address_given(request->address, OPTION_MODE) &&
+        (r = sys_chmod(name->address.sun_path, (mode_t)request->address->value[OPTION_MODE])) < 0)
+        sys_unlink(name->address.sun_path);
     if (r == 0) {
         *ret = fd;
         return 0;
@@ -232,7 +249,17 @@ static int bind_socket(const struct open_request *request, const struct socket_n
     sys_close(fd);
     if (r == -EADDRINUSE)
         return fail(-EADDRINUSE, "%s has a living server already", text);
+    if (r == -EBUSY)
+        return fail(-EBUSY, "%s was left by a dead server, but another process keeps flock(2) on its directory: remove it", text);
     return r == -EEXIST ? r : fail_call(r, "bind(%s)", text);
+}
+
+/* What close has to remove: nothing of an abstract name, or with remove=never. */
+static int note_name(const struct address *address, const struct socket_name *name, struct made_name *ret)
+{
+    *ret = (struct made_name){ NULL, 0, 0 };
+    bool remove = !name->abstract && address->value[OPTION_REMOVE] == REMOVE_OWNER;
+    return remove ? made_name_note(ret, name->address.sun_path) : 0;
 }
 
 /* ---- Channels -------------------------------------------------------------------------------------------- */
@@ -303,15 +330,18 @@ static int receive_datagrams(const struct open_request *request, const struct so
     int r = bind_socket(request, name, 0, &fd);
     if (r < 0)
         return r;
-    bool unlink = !name->abstract && request->address->value[OPTION_REMOVE] == REMOVE_OWNER;
-    r = wrap(request, fd, ret);
+    struct made_name made;
+    if ((r = note_name(request->address, name, &made)) < 0)
+        sys_close(fd);
+    else if ((r = wrap(request, fd, ret)) < 0)
+        made_name_free(&made);
     if (r < 0) {
         if (!name->abstract)
             sys_unlink(name->address.sun_path);
         return r;
     }
     (*ret)->flags |= TONG_INFO_CREATED;
-    ((struct datagram *)*ret)->unlink_path = unlink ? strdup(name->address.sun_path) : NULL;
+    ((struct datagram *)*ret)->made = made;
     return 0;
 }
 
@@ -381,7 +411,8 @@ static int unix_remove(const struct address *address)
 struct unix_listener {
     struct listener base;
     struct address address; /* for the channels it accepts */
-    struct socket_name name;
+    struct made_name made;
+    bool abstract;
     int fd;
     unsigned generation;    /* only the process that bound the path removes it */
 };
@@ -404,12 +435,16 @@ static int unix_listen(const struct open_request *request, struct listener **ret
     r = r < 0 ? fail_call(r, "listen(%s)", address->text) : 0;
     struct listener *listener = NULL;
     struct address copy = { .text = NULL };
+    struct made_name made = { NULL, 0, 0 };
+    if (r == 0)
+        r = note_name(address, &name, &made);
     if (r == 0)
         r = address_parse(address->text, &copy);
     if (r == 0 && (r = address_settle(&copy, unix_options)) == 0)
         r = listener_new(request, sizeof(struct unix_listener), address->text, &listener);
     if (r < 0) {
         address_free(&copy);
+        made_name_free(&made);
         if (!name.abstract)
             sys_unlink(name.address.sun_path);
         sys_close(fd);
@@ -417,7 +452,8 @@ static int unix_listen(const struct open_request *request, struct listener **ret
     }
     struct unix_listener *unix_listener = (struct unix_listener *)listener;
     unix_listener->address = copy;
-    unix_listener->name = name;
+    unix_listener->made = made;
+    unix_listener->abstract = name.abstract;
     unix_listener->fd = fd;
     unix_listener->generation = fork_generation;
     *ret = listener;
@@ -430,7 +466,7 @@ static bool may_enter(const struct unix_listener *listener, int fd)
     struct ucred client;
     socklen_t size = sizeof client;
     int64_t mode = listener->address.value[OPTION_MODE];
-    if (!listener->name.abstract)
+    if (!listener->abstract)
         return true;
     if (sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client, &size) < 0)
         return false;
@@ -451,9 +487,11 @@ static int accept_one(struct unix_listener *listener, int64_t deadline, int *ret
             *ret = r;
             return 0;
         }
-        if (r >= 0)
+        if (r >= 0) {
             sys_close(r);
-        else if (r != -EAGAIN && r != -ECONNABORTED)
+            if (deadline_left(deadline) == 0) /* those who are turned away do not hold us up */
+                return wait_expired(deadline);
+        } else if (r != -EAGAIN && r != -ECONNABORTED)
             return accept_failed(listener, r);
         if (r == -EAGAIN && (r = wait_descriptor(listener->fd, POLLIN, listener->base.cancel_fd, deadline)) < 0)
             return r;
@@ -481,9 +519,9 @@ static int unix_listener_pollfd(struct listener *base, struct pollfd *ret)
 static void unix_listener_close(struct listener *base)
 {
     struct unix_listener *listener = (struct unix_listener *)base;
-    bool ours = listener->generation == fork_generation && listener->address.value[OPTION_REMOVE] == REMOVE_OWNER;
-    if (ours && !listener->name.abstract)
-        sys_unlink(listener->name.address.sun_path);
+    if (listener->generation == fork_generation)
+        made_name_remove(&listener->made);
+    made_name_free(&listener->made);
     sys_close(listener->fd);
     address_free(&listener->address);
     listener_free(base);

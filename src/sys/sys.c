@@ -92,7 +92,7 @@ int sys_statvfs(const char *path, struct statvfs *ret)
 
 int sys_chmod(const char *path, mode_t mode)
 {
-    CALL(int, "chmod", chmod(path, mode));
+    CALL(int, "chmod", fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW));
 }
 
 int sys_fchmod(int fd, mode_t mode)

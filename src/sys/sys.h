@@ -41,7 +41,7 @@ ssize_t sys_pwritev2(int fd, const struct iovec *spans, int count, off_t at, int
 int sys_fstat(int fd, struct stat *ret);
 int sys_lstat(const char *path, struct stat *ret);
 int sys_statvfs(const char *path, struct statvfs *ret);
-int sys_chmod(const char *path, mode_t mode);
+int sys_chmod(const char *path, mode_t mode); /* of the name itself: a link is not followed */
 int sys_fchmod(int fd, mode_t mode);
 int sys_unlink(const char *path);
 int sys_linkat(int from, const char *path, int to, const char *name, int flags);

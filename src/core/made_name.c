@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* Removing by name can only compare first: between the look and the unlink a newcomer may still slip in. */
+#include "core/made_name.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/detail.h"
+#include "sys/sys.h"
+
+int made_name_note(struct made_name *name, const char *path)
+{
+    struct stat status;
+    int r = sys_lstat(path, &status);
+    if (r < 0)
+        return fail_call(r, "lstat(%s)", path);
+    char *copy = strdup(path);
+    if (!copy)
+        return fail(-ENOMEM, "%s: out of memory", path);
+    *name = (struct made_name){ copy, status.st_dev, status.st_ino };
+    return 0;
+}
+
+void made_name_remove(const struct made_name *name)
+{
+    struct stat status;
+    if (name->path && sys_lstat(name->path, &status) == 0 && status.st_dev == name->device && status.st_ino == name->inode)
+        sys_unlink(name->path);
+}
+
+void made_name_free(struct made_name *name)
+{
+    free(name->path);
+    name->path = NULL;
+}

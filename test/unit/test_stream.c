@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Streams from the inside: frames that no tong sender writes, short writes, and system calls that fail or are
+ * overtaken at a moment that cannot be met from outside.  Every test counts descriptors before and after.
+ */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/frame.h"
+#include "sys/sys.h"
+#include "tong/tong.h"
+
+#define LONG (20 * TONG_SECOND) /* a wait that ends before, or the test fails */
+
+static char directory[32], path[48], address[64];
+static int descriptors;
+
+static int count_descriptors(void)
+{
+    DIR *stream = opendir("/proc/self/fd");
+    int found = 0;
+    while (readdir(stream))
+        found++;
+    closedir(stream);
+    return found;
+}
+
+static void set_up(void)
+{
+    strcpy(directory, "/tmp/stream-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/name", directory);
+    snprintf(address, sizeof address, "fifo:%s", path);
+    descriptors = count_descriptors();
+}
+
+static void tear_down(void)
+{
+    sys_fault = NULL;
+    unlink(path);
+    ck_assert_int_eq(rmdir(directory), 0);
+    ck_assert_int_eq(count_descriptors(), descriptors);
+}
+
+static TCase *new_case(Suite *suite, const char *name)
+{
+    TCase *tests = tcase_create(name);
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_set_timeout(tests, 30);
+    suite_add_tcase(suite, tests);
+    return tests;
+}
+
+/* A receiver over a pipe whose sending end is a bare descriptor. */
+static tong_channel *open_pipe(const char *options, int *ret_peer)
+{
+    int ends[2];
+    char text[96];
+    tong_channel *channel;
+    ck_assert_int_eq(pipe(ends), 0);
+    snprintf(text, sizeof text, "fd:%d%s%s", ends[0], *options ? "?" : "", options);
+    ck_assert_int_eq(tong_channel_open(text, TONG_RECEIVE, 0, &channel), 0);
+    *ret_peer = ends[1];
+    return channel;
+}
+
+static tong_channel *open_fifo(const char *options, uint32_t flags)
+{
+    char text[160];
+    tong_channel *channel;
+    snprintf(text, sizeof text, "%s%s", address, options);
+    ck_assert_int_eq(tong_channel_open(text, flags, LONG, &channel), 0);
+    return channel;
+}
+
+/* ---- Receiving ------------------------------------------------------------------------------------------- */
+
+/* Writes one fragment whose payload is `length` times the letter `fill`. */
+static void put(int fd, uint8_t flags, uint32_t writer, uint32_t number, uint32_t length, char fill)
+{
+    uint8_t bytes[FRAME_HEADER + 4096];
+    struct frame frame = { flags, length, writer, number, 0 };
+    frame_encode(&frame, bytes);
+    memset(bytes + FRAME_HEADER, fill, length);
+    ck_assert_int_eq(write(fd, bytes, FRAME_HEADER + length), FRAME_HEADER + (ssize_t)length);
+}
+
+/* An empty message in two fragments, while another writer's lies half in the caller's buffer. */
+START_TEST(an_empty_message_overtakes_one_in_the_callers_buffer)
+{
+    int peer;
+    tong_channel *c = open_pipe("", &peer);
+    put(peer, FRAME_FIRST, 1, 0, 100, 'a');
+    put(peer, FRAME_FIRST, 2, 0, 0, 0);
+    put(peer, FRAME_LAST, 2, 0, 0, 0);
+    char *first = malloc(200), second[200];
+    memset(first, 'x', 200);
+    ck_assert_int_eq(tong_channel_receive(c, first, 200, NULL, 0), 0);
+    put(peer, FRAME_LAST, 1, 0, 50, 'b');
+    memset(first, 'y', 200);
+    ck_assert_int_eq(tong_channel_receive(c, second, sizeof second, NULL, 0), 150);
+    ck_assert_int_eq(second[0], 'a');
+    ck_assert_int_eq(second[99], 'a');
+    ck_assert_int_eq(second[149], 'b');
+    ck_assert_int_eq(first[100], 'y');
+    free(first);
+    close(peer);
+    tong_channel_close(c);
+}
+END_TEST
+
+/* What is dropped because it grows beyond size= is no message that a larger buffer would get. */
+START_TEST(a_message_that_grows_too_long_is_bad_and_the_next_one_comes)
+{
+    int peer;
+    char buffer[400];
+    struct pollfd ready;
+    tong_channel *c = open_pipe("size=300", &peer);
+    ck_assert_int_eq(tong_channel_pollfd(c, TONG_RECEIVE, &ready), 0);
+    put(peer, FRAME_FIRST, 1, 0, 200, 'a');
+    put(peer, FRAME_LAST, 1, 0, 200, 'a');
+    put(peer, FRAME_FIRST | FRAME_LAST, 1, 1, 5, 'b');
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), -EBADMSG);
+    ck_assert_int_eq(poll(&ready, 1, 0), 1);
+    tong_message message = TONG_MESSAGE_INIT;
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, &message, 0), 5);
+    ck_assert_uint_eq(message.lost, 1);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    ck_assert_int_eq(poll(&ready, 1, 0), 0);
+    close(peer);
+    tong_channel_close(c);
+}
+END_TEST
+
+/* `echo hi` into a framed channel: less than a header, and then the end. */
+START_TEST(less_than_a_header_is_not_an_orderly_end)
+{
+    int peer;
+    char buffer[16];
+    tong_channel *c = open_pipe("", &peer);
+    ck_assert_int_eq(write(peer, "hi\n", 3), 3);
+    close(peer);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), -EBADMSG);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), -EBADMSG);
+    ck_assert_ptr_null(strstr(tong_detail(), "died"));
+    tong_channel_close(c);
+}
+END_TEST
+
+/* Whether a line is too long must not depend on whether its end came with the same read. */
+START_TEST(a_line_above_size_is_dropped_whole)
+{
+    static const char *const arrives[][2] = {
+        { "0123456789abc\nok\n", "" }, { "0123456789", "abc\nok\n" }, { "0123456789abcdefghijkl", "mn\nok\n" },
+    };
+    int peer;
+    char buffer[64];
+    struct pollfd ready;
+    tong_channel *c = open_pipe("frame=line&size=8", &peer);
+    ck_assert_int_eq(tong_channel_pollfd(c, TONG_RECEIVE, &ready), 0);
+    const char *first = arrives[_i][0], *second = arrives[_i][1];
+    ck_assert_int_eq(write(peer, first, strlen(first)), (ssize_t)strlen(first));
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), -EBADMSG);
+    ck_assert_int_eq(write(peer, second, strlen(second)), (ssize_t)strlen(second));
+    ck_assert_int_eq(poll(&ready, 1, 0), 1);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), 2);
+    ck_assert_mem_eq(buffer, "ok", 2);
+    close(peer);
+    tong_channel_close(c);
+}
+END_TEST
+
+/* The last line needs no newline, but the rest of a dropped one is none. */
+START_TEST(the_rest_of_a_dropped_line_is_no_line)
+{
+    int peer;
+    char buffer[64];
+    tong_channel *c = open_pipe("frame=line&size=8", &peer);
+    ck_assert_int_eq(write(peer, "0123456789", 10), 10);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), -EBADMSG);
+    ck_assert_int_eq(write(peer, "tail", 4), 4);
+    close(peer);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), -ENODATA);
+    tong_channel_close(c);
+}
+END_TEST
+
+/* A line that is too long and did not arrive alone: nothing has to be read to say so. */
+START_TEST(a_long_line_behind_another_is_ready)
+{
+    int peer;
+    char buffer[64];
+    struct pollfd ready;
+    tong_channel *c = open_pipe("frame=line&size=8", &peer);
+    ck_assert_int_eq(tong_channel_pollfd(c, TONG_RECEIVE, &ready), 0);
+    ck_assert_int_eq(write(peer, "ok\n0123456789", 13), 13);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), 2);
+    ck_assert_int_eq(poll(&ready, 1, 0), 1);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, 0), -EBADMSG);
+    close(peer);
+    tong_channel_close(c);
+}
+END_TEST
+
+/* Messages lost at the tail are reported by nobody but the END's number. */
+START_TEST(an_end_tells_of_messages_lost_before_it)
+{
+    int peer;
+    char buffer[16];
+    tong_message message = TONG_MESSAGE_INIT;
+    tong_channel *c = open_pipe("", &peer);
+    put(peer, FRAME_FIRST | FRAME_LAST, 1, 0, 1, 'a');
+    put(peer, FRAME_END, 1, 3, 0, 0);
+    put(peer, FRAME_FIRST | FRAME_LAST, 2, 0, 1, 'b');
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, &message, 0), 1);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, &message, 0), 1);
+    ck_assert_uint_eq(message.lost, 2);
+    close(peer);
+    tong_channel_close(c);
+}
+END_TEST
+
+/* Ctrl-D is said once: a terminal forgets it when it has been read. */
+START_TEST(one_end_of_a_terminal_is_enough)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(terminal, 0);
+    grantpt(terminal);
+    unlockpt(terminal);
+    int fd = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(fd, 0);
+    char text[64], buffer[16];
+    tong_channel *c;
+    snprintf(text, sizeof text, "fd:%d?frame=none", fd);
+    ck_assert_int_eq(tong_channel_open(text, TONG_RECEIVE, 0, &c), 0);
+    ck_assert_int_eq(write(terminal, "\x04", 1), 1);
+    alarm(10);
+    ck_assert_int_eq(tong_channel_receive(c, buffer, sizeof buffer, NULL, TONG_FOREVER), -ENODATA);
+    alarm(0);
+    tong_channel_close(c);
+    close(terminal);
+}
+END_TEST
+
+/* ---- Sending --------------------------------------------------------------------------------------------- */
+
+/* A rest was accepted; that nobody will ever take it is not success. */
+START_TEST(close_says_that_a_kept_rest_is_lost)
+{
+    tong_channel *pair[2];
+    static char long_one[300000];
+    ck_assert_int_eq(tong_channel_pair("pipe:", TONG_SEND, pair), 0);
+    ck_assert_int_eq(tong_channel_send(pair[0], long_one, sizeof long_one, NULL, 0), 0);
+    tong_channel_close(pair[1]);
+    ck_assert_int_eq(tong_channel_close(pair[0]), -EPIPE);
+    /* nothing kept: a reader that is gone takes nothing away */
+    ck_assert_int_eq(tong_channel_pair("pipe:", TONG_SEND, pair), 0);
+    ck_assert_int_eq(tong_channel_send(pair[0], "a", 1, NULL, 0), 0);
+    tong_channel_close(pair[1]);
+    ck_assert_int_eq(tong_channel_close(pair[0]), 0);
+}
+END_TEST
+
+START_TEST(a_batch_keeps_the_largest_size)
+{
+    tong_channel *pair[2];
+    char bytes[200] = "", buffer[400];
+    tong_batch batch[3];
+    for (int i = 0; i < 3; i++)
+        batch[i] = (tong_batch){ .size = sizeof *batch, .data = bytes, .length = i == 1 ? 101 : 100 };
+    ck_assert_int_eq(tong_channel_pair("pipe:?size=100", TONG_SEND, pair), 0);
+    ck_assert_int_eq(tong_channel_send_batch(pair[0], batch, 3, 0), 1);
+    ck_assert_int_eq(tong_channel_send_batch(pair[0], batch + 1, 2, 0), -EMSGSIZE);
+    ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, NULL, 0), 100);
+    ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    tong_channel_close(pair[0]);
+    tong_channel_close(pair[1]);
+}
+END_TEST
+
+/* Between the first part of a long line and its rest no other sender's line may fall. */
+START_TEST(a_kept_rest_of_a_line_keeps_its_turn)
+{
+    static char line[200000], buffer[200000];
+    memset(line, 'a', sizeof line);
+    tong_channel *reader = open_fifo("?frame=line", TONG_RECEIVE);
+    tong_channel *one = open_fifo("?frame=line", TONG_SEND), *other = open_fifo("?frame=line", TONG_SEND);
+    ck_assert_int_eq(tong_channel_send(one, line, sizeof line, NULL, TONG_MILLISECOND), 0);
+    ck_assert_int_eq(tong_channel_receive(reader, buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    ck_assert_int_eq(tong_channel_send(other, "b", 1, NULL, 5 * TONG_MILLISECOND), -ETIMEDOUT);
+    int r;
+    while ((r = tong_channel_finish(one, 0)) == -EAGAIN)
+        ck_assert_int_eq(tong_channel_receive(reader, buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_eq(tong_channel_send(other, "b", 1, NULL, LONG), 0);
+    ck_assert_int_eq(tong_channel_receive(reader, buffer, sizeof buffer, NULL, LONG), sizeof line);
+    ck_assert_mem_eq(buffer, line, sizeof line);
+    ck_assert_int_eq(tong_channel_receive(reader, buffer, sizeof buffer, NULL, LONG), 1);
+    tong_channel_close(one);
+    tong_channel_close(other);
+    tong_channel_close(reader);
+}
+END_TEST
+
+static void *close_when_full(void *reader)
+{
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    do
+        tong_channel_describe(reader, &info);
+    while (info.depth + 4096 < info.capacity);
+    tong_channel_close(reader);
+    return NULL;
+}
+
+/* The same number twice would read as four thousand million messages lost. */
+START_TEST(a_message_cut_off_by_a_dying_reader_counts_as_one)
+{
+    static char long_one[300000];
+    char buffer[16];
+    tong_channel *first = open_fifo("", TONG_RECEIVE), *writer = open_fifo("", TONG_SEND);
+    pthread_t closer;
+    ck_assert_int_eq(pthread_create(&closer, NULL, close_when_full, first), 0);
+    ck_assert_int_eq(tong_channel_send(writer, long_one, sizeof long_one, NULL, TONG_FOREVER), -EPIPE);
+    pthread_join(closer, NULL);
+    tong_channel *second = open_fifo("?buffer=256K", TONG_RECEIVE);
+    tong_message message = TONG_MESSAGE_INIT;
+    ck_assert_int_eq(tong_channel_receive(second, buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    ck_assert_int_eq(tong_channel_send(writer, "a", 1, NULL, 0), 0);
+    ck_assert_int_eq(tong_channel_receive(second, buffer, sizeof buffer, &message, 0), 1);
+    ck_assert_uint_eq(message.lost, 1);
+    tong_channel_close(writer);
+    tong_channel_close(second);
+}
+END_TEST
+
+START_TEST(what_is_finished_has_no_descriptor)
+{
+    tong_channel *pair[2];
+    struct pollfd ready;
+    ck_assert_int_eq(tong_channel_pair("pipe:", TONG_SEND, pair), 0);
+    ck_assert_int_eq(tong_channel_finish(pair[0], 0), 0);
+    ck_assert_int_eq(tong_channel_descriptor(pair[0], TONG_SEND), -EPIPE);
+    ck_assert_int_eq(tong_channel_pollfd(pair[0], TONG_SEND, &ready), -EPIPE);
+    tong_channel_close(pair[0]);
+    tong_channel_close(pair[1]);
+}
+END_TEST
+
+/* ---- Names ----------------------------------------------------------------------------------------------- */
+
+static int opens;
+
+/* A reader that comes and goes before the writer has looked again, twice. */
+static int reader_gone_again(const char *call)
+{
+    if (strcmp(call, "open"))
+        return 0;
+    opens++;
+    return opens == 1 || opens == 3 ? -ENXIO : 0;
+}
+
+START_TEST(waiting_again_for_a_reader_keeps_no_descriptor)
+{
+    tong_channel *reader = open_fifo("", TONG_RECEIVE), *writer;
+    opens = 0;
+    sys_fault = reader_gone_again;
+    int r = tong_channel_open(address, TONG_SEND, TONG_FOREVER, &writer);
+    sys_fault = NULL;
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_ge(opens, 5);
+    tong_channel_close(writer);
+    tong_channel_close(reader);
+}
+END_TEST
+
+/* A writer that comes and goes while the reader has only one of its two descriptions. */
+static int writer_in_between(const char *call)
+{
+    if (strcmp(call, "open") || ++opens != 2)
+        return 0;
+    sys_fault = NULL;
+    tong_channel *writer;
+    ck_assert_int_eq(tong_channel_open(address, TONG_SEND, 0, &writer), 0);
+    ck_assert_int_eq(tong_channel_send(writer, "a", 1, NULL, 0), 0);
+    ck_assert_int_eq(tong_channel_close(writer), 0);
+    return 0;
+}
+
+START_TEST(a_writer_that_was_there_during_the_open_has_ended)
+{
+    char buffer[16];
+    struct pollfd ready;
+    tong_channel *reader;
+    opens = 0;
+    sys_fault = writer_in_between;
+    int r = tong_channel_open(address, TONG_RECEIVE, 0, &reader);
+    sys_fault = NULL;
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_eq(tong_channel_pollfd(reader, TONG_RECEIVE, &ready), 0);
+    ck_assert_int_eq(tong_channel_receive(reader, buffer, sizeof buffer, NULL, 0), 1);
+    ck_assert_int_eq(poll(&ready, 1, 0), 1);
+    ck_assert_int_eq(tong_channel_receive(reader, buffer, sizeof buffer, NULL, 0), -ENODATA);
+    tong_channel_close(reader);
+}
+END_TEST
+
+static int refuse_capacity(const char *call)
+{
+    return strcmp(call, "fcntl_int") || ++opens != 2 ? 0 : -EPERM; /* the first is F_SETFL */
+}
+
+START_TEST(a_capacity_that_cannot_be_had_is_an_error)
+{
+    tong_channel *reader;
+    char text[160];
+    snprintf(text, sizeof text, "%s?capacity=1G", address);
+    opens = 0;
+    sys_fault = refuse_capacity;
+    int r = tong_channel_open(text, TONG_RECEIVE, 0, &reader);
+    sys_fault = NULL;
+    ck_assert_int_eq(r, -EPERM);
+}
+END_TEST
+
+/* The umask belongs to what a process makes by default, not to what was asked for by number. */
+START_TEST(a_socket_has_the_mode_that_was_asked)
+{
+    char text[160];
+    struct stat status;
+    tong_listener *listener;
+    snprintf(text, sizeof text, "unix:%s?mode=0666", path);
+    mode_t old = umask(077);
+    int r = tong_listener_open(text, 0, &listener);
+    umask(old);
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_eq(lstat(path, &status), 0);
+    ck_assert_int_eq(status.st_mode & 0777, 0666);
+    tong_listener_close(listener);
+}
+END_TEST
+
+/* A newcomer while a server has bound its path and does not listen yet. */
+static int second_server(const char *call)
+{
+    char text[160];
+    tong_listener *listener;
+    if (strcmp(call, "listen"))
+        return 0;
+    sys_fault = NULL;
+    snprintf(text, sizeof text, "unix:%s", path);
+    ck_assert_int_lt(tong_listener_open(text, 0, &listener), 0);
+    return 0;
+}
+
+START_TEST(a_server_about_to_listen_is_not_taken_for_a_dead_one)
+{
+    char text[160];
+    tong_listener *listener;
+    tong_channel *client;
+    snprintf(text, sizeof text, "unix:%s", path);
+    sys_fault = second_server;
+    ck_assert_int_eq(tong_listener_open(text, 0, &listener), 0);
+    ck_assert_int_eq(tong_channel_open(text, TONG_SEND, 0, &client), 0);
+    tong_channel_close(client);
+    tong_listener_close(listener);
+}
+END_TEST
+
+/* Who closes late must not take the name of the one that came after it. */
+START_TEST(a_name_that_is_anothers_by_now_stays)
+{
+    char text[160];
+    tong_listener *old, *new;
+    snprintf(text, sizeof text, "unix:%s", path);
+    ck_assert_int_eq(tong_listener_open(text, 0, &old), 0);
+    ck_assert_int_eq(tong_remove(text), 0);
+    ck_assert_int_eq(tong_listener_open(text, 0, &new), 0);
+    tong_listener_close(old);
+    ck_assert_int_eq(access(path, F_OK), 0);
+    tong_listener_close(new);
+    ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
+/* Nobody sends what the kernel does not vouch for when it was not asked to. */
+START_TEST(datagrams_without_creds_say_so)
+{
+    char text[160];
+    tong_channel *c;
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    for (int creds = 0; creds < 2; creds++) {
+        snprintf(text, sizeof text, "unix:%s?socket=datagram&creds=%s", path, creds ? "on" : "off");
+        ck_assert_int_eq(tong_channel_open(text, TONG_RECEIVE, 0, &c), 0);
+        ck_assert_int_eq(tong_channel_describe(c, &info), 0);
+        ck_assert_uint_eq(info.identity, creds ? TONG_IDENTITY_MESSAGE : TONG_IDENTITY_NONE);
+        tong_channel_close(c);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("stream");
+    TCase *receiving = new_case(suite, "receiving"), *sending = new_case(suite, "sending"), *names = new_case(suite, "names");
+    tcase_add_test(receiving, an_empty_message_overtakes_one_in_the_callers_buffer);
+    tcase_add_test(receiving, a_message_that_grows_too_long_is_bad_and_the_next_one_comes);
+    tcase_add_test(receiving, less_than_a_header_is_not_an_orderly_end);
+    tcase_add_loop_test(receiving, a_line_above_size_is_dropped_whole, 0, 3);
+    tcase_add_test(receiving, the_rest_of_a_dropped_line_is_no_line);
+    tcase_add_test(receiving, a_long_line_behind_another_is_ready);
+    tcase_add_test(receiving, an_end_tells_of_messages_lost_before_it);
+    tcase_add_test(receiving, one_end_of_a_terminal_is_enough);
+    tcase_add_test(sending, close_says_that_a_kept_rest_is_lost);
+    tcase_add_test(sending, a_batch_keeps_the_largest_size);
+    tcase_add_test(sending, a_kept_rest_of_a_line_keeps_its_turn);
+    tcase_add_test(sending, a_message_cut_off_by_a_dying_reader_counts_as_one);
+    tcase_add_test(sending, what_is_finished_has_no_descriptor);
+    tcase_add_test(names, waiting_again_for_a_reader_keeps_no_descriptor);
+    tcase_add_test(names, a_writer_that_was_there_during_the_open_has_ended);
+    tcase_add_test(names, a_capacity_that_cannot_be_had_is_an_error);
+    tcase_add_test(names, a_socket_has_the_mode_that_was_asked);
+    tcase_add_test(names, a_server_about_to_listen_is_not_taken_for_a_dead_one);
+    tcase_add_test(names, a_name_that_is_anothers_by_now_stays);
+    tcase_add_test(names, datagrams_without_creds_say_so);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
