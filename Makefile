@@ -28,9 +28,13 @@ test:
 	@$(MESON) test -C $(BUILD) --print-errorlogs $(TESTFLAGS); status=$$?; \
 		scripts/tally.py $(BUILD)/meson-logs/testlog.json && exit $$status
 
-install: tong
-	@$(MESON) configure $(BUILD) --prefix=$(PREFIX)
+# The manual pages need scdoc, which may come only now; the linker has to hear of a new library.
+install:
+	@scripts/need.sh install
+	@$(MAKE) -s --no-print-directory $(BUILD)/build.ninja
+	@$(MESON) setup --reconfigure $(BUILD) --prefix=$(PREFIX) >/dev/null
 	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD)
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/sbin:/usr/sbin" ldconfig; fi
 
 clean:
 	rm -rf $(BUILD) tong

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# need.sh build|test [check]: installs what building or testing tong needs and this machine lacks, asking for
-# root only if something is missing; with "check" only says what is missing.  Plain sh: it must run before
-# anything is installed.
+# need.sh build|test|install [check]: installs what building, testing or installing tong needs and this machine
+# lacks, asking for root only if something is missing; what is merely good to have is added when root asks.
+# With "check" only says what is missing.  Plain sh: it must run before anything is installed.
 set -eu
 
 what=${1:-build}
@@ -36,6 +36,10 @@ if [ "$what" = test ]; then
     have python3 || missing="$missing python3"
     have socat || optional="$optional socat"
 fi
+if [ "$what" = install ]; then
+    have scdoc || optional="$optional scdoc"
+fi
+[ "$mode" = install ] && [ "$(id -u)" = 0 ] && have apt-get || optional=
 missing=${missing# }
 optional=${optional# }
 
@@ -55,7 +59,7 @@ apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
-if [ -n "$missing" ] || { [ -n "$optional" ] && [ "$mode" = install ] && have apt-get; }; then
+if [ -n "$missing$optional" ]; then
     if [ "$mode" = check ] || ! have apt-get; then
         {
             echo "tong needs what this machine lacks: $missing"

@@ -174,7 +174,7 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 const struct command cmd_bench = {
-    "bench", "Measure", "measure on this machine", "--raw [OPTION...]",
+    "bench", "Measure", "measure on this machine", "",
     "Runs the same work over bare system calls and over libtong with its defaults, in turn, and compares pair by\n"
     "pair.  Both processes share one processor, so that neither the distance of processors nor the cost of waking\n"
     "another one drowns what is measured.  The payload is written and read; SIGPIPE is ignored in both.",

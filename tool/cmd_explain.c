@@ -245,7 +245,7 @@ static void print_abilities(const tong_mechanism_info *variants, int count)
     }
     for (int i = 0; i < count; i++)
         values[i] = identity_words(variants[i].identity);
-    print_ability("  what a message says of its sender", values, count);
+    print_ability("  what is known of who sent a message", values, count);
 }
 
 /* What the words about senders mean, once each. */

@@ -312,7 +312,7 @@ static int fifo_open(const struct open_request *request, struct conduit **ret)
     port_close(&in);
     port_close(&out);
     sys_close(hold);
-    /* what a failed open made is gone again, but for a name that the other side may already be waiting on */
+    /* what a failed open made is gone again; somebody who found it in this moment waits on a name that is no more */
     if (names.made_in)
         sys_unlink(names.in);
     if (names.made_out)
