@@ -66,10 +66,10 @@ static void role_first(struct carriage *c, enum work work, int count, size_t siz
 
 static void role_second(struct carriage *c, enum work work, int count, size_t size, uint8_t *data)
 {
-    volatile uint64_t sink = 0;
+    volatile uint64_t sink = 0; /* keeps the reading from being optimised away */
     for (int i = 0; i < count; i++) {
         c->carrier->receive(c, data, size);
-        sink += touch(data, size);
+        sink = sink + touch(data, size);
         if (work == ROUND_TRIP)
             c->carrier->send(c, data, size);
     }

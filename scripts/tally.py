@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """tally.py LOG...: adds up the closing counts of the programs in Meson's test logs (testlog.json).
 
-A program that prints no counts is one test.  Ends with one plain line: "N passed, N failed, N skipped".
+A program that prints no counts is one test, and a log that was never written is one failure.  Ends with one plain line: "N passed, N failed, N skipped".
 """
 import json
+import os
 import re
 import sys
 
@@ -36,6 +37,9 @@ def counts(test):
 def main():
     total = [0, 0, 0]
     for path in sys.argv[1:]:
+        if not os.path.exists(path):
+            total[1] += 1
+            continue
         with open(path, encoding="utf-8", errors="replace") as log:
             for line in log:
                 for i, count in enumerate(counts(json.loads(line))):

@@ -103,7 +103,7 @@ int tong_channel_pair(const char *text, uint32_t flags, tong_channel *ret[2])
     address_free(&address);
     if (r < 0)
         return r;
-    tong_channel *first;
+    tong_channel *first = NULL;
     r = handle_new(conduits[0], &first);
     if (r < 0) {
         conduits[1]->facet->close(conduits[1], false);

@@ -98,8 +98,13 @@ void command_help(const struct command *command)
         print_option(row);
     printf("  %-16s %s\n", "-h, --help", "show this");
     puts("\nExample");
-    for (const char *line = command->example; *line; line += strcspn(line, "\n"), line += *line == '\n')
-        printf("  %.*s\n", (int)strcspn(line, "\n"), line);
+    for (const char *line = command->example; *line; line += *line == '\n') {
+        size_t size = strcspn(line, "\n");
+        fputs("  ", stdout);
+        fwrite(line, 1, size, stdout);
+        putchar('\n');
+        line += size;
+    }
     if (command->leading)
         print_program_codes();
     else

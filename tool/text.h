@@ -16,7 +16,7 @@ struct text {
 /* Makes room for `size` more bytes and a NUL. */
 void text_reserve(struct text *text, size_t size);
 void text_add(struct text *text, const void *data, size_t size);
-void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
 void text_free(struct text *text);
 
 /* Adds bytes so that a terminal only shows them: printable UTF-8 as it is, everything else as \n, \x1b, \u202e.

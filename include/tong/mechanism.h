@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * tong/mechanism.h - what this library can do, told by itself: the mechanisms, what each offers, its options
- * and the limits in force on this machine.  `tong explain` prints it.  All strings are static.
+ * and the limits in force on this machine.  `tong explain` prints it.  Strings are
+ * static, but for an option's values and fallback.
  */
 #ifndef TONG_MECHANISM_H
 #define TONG_MECHANISM_H
@@ -54,7 +55,7 @@ typedef struct tong_mechanism_info {
 /* The index-th mechanism or variant, from 0; -ENOENT past the last. */
 int tong_mechanism_describe(size_t index, tong_mechanism_info *ret);
 
-/* One option of a mechanism's addresses. */
+/* One option of a mechanism's addresses.  values and fallback hold until this thread asks for another. */
 typedef struct tong_option_info {
     uint32_t size;        /* sizeof(tong_option_info) */
     uint32_t reserved;

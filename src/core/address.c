@@ -22,7 +22,7 @@ struct option_rule {
 static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_MODE] = { "mode", KIND_OCTAL, NULL, "permissions of the object when it is made" },
     [OPTION_CREATE] = { "create", KIND_WORD, "yes|no|excl", "make the object if it is missing, never, or only if it is" },
-    [OPTION_REMOVE] = { "remove", KIND_WORD, "never|owner|last", "who removes the object: nobody, who made it, who leaves last" },
+    [OPTION_REMOVE] = { "remove", KIND_WORD, "never|owner|last", "who removes the object: nobody (never), who made it (owner), who leaves last (last)" },
     [OPTION_CAPACITY] = { "capacity", KIND_BYTES, NULL, "bytes the conduit holds before a sender waits" },
     [OPTION_SIZE] = { "size", KIND_BYTES, NULL, "largest message" },
     [OPTION_FULL] = { "full", KIND_WORD, "wait|drop|fail", "when it is full: wait, drop and count, or fail" },
@@ -297,16 +297,41 @@ static void bytes_in_words(int64_t value, char *ret, size_t size)
     snprintf(ret, size, "%lld%.1s", (long long)value, &suffix[unit]);
 }
 
+/* Only the words that this mechanism allows. */
+static void values_in_words(const struct option_use *use, char *ret, size_t size)
+{
+    const struct option_rule *rule = &option_rules[use->id];
+    if (rule->kind != KIND_WORD || !use->words) {
+        snprintf(ret, size, "%s", kind_values(rule));
+        return;
+    }
+    size_t used = 0;
+    *ret = '\0';
+    for (int64_t index = 0; use->words >> index; index++) {
+        char word[24];
+        if (!(use->words >> index & 1))
+            continue;
+        word_at(rule->words, index, word, sizeof word);
+        used += (size_t)snprintf(ret + used, size - used, "%s%s", used ? "|" : "", word);
+    }
+}
+
 void option_describe(const struct option_use *use, struct option_words *ret)
 {
     const struct option_rule *rule = &option_rules[use->id];
-    *ret = (struct option_words){ rule->name, kind_values(rule), rule->help, "" };
+    *ret = (struct option_words){ .name = rule->name, .help = rule->help };
+    values_in_words(use, ret->values, sizeof ret->values);
     size_t size = sizeof ret->fallback;
     switch (rule->kind) {
     case KIND_WORD: word_at(rule->words, use->fallback, ret->fallback, size); break;
     case KIND_SWITCH: word_at("off|on", use->fallback, ret->fallback, size); break;
     case KIND_OCTAL: snprintf(ret->fallback, size, "0%llo", (unsigned long long)use->fallback); break;
-    case KIND_BYTES: bytes_in_words(use->fallback, ret->fallback, size); break;
+    case KIND_BYTES:
+        if (use->fallback == 0)
+            snprintf(ret->fallback, size, "system");
+        else
+            bytes_in_words(use->fallback, ret->fallback, size);
+        break;
     case KIND_SELECTION: snprintf(ret->fallback, size, "first"); break;
     case KIND_DURATION:
         if (use->fallback == 0)

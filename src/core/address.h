@@ -91,10 +91,10 @@ static inline bool address_given(const struct address *address, enum option_id i
     return address->given >> id & 1;
 }
 
-/* For tong_mechanism_option(): the option in words.  The strings are static. */
+/* For tong_mechanism_option(): the option in words.  name and help are static. */
 struct option_words {
-    const char *name, *values, *help;
-    char fallback[32];
+    const char *name, *help;
+    char values[48], fallback[32];
 };
 void option_describe(const struct option_use *use, struct option_words *ret);
 

@@ -48,8 +48,9 @@ static int cut_torn_tail(struct appender *appender, uint64_t size)
     uint64_t end = 0;
     int r = record_tail(appender->fd, size < appender->known ? 0 : appender->known, size, &end);
     if (r == -EBADMSG)
-        return fail(r, "%s: at byte %llu begins something that is no record and no rest of one: the file was damaged, or "
-                    "written to by another program; move it away", appender->object, (unsigned long long)end);
+        return fail(r, "%s: at byte %llu begins something that is no record and no rest of one: the file was "
+                    "damaged, or written to by another program; move it away", appender->object,
+                    (unsigned long long)end);
     if (r == 0 && end < size)
         r = sys_ftruncate(appender->fd, (off_t)end);
     if (r < 0)
@@ -76,7 +77,8 @@ static int judge(struct appender *appender, uint64_t *ret_size)
     if (r < 0)
         return fail_call(r, "%s: fstat", appender->object);
     if (state.st_nlink == 0)
-        return fail(-ESTALE, "%s: the file was removed: nobody else can open what would be added to it", appender->object);
+        return fail(-ESTALE, "%s: the file was removed: nobody else can open what would be added to it",
+                    appender->object);
     *ret_size = (uint64_t)state.st_size;
     if (*ret_size == appender->known || appender->frame == FRAME_NONE)
         return 0;
@@ -100,7 +102,8 @@ static void take_back(struct appender *appender, uint64_t before, uint64_t writt
 static int failed(const struct appender *appender, size_t size, int error)
 {
     if (error == -ENOSPC || error == -EDQUOT)
-        return fail(error, "%s: no space for a message of %zu bytes: nothing of it is in the file", appender->object, size);
+        return fail(error, "%s: no space for a message of %zu bytes: nothing of it is in the file",
+                    appender->object, size);
     return fail_call(error, "%s: writing %zu bytes", appender->object, size);
 }
 
@@ -162,10 +165,13 @@ static int append(struct appender *appender, struct pieces *pieces, int64_t dead
     return r;
 }
 
-static int append_record(struct appender *appender, const void *data, size_t size, int64_t type, uint8_t flags, int64_t deadline)
+static int append_record(struct appender *appender, const void *data, size_t size, int64_t type, uint8_t flags,
+                         int64_t deadline)
 {
     unsigned char header[RECORD_HEADER];
-    struct record record = { .type = type, .length = (uint32_t)size, .payload_crc = crc32c(0, data, size), .flags = flags };
+    struct record record = {
+        .type = type, .length = (uint32_t)size, .payload_crc = crc32c(0, data, size), .flags = flags,
+    };
     record_encode(&record, header);
     struct pieces pieces = { .count = 0 };
     add_piece(&pieces, header, sizeof header);
@@ -173,18 +179,20 @@ static int append_record(struct appender *appender, const void *data, size_t siz
     return append(appender, &pieces, deadline);
 }
 
-int appender_append(struct appender *appender, const void *data, size_t size, int64_t type, uint8_t flags, int64_t deadline)
+int appender_append(struct appender *appender, const void *data, size_t size, int64_t type, uint8_t flags,
+                    int64_t deadline)
 {
     if (appender->frame == FRAME_PACKET)
         return append_record(appender, data, size, type, flags, deadline);
     if (type != 0)
-        return fail(-EINVAL, "%s: type %lld has no place in a file without records: use ?frame=packet", appender->object,
-                    (long long)type);
+        return fail(-EINVAL, "%s: type %lld has no place in a file without records: use ?frame=packet",
+                    appender->object, (long long)type);
     struct pieces pieces = { .count = 0 };
     add_piece(&pieces, data, size);
     if (appender->frame == FRAME_LINE) {
         if (size && memchr(data, '\n', size))
-            return fail(-EINVAL, "%s: a message with a newline in it is not one line: use ?frame=packet", appender->object);
+            return fail(-EINVAL, "%s: a message with a newline in it is not one line: use ?frame=packet",
+                        appender->object);
         add_piece(&pieces, "\n", 1);
     }
     return pieces.size ? append(appender, &pieces, deadline) : 0;

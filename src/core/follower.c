@@ -8,7 +8,7 @@
  *
  * Waiting is inotify(7) on the file itself (by /proc/self/fd, so that renaming does not matter).  The watch is
  * made before the last look at the file, and events are drained before a look, never after one, so that what is
- * written between the look and the sleep wakes the sleeper.  inotify does not see what another machine writes
+ * written between the look and the sleep wakes the sleeper.  A sender that goes is seen too (IN_CLOSE_WRITE).  inotify does not see what another machine writes
  * to a network file system.
  */
 #include "core/follower.h"
@@ -87,8 +87,8 @@ static int judge(struct follower *follower, int64_t deadline)
         follower->position = next;
         return fail(-EBADMSG, "%s: the record at byte %llu is damaged and was passed over", follower->object, where);
     case RECORD_FOREIGN:
-        return fail(-EBADMSG, "%s: at byte %llu begins something that is no record: the file was damaged, or written to by "
-                    "another program", follower->object, where);
+        return fail(-EBADMSG, "%s: at byte %llu begins something that is no record: the file was damaged, or "
+                    "written to by another program", follower->object, where);
     default:
         return fail_call(r, "%s: looking at the record at byte %llu", follower->object, where);
     }
@@ -156,6 +156,24 @@ static int read_payload(struct follower *follower, const struct record *record, 
     return 0;
 }
 
+/*
+ * An END record is an end only while nothing follows it and no sender is there that might still append: a
+ * sender lets go of its place before it appends END, so the last one's END is seen when all are gone.
+ * 0: pass over it.
+ */
+static int at_end_record(struct follower *follower)
+{
+    int r = follower->follow ? 0 : need_bytes(follower, RECORD_HEADER + 1);
+    if (r != -EAGAIN) {
+        follower->position += r == 0 ? RECORD_HEADER : 0;
+        return r;
+    }
+    r = record_attended(follower->fd);
+    if (r < 0)
+        return r;
+    return r ? -EAGAIN : fail_static(-ENODATA, "the end: the last sender has finished");
+}
+
 static ssize_t take_record(struct follower *follower, struct message_in *in, int64_t deadline)
 {
     for (;;) {
@@ -165,9 +183,8 @@ static ssize_t take_record(struct follower *follower, struct message_in *in, int
             return r;
         bool right = record_decode(next_bytes(follower), &record);
         if (right && record.flags & RECORD_END) {
-            follower->position += RECORD_HEADER;
-            if (!follower->follow)
-                return fail_static(-ENODATA, "the sender ended in order");
+            if ((r = at_end_record(follower)) < 0)
+                return r;
             continue;
         }
         if (right && record.length > in->capacity) {
@@ -204,7 +221,8 @@ static int at_end(const struct follower *follower)
 static int grow(struct follower *follower)
 {
     if (follower->size > follower->largest)
-        return fail(-EBADMSG, "%s: the line at byte %llu is longer than %llu bytes: raise ?size=, or read it with ?frame=none",
+        return fail(-EBADMSG, "%s: the line at byte %llu is longer than %llu bytes: raise ?size=, or read it with "
+                    "?frame=none",
                     follower->object, (unsigned long long)follower->position, (unsigned long long)follower->largest);
     size_t size = follower->size * 2 < follower->largest + 1 ? follower->size * 2 : (size_t)follower->largest + 1;
     unsigned char *bytes = realloc(follower->bytes, size);
@@ -266,8 +284,8 @@ static ssize_t take_line(struct follower *follower, struct message_in *in, int64
         return r;
     in->meta.length = length;
     if (length > in->capacity)
-        return fail(-EMSGSIZE, "%s: the next line has %zu bytes and the buffer %zu: it is kept", follower->object, length,
-                    in->capacity);
+        return fail(-EMSGSIZE, "%s: the next line has %zu bytes and the buffer %zu: it is kept", follower->object,
+                    length, in->capacity);
     if (length)
         memcpy(in->data, next_bytes(follower), length);
     follower->position += length + end;
@@ -305,12 +323,13 @@ static int watch(struct follower *follower)
     char path[32];
     int fd = sys_inotify();
     if (fd == -EMFILE)
-        return fail(fd, "%s: no more inotify descriptors for this user or process: fs.inotify.max_user_instances is %llu",
-                    follower->object, (unsigned long long)limit_from_proc("fs.inotify.max_user_instances"));
+        return fail(fd, "%s: no more inotify descriptors for this user or process: "
+                    "fs.inotify.max_user_instances is %llu", follower->object,
+                    (unsigned long long)limit_from_proc("fs.inotify.max_user_instances"));
     if (fd < 0)
         return fail_call(fd, "%s: inotify_init1", follower->object);
     snprintf(path, sizeof path, "/proc/self/fd/%d", follower->fd);
-    int r = sys_inotify_add(fd, path, IN_MODIFY | IN_ATTRIB);
+    int r = sys_inotify_add(fd, path, IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE);
     if (r < 0) {
         sys_close(fd);
         return fail_call(r, "%s: inotify_add_watch(%s)", follower->object, path);
@@ -404,12 +423,10 @@ int follower_pollfd(struct follower *follower, struct pollfd *ret)
 
 int follower_open(struct follower *follower, int fd, size_t buffer)
 {
-    follower->bytes = malloc(buffer);
-    if (!follower->bytes)
-        return fail(-ENOMEM, "%s: out of memory for a buffer of %zu bytes", follower->object, buffer);
-    follower->size = buffer;
     follower->fd = fd;
-    return 0;
+    follower->size = buffer;
+    follower->bytes = malloc(buffer);
+    return follower->bytes ? 0 : fail(-ENOMEM, "%s: out of memory for a buffer of %zu bytes", follower->object, buffer);
 }
 
 void follower_close(struct follower *follower)
@@ -432,7 +449,8 @@ int follower_skip_to_end(struct follower *follower)
     if (follower->frame == FRAME_PACKET)
         r = record_tail(follower->fd, 0, end, &end);
     if (r == -EBADMSG)
-        return fail(r, "%s: at byte %llu begins something that is no record", follower->object, (unsigned long long)end);
+        return fail(r, "%s: at byte %llu begins something that is no record", follower->object,
+                    (unsigned long long)end);
     follower->position = end;
     return r;
 }

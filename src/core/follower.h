@@ -29,7 +29,7 @@ struct follower {
 
 #define FOLLOWER_NONE (struct follower){ .fd = -1, .notify_fd = -1, .cancel_fd = -1, .ready = READY_INIT }
 
-/* Takes `fd` over; the other fields that say how to read are set by the caller before. */
+/* Takes `fd` over, also when it fails; the other fields that say how to read are set by the caller before. */
 int follower_open(struct follower *follower, int fd, size_t buffer);
 void follower_close(struct follower *follower);
 

@@ -110,8 +110,8 @@ static int payload_matches(struct window *window, uint64_t at, const struct reco
 {
     uint32_t crc = 0;
     for (uint64_t left = record->length; left > 0;) {
-        const unsigned char *bytes;
-        size_t size;
+        const unsigned char *bytes = NULL;
+        size_t size = 0;
         int r = window_show(window, at, 1, &bytes, &size);
         if (r < 0)
             return r;
@@ -131,9 +131,9 @@ static int header_follows(struct window *window, uint64_t at, uint64_t size, boo
 {
     *ret = false;
     while (at + RECORD_HEADER <= size) {
-        const unsigned char *bytes;
+        const unsigned char *bytes = NULL;
         struct record record;
-        size_t have;
+        size_t have = 0;
         int r = window_show(window, at, RECORD_HEADER, &bytes, &have);
         if (r < 0)
             return r;
@@ -150,7 +150,8 @@ static int header_follows(struct window *window, uint64_t at, uint64_t size, boo
 }
 
 /* There is no right header at `at`: torn, or no record. */
-static int check_wrong_header(struct window *window, uint64_t at, uint64_t size, const unsigned char *bytes, size_t have)
+static int check_wrong_header(struct window *window, uint64_t at, uint64_t size, const unsigned char *bytes,
+                              size_t have)
 {
     if (!record_begins(bytes, have))
         return RECORD_FOREIGN;
@@ -161,9 +162,9 @@ static int check_wrong_header(struct window *window, uint64_t at, uint64_t size,
 
 static int check(struct window *window, uint64_t at, uint64_t size, uint64_t *ret_next)
 {
-    const unsigned char *bytes;
+    const unsigned char *bytes = NULL;
     struct record record;
-    size_t have;
+    size_t have = 0;
     int r = window_show(window, at, RECORD_HEADER, &bytes, &have);
     if (r < 0)
         return r;
@@ -194,9 +195,9 @@ int record_check(int fd, uint64_t at, uint64_t size, uint64_t *ret_next)
 static int walk(struct window *window, uint64_t *at, uint64_t size, uint64_t *ret_last)
 {
     for (;;) {
-        const unsigned char *bytes;
+        const unsigned char *bytes = NULL;
         struct record record;
-        size_t have;
+        size_t have = 0;
         if (*at + RECORD_HEADER > size)
             return 0;
         int r = window_show(window, *at, RECORD_HEADER, &bytes, &have);
@@ -236,9 +237,26 @@ int record_tail(int fd, uint64_t from, uint64_t size, uint64_t *ret_end)
 
 /* ---- The lock ------------------------------------------------------------------------------------------ */
 
+#define ATTENDANCE INT64_MAX /* the byte that senders hold; appending locks all before it */
+
+int record_attend(int fd, short type)
+{
+    struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = ATTENDANCE, .l_len = 1 };
+    int r = sys_fcntl_lock(fd, F_OFD_SETLK, &lock);
+    /* a foreign program has locked the file to its last byte: then this sender is not counted */
+    return r == 0 || r == -EAGAIN || r == -EACCES ? 0 : fail_call(r, "locking a file");
+}
+
+int record_attended(int fd)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = ATTENDANCE, .l_len = 1 };
+    int r = sys_fcntl_lock(fd, F_OFD_GETLK, &lock);
+    return r < 0 ? fail_call(r, "asking for a lock on a file") : lock.l_type != F_UNLCK;
+}
+
 static int try_lock(int fd, short type, bool wait)
 {
-    struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+    struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_len = ATTENDANCE };
     int r = sys_fcntl_lock(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
     return r == -EACCES ? -EAGAIN : r;
 }

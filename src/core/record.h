@@ -12,8 +12,8 @@
  * F7 begins no text in ASCII or UTF-8.  What a dead writer leaves at the end of the file is the beginning of a
  * record (SIGKILL), or after a power loss a record of which some parts are zeros: a torn tail.  A header with a
  * right check sum but too little behind it, or the last record with a wrong payload, is torn; so is a wrong
- * header that begins as ours, or as ours and then zeros, if no header with a right check sum comes after it.  Anything else
- * was written by somebody else, or damaged, and is never cut away.
+ * header that begins as ours, or as ours and then zeros, if no header with a right check sum comes after it.
+ * Anything else was written by somebody else, or damaged, and is never cut away.
  */
 #ifndef CORE_RECORD_H
 #define CORE_RECORD_H
@@ -61,7 +61,15 @@ int record_check(int fd, uint64_t at, uint64_t size, uint64_t *ret_next);
  */
 int record_tail(int fd, uint64_t from, uint64_t size, uint64_t *ret_end);
 
-/* Locks the whole file for F_RDLCK or F_WRLCK, or F_UNLCK, which never waits.  An OFD lock, fcntl(2): it
+/*
+ * Which senders are there: each holds a shared lock on one byte that no file reaches, for as long as it may still
+ * append.  record_attend() takes it (F_RDLCK) or lets it go (F_UNLCK) and never waits; record_attended() says
+ * whether anybody but `fd` holds it, or a negative errno.
+ */
+int record_attend(int fd, short type);
+int record_attended(int fd);
+
+/* Locks the whole file (but not that byte) for F_RDLCK or F_WRLCK, or F_UNLCK, which never waits.  An OFD lock, fcntl(2): it
  * belongs to the open file description and goes with it, also by SIGKILL.  Waits as core/wait.h. */
 int record_lock(int fd, short type, int cancel_fd, int64_t deadline);
 

@@ -69,6 +69,7 @@ struct stream {
     /* The sending side. */
     struct outgoing out_message;
     bool kept;                      /* out_message is not all gone */
+    bool torn;                      /* and its rest could not be kept */
     bool announced;                 /* this process has sent something that an END should close */
     size_t fragment_max;            /* header and payload of a fragment that never interleaves; SIZE_MAX: any */
     bool lock_large;                /* unframed writes above PIPE_BUF under a lock on `out` */

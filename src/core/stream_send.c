@@ -86,17 +86,21 @@ static int push(struct stream *stream, struct outgoing *message, int64_t deadlin
     }
 }
 
-/* Part of the message is in the stream and cannot be taken back: copy the rest, so that the caller may go on. */
+/*
+ * Part of the message is in the stream and cannot be taken back: copy the rest, so that the caller may go on.
+ * Without memory for that nothing may follow, or the receiver would take it for the rest.
+ */
 static int keep(struct stream *stream, struct outgoing *message)
 {
     if (stream->kept)
         return 0;
     uint8_t *copy = malloc(message->size ? message->size : 1);
+    stream->torn = !copy;
+    stream->kept = true;
     if (!copy)
         return fail(-ENOMEM, "%s: out of memory for the rest of a message of %zu bytes", stream->base.object, message->size);
     memcpy(copy, message->data, message->size);
     message->data = message->kept = copy;
-    stream->kept = true;
     return 0;
 }
 
@@ -179,6 +183,9 @@ static int flush(struct stream *stream, int64_t deadline)
 {
     if (!stream->kept)
         return 0;
+    if (stream->torn)
+        return fail(-EPIPE, "%s: the rest of a message was lost for want of memory, so nothing can follow it",
+                    stream->base.object);
     int r = push(stream, &stream->out_message, deadline);
     if (r == 0 || r == -EPIPE)
         forget(stream);

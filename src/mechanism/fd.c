@@ -94,7 +94,7 @@ static int fd_open(const struct open_request *request, struct conduit **ret)
 {
     const struct address *address = request->address;
     uint32_t ways = request->flags & TONG_BOTH;
-    int first, second = -1;
+    int first = -1, second = -1;
     int r = parse_descriptor(address->name, &first);
     if (r == 0 && address->second)
         r = parse_descriptor(address->second, &second);

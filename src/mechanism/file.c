@@ -4,8 +4,9 @@
  *
  * The file keeps everything: every receiver has a position of its own, gets every message, and may begin at the
  * start long after the sender is gone.  There is no peer, so nobody learns that one died: a receiver that has
- * read everything waits, until a sender that ends in order appends an END record.  In a file of lines or bytes
- * (frame=line, frame=none) the end of the file is the end.  follow=yes takes neither for an end.
+ * read everything waits, until a sender that ends in order appends an END record.  That is the end while nothing
+ * follows it and no other sender is there (core/follower.c); a file that grows again can be read on.  In a file
+ * of lines or bytes (frame=line, frame=none) the end of the file is the end.  follow=yes takes neither for one.
  *
  * How a record stays whole is told in core/record.h, appending in core/appender.c, reading in core/follower.c.
  * Traps dealt with here: poll(2) and epoll(7) call a regular file always ready, or refuse it; a link, a FIFO or
@@ -34,7 +35,8 @@ struct file {
     bool sent;                /* something that nobody has ended yet */
     int writable_fd;          /* an eventfd, always writable, for who polls; -1 until then */
     uint64_t largest;
-    /* A file that this open made and close removes, if it still stands there; NULL: none. */
+    /* Files that this open made and close removes, if they still stand there, to receive and to send; NULL: none.
+     * Until opening has succeeded: all that it made. */
     char *made[2];
 };
 
@@ -44,8 +46,8 @@ static int file_send(struct conduit *conduit, const struct message_out *message,
 {
     struct file *file = (struct file *)conduit;
     if (message->size > file->largest)
-        return fail(-EMSGSIZE, "%s: a message of %zu bytes is above ?size=%llu (which may be up to 1G)", conduit->object,
-                    message->size, (unsigned long long)file->largest);
+        return fail(-EMSGSIZE, "%s: a message of %zu bytes is above ?size=%llu (which may be up to 1G)",
+                    conduit->object, message->size, (unsigned long long)file->largest);
     int r = appender_append(&file->out, message->data, message->size, message->type, 0, deadline);
     if (r == 0)
         file->sent = true;
@@ -60,7 +62,11 @@ static ssize_t file_receive(struct conduit *conduit, struct message_in *in, int6
 static int file_finish(struct conduit *conduit, int64_t deadline)
 {
     struct file *file = (struct file *)conduit;
-    return file->out.frame == FRAME_PACKET ? appender_append(&file->out, NULL, 0, 0, RECORD_END, deadline) : 0;
+    if (file->out.frame != FRAME_PACKET)
+        return 0;
+    /* before END is there, so that whoever reads it counts only the others */
+    int r = record_attend(file->out.fd, F_UNLCK);
+    return r < 0 ? r : appender_append(&file->out, NULL, 0, 0, RECORD_END, deadline);
 }
 
 static int file_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret)
@@ -112,6 +118,9 @@ static int file_after_fork(struct conduit *conduit)
             return fail_call(fd, "%s: open(%s) in the child", conduit->object, path);
         sys_close(file->out.fd);
         file->out.fd = fd;
+        int r = file->out.frame == FRAME_PACKET ? record_attend(fd, F_RDLCK) : 0;
+        if (r < 0)
+            return r;
     }
     file->sent = false;
     forget_made(file);
@@ -239,7 +248,7 @@ static int check_kind(const char *path, int fd, int frame)
     return fail(-EEXIST, "file:%s is not a tong record file; use ?frame=line or ?frame=none", path);
 }
 
-/* Opens one of the names; made[side] remembers it if close is to remove it. */
+/* Opens one of the names; made[side] remembers it if it was made. */
 static int open_side(struct file *file, const char *path, const struct address *address, int side, int flags)
 {
     bool made;
@@ -247,7 +256,7 @@ static int open_side(struct file *file, const char *path, const struct address *
     if (fd < 0)
         return fd;
     int r = check_kind(path, fd, (int)address->value[OPTION_FRAME]);
-    if (r == 0 && made && address->value[OPTION_REMOVE] == REMOVE_OWNER && !(file->made[side] = strdup(path)))
+    if (r == 0 && made && !(file->made[side] = strdup(path)))
         r = fail(-ENOMEM, "file:%s: out of memory", path);
     if (r < 0) {
         if (made)
@@ -271,11 +280,7 @@ static int open_in(struct file *file, const struct address *address)
     if (fd < 0)
         return fd;
     int r = follower_open(in, fd, (size_t)address->value[OPTION_BUFFER]);
-    if (r < 0) {
-        sys_close(fd);
-        return r;
-    }
-    return address->value[OPTION_FROM] == FROM_END ? follower_skip_to_end(in) : 0;
+    return r == 0 && address->value[OPTION_FROM] == FROM_END ? follower_skip_to_end(in) : r;
 }
 
 static int open_out(struct file *file, const struct address *address)
@@ -289,7 +294,7 @@ static int open_out(struct file *file, const struct address *address)
     if (fd < 0)
         return fd;
     out->fd = fd;
-    return 0;
+    return out->frame == FRAME_PACKET ? record_attend(fd, F_RDLCK) : 0;
 }
 
 static int check_names(const struct open_request *request)
@@ -298,7 +303,8 @@ static int check_names(const struct open_request *request)
     if (!*address->name || (address->second && !*address->second))
         return fail(-EINVAL, "file: names no file: write file:PATH, or file:IN,OUT");
     if ((request->flags & TONG_BOTH) == TONG_BOTH && !address->second)
-        return fail(-EOPNOTSUPP, "file:%s: one file goes one way: give two, file:IN,OUT, to send and to receive", address->name);
+        return fail(-EOPNOTSUPP, "file:%s: one file goes one way: give two, file:IN,OUT, to send and to receive",
+                    address->name);
     return 0;
 }
 
@@ -329,6 +335,8 @@ static int file_open(const struct open_request *request, struct conduit **ret)
         file_close(conduit, false);
         return r;
     }
+    if (address->value[OPTION_REMOVE] != REMOVE_OWNER)
+        forget_made(file);
     *ret = conduit;
     return 0;
 }

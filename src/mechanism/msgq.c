@@ -29,6 +29,7 @@
 #include "base/detail.h"
 #include "core/mechanism.h"
 #include "core/process.h"
+#include "core/sysv_name.h"
 #include "core/wait.h"
 #include "sys/sys.h"
 
@@ -45,7 +46,7 @@ struct packet {
 struct queue {
     struct conduit conduit;
     int id;
-    pid_t maker;          /* the process that made the queue and removes it when it closes; 0: nobody */
+    bool made;            /* by this open, and closing removes it */
     long type;            /* of messages that are sent without one */
     long wanted;          /* msgrcv's type argument, */
     int except;           /* and its MSG_EXCEPT: the selection; guarded as the receiving side */
@@ -55,76 +56,6 @@ struct queue {
     int64_t tick;         /* option poll in nanoseconds, 0: none */
     int timer[2];         /* of the receiving and of the sending side, -1 until somebody polls */
 };
-
-/* What a name says: a key, or the identifier of a queue that exists. */
-struct queue_name {
-    bool is_id;
-    int id;
-    key_t key;
-};
-
-/* ---- Names --------------------------------------------------------------------------------------------- */
-
-static bool parse_number(const char *text, long long low, long long high, long long *ret)
-{
-    char *end;
-    int base = !strncmp(text, "0x", 2) ? 16 : 10;
-    errno = 0;
-    *ret = strtoll(text, &end, base);
-    return *text && strchr("-0123456789", *text) && !*end && !errno && *ret >= low && *ret <= high;
-}
-
-/* The project of ftok(3): a number of one byte, or the character itself. */
-static int parse_project(const char *text, int *ret)
-{
-    long long number;
-    if (parse_number(text, 1, UCHAR_MAX, &number))
-        *ret = (int)number;
-    else if (text[0] && !text[1] && text[0] != '0')
-        *ret = (unsigned char)text[0];
-    else
-        return fail(-EINVAL, "msgq: '#%.40s' is not a project for ftok: write one character, or a number from 1 to 255", text);
-    return 0;
-}
-
-static int key_of_path(const char *name, const char *hash, key_t *ret)
-{
-    char path[PATH_MAX];
-    int project = 0, r = parse_project(hash + 1, &project);
-    if (r < 0)
-        return r;
-    snprintf(path, sizeof path, "%.*s", (int)(hash - name), name);
-    r = sys_ftok(path, project, ret);
-    return r < 0 ? fail_call(r, "msgq: ftok(%s), which takes the key from a file that exists", path) : 0;
-}
-
-static int parse_name(const struct address *address, struct queue_name *ret)
-{
-    const char *name = address->name, *hash = strrchr(name, '#');
-    long long number;
-    *ret = (struct queue_name){ false, -1, 0 };
-    if (address->second)
-        return fail(-EINVAL, "msgq: one queue serves both directions: give one key, and tell receivers apart by type");
-    if (!strncmp(name, "id=", 3)) {
-        if (!parse_number(name + 3, 0, INT_MAX, &number))
-            return fail(-EINVAL, "msgq: '%.40s' is not an identifier as ipcs shows it", name + 3);
-        ret->is_id = true;
-        ret->id = (int)number;
-        return 0;
-    }
-    if (hash) {
-        int r = key_of_path(name, hash, &ret->key);
-        if (r < 0)
-            return r;
-    } else {
-        if (!parse_number(name, INT_MIN, UINT_MAX, &number))
-            return fail(-EINVAL, "msgq: '%.40s' is not a key: write a number such as 1234 or 0x4d2, PATH#proj, or id=N", name);
-        ret->key = (key_t)(uint32_t)number;
-    }
-    if (ret->key == IPC_PRIVATE)
-        return fail(-EINVAL, "msgq: key 0 is IPC_PRIVATE, a queue that nobody else could find: use another key");
-    return 0;
-}
 
 /* ---- Limits -------------------------------------------------------------------------------------------- */
 
@@ -153,8 +84,8 @@ static int make_room(struct queue *queue, size_t size)
 {
     size_t qbytes, largest = ask_largest(queue->id, &qbytes);
     if (size > largest && largest == qbytes)
-        return fail(-EMSGSIZE, "%s: a message of %zu bytes cannot be sent: the whole queue holds %zu (msg_qbytes; make it "
-                    "with ?capacity=)", queue->conduit.object, size, qbytes);
+        return fail(-EMSGSIZE, "%s: a message of %zu bytes cannot be sent: the whole queue holds %zu (msg_qbytes; "
+                    "make it with ?capacity=)", queue->conduit.object, size, qbytes);
     if (size > largest)
         return fail(-EMSGSIZE, "%s: a message of %zu bytes cannot be sent: kernel.msgmax is %zu", queue->conduit.object,
                     size, largest);
@@ -202,7 +133,8 @@ static int failed(const struct queue *queue, const char *call, int error)
     case -EIDRM: case -EINVAL:
         return removed(queue);
     case -EACCES:
-        return fail(-EACCES, "%s: %s is not permitted: its mode and owner (ipcs -q) do not let this user", queue->conduit.object, call);
+        return fail(-EACCES, "%s: %s is not permitted: its mode and owner (ipcs -q) do not let this user",
+                    queue->conduit.object, call);
     default:
         return fail_call(error, "%s: %s", queue->conduit.object, call);
     }
@@ -322,8 +254,8 @@ static int too_long(struct queue *queue, struct message_in *in, size_t size)
     size_t length = next_length(queue, size);
     if (length > in->capacity) {
         in->meta.length = length;
-        return fail(-EMSGSIZE, "%s: the next message has up to %zu bytes and the buffer %zu: it is kept", queue->conduit.object,
-                    length, in->capacity);
+        return fail(-EMSGSIZE, "%s: the next message has up to %zu bytes and the buffer %zu: it is kept",
+                    queue->conduit.object, length, in->capacity);
     }
     if (length <= queue->in_size)
         return 0;
@@ -361,7 +293,8 @@ static int queue_select(struct conduit *conduit, int rule, int64_t type)
 {
     struct queue *queue = (struct queue *)conduit;
     if (rule != TONG_SELECT_FIRST && (long)type != type)
-        return fail(-EINVAL, "%s: type %lld is above %ld, the largest there is", conduit->object, (long long)type, LONG_MAX);
+        return fail(-EINVAL, "%s: type %lld is above %ld, the largest there is", conduit->object, (long long)type,
+                    LONG_MAX);
     queue->wanted = rule == TONG_SELECT_FIRST ? 0 : rule == TONG_SELECT_UP_TO ? -(long)type : (long)type;
     queue->except = rule == TONG_SELECT_EXCEPT ? MSG_EXCEPT : 0;
     return 0;
@@ -374,8 +307,8 @@ static int queue_pollfd(struct conduit *conduit, uint32_t direction, struct poll
     struct queue *queue = (struct queue *)conduit;
     int *timer = &queue->timer[direction == TONG_SEND];
     if (queue->tick == 0)
-        return fail(-EOPNOTSUPP, "%s: the kernel gives System V queues no readiness: open it with ?poll=1ms to be woken "
-                    "that often", conduit->object);
+        return fail(-EOPNOTSUPP, "%s: the kernel gives System V queues no readiness: open it with ?poll=1ms to be "
+                    "woken that often", conduit->object);
     if (*timer < 0) {
         struct timespec tick = { queue->tick / 1000000000, queue->tick % 1000000000 };
         int fd = sys_timerfd();
@@ -428,10 +361,11 @@ static int queue_describe(struct conduit *conduit, tong_channel_info *ret)
 
 /* ---- Opening, closing, removing ------------------------------------------------------------------------ */
 
-/* In a child, which may use the channel as it is: ticks of its own wake it. */
+/* A child shares the queue but not the right to remove it, and ticks of its own wake it. */
 static int queue_after_fork(struct conduit *conduit)
 {
     struct queue *queue = (struct queue *)conduit;
+    queue->made = false;
     for (int side = 0; side < 2; side++) {
         sys_close(queue->timer[side]);
         queue->timer[side] = -1;
@@ -442,7 +376,7 @@ static int queue_after_fork(struct conduit *conduit)
 static int queue_close(struct conduit *conduit, bool forked)
 {
     struct queue *queue = (struct queue *)conduit;
-    int r = queue->maker == getpid() && !forked ? sys_msgctl(queue->id, IPC_RMID, NULL) : 0;
+    int r = queue->made && !forked ? sys_msgctl(queue->id, IPC_RMID, NULL) : 0;
     if (r == -EIDRM || r == -EINVAL)
         r = 0;
     if (r < 0)
@@ -477,7 +411,8 @@ static int cannot_get(const struct address *address, key_t key, int error)
     case -EEXIST:
         return fail(-EEXIST, "msgq:%s: a queue with key 0x%x exists, and create=excl", address->name, (unsigned)key);
     case -EACCES:
-        return fail(-EACCES, "msgq:%s: the queue's mode and owner (ipcs -q) do not let this user open it", address->name);
+        return fail(-EACCES, "msgq:%s: the queue's mode and owner (ipcs -q) do not let this user open it",
+                    address->name);
     case -ENOSPC:
         return fail(-ENOSPC, "msgq:%s: no more queues can be made: kernel.msgmni is %llu", address->name,
                     (unsigned long long)limit_from_proc("kernel.msgmni"));
@@ -509,7 +444,7 @@ static int get(const struct open_request *request, key_t key, bool *ret_made)
 }
 
 /* Finds the queue and its key.  A sender that may not read a queue cannot learn the key behind id=N. */
-static int attach(const struct open_request *request, struct queue_name *name, bool *ret_made)
+static int attach(const struct open_request *request, struct sysv_name *name, bool *ret_made)
 {
     struct msqid_ds state;
     *ret_made = false;
@@ -540,7 +475,8 @@ static int set_capacity(const struct address *address, int id)
         r = sys_msgctl(id, IPC_SET, &state);
     if (r == -EPERM)
         return fail(-EPERM, "msgq:%s: capacity %lu is not permitted: only the queue's owner sets it, and above "
-                    "kernel.msgmnb (%llu) only root", address->name, asked, (unsigned long long)limit_from_proc("kernel.msgmnb"));
+                    "kernel.msgmnb (%llu) only root", address->name, asked,
+                    (unsigned long long)limit_from_proc("kernel.msgmnb"));
     return r < 0 ? fail_call(r, "msgq:%s: capacity %lu: msgctl(IPC_SET)", address->name, asked) : 0;
 }
 
@@ -560,7 +496,7 @@ static int prepare(struct queue *queue, const struct address *address)
     return queue_select(&queue->conduit, (int)address->value[OPTION_SELECT], address->selection_type);
 }
 
-static int queue_new(const struct open_request *request, const struct queue_name *name, struct queue **ret)
+static int queue_new(const struct open_request *request, const struct sysv_name *name, struct queue **ret)
 {
     char object[ADDRESS_NAME_MAX + 64];
     snprintf(object, sizeof object, "msgq:%s (key 0x%x, id %d)", request->address->name, (unsigned)name->key, name->id);
@@ -572,7 +508,6 @@ static int queue_new(const struct open_request *request, const struct queue_name
     queue->id = name->id;
     queue->timer[0] = queue->timer[1] = -1;
     conduit->flags |= TONG_INFO_ENDLESS;
-    conduit->inheritable = true;
     *ret = queue;
     return 0;
 }
@@ -580,10 +515,10 @@ static int queue_new(const struct open_request *request, const struct queue_name
 static int queue_open(const struct open_request *request, struct conduit **ret)
 {
     const struct address *address = request->address;
-    struct queue_name name;
+    struct sysv_name name;
     struct queue *queue = NULL;
     bool made;
-    int r = parse_name(address, &name);
+    int r = sysv_name_parse(address, &name);
     if (r == 0)
         r = attach(request, &name, &made);
     if (r < 0)
@@ -600,7 +535,7 @@ static int queue_open(const struct open_request *request, struct conduit **ret)
             sys_msgctl(name.id, IPC_RMID, NULL);
         return r;
     }
-    queue->maker = made && address->value[OPTION_REMOVE] == REMOVE_OWNER ? getpid() : 0;
+    queue->made = made && address->value[OPTION_REMOVE] == REMOVE_OWNER;
     queue->conduit.flags |= made ? TONG_INFO_CREATED : 0;
     *ret = &queue->conduit;
     return 0;
@@ -608,8 +543,8 @@ static int queue_open(const struct open_request *request, struct conduit **ret)
 
 static int queue_remove(const struct address *address)
 {
-    struct queue_name name;
-    int r = parse_name(address, &name);
+    struct sysv_name name;
+    int r = sysv_name_parse(address, &name);
     if (r < 0)
         return r;
     int id = name.is_id ? name.id : sys_msgget(name.key, 0);

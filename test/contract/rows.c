@@ -62,7 +62,7 @@ const struct row rows[] = {
       WHOLE | HAS_FULL | NAMED | HAS_BOTH | HAS_LONG },
     { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_SESSIONS },
     { "file", "file", "", MAKE_OPEN, "file:%P", "file:%P", SHARED_FILE,
-      WHOLE | HAS_READY | HAS_TYPE | HAS_END | HAS_SESSIONS | HAS_ROOM | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
+      WHOLE | HAS_READY | HAS_TYPE | HAS_END | HAS_ROOM | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
     { "file-line", "file", "", MAKE_OPEN, "file:%P?frame=line&follow=yes", "file:%P?frame=line&follow=yes", SHARED_FILE,
       HAS_READY | HAS_BOUNDARIES | HAS_EMPTY | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
 };

@@ -116,7 +116,7 @@ struct waiter {
     tong_channel *channel;
     int64_t timeout;
     bool sends;
-    atomic_int tid;
+    atomic_int tid, done;
     int64_t result;
 };
 
@@ -127,6 +127,7 @@ static void *wait_in_thread(void *argument)
     atomic_store(&waiter->tid, (int)syscall(SYS_gettid));
     waiter->result = waiter->sends ? tong_channel_send(waiter->channel, data, PIECE, NULL, waiter->timeout)
                                    : tong_channel_receive(waiter->channel, data, PIECE, NULL, waiter->timeout);
+    atomic_store(&waiter->done, 1);
     return NULL;
 }
 
@@ -261,11 +262,17 @@ static void ignore(int signal)
     (void)signal;
 }
 
+/* A wait made of slices can be between two of them when the signal comes, as it can be just before the call in
+ * any wait; so the signal comes a few times. */
 static void interrupt(tong_channel *channel, bool sends, int64_t timeout)
 {
     struct waiter waiter;
     start_waiter(&waiter, channel, sends, timeout);
-    pthread_kill(waiter.thread, SIGUSR1);
+    for (int i = 0; i < 5 && !atomic_load(&waiter.done); i++) {
+        pthread_kill(waiter.thread, SIGUSR1);
+        for (int k = 0; k < 50 && !atomic_load(&waiter.done); k++)
+            usleep(1000);
+    }
     GIVES(join_waiter(&waiter), -EINTR);
 }
 

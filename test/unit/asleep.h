@@ -47,7 +47,8 @@ static inline void *receive_one(void *argument)
 {
     struct receiver *receiver = argument;
     atomic_store(&receiver->tid, (int)gettid());
-    receiver->result = tong_channel_receive(receiver->channel, receiver->buffer, sizeof receiver->buffer, NULL, receiver->timeout);
+    receiver->result = tong_channel_receive(receiver->channel, receiver->buffer, sizeof receiver->buffer, NULL,
+                                            receiver->timeout);
     return NULL;
 }
 
