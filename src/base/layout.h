@@ -64,6 +64,7 @@ struct layout_header {
  * intent    receivers: end of the last message handed out.  What lies between the cursor and here when a new
  *           receiver comes was in the hands of one that is gone.  Release, though only ordering against the
  *           holder's own death matters.
+ * told      receivers: the newest session of a sender whose end a receiver was told.  Release; read by successors.
  */
 struct layout_place {
     _Alignas(LAYOUT_LINE) _Atomic uint64_t session;
@@ -75,6 +76,7 @@ struct layout_place {
     _Atomic uint64_t wake_at; /* zero: later, the cursor that is worth waking for */
     _Alignas(LAYOUT_LINE) _Atomic uint64_t intent;
     _Atomic uint64_t cursor; /* zero: later, a broadcast receiver's own */
+    _Atomic uint64_t told;
     _Alignas(LAYOUT_LINE) uint8_t zero[LAYOUT_LINE];
 };
 
@@ -119,8 +121,9 @@ struct layout_control {
  * RECORD_SKIP   `length` bytes, head included, mean nothing: room that was reserved and given back
  * RECORD_END    8 bytes: the session whose number's low half is `length` ended in order here
  * RECORD_DIED   8 bytes: that session's sender died; its successor says so
+ * RECORD_LOST   8 bytes: the sender gave up `length` messages here, because there was no room and full=drop
  */
-enum { RECORD_MESSAGE = 1, RECORD_SKIP = 2, RECORD_END = 3, RECORD_DIED = 4 };
+enum { RECORD_MESSAGE = 1, RECORD_SKIP = 2, RECORD_END = 3, RECORD_DIED = 4, RECORD_LOST = 5 };
 
 #define RECORD_ALIGN UINT64_C(8)
 #define RECORD_HEAD UINT64_C(16)
@@ -148,10 +151,10 @@ static inline uint64_t record_extent(uint64_t size)
     return RECORD_HEAD + ((size + RECORD_ALIGN - 1) & ~(RECORD_ALIGN - 1));
 }
 
-/* The largest message of a ring. */
+/* The largest message of a ring: with room for a mark of losses before it and one of the end behind it. */
 static inline uint64_t record_largest(uint64_t capacity)
 {
-    return capacity - RECORD_HEAD - RECORD_MARK;
+    return capacity - RECORD_HEAD - 2 * RECORD_MARK;
 }
 
 _Static_assert(sizeof(struct layout_header) == LAYOUT_LINE, "the header is one line");

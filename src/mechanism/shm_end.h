@@ -8,10 +8,10 @@
 #include "shm_object.h"
 
 /* One end of one ring. */
-struct end {
+struct shm_end {
     struct shm_object object;
-    struct place place;
-    struct bell bell;
+    struct ring_place place;
+    struct ring_bell bell;
     struct layout_control *own;
     const struct layout_control *peer;
     int peer_fd;                /* the segment in which the other side holds its lock */
@@ -22,18 +22,18 @@ struct end {
 };
 
 /* Opens the channel and takes a place in it, of which nobody is told yet.  -EBUSY names who holds it. */
-int end_open(struct end *end, const struct address *address, const char *name, bool sender);
+int shm_end_open(struct shm_end *end, const struct address *address, const char *name, bool sender);
 
 /* Begins our session. */
-void end_announce(struct end *end);
+void shm_end_announce(struct shm_end *end);
 
 /* Takes the other side out of its sleep, or its event loop, if it is in one. */
-void end_tell(struct end *end);
+void shm_end_tell(struct shm_end *end);
 
 /* Whether the holder of the other place died in the session `word`: 1, 0, or a negative errno. */
-int end_peer_died(const struct end *end, uint64_t word);
+int shm_end_peer_died(const struct shm_end *end, uint64_t word);
 
 /* Leaves, and removes the channel as `removal` (REMOVE_...) says.  A forked child only lets go. */
-void end_close(struct end *end, int64_t removal, bool forked);
+void shm_end_close(struct shm_end *end, int64_t removal, bool forked);
 
 #endif

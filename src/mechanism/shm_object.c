@@ -417,9 +417,9 @@ int shm_object_remove(const char *name)
  * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
 static int remove_if_unused(const struct shm_object *object, int senders_fd, int receivers_fd)
 {
-    int r = place_lock(senders_fd);
+    int r = ring_place_lock(senders_fd);
     if (r == 0)
-        r = place_lock(receivers_fd);
+        r = ring_place_lock(receivers_fd);
     if (r == 0)
         r = shm_object_named(object);
     return r > 0 ? unlink_channel(object->path, object->id) : r;

@@ -24,42 +24,42 @@ static int add(int epoll_fd, int fd)
     return sys_epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-bool bell_is_open(const struct bell *bell)
+bool ring_bell_is_open(const struct ring_bell *bell)
 {
     return bell->epoll_fd >= 0;
 }
 
-int bell_open(struct bell *bell, struct layout_place *own, int fifo)
+int ring_bell_open(struct ring_bell *bell, struct layout_place *own, int fifo)
 {
-    struct bell made = { fifo, sys_epoll_create(), -1, -1, 0, false };
+    struct ring_bell made = { fifo, sys_epoll_create(), -1, -1, 0, false };
     int r = made.epoll_fd < 0 ? made.epoll_fd : add(made.epoll_fd, fifo);
     if (r >= 0)
         r = made.timer_fd = sys_timerfd();
     if (r >= 0)
         r = add(made.epoll_fd, made.timer_fd);
     if (r < 0) {
-        bell_close(&made);
+        ring_bell_close(&made);
         return fail_call(r, "a descriptor to poll for a ring");
     }
     *bell = made;
     want(own);
-    bell_ring_self(bell);
+    ring_bell_ring_self(bell);
     return 0;
 }
 
-void bell_close(struct bell *bell)
+void ring_bell_close(struct ring_bell *bell)
 {
     sys_close(bell->epoll_fd);
     sys_close(bell->pid_fd);
     sys_close(bell->timer_fd);
-    *bell = (struct bell)BELL_INIT;
+    *bell = (struct ring_bell)RING_BELL_INIT;
 }
 
 /* A pidfd of that very process: opened first, then checked, so that a number used again is not mistaken. */
 static int open_peer(const struct layout_control *peer)
 {
     tong_identity identity = TONG_IDENTITY_INIT;
-    place_identity(peer, &identity);
+    ring_place_identity(peer, &identity);
     if (identity.pid <= 0 || identity.start_time == 0)
         return -1;
     int fd = sys_pidfd_open((pid_t)identity.pid);
@@ -69,7 +69,7 @@ static int open_peer(const struct layout_control *peer)
     return -1;
 }
 
-static int set_timer(struct bell *bell, bool on)
+static int set_timer(struct ring_bell *bell, bool on)
 {
     const struct timespec every = { 0, on ? LOOK_EVERY : 0 };
     const struct itimerspec value = { every, every };
@@ -77,7 +77,7 @@ static int set_timer(struct bell *bell, bool on)
 }
 
 /* Taken out by name: a forked child may have the pidfd too, and then closing ours would leave it in the set. */
-static void unwatch(struct bell *bell)
+static void unwatch(struct ring_bell *bell)
 {
     if (bell->pid_fd >= 0)
         sys_epoll_ctl(bell->epoll_fd, EPOLL_CTL_DEL, bell->pid_fd, NULL);
@@ -86,9 +86,9 @@ static void unwatch(struct bell *bell)
 }
 
 /* A dead peer's session stays open and its pidfd readable: once that has been told, it must not wake again. */
-static int watch(struct bell *bell, const struct layout_control *peer, bool alive)
+static int watch(struct ring_bell *bell, const struct layout_control *peer, bool alive)
 {
-    uint64_t session = alive ? place_session(peer) : 0;
+    uint64_t session = alive ? ring_place_session(peer) : 0;
     if (session == bell->watched)
         return 0;
     unwatch(bell);
@@ -101,7 +101,7 @@ static int watch(struct bell *bell, const struct layout_control *peer, bool aliv
     return r;
 }
 
-int bell_rearm(struct bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive)
+int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive)
 {
     char bytes[64];
     uint64_t ticks;
@@ -113,18 +113,22 @@ int bell_rearm(struct bell *bell, struct layout_place *own, const struct layout_
     return r < 0 ? fail_call(r, "watching the other end of a ring") : 0;
 }
 
-void bell_ring_self(struct bell *bell)
+void ring_bell_disturb(int fifo)
 {
     const char byte = 1;
-    sys_write(bell->fd, &byte, 1);
+    sys_write(fifo, &byte, 1);
 }
 
-void bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung)
+void ring_bell_ring_self(struct ring_bell *bell)
+{
+    ring_bell_disturb(bell->fd);
+}
+
+void ring_bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung)
 {
     uint32_t turn = atomic_load_explicit(&waiter->bell, memory_order_seq_cst);
     if (!(turn & 1) || turn == *rung)
         return;
     *rung = turn;
-    const char byte = 1;
-    sys_write(fifo, &byte, 1);
+    ring_bell_disturb(fifo);
 }

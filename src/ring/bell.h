@@ -20,28 +20,31 @@
 #include "base/layout.h"
 
 /* The waiter's end. */
-struct bell {
+struct ring_bell {
     int fd;           /* the FIFO, open both ways, so that it never hangs up; not owned */
-    int epoll_fd;     /* -1 until bell_open() */
+    int epoll_fd;     /* -1 until ring_bell_open() */
     int pid_fd;       /* of the peer in session `watched`, or -1 */
     int timer_fd;
     uint64_t watched; /* session word; 0: nobody */
     bool ticking;     /* the timer runs */
 };
 
-#define BELL_INIT { -1, -1, -1, -1, 0, false }
+#define RING_BELL_INIT { -1, -1, -1, -1, 0, false }
 
 /* Begins: from now on `own` wants the bell.  It rings once by itself, which makes the caller look. */
-int bell_open(struct bell *bell, struct layout_place *own, int fifo);
-bool bell_is_open(const struct bell *bell);
-void bell_close(struct bell *bell);
+int ring_bell_open(struct ring_bell *bell, struct layout_place *own, int fifo);
+bool ring_bell_is_open(const struct ring_bell *bell);
+void ring_bell_close(struct ring_bell *bell);
 
 /* Empties the bell, asks for a new ring and watches who is at the other end now, if somebody lives there.  The
- * caller then looks at the ring once more and calls bell_ring_self() if there is something after all. */
-int bell_rearm(struct bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive);
-void bell_ring_self(struct bell *bell);
+ * caller then looks at the ring once more and calls ring_bell_ring_self() if there is something after all. */
+int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive);
+void ring_bell_ring_self(struct ring_bell *bell);
 
 /* The other end's: rings if wanted and not yet rung.  `rung` is the caller's memory. */
-void bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung);
+void ring_bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung);
+
+/* Rings it for a reason that the waiter finds elsewhere.  Async-signal-safe. */
+void ring_bell_disturb(int fifo);
 
 #endif

@@ -7,13 +7,13 @@
 
 #define CLAIMS_FIRST 16
 
-int claims_open(struct ring_claims *claims)
+int ring_claims_open(struct ring_claims *claims)
 {
     *claims = (struct ring_claims){ malloc(CLAIMS_FIRST * sizeof *claims->item), CLAIMS_FIRST, 0, 0 };
     return claims->item ? 0 : -ENOMEM;
 }
 
-void claims_close(struct ring_claims *claims)
+void ring_claims_close(struct ring_claims *claims)
 {
     free(claims->item);
     *claims = (struct ring_claims){ NULL, 0, 0, 0 };
@@ -38,7 +38,7 @@ static int grow(struct ring_claims *claims)
     return 0;
 }
 
-int claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64_t *ret_claim)
+int ring_claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64_t *ret_claim)
 {
     int r = claims->next - claims->first == claims->size ? grow(claims) : 0;
     if (r < 0)
@@ -48,7 +48,7 @@ int claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64
     return 0;
 }
 
-struct ring_claim *claims_find(struct ring_claims *claims, uint64_t claim)
+struct ring_claim *ring_claims_find(struct ring_claims *claims, uint64_t claim)
 {
     if (claim < claims->first || claim >= claims->next)
         return NULL;
@@ -56,7 +56,7 @@ struct ring_claim *claims_find(struct ring_claims *claims, uint64_t claim)
     return found->settled ? NULL : found;
 }
 
-bool claims_advance(struct ring_claims *claims, uint64_t *ret_end)
+bool ring_claims_advance(struct ring_claims *claims, uint64_t *ret_end)
 {
     bool moved = false;
     while (claims->first < claims->next && claim_at(claims, claims->first)->settled) {

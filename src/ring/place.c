@@ -16,7 +16,7 @@
 
 /* Guards `places` and every place's next.  Held across fork, so that the child finds the list whole. */
 static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct place *places;
+static struct ring_place *places;
 
 static void before_fork(void)
 {
@@ -31,7 +31,7 @@ static void after_fork_in_parent(void)
 /* The child only closes descriptors: the words and the lock are its parent's. */
 static void after_fork_in_child(void)
 {
-    for (struct place *place = places; place; place = place->next) {
+    for (struct ring_place *place = places; place; place = place->next) {
         sys_close(place->fd);
         place->fd = -1;
     }
@@ -44,7 +44,7 @@ static void watch_forks(void)
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-static void remember(struct place *place)
+static void remember(struct ring_place *place)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
@@ -54,10 +54,10 @@ static void remember(struct place *place)
     pthread_mutex_unlock(&places_lock);
 }
 
-static void forget(struct place *place)
+static void forget(struct ring_place *place)
 {
     pthread_mutex_lock(&places_lock);
-    struct place **link = &places;
+    struct ring_place **link = &places;
     while (*link && *link != place)
         link = &(*link)->next;
     if (*link)
@@ -67,7 +67,7 @@ static void forget(struct place *place)
 
 /* ---- The lock -------------------------------------------------------------------------------------------- */
 
-int place_lock(int fd)
+int ring_place_lock(int fd)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = ROW, .l_len = 1 };
     int r = sys_fcntl_lock(fd, F_OFD_SETLK, &lock);
@@ -76,7 +76,7 @@ int place_lock(int fd)
     return r < 0 ? fail_call(r, "taking a place in a ring (F_OFD_SETLK)") : 0;
 }
 
-int place_held(int fd)
+int ring_place_held(int fd)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = ROW, .l_len = 1 };
     int r = sys_fcntl_lock(fd, F_OFD_GETLK, &lock);
@@ -84,22 +84,22 @@ int place_held(int fd)
 }
 
 /* In the list before the lock is taken: a fork in between must not leave it to the child. */
-int place_take(struct place *place, struct layout_control *control, int fd)
+int ring_place_take(struct ring_place *place, struct layout_control *control, int fd)
 {
-    *place = (struct place){ .control = control, .fd = fd };
+    *place = (struct ring_place){ .control = control, .fd = fd };
     remember(place);
-    int r = place_lock(fd);
+    int r = ring_place_lock(fd);
     if (r < 0) {
-        place_leave(place);
+        ring_place_leave(place);
         return r;
     }
-    uint64_t before = place_session(control);
+    uint64_t before = ring_place_session(control);
     place->session = session_number(before) + 1;
     place->predecessor_died = session_state(before) == SESSION_OPEN;
     return 0;
 }
 
-void place_leave(struct place *place)
+void ring_place_leave(struct ring_place *place)
 {
     forget(place);
     sys_close(place->fd);
@@ -119,7 +119,7 @@ static void rest(struct layout_place *row)
 }
 
 /* release: with the session, others see who holds it. */
-void place_open(struct place *place)
+void ring_place_open(struct ring_place *place)
 {
     struct layout_place *row = &place->control->places[0];
     pid_t pid = getpid();
@@ -130,13 +130,13 @@ void place_open(struct place *place)
     atomic_store_explicit(&row->session, session_word(place->session, SESSION_OPEN), memory_order_release);
 }
 
-void place_close(struct place *place)
+void ring_place_close(struct ring_place *place)
 {
     struct layout_place *row = &place->control->places[0];
     atomic_store_explicit(&row->session, session_word(place->session, SESSION_CLOSED), memory_order_release);
 }
 
-void place_identity(const struct layout_control *control, tong_identity *ret)
+void ring_place_identity(const struct layout_control *control, tong_identity *ret)
 {
     const struct layout_place *row = &control->places[0];
     uint64_t pid = atomic_load_explicit(&row->pid, memory_order_relaxed);

@@ -19,42 +19,42 @@
 #include "base/layout.h"
 #include "tong/base.h"
 
-struct place {
+struct ring_place {
     struct layout_control *control; /* of our own side; writable */
     int fd;                         /* the description that holds the lock; -1: none, or forked */
     uint64_t session;               /* the number of ours */
     bool predecessor_died;          /* the session before ours was never closed */
-    struct place *next;             /* in the list of this process; guarded by its lock */
+    struct ring_place *next;             /* in the list of this process; guarded by its lock */
 };
 
 /* Takes the lock of the place in the segment behind `fd`, as long as that is open.  -EBUSY: somebody has it. */
-int place_lock(int fd);
+int ring_place_lock(int fd);
 
 /*
  * Takes the place of `control`: `fd` is a description of its own, open for writing and not mapped, which the place
  * owns from then on, also on failure.  Nothing is said to others yet.  -EBUSY: somebody has it.
  */
-int place_take(struct place *place, struct layout_control *control, int fd);
+int ring_place_take(struct ring_place *place, struct layout_control *control, int fd);
 
 /* Says who is here and that a session begins. */
-void place_open(struct place *place);
+void ring_place_open(struct ring_place *place);
 
 /* Says that it ended in order. */
-void place_close(struct place *place);
+void ring_place_close(struct ring_place *place);
 
 /* Lets go of the lock.  Touches no shared word, so a forked child may call it. */
-void place_leave(struct place *place);
+void ring_place_leave(struct ring_place *place);
 
 /* Whether the place in the segment behind `fd` is held: 1, 0, or a negative errno. */
-int place_held(int fd);
+int ring_place_held(int fd);
 
 /* The session of the other side as it stands now.  acquire: the identity that was written before is seen. */
-static inline uint64_t place_session(const struct layout_control *control)
+static inline uint64_t ring_place_session(const struct layout_control *control)
 {
     return atomic_load_explicit(&control->places[0].session, memory_order_acquire);
 }
 
 /* Who holds (or held last) the place; as it claims, since it wrote that itself. */
-void place_identity(const struct layout_control *control, tong_identity *ret);
+void ring_place_identity(const struct layout_control *control, tong_identity *ret);
 
 #endif

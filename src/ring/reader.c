@@ -32,12 +32,12 @@ int ring_reader_open(struct ring_reader *reader, struct layout_control *own, con
     if (intent - head > tail - head)
         intent = head;
     *reader = (struct ring_reader){ peer, own, data, capacity, head, head, tail, intent, { NULL, 0, 0, 0 } };
-    return claims_open(&reader->claims);
+    return ring_claims_open(&reader->claims);
 }
 
 void ring_reader_close(struct ring_reader *reader)
 {
-    claims_close(&reader->claims);
+    ring_claims_close(&reader->claims);
 }
 
 static int believe_tail(struct ring_reader *reader)
@@ -55,7 +55,7 @@ static int believe_tail(struct ring_reader *reader)
 static int pass(struct ring_reader *reader, uint64_t end)
 {
     uint64_t number;
-    int r = claims_push(&reader->claims, reader->seen, end, &number);
+    int r = ring_claims_push(&reader->claims, reader->seen, end, &number);
     if (r < 0)
         return r;
     reader->seen = end;
@@ -79,6 +79,7 @@ static int read_record(const struct ring_reader *reader, struct ring_record *ret
         break;
     case RECORD_END:
     case RECORD_DIED:
+    case RECORD_LOST:
         break;
     default:
         return -EBADMSG;
@@ -108,7 +109,7 @@ int ring_next(struct ring_reader *reader, struct ring_record *ret)
 
 int ring_take(struct ring_reader *reader, const struct ring_record *record, uint64_t *ret_claim)
 {
-    int r = claims_push(&reader->claims, record->start, record->end, ret_claim);
+    int r = ring_claims_push(&reader->claims, record->start, record->end, ret_claim);
     if (r < 0)
         return r;
     reader->seen = record->end;
@@ -118,12 +119,12 @@ int ring_take(struct ring_reader *reader, const struct ring_record *record, uint
 
 int ring_release(struct ring_reader *reader, uint64_t number)
 {
-    struct ring_claim *claim = claims_find(&reader->claims, number);
+    struct ring_claim *claim = ring_claims_find(&reader->claims, number);
     uint64_t head;
     if (!claim)
         return -EINVAL;
     claim->settled = true;
-    if (!claims_advance(&reader->claims, &head))
+    if (!ring_claims_advance(&reader->claims, &head))
         return 0;
     publish(reader, head);
     return 1;

@@ -58,7 +58,7 @@ struct ring_reader {
 
 /* What lies next in the ring: a private copy of its head. */
 struct ring_record {
-    uint64_t kind;   /* RECORD_MESSAGE, RECORD_END or RECORD_DIED */
+    uint64_t kind;   /* RECORD_MESSAGE, RECORD_END, RECORD_DIED or RECORD_LOST */
     uint64_t length; /* of the message; of a mark, its number */
     int64_t type;
     uint64_t start, end;
@@ -102,13 +102,13 @@ int ring_release(struct ring_reader *reader, uint64_t claim);
 unsigned ring_spans(const void *data, uint64_t capacity, uint64_t start, uint64_t size, struct ring_span ret[2]);
 
 /* claims.c */
-int claims_open(struct ring_claims *claims);
-void claims_close(struct ring_claims *claims);
-int claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64_t *ret_claim);
+int ring_claims_open(struct ring_claims *claims);
+void ring_claims_close(struct ring_claims *claims);
+int ring_claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64_t *ret_claim);
 /* NULL if there is no such claim, or it is settled. */
-struct ring_claim *claims_find(struct ring_claims *claims, uint64_t claim);
+struct ring_claim *ring_claims_find(struct ring_claims *claims, uint64_t claim);
 /* Drops the oldest claims that are settled; true, and the end of the last one, if there were any. */
-bool claims_advance(struct ring_claims *claims, uint64_t *ret_end);
+bool ring_claims_advance(struct ring_claims *claims, uint64_t *ret_end);
 
 /*
  * Sleeps until *cursor is no longer `seen`, at most `nanoseconds`.  `own` is the sleeper's place.

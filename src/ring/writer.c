@@ -29,12 +29,12 @@ int ring_writer_open(struct ring_writer *writer, struct layout_control *own, con
     if (!layout_cursors_agree(tail, head, capacity))
         return -EBADMSG;
     *writer = (struct ring_writer){ own, peer, data, capacity, tail, tail, head, { NULL, 0, 0, 0 } };
-    return claims_open(&writer->claims);
+    return ring_claims_open(&writer->claims);
 }
 
 void ring_writer_close(struct ring_writer *writer)
 {
-    claims_close(&writer->claims);
+    ring_claims_close(&writer->claims);
 }
 
 /* acquire: the reader is done with the bytes before its head, so they may be written again. */
@@ -74,7 +74,7 @@ int ring_reserve(struct ring_writer *writer, uint64_t size, uint64_t *ret_claim)
     uint64_t extent = record_extent(size);
     int r = ring_room(writer, size);
     if (r == 0)
-        r = claims_push(&writer->claims, writer->reserved, writer->reserved + extent, ret_claim);
+        r = ring_claims_push(&writer->claims, writer->reserved, writer->reserved + extent, ret_claim);
     if (r == 0)
         writer->reserved += extent;
     return r;
@@ -94,7 +94,7 @@ static int settle(struct ring_writer *writer, struct ring_claim *claim)
 {
     uint64_t tail;
     claim->settled = true;
-    if (!claims_advance(&writer->claims, &tail))
+    if (!ring_claims_advance(&writer->claims, &tail))
         return 0;
     publish(writer, tail);
     return 1;
@@ -102,7 +102,7 @@ static int settle(struct ring_writer *writer, struct ring_claim *claim)
 
 int ring_commit(struct ring_writer *writer, uint64_t number, uint64_t used, int64_t type)
 {
-    struct ring_claim *claim = claims_find(&writer->claims, number);
+    struct ring_claim *claim = ring_claims_find(&writer->claims, number);
     if (!claim || used > claim->end - claim->start - RECORD_HEAD)
         return -EINVAL;
     put_word(writer, claim->start, record_word(used, RECORD_MESSAGE));
@@ -113,7 +113,7 @@ int ring_commit(struct ring_writer *writer, uint64_t number, uint64_t used, int6
 
 int ring_abort(struct ring_writer *writer, uint64_t number)
 {
-    struct ring_claim *claim = claims_find(&writer->claims, number);
+    struct ring_claim *claim = ring_claims_find(&writer->claims, number);
     if (!claim)
         return -EINVAL;
     cut(writer, number, claim, claim->start);

@@ -49,6 +49,7 @@ static const struct { uint64_t bit; const char *words; } facets[] = {
     { HAS_DROP, "a policy for being full" },
     { HAS_SENDER, "the sender of each message" },
     { HAS_CREATE, "the option create" },
+    { HAS_MAILBOX, "a life between its ends" },
 };
 
 static const char *facet_words(uint64_t lacking)

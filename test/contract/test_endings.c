@@ -191,6 +191,24 @@ static void test_closed_receiver(const struct row *row)
     ends_close(&ends);
 }
 
+/* A receiver that leaves in order makes room for another: only fullness stops the sender meanwhile. */
+static void test_mailbox(const struct row *row)
+{
+    struct ends ends;
+    ends_open(&ends, row, NULL, 0);
+    OK(tong_channel_close(ends.receiver));
+    ends.receiver = NULL;
+    int count = fill(ends.sender, 1000);
+    MUST(count > 0, "nothing could be sent without a receiver");
+    OK(tong_channel_close(ends.sender));
+    ends.sender = NULL;
+    ends_open_receiver(&ends, 0);
+    for (int i = 0; i < count; i++)
+        GIVES(tong_channel_receive(ends.receiver, buffer, 1000, NULL, TONG_SECOND), 1000);
+    GIVES(tong_channel_receive(ends.receiver, buffer, 1000, NULL, TONG_SECOND), -ENODATA);
+    ends_close(&ends);
+}
+
 static void receive_one_and_stay(tong_channel *channel)
 {
     GIVES(tong_channel_receive(channel, buffer, 3, NULL, TONG_FOREVER), 3);
@@ -240,7 +258,8 @@ const struct contract_test ending_tests[] = {
     { "killed-sender", test_killed_sender, HAS_END | HAS_BROKEN, 0, 20 },
     { "killed-while-awaited", test_killed_while_awaited, HAS_END | HAS_BROKEN, 0, 20 },
     { "killed-in-message", test_killed_in_message, HAS_DEATH | HAS_ROOM, 0, 30 },
-    { "closed-receiver", test_closed_receiver, HAS_BROKEN, HAS_SESSIONS, 20 },
+    { "closed-receiver", test_closed_receiver, HAS_BROKEN, HAS_SESSIONS | HAS_MAILBOX, 20 },
+    { "mailbox", test_mailbox, HAS_MAILBOX | HAS_END | HAS_FULL, 0, 20 },
     { "killed-receiver", test_killed_receiver, HAS_BROKEN, 0, 20 },
     { "killed-when-full", test_killed_when_full, HAS_BROKEN | HAS_FULL, 0, 30 },
     { NULL, NULL, 0, 0, 0 },

@@ -64,7 +64,7 @@ static unsigned char pattern(uint64_t number, uint64_t n)
 static void fill(uint64_t claim, uint64_t number, uint64_t size)
 {
     struct ring_span span[2];
-    uint64_t n = 0, start = claims_find(&writer.claims, claim)->start;
+    uint64_t n = 0, start = ring_claims_find(&writer.claims, claim)->start;
     unsigned parts = ring_spans(writer.data, CAPACITY, start, size, span);
     for (unsigned i = 0; i < parts; i++)
         for (size_t at = 0; at < span[i].size; at++)
@@ -136,11 +136,18 @@ START_TEST(full_and_largest)
     ck_assert_int_eq(ring_room(&writer, 100), -EAGAIN);
     for (uint64_t n = 0; n < sent; n++)
         ck_assert_int_eq(receive_one(n, 100), 0);
-    ck_assert_int_eq(ring_room(&writer, largest + 1), -EAGAIN);
+    ck_assert_int_eq(ring_room(&writer, largest + RECORD_MARK + 1), -EAGAIN);
+    ck_assert_int_eq(ring_mark(&writer, RECORD_LOST, 3), 0);
     ck_assert_int_eq(send_one(7, largest), 0);
     ck_assert_int_eq(ring_mark(&writer, RECORD_END, 1), 0);
-    ck_assert_int_eq(receive_one(7, largest), 0);
     struct ring_record mark;
+    uint64_t claim;
+    ck_assert_int_eq(ring_next(&reader, &mark), 0);
+    ck_assert_uint_eq(mark.kind, RECORD_LOST);
+    ck_assert_uint_eq(mark.length, 3);
+    ck_assert_int_eq(ring_take(&reader, &mark, &claim), 0);
+    ck_assert_int_eq(ring_release(&reader, claim), 1);
+    ck_assert_int_eq(receive_one(7, largest), 0);
     ck_assert_int_eq(ring_next(&reader, &mark), 0);
     ck_assert_uint_eq(mark.kind, RECORD_END);
 }
@@ -315,7 +322,7 @@ START_TEST(a_lying_writer)
     static const uint64_t words[] = {
         0, UINT64_MAX, (uint64_t)RECORD_MESSAGE << 32 | UINT32_MAX, (uint64_t)RECORD_MESSAGE << 32 | 4096,
         (uint64_t)RECORD_SKIP << 32, (uint64_t)RECORD_SKIP << 32 | 7, (uint64_t)RECORD_SKIP << 32 | 4096,
-        (uint64_t)5 << 32 | 8, (uint64_t)RECORD_MESSAGE << 32 | (uint64_t)1 << 48,
+        (uint64_t)6 << 32 | 8, (uint64_t)RECORD_MESSAGE << 32 | (uint64_t)1 << 48,
     };
     struct ring_record record;
     for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
@@ -343,7 +350,7 @@ START_TEST(a_writer_that_scribbles)
     for (int turn = 0; turn < 20000; turn++) {
         struct ring_record record;
         uint64_t at = (uint64_t)rand_r(&seed) & (CAPACITY - 8), claim;
-        poke(at, (uint64_t)rand_r(&seed) % 200 | (uint64_t)(rand_r(&seed) % 6) << 32);
+        poke(at, (uint64_t)rand_r(&seed) % 200 | (uint64_t)(rand_r(&seed) % 7) << 32);
         atomic_store(&writers.senders->cursor, reader.head + ((uint64_t)rand_r(&seed) % (CAPACITY + 64) & ~7ull));
         int r = ring_next(&reader, &record);
         ck_assert(r == 0 || r == -EAGAIN || r == -EBADMSG);

@@ -84,8 +84,30 @@ START_TEST(filled_before_and_drained_after)
     while (tong_channel_receive(channel, block, sizeof block, NULL, 0) == (ssize_t)sizeof block)
         received++;
     ck_assert_int_eq(received, sent);
-    ck_assert_int_eq(try_receive(channel, 0), -EAGAIN);
+    ck_assert_int_eq(try_receive(channel, 0), -ENODATA);
     tong_channel_close(channel);
+}
+END_TEST
+
+/* What full=drop gives up is told where it is missing, with whatever comes through next. */
+START_TEST(losses_are_told_where_they_are)
+{
+    static char block[1000];
+    tong_channel *out = open_with("?capacity=4K&full=drop", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+    tong_message message = TONG_MESSAGE_INIT;
+    /* Four fit, also behind the mark. */
+    for (int turn = 0; turn < 50; turn++) {
+        for (int i = 0; i < 10; i++)
+            ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, 0), 0);
+        for (int i = 0; i < 4; i++) {
+            ck_assert_int_eq(tong_channel_receive(in, block, sizeof block, &message, 0), sizeof block);
+            ck_assert_uint_eq(message.lost, i == 0 && turn > 0 ? 6 : 0);
+            ck_assert_uint_eq(message.flags, message.lost ? TONG_MESSAGE_LOST_BEFORE : 0);
+        }
+        ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    }
+    tong_channel_close(out);
+    tong_channel_close(in);
 }
 END_TEST
 
@@ -326,7 +348,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        two_processes_move_64_mib, filled_before_and_drained_after, too_small_a_buffer_keeps_the_message,
+        two_processes_move_64_mib, filled_before_and_drained_after, losses_are_told_where_they_are,
+        too_small_a_buffer_keeps_the_message,
         tokens, places_are_taken_once, creation, removal, bad_names, foreign_objects,
         a_hostile_peer_is_an_error, every_system_call_fails_once,
     };

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "shm_fixture.h"
 
@@ -20,31 +21,102 @@
 
 /* ---- Ends and deaths ------------------------------------------------------------------------------------- */
 
-START_TEST(each_session_ends_once)
+START_TEST(an_end_stays)
 {
-    tong_channel *in = open_with("", TONG_RECEIVE), *out;
+    tong_channel *in = open_with("", TONG_RECEIVE), *out = open_with("", TONG_SEND);
+    send_text(out, "one");
+    ck_assert_int_eq(tong_channel_finish(out, LONG), 0);
+    ck_assert_int_eq(tong_channel_send(out, "", 0, NULL, 0), -EPIPE);
+    expect_text(in, "one");
+    ck_assert_int_eq(try_receive(in, LONG), -ENODATA);
+    tong_channel_close(out);
+    out = open_with("", TONG_SEND);
+    send_text(out, "two");
+    ck_assert_int_eq(try_receive(in, 0), -ENODATA);
+    ck_assert_int_eq(try_receive(in, TONG_FOREVER), -ENODATA);
+    tong_channel_close(in);
+    in = open_with("", TONG_RECEIVE);
+    expect_text(in, "two");
     ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
-    for (int session = 0; session < 3; session++) {
-        out = open_with("", TONG_SEND);
-        send_text(out, "one");
-        ck_assert_int_eq(tong_channel_finish(out, LONG), 0);
-        ck_assert_int_eq(tong_channel_send(out, "", 0, NULL, 0), -EPIPE);
-        expect_text(in, "one");
-        ck_assert_int_eq(try_receive(in, LONG), -ENODATA);
-        ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
-        tong_channel_close(out);
-        ck_assert_int_eq(try_receive(in, MILLISECOND), -ETIMEDOUT);
-    }
+    tong_channel_close(out);
+    ck_assert_int_eq(try_receive(in, 0), -ENODATA);
+    tong_channel_close(in);
+    in = open_with("", TONG_RECEIVE);
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    tong_channel_close(in);
+}
+END_TEST
+
+START_TEST(each_session_has_its_end)
+{
     for (int session = 0; session < 2; session++) {
-        out = open_with("", TONG_SEND);
+        tong_channel *out = open_with("", TONG_SEND);
         send_text(out, "two");
         tong_channel_close(out);
     }
     for (int session = 0; session < 2; session++) {
+        tong_channel *in = open_with("", TONG_RECEIVE);
         expect_text(in, "two");
         ck_assert_int_eq(try_receive(in, 0), -ENODATA);
+        tong_channel_close(in);
     }
+}
+END_TEST
+
+/* Kills the child once it has sent `text` and stays. */
+static void send_and_be_killed(const char *text)
+{
+    if (in_child()) {
+        send_text(open_with("", TONG_SEND), text);
+        say_and_stay();
+    }
+    await_word();
+    kill(child, SIGKILL);
+    reap(-SIGKILL);
+}
+
+START_TEST(reconnecting_knows_no_end)
+{
+    tong_channel *in = open_with("?reconnect=yes", TONG_RECEIVE), *out;
+    struct pollfd item;
+    ck_assert_int_eq(tong_channel_pollfd(in, TONG_RECEIVE, &item), 0);
+    for (int session = 0; session < 3; session++) {
+        out = open_with("", TONG_SEND);
+        send_text(out, "one");
+        tong_channel_close(out);
+        expect_text(in, "one");
+        ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+        ck_assert_int_eq(try_receive(in, MILLISECOND), -ETIMEDOUT);
+    }
+    send_and_be_killed("half");
+    expect_text(in, "half");
+    ck_assert_int_eq(try_receive(in, 20 * MILLISECOND), -ETIMEDOUT);
     ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    ck_assert_int_eq(poll(&item, 1, 20), 0);
+    out = open_with("", TONG_SEND);
+    send_text(out, "next");
+    ck_assert_int_eq(poll(&item, 1, 5000), 1);
+    expect_text(in, "next");
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
+/* Its mark is written only by the next sender, when another receiver has come. */
+START_TEST(a_death_is_told_to_one_receiver)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE);
+    send_and_be_killed("half");
+    expect_text(in, "half");
+    ck_assert_int_eq(try_receive(in, LONG), -ECONNRESET);
+    ck_assert_int_eq(try_receive(in, 0), -ECONNRESET);
+    tong_channel_close(in);
+    tong_channel *out = open_with("", TONG_SEND);
+    in = open_with("", TONG_RECEIVE);
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    send_text(out, "next");
+    expect_text(in, "next");
+    tong_channel_close(out);
     tong_channel_close(in);
 }
 END_TEST
@@ -83,9 +155,10 @@ START_TEST(a_killed_sender_is_noticed)
     int64_t after = clock_now() - killed_at;
     pthread_join(killer, NULL);
     ck_assert_msg(after < SLOWER * 10 * MILLISECOND, "noticed after %lld ns", (long long)after);
-    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
     ck_assert_int_eq(tong_channel_peer(in, &peer), -ENOTCONN);
     reap(-SIGKILL);
+    tong_channel_close(in);
+    in = open_with("", TONG_RECEIVE);
     tong_channel *out = open_with("", TONG_SEND);
     send_text(out, "next");
     expect_text(in, "next");
@@ -107,6 +180,8 @@ START_TEST(a_death_that_nobody_saw_is_marked)
     send_text(out, "whole");
     expect_text(in, "half");
     ck_assert_int_eq(try_receive(in, LONG), -ECONNRESET);
+    tong_channel_close(in);
+    in = open_with("", TONG_RECEIVE);
     expect_text(in, "whole");
     tong_channel_close(out);
     ck_assert_int_eq(try_receive(in, LONG), -ENODATA);
@@ -237,6 +312,59 @@ START_TEST(interrupted)
 }
 END_TEST
 
+/* Longer than a slice, so that it is the bell that wakes. */
+static void *send_late(void *channel)
+{
+    const struct timespec while_it_sleeps = { 0, 20000000 };
+    nanosleep(&while_it_sleeps, NULL);
+    send_text(channel, "late");
+    return NULL;
+}
+
+static void *make_room_late(void *channel)
+{
+    const struct timespec while_it_sleeps = { 0, 20000000 };
+    nanosleep(&while_it_sleeps, NULL);
+    char block[100];
+    ck_assert_int_eq(tong_channel_receive(channel, block, sizeof block, NULL, 0), 100);
+    return NULL;
+}
+
+START_TEST(the_bell_ends_long_waits)
+{
+    tong_channel *out = open_with("?capacity=4K", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+    char block[100] = "";
+    for (int turn = 0; turn < 3; turn++) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, send_late, out);
+        ck_assert_int_eq(try_receive(in, TONG_FOREVER), 4);
+        pthread_join(thread, NULL);
+        while (tong_channel_send(out, block, sizeof block, NULL, 0) == 0)
+            ;
+        pthread_create(&thread, NULL, make_room_late, in);
+        ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, TONG_FOREVER), 0);
+        pthread_join(thread, NULL);
+        while (try_receive(in, 0) != -EAGAIN)
+            tong_channel_receive(in, block, sizeof block, NULL, 0);
+    }
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
+START_TEST(idle_ends_sleep)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE), *out = open_with("", TONG_SEND);
+    struct rusage before, after;
+    getrusage(RUSAGE_THREAD, &before);
+    ck_assert_int_eq(try_receive(in, 400 * MILLISECOND), -ETIMEDOUT);
+    getrusage(RUSAGE_THREAD, &after);
+    ck_assert_int_le(after.ru_nvcsw - before.ru_nvcsw, 20);
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
 static int ready(const struct pollfd *item, int64_t nanoseconds)
 {
     struct pollfd copy = *item;
@@ -301,17 +429,20 @@ START_TEST(readiness_is_level_triggered_and_tells_of_death)
     ck_assert_int_eq(try_receive(in, 0), -ECONNRESET);
     pthread_join(killer, NULL);
     ck_assert_msg(after < SLOWER * 10 * MILLISECOND, "noticed after %lld ns", (long long)after);
+    ck_assert_int_eq(ready(&item, 0), 1);
+    ck_assert_int_eq(try_receive(in, 0), -ECONNRESET);
+    ck_assert_int_eq(ready(&item, 0), 1);
+    reap(-SIGKILL);
+    tong_channel_close(in);
+    in = open_with("", TONG_RECEIVE);
+    tong_channel *out = open_with("", TONG_SEND);
+    ck_assert_int_eq(tong_channel_pollfd(in, TONG_RECEIVE, &item), 0);
     ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
     ck_assert_int_eq(ready(&item, 20 * MILLISECOND), 0);
-    reap(-SIGKILL);
-    tong_channel *out = open_with("", TONG_SEND);
-    send_text(out, "c");
-    ck_assert_int_eq(ready(&item, LONG), 1);
-    expect_text(in, "c");
-    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
     tong_channel_finish(out, 0);
     ck_assert_int_eq(ready(&item, LONG), 1);
     ck_assert_int_eq(try_receive(in, 0), -ENODATA);
+    ck_assert_int_eq(ready(&item, 0), 1);
     tong_channel_close(out);
     tong_channel_close(in);
 }
@@ -320,8 +451,10 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        each_session_ends_once, a_killed_sender_is_noticed, a_death_that_nobody_saw_is_marked,
+        an_end_stays, each_session_has_its_end, reconnecting_knows_no_end, a_death_is_told_to_one_receiver,
+        a_killed_sender_is_noticed, a_death_that_nobody_saw_is_marked,
         a_killed_receiver_is_noticed, a_forked_child_does_not_keep_us_alive, cancelled, interrupted,
+        the_bell_ends_long_waits, idle_ends_sleep,
         an_event_loop_misses_nothing, readiness_is_level_triggered_and_tells_of_death,
     };
     return run_tests("shm_wait", tests, sizeof tests / sizeof *tests);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receiving from a ring: messages, and between them what senders mark.
+ *
+ * Ends.  The mark of an end lies in the ring behind the last message of its session.  A session that ended without
+ * one (killed, or closed with nothing sent into a full ring) is found by its word and its lock, the ring being
+ * empty.  An end that was told stays: every further receive gives it again.  Who opens anew goes on with the next
+ * session, and knows by `told`, which is in the receivers' segment, that a mark written later for a death that was
+ * seen already is not news.  With reconnect=yes no end is told, orderly or not, and the next session goes on.
+ *
+ * Losses that a sender marks are added up and told with the next message.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "shm_channel.h"
+
+/* ---- Ends ------------------------------------------------------------------------------------------------ */
+
+/* An end of the sender's session that was not told yet: -ENODATA, -ECONNRESET, or 0. */
+static int sender_gone(struct shm *shm, bool ask, uint64_t *ret_number)
+{
+    uint64_t word = ring_place_session(shm->in.peer);
+    *ret_number = session_number(word);
+    if (*ret_number <= shm->told)
+        return 0;
+    if (session_state(word) == SESSION_CLOSED)
+        return -ENODATA;
+    int r = session_state(word) == SESSION_OPEN && ask ? shm_end_peer_died(&shm->in, word) : 0;
+    return r > 0 ? -ECONNRESET : r;
+}
+
+/* What a receive gives once the session `number` has ended: the end, from now on, or 0 if the next one goes on. */
+static int tell_end(struct shm *shm, uint64_t number, int end)
+{
+    shm->told = number;
+    atomic_store_explicit(&shm->in.own->places[0].told, number, memory_order_release);
+    if (shm->reconnect)
+        return 0;
+    shm->ended = end;
+    if (ring_bell_is_open(&shm->in.bell))
+        ring_bell_ring_self(&shm->in.bell);
+    return end;
+}
+
+static int ended(const struct shm *shm)
+{
+    if (shm->ended == -ENODATA)
+        return fail_static(-ENODATA, "the sender has finished");
+    return fail(shm->ended, "%s: the sender died without finishing", shm->base.object);
+}
+
+/* The record that is next, or the end.  Nothing that was published before an end was seen may come after it. */
+static int look(struct shm *shm, bool ask, struct ring_record *ret)
+{
+    uint64_t number;
+    int r = ring_next(&shm->reader, ret);
+    int gone = r == -EAGAIN ? sender_gone(shm, ask, &number) : 0;
+    if (gone == 0 || (r = ring_next(&shm->reader, ret)) != -EAGAIN)
+        return r;
+    if (gone == -ENODATA || gone == -ECONNRESET)
+        gone = tell_end(shm, number, gone);
+    return gone < 0 ? gone : -EAGAIN;
+}
+
+/* ---- Records --------------------------------------------------------------------------------------------- */
+
+static int take(struct shm *shm, const struct ring_record *record)
+{
+    uint64_t claim;
+    int r = ring_take(&shm->reader, record, &claim);
+    if (r < 0)
+        return fail(r, "%s: out of memory", shm->base.object);
+    if (ring_release(&shm->reader, claim) > 0)
+        shm_end_tell(&shm->in);
+    return 0;
+}
+
+/* Its number is the low half of a session that has begun, else it is not believed.  An end that was told before is
+ * not told again. */
+static int read_end(struct shm *shm, const struct ring_record *record)
+{
+    uint64_t newest = session_number(ring_place_session(shm->in.peer));
+    uint64_t number = newest - (uint32_t)(newest - record->length);
+    if (number > newest)
+        return -EBADMSG;
+    return number > shm->told ? tell_end(shm, number, record->kind == RECORD_END ? -ENODATA : -ECONNRESET) : 0;
+}
+
+static int take_mark(struct shm *shm, const struct ring_record *record)
+{
+    int r = take(shm, record);
+    if (r == 0 && record->kind == RECORD_LOST)
+        shm->lost += record->length;
+    else if (r == 0)
+        r = read_end(shm, record);
+    return r;
+}
+
+static void rearm(struct shm *shm, uint64_t unused)
+{
+    struct shm_end *end = &shm->in;
+    struct ring_record record;
+    uint64_t word = ring_place_session(end->peer), number;
+    bool alive = session_state(word) == SESSION_OPEN && session_number(word) > shm->told;
+    (void)unused;
+    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, alive) < 0 ||
+        ring_next(&shm->reader, &record) != -EAGAIN || sender_gone(shm, false, &number))
+        ring_bell_ring_self(&end->bell);
+}
+
+/* The next message or the end.  A sender that writes marks without end is not followed. */
+static int await_message(struct shm *shm, int64_t deadline, struct ring_record *ret)
+{
+    int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED, r = 0;
+    for (uint64_t marks = 0; !shm->ended && marks <= shm->reader.capacity / RECORD_MARK; ) {
+        r = look(shm, last != WAIT_MOVED, ret);
+        if (r == 0 && ret->kind == RECORD_MESSAGE)
+            return 0;
+        if (r == 0) {
+            marks++;
+            r = take_mark(shm, ret);
+        } else if (r == -EAGAIN) {
+            r = last = shm_wait(shm, &shm->in, shm->reader.tail, last, deadline, rearm, 0);
+        }
+        if (r < 0 && !shm->ended)
+            return r == -EBADMSG ? shm_damaged(&shm->in) : r;
+    }
+    return shm->ended ? ended(shm) : shm_damaged(&shm->in);
+}
+
+/* What is said of a message, once; the losses before it are said with it. */
+static void fill_meta(struct shm *shm, const struct ring_record *record, tong_message *meta)
+{
+    meta->type = record->type;
+    meta->length = record->length;
+    meta->lost = shm->lost;
+    meta->flags = (record->redelivered ? TONG_MESSAGE_REDELIVERED : 0) | (shm->lost ? TONG_MESSAGE_LOST_BEFORE : 0);
+}
+
+/* ---- The calls ------------------------------------------------------------------------------------------- */
+
+ssize_t shm_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
+{
+    struct shm *shm = (struct shm *)conduit;
+    struct ring_record record;
+    struct ring_span span[2];
+    int r = await_message(shm, deadline, &record);
+    if (r < 0)
+        return r;
+    fill_meta(shm, &record, &in->meta);
+    if (record.length > in->capacity)
+        return fail(-EMSGSIZE, "%s: the message has %llu bytes, the buffer %zu", conduit->object,
+                    (unsigned long long)record.length, in->capacity);
+    unsigned parts = ring_spans(shm->reader.data, shm->reader.capacity, record.start, record.length, span);
+    unsigned char *to = in->data;
+    for (unsigned i = 0; i < parts; to += span[i++].size)
+        memcpy(to, span[i].data, span[i].size);
+    r = take(shm, &record);
+    if (r < 0)
+        return r;
+    shm->lost = 0;
+    return (ssize_t)record.length;
+}
+
+ssize_t shm_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret)
+{
+    struct shm *shm = (struct shm *)conduit;
+    struct ring_record record;
+    uint64_t claim;
+    int r = await_message(shm, deadline, &record);
+    if (r == 0 && (r = ring_take(&shm->reader, &record, &claim)) < 0)
+        r = fail(r, "%s: out of memory", conduit->object);
+    if (r < 0)
+        return r;
+    fill_meta(shm, &record, meta);
+    shm->lost = 0;
+    shm_fill_token(conduit, TONG_RECEIVE, record.start, record.length, claim, ret);
+    return (ssize_t)record.length;
+}
+
+int shm_release(struct conduit *conduit, tong_token *token)
+{
+    struct shm *shm = (struct shm *)conduit;
+    int moved = token->private_word[1] == TONG_RECEIVE ? ring_release(&shm->reader, token->private_word[0]) : -EINVAL;
+    if (moved < 0)
+        return shm_bad_token(conduit);
+    token->private_word[3] = 0;
+    if (moved)
+        shm_end_tell(&shm->in);
+    return 0;
+}
+
+/* ---- Opening --------------------------------------------------------------------------------------------- */
+
+/* What ended before we came is told only if something of it is still in the ring.  The session is looked at before
+ * the ring: what it published before it ended is then seen. */
+static void begin_sessions(struct shm *shm)
+{
+    struct ring_record record;
+    uint64_t word = ring_place_session(shm->in.peer), number = session_number(word);
+    uint64_t told = atomic_load_explicit(&shm->in.own->places[0].told, memory_order_acquire);
+    bool ended = session_state(word) != SESSION_OPEN || shm_end_peer_died(&shm->in, word) > 0;
+    if (ended && ring_next(&shm->reader, &record) == -EAGAIN)
+        told = number;
+    shm->told = told <= number ? told : 0;
+}
+
+int shm_open_receiver(struct shm *shm, const struct address *address, const char *name)
+{
+    struct shm_end *end = &shm->in;
+    int r = shm_end_open(end, address, name, false);
+    if (r < 0)
+        return r;
+    r = ring_reader_open(&shm->reader, end->own, end->peer, end->object.data, end->object.capacity);
+    if (r < 0)
+        return shm_contradictory(end, r);
+    begin_sessions(shm);
+    shm_end_announce(end);
+    return 0;
+}

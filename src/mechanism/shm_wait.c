@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting at an end of shm:, in two steps.  For a short while on the futex of the other's cursor, which is the
+ * fastest to be woken by and costs no descriptor; then, after a look whether anybody lives there, in poll(2) on what
+ * an event loop would poll: the bell and the pidfd of the other end (ring/bell.h), and the eventfd of a cancellable
+ * channel.  An idle end wakes once a GLANCE, for what no descriptor tells: a process that lives on but has let go of
+ * its place, as after exec.  Where no pid can be seen the bell ticks by a timer, and the slices remain.
+ *
+ * A cancel without an eventfd rings our own bell.  The flag is set before the byte is written and looked at after
+ * the bell was emptied, so one of the two is seen; only a slice can begin without having seen either.
+ */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "core/wait.h"
+#include "shm_channel.h"
+
+#define SLICE 4000000     /* ns: the longest time for which a death or a cancel goes unnoticed */
+#define GLANCE 1000000000 /* ns */
+
+static int cancelled(const struct shm *shm)
+{
+    bool set = atomic_load_explicit(&shm->base.cancelled, memory_order_acquire);
+    return set ? fail_static(-ECANCELED, "cancelled") : 0;
+}
+
+/* Whatever may not block is not cancelled: it has nothing to wait for. */
+static int doze(struct shm *shm, struct shm_end *end, uint64_t seen, int64_t deadline)
+{
+    if (deadline == DEADLINE_NOW)
+        return wait_expired(deadline);
+    int64_t left = deadline_left(deadline);
+    int r = cancelled(shm);
+    if (r < 0)
+        return r;
+    if (left == 0)
+        return wait_expired(deadline);
+    r = ring_sleep(&end->own->places[0], &end->peer->cursor, seen, left < 0 || left > SLICE ? SLICE : left);
+    return r == -ETIMEDOUT ? WAIT_SLICE : r;
+}
+
+static int await_bell(struct shm *shm, struct shm_end *end, int64_t deadline)
+{
+    int64_t glance = clock_now() + GLANCE;
+    bool last = deadline >= 0 && deadline <= glance;
+    int r = cancelled(shm);
+    if (r == 0)
+        r = wait_descriptor(end->bell.epoll_fd, POLLIN, shm->base.cancel_fd, last ? deadline : glance);
+    return r >= 0 || (r == -ETIMEDOUT && !last) ? WAIT_BELL : r;
+}
+
+/* Without descriptors to spare the slices go on. */
+static bool has_bell(struct shm_end *end)
+{
+    return ring_bell_is_open(&end->bell) || ring_bell_open(&end->bell, &end->own->places[0], end->own_fifo) == 0;
+}
+
+int shm_wait(struct shm *shm, struct shm_end *end, uint64_t seen, int last, int64_t deadline,
+             void (*rearm)(struct shm *, uint64_t), uint64_t size)
+{
+    int r;
+    if (last == WAIT_SLICE && has_bell(end)) {
+        rearm(shm, size);
+        return await_bell(shm, end, deadline);
+    }
+    r = doze(shm, end, seen, deadline);
+    if (r == -EAGAIN && ring_bell_is_open(&end->bell))
+        rearm(shm, size);
+    return r;
+}
