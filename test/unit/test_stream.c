@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/frame.h"
@@ -354,6 +355,54 @@ START_TEST(what_is_finished_has_no_descriptor)
 }
 END_TEST
 
+/* What is kept is the parent's: a child that takes the channel over does not send it again. */
+START_TEST(a_child_does_not_send_its_parents_rest)
+{
+    static char long_one[300000], buffer[300000];
+    tong_channel *pair[2];
+    ck_assert_int_eq(tong_channel_pair("pipe:", TONG_SEND, pair), 0);
+    ck_assert_int_eq(tong_channel_send(pair[0], long_one, sizeof long_one, NULL, 0), 0);
+    ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    pid_t child = fork();
+    if (child == 0) {
+        int r = tong_channel_after_fork(pair[0]);
+        if (r == 0)
+            r = tong_channel_send(pair[0], "b", 1, NULL, LONG);
+        _exit(r == 0 ? 0 : 1);
+    }
+    tong_message message = TONG_MESSAGE_INIT;
+    ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, &message, LONG), 1);
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    int r;
+    while ((r = tong_channel_finish(pair[0], 0)) == -EAGAIN)
+        ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, &message, 0), sizeof buffer);
+    ck_assert_uint_eq(message.lost, 0);
+    tong_channel_close(pair[0]);
+    tong_channel_close(pair[1]);
+}
+END_TEST
+
+START_TEST(a_cloned_channel_has_no_tokens)
+{
+    char text[64];
+    tong_channel *c, *clone;
+    tong_token token = TONG_TOKEN_INIT;
+    snprintf(text, sizeof text, "shm:stream-%d?remove=owner", (int)getpid());
+    ck_assert_int_eq(tong_channel_open(text, TONG_SEND, 0, &c), 0);
+    ck_assert_int_eq(tong_channel_reserve(c, 1, 0, &token), 0);
+    ck_assert_int_eq(tong_channel_abort(c, &token), 0);
+    ck_assert_int_eq(tong_channel_clone(c, &clone), 0);
+    ck_assert_int_eq(tong_channel_reserve(c, 1, 0, &token), -EOPNOTSUPP);
+    tong_channel_close(clone);
+    tong_channel_close(c);
+    tong_remove(text);
+}
+END_TEST
+
 /* ---- Names ----------------------------------------------------------------------------------------------- */
 
 static int opens;
@@ -523,6 +572,8 @@ int main(void)
     tcase_add_test(sending, a_kept_rest_of_a_line_keeps_its_turn);
     tcase_add_test(sending, a_message_cut_off_by_a_dying_reader_counts_as_one);
     tcase_add_test(sending, what_is_finished_has_no_descriptor);
+    tcase_add_test(sending, a_child_does_not_send_its_parents_rest);
+    tcase_add_test(sending, a_cloned_channel_has_no_tokens);
     tcase_add_test(names, waiting_again_for_a_reader_keeps_no_descriptor);
     tcase_add_test(names, a_writer_that_was_there_during_the_open_has_ended);
     tcase_add_test(names, a_capacity_that_cannot_be_had_is_an_error);
