@@ -5,8 +5,7 @@
  * Type 1 is for the server, a client's process id for that client.  Everybody takes only what is theirs, so one
  * queue serves any number of clients, and what lies in it is what plain msgsnd(2) and msgrcv(2) send and take.
  *
- * From a shell: who sends to whom by type, and what tong talk makes of the same two types.
- *
+ * From a shell, by type, and what tong talk makes of two types:
  *     tong send --type 2 msgq:1234 'for two'; tong recv --type 2 -n 1 --lines msgq:1234; tong rm msgq:1234
  *     tong talk msgq:1234            (in each of two terminals)
  */
@@ -26,7 +25,7 @@ static int failed(const char *who)
     return 1;
 }
 
-/* Asks, leaving its own type in the question, and takes only the answer that is meant for it. */
+/* Asks, with its own type in the question, and takes only the answer to that. */
 static int client(const char *address)
 {
     tong_channel *queue;
@@ -64,7 +63,8 @@ int main(void)
     tong_channel *queue;
     int status, result = 0;
     /* who made the queue removes it; nobody else may be using the key */
-    snprintf(address, sizeof address, "msgq:0x%x?create=excl&remove=owner&select=%d", 0x746f0000u ^ (unsigned)getpid(), FOR_SERVER);
+    unsigned key = 0x746f0000u ^ (unsigned)getpid();
+    snprintf(address, sizeof address, "msgq:0x%x?create=excl&remove=owner&select=%d", key, FOR_SERVER);
     if (tong_channel_open(address, TONG_BOTH, 0, &queue) < 0)
         return failed("open");
     *strchr(address, '?') = '\0';

@@ -26,7 +26,7 @@ void give(void *to, const void *from, size_t size)
         memcpy((char *)to + sizeof theirs, (const char *)from + sizeof theirs, size - sizeof theirs);
 }
 
-static int unusable(const tong_channel *channel, uint32_t direction)
+__attribute__((cold)) static int unusable(const tong_channel *channel, uint32_t direction)
 {
     if (!channel)
         return fail(-EINVAL, "the channel is NULL");
@@ -55,7 +55,7 @@ static int sending_finished(const struct conduit *conduit)
 }
 
 /* Between clones: one in each direction at a time, and no longer than the deadline. */
-static int lock_turn(pthread_mutex_t *lock, int64_t deadline)
+__attribute__((noinline)) static int lock_turn(pthread_mutex_t *lock, int64_t deadline)
 {
     int r;
     if (deadline == DEADLINE_NEVER)
@@ -70,7 +70,7 @@ static int lock_turn(pthread_mutex_t *lock, int64_t deadline)
 /* A conduit that once had clones keeps locking: one that closes must not let two in. */
 static inline bool is_cloned(const struct conduit *conduit)
 {
-    return atomic_load_explicit(&conduit->handles, memory_order_relaxed) != 1;
+    return __builtin_expect(atomic_load_explicit(&conduit->handles, memory_order_relaxed) != 1, 0);
 }
 
 static inline int enter(struct conduit *conduit, pthread_mutex_t *lock, int64_t deadline, bool *ret_locked)

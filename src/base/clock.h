@@ -20,10 +20,10 @@ static inline int64_t clock_now(void)
 /* The two common timeouts cost no clock reading.  Saturates, so that a huge timeout stays a deadline. */
 static inline int64_t deadline_after(int64_t timeout)
 {
+    if (__builtin_expect(timeout < 0, 1))
+        return DEADLINE_NEVER;
     if (timeout == 0)
         return DEADLINE_NOW;
-    if (timeout < 0)
-        return DEADLINE_NEVER;
     int64_t now = clock_now();
     return timeout > INT64_MAX - now ? INT64_MAX : now + timeout;
 }

@@ -71,6 +71,7 @@ struct layout_place {
     _Atomic uint64_t pid;
     _Atomic uint64_t start_time; /* clock ticks after boot; 0: unknown */
     _Atomic uint64_t uid;
+    _Atomic uint64_t pid_namespace; /* in which pid is a number, by its inode; 0: unknown */
     _Alignas(LAYOUT_LINE) _Atomic uint32_t sleeping;
     _Atomic uint32_t bell;
     _Atomic uint64_t wake_at; /* zero: later, the cursor that is worth waking for */

@@ -6,13 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sys/sys.h"
 
 uint64_t process_start_time(pid_t pid)
 {
     char path[32], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    /* Ourselves by name: /proc may be that of another pid namespace, where our number is somebody else's. */
+    if (pid == getpid())
+        snprintf(path, sizeof path, "/proc/self/stat");
+    else
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     int fd = sys_open(path, O_RDONLY, 0);
     if (fd < 0)
         return 0;
@@ -33,6 +38,16 @@ bool process_alive(pid_t pid, uint64_t start_time)
 {
     uint64_t now = process_start_time(pid);
     return now != 0 && (start_time == 0 || now == start_time);
+}
+
+uint64_t process_pid_namespace(void)
+{
+    struct stat status;
+    int fd = sys_open("/proc/self/ns/pid", O_RDONLY, 0);
+    int r = fd < 0 ? fd : sys_fstat(fd, &status);
+    if (fd >= 0)
+        sys_close(fd);
+    return r < 0 ? 0 : (uint64_t)status.st_ino;
 }
 
 unsigned fork_generation;

@@ -14,6 +14,9 @@ uint64_t process_start_time(pid_t pid);
 /* Whether `pid` runs and started then.  start_time 0: any process of that number. */
 bool process_alive(pid_t pid, uint64_t start_time);
 
+/* The pid namespace of this process, by its inode: pids of another are numbers of other processes here.  0: unknown. */
+uint64_t process_pid_namespace(void);
+
 /* How many forks lie between the process that loaded the library and this one: asking costs one load.
  * fork_watch() must have been called (once a process; any thread) before the first fork that is to count. */
 extern unsigned fork_generation;

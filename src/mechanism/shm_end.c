@@ -31,8 +31,9 @@ static int taken(const struct shm_end *end, bool sender)
         return 1;
     tong_identity holder = TONG_IDENTITY_INIT;
     ring_place_identity(end->own, &holder);
-    return fail(-EBUSY, "%s: its one place for a %s is held by process %lld: wait until it leaves, or use another name",
-                end->object.path, sender ? "sender" : "receiver", (long long)holder.pid);
+    return fail(-EBUSY, "%s: its one place for a %s is held by process %lld%s: wait until it leaves, or take another"
+                " name", end->object.path, sender ? "sender" : "receiver", (long long)holder.pid,
+                holder.pid ? "" : " (of another pid namespace)");
 }
 
 /* Finds the two sides of the object in the terms of ours and theirs, and takes our place. */

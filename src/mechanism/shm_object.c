@@ -193,6 +193,9 @@ static int open_file(const char *path, int flags)
         return fail(-EEXIST, "%s is a symbolic link, which is not followed: choose another name", path);
     if (fd == -EISDIR || fd == -ENXIO)
         return fail(-EEXIST, "%s exists and is not a channel of tong: choose another name", path);
+    if (fd == -EACCES)
+        return fail(fd, "open(%s): not allowed to uid %u: whoever makes it must do so with a wider mode=", path,
+                    (unsigned)geteuid());
     return fd < 0 ? fail_call(fd, "open(%s)", path) : fd;
 }
 

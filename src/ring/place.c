@@ -126,6 +126,7 @@ void ring_place_open(struct ring_place *place)
     rest(row);
     atomic_store_explicit(&row->pid, (uint64_t)pid, memory_order_relaxed);
     atomic_store_explicit(&row->start_time, process_start_time(pid), memory_order_relaxed);
+    atomic_store_explicit(&row->pid_namespace, process_pid_namespace(), memory_order_relaxed);
     atomic_store_explicit(&row->uid, geteuid(), memory_order_relaxed);
     atomic_store_explicit(&row->session, session_word(place->session, SESSION_OPEN), memory_order_release);
 }
@@ -136,12 +137,19 @@ void ring_place_close(struct ring_place *place)
     atomic_store_explicit(&row->session, session_word(place->session, SESSION_CLOSED), memory_order_release);
 }
 
+/* Where a namespace is unknown the start time has to tell. */
+static bool is_visible(const struct layout_place *row)
+{
+    uint64_t theirs = atomic_load_explicit(&row->pid_namespace, memory_order_relaxed), ours = process_pid_namespace();
+    return theirs == ours || !theirs || !ours;
+}
+
 void ring_place_identity(const struct layout_control *control, tong_identity *ret)
 {
     const struct layout_place *row = &control->places[0];
     uint64_t pid = atomic_load_explicit(&row->pid, memory_order_relaxed);
     ret->source = TONG_IDENTITY_CLAIMED;
-    ret->pid = pid <= INT32_MAX ? (int64_t)pid : 0;
+    ret->pid = pid <= INT32_MAX && is_visible(row) ? (int64_t)pid : 0;
     ret->start_time = atomic_load_explicit(&row->start_time, memory_order_relaxed);
     ret->uid = (uint32_t)atomic_load_explicit(&row->uid, memory_order_relaxed);
 }

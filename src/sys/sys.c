@@ -22,214 +22,189 @@
 
 int (*sys_fault)(const char *call);
 
-#define CALL(type, name, expression)                                \
-    do {                                                            \
-        if (__builtin_expect(sys_fault != NULL, 0)) {               \
-            int injected = sys_fault(name);                         \
-            if (injected < 0)                                       \
-                return injected;                                    \
-        }                                                           \
-        type result = (expression);                                 \
-        return result < 0 ? (type)-errno : result;                  \
-    } while (0)
 
 /* Files and names. */
 
 int sys_open(const char *path, int flags, mode_t mode)
 {
-    CALL(int, "open", open(path, flags | O_CLOEXEC, mode));
-}
-
-HOT ssize_t sys_read(int fd, void *data, size_t size)
-{
-    CALL(ssize_t, "read", read(fd, data, size));
-}
-
-HOT ssize_t sys_write(int fd, const void *data, size_t size)
-{
-    CALL(ssize_t, "write", write(fd, data, size));
+    SYS_CALL(int, "open", open(path, flags | O_CLOEXEC, mode));
 }
 
 ssize_t sys_readv(int fd, const struct iovec *spans, int count)
 {
-    CALL(ssize_t, "readv", readv(fd, spans, count));
+    SYS_CALL(ssize_t, "readv", readv(fd, spans, count));
 }
 
 ssize_t sys_preadv2(int fd, const struct iovec *spans, int count, off_t at, int flags)
 {
-    CALL(ssize_t, "preadv2", preadv2(fd, spans, count, at, flags));
+    SYS_CALL(ssize_t, "preadv2", preadv2(fd, spans, count, at, flags));
 }
 
 ssize_t sys_pread(int fd, void *data, size_t size, off_t at)
 {
-    CALL(ssize_t, "pread", pread(fd, data, size, at));
+    SYS_CALL(ssize_t, "pread", pread(fd, data, size, at));
 }
 
 ssize_t sys_writev(int fd, const struct iovec *spans, int count)
 {
-    CALL(ssize_t, "writev", writev(fd, spans, count));
+    SYS_CALL(ssize_t, "writev", writev(fd, spans, count));
 }
 
 ssize_t sys_pwritev2(int fd, const struct iovec *spans, int count, off_t at, int flags)
 {
-    CALL(ssize_t, "pwritev2", pwritev2(fd, spans, count, at, flags));
+    SYS_CALL(ssize_t, "pwritev2", pwritev2(fd, spans, count, at, flags));
 }
 
 int sys_fstat(int fd, struct stat *ret)
 {
-    CALL(int, "fstat", fstat(fd, ret));
+    SYS_CALL(int, "fstat", fstat(fd, ret));
 }
 
 int sys_lstat(const char *path, struct stat *ret)
 {
-    CALL(int, "lstat", lstat(path, ret));
+    SYS_CALL(int, "lstat", lstat(path, ret));
 }
 
 int sys_statvfs(const char *path, struct statvfs *ret)
 {
-    CALL(int, "statvfs", statvfs(path, ret));
+    SYS_CALL(int, "statvfs", statvfs(path, ret));
 }
 
 int sys_chmod(const char *path, mode_t mode)
 {
-    CALL(int, "chmod", fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW));
+    SYS_CALL(int, "chmod", fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW));
 }
 
 int sys_fchmod(int fd, mode_t mode)
 {
-    CALL(int, "fchmod", fchmod(fd, mode));
+    SYS_CALL(int, "fchmod", fchmod(fd, mode));
 }
 
 int sys_unlink(const char *path)
 {
-    CALL(int, "unlink", unlink(path));
+    SYS_CALL(int, "unlink", unlink(path));
 }
 
 int sys_linkat(int from, const char *path, int to, const char *name, int flags)
 {
-    CALL(int, "linkat", linkat(from, path, to, name, flags));
+    SYS_CALL(int, "linkat", linkat(from, path, to, name, flags));
 }
 
 int sys_rename(const char *from, const char *to)
 {
-    CALL(int, "rename", rename(from, to));
+    SYS_CALL(int, "rename", rename(from, to));
 }
 
 int sys_mkfifo(const char *path, mode_t mode)
 {
-    CALL(int, "mkfifo", mkfifo(path, mode));
+    SYS_CALL(int, "mkfifo", mkfifo(path, mode));
 }
 
 int sys_ftruncate(int fd, off_t size)
 {
-    CALL(int, "ftruncate", ftruncate(fd, size));
+    SYS_CALL(int, "ftruncate", ftruncate(fd, size));
 }
 
 int sys_fallocate(int fd, int mode, off_t at, off_t size)
 {
-    CALL(int, "fallocate", fallocate(fd, mode, at, size));
+    SYS_CALL(int, "fallocate", fallocate(fd, mode, at, size));
 }
 
 int sys_fdatasync(int fd)
 {
-    CALL(int, "fdatasync", fdatasync(fd));
+    SYS_CALL(int, "fdatasync", fdatasync(fd));
 }
 
 int sys_flock(int fd, int operation)
 {
-    CALL(int, "flock", flock(fd, operation));
+    SYS_CALL(int, "flock", flock(fd, operation));
 }
 
 int sys_fcntl_int(int fd, int command, int argument)
 {
-    CALL(int, "fcntl_int", fcntl(fd, command, argument));
+    SYS_CALL(int, "fcntl_int", fcntl(fd, command, argument));
 }
 
 int sys_fcntl_lock(int fd, int command, struct flock *lock)
 {
-    CALL(int, "fcntl_lock", fcntl(fd, command, lock));
+    SYS_CALL(int, "fcntl_lock", fcntl(fd, command, lock));
 }
 
 /* Pipes and sockets. */
 
 int sys_pipe(int ret[2])
 {
-    CALL(int, "pipe", pipe2(ret, O_CLOEXEC));
+    SYS_CALL(int, "pipe", pipe2(ret, O_CLOEXEC));
 }
 
 int sys_socket(int family, int type)
 {
-    CALL(int, "socket", socket(family, type | SOCK_CLOEXEC, 0));
+    SYS_CALL(int, "socket", socket(family, type | SOCK_CLOEXEC, 0));
 }
 
 int sys_socketpair(int family, int type, int ret[2])
 {
-    CALL(int, "socketpair", socketpair(family, type | SOCK_CLOEXEC, 0, ret));
+    SYS_CALL(int, "socketpair", socketpair(family, type | SOCK_CLOEXEC, 0, ret));
 }
 
 int sys_bind(int fd, const struct sockaddr *address, socklen_t size)
 {
-    CALL(int, "bind", bind(fd, address, size));
+    SYS_CALL(int, "bind", bind(fd, address, size));
 }
 
 int sys_listen(int fd, int backlog)
 {
-    CALL(int, "listen", listen(fd, backlog));
+    SYS_CALL(int, "listen", listen(fd, backlog));
 }
 
 int sys_accept(int fd, int flags)
 {
-    CALL(int, "accept", accept4(fd, NULL, NULL, flags | SOCK_CLOEXEC));
+    SYS_CALL(int, "accept", accept4(fd, NULL, NULL, flags | SOCK_CLOEXEC));
 }
 
 int sys_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
-    CALL(int, "connect", connect(fd, address, size));
+    SYS_CALL(int, "connect", connect(fd, address, size));
 }
 
 int sys_shutdown(int fd, int how)
 {
-    CALL(int, "shutdown", shutdown(fd, how));
+    SYS_CALL(int, "shutdown", shutdown(fd, how));
 }
 
 int sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size)
 {
-    CALL(int, "getsockname", getsockname(fd, ret, size));
+    SYS_CALL(int, "getsockname", getsockname(fd, ret, size));
 }
 
 int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size)
 {
-    CALL(int, "getsockopt", getsockopt(fd, level, name, ret, size));
+    SYS_CALL(int, "getsockopt", getsockopt(fd, level, name, ret, size));
 }
 
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t size)
 {
-    CALL(int, "setsockopt", setsockopt(fd, level, name, value, size));
+    SYS_CALL(int, "setsockopt", setsockopt(fd, level, name, value, size));
 }
 
 ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags)
 {
-    CALL(ssize_t, "recvmsg", recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+    SYS_CALL(ssize_t, "recvmsg", recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
 }
 
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-    CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
-}
-
-HOT ssize_t sys_send(int fd, const void *data, size_t size, int flags)
-{
-    CALL(ssize_t, "send", send(fd, data, size, flags | MSG_NOSIGNAL));
+    SYS_CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
 }
 
 ssize_t sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-    CALL(ssize_t, "sendmmsg", sendmmsg(fd, messages, count, flags | MSG_NOSIGNAL));
+    SYS_CALL(ssize_t, "sendmmsg", sendmmsg(fd, messages, count, flags | MSG_NOSIGNAL));
 }
 
 int sys_ioctl_int(int fd, unsigned long request, int *ret)
 {
-    CALL(int, "ioctl_int", ioctl(fd, request, ret));
+    SYS_CALL(int, "ioctl_int", ioctl(fd, request, ret));
 }
 
 /* System V message queues. */
@@ -237,96 +212,96 @@ int sys_ioctl_int(int fd, unsigned long request, int *ret)
 /* Keys of projects from 128 on are negative: only -1 is a failure. */
 int sys_ftok(const char *path, int project, key_t *ret)
 {
-    CALL(int, "ftok", (*ret = ftok(path, project)) == -1 ? -1 : 0);
+    SYS_CALL(int, "ftok", (*ret = ftok(path, project)) == -1 ? -1 : 0);
 }
 
 int sys_msgget(key_t key, int flags)
 {
-    CALL(int, "msgget", msgget(key, flags));
+    SYS_CALL(int, "msgget", msgget(key, flags));
 }
 
 HOT int sys_msgsnd(int id, const void *message, size_t size, int flags)
 {
-    CALL(int, "msgsnd", msgsnd(id, message, size, flags));
+    SYS_CALL(int, "msgsnd", msgsnd(id, message, size, flags));
 }
 
 HOT ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags)
 {
-    CALL(ssize_t, "msgrcv", msgrcv(id, message, size, type, flags));
+    SYS_CALL(ssize_t, "msgrcv", msgrcv(id, message, size, type, flags));
 }
 
 int sys_msgctl(int id, int command, struct msqid_ds *data)
 {
-    CALL(int, "msgctl", msgctl(id, command, data));
+    SYS_CALL(int, "msgctl", msgctl(id, command, data));
 }
 
 /* Waiting. */
 
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout)
 {
-    CALL(int, "ppoll", ppoll(items, count, timeout, NULL));
+    SYS_CALL(int, "ppoll", ppoll(items, count, timeout, NULL));
 }
 
 int sys_epoll_create(void)
 {
-    CALL(int, "epoll_create", epoll_create1(EPOLL_CLOEXEC));
+    SYS_CALL(int, "epoll_create", epoll_create1(EPOLL_CLOEXEC));
 }
 
 int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
-    CALL(int, "epoll_ctl", epoll_ctl(epoll, operation, fd, event));
+    SYS_CALL(int, "epoll_ctl", epoll_ctl(epoll, operation, fd, event));
 }
 
 int sys_eventfd(unsigned count)
 {
-    CALL(int, "eventfd", eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK));
+    SYS_CALL(int, "eventfd", eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 int sys_timerfd(void)
 {
-    CALL(int, "timerfd", timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    SYS_CALL(int, "timerfd", timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 }
 
 int sys_timerfd_settime(int fd, const struct itimerspec *value)
 {
-    CALL(int, "timerfd_settime", timerfd_settime(fd, 0, value, NULL));
+    SYS_CALL(int, "timerfd_settime", timerfd_settime(fd, 0, value, NULL));
 }
 
 int sys_inotify(void)
 {
-    CALL(int, "inotify", inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    SYS_CALL(int, "inotify", inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
 }
 
 int sys_inotify_add(int fd, const char *path, uint32_t mask)
 {
-    CALL(int, "inotify_add", inotify_add_watch(fd, path, mask));
+    SYS_CALL(int, "inotify_add", inotify_add_watch(fd, path, mask));
 }
 
 int sys_nanosleep(const struct timespec *duration)
 {
-    CALL(int, "nanosleep", nanosleep(duration, NULL));
+    SYS_CALL(int, "nanosleep", nanosleep(duration, NULL));
 }
 
 int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout)
 {
-    CALL(int, "futex_wait", (int)syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout, NULL, 0));
+    SYS_CALL(int, "futex_wait", (int)syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout, NULL, 0));
 }
 
 int sys_futex_wake(const void *word, int count)
 {
-    CALL(int, "futex_wake", (int)syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0));
+    SYS_CALL(int, "futex_wake", (int)syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0));
 }
 
 int sys_pidfd_open(pid_t pid)
 {
-    CALL(int, "pidfd_open", (int)syscall(SYS_pidfd_open, pid, 0));
+    SYS_CALL(int, "pidfd_open", (int)syscall(SYS_pidfd_open, pid, 0));
 }
 
 /* Memory and chance. */
 
 int sys_getrandom(void *ret, size_t size)
 {
-    CALL(int, "getrandom", (int)getrandom(ret, size, 0));
+    SYS_CALL(int, "getrandom", (int)getrandom(ret, size, 0));
 }
 
 #ifndef RWF_NOSIGNAL

@@ -9,6 +9,7 @@
 #ifndef SYS_SYS_H
 #define SYS_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -22,6 +23,7 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 /*
  * For tests: asked before every call, by the call's name; a negative errno is returned in place of the call.
@@ -29,10 +31,36 @@
  */
 extern int (*sys_fault)(const char *call);
 
+/* One function a system call: the result, or -errno, or the error that a test injects in its place. */
+#define SYS_CALL(type, name, expression)                                \
+    do {                                                            \
+        if (__builtin_expect(sys_fault != NULL, 0)) {               \
+            int injected = sys_fault(name);                         \
+            if (injected < 0)                                       \
+                return injected;                                    \
+        }                                                           \
+        type result = (expression);                                 \
+        return result < 0 ? (type)-errno : result;                  \
+    } while (0)
+
+/* The three that messages go through are here, so that they cost no call of ours. */
+static inline ssize_t sys_read(int fd, void *data, size_t size)
+{
+    SYS_CALL(ssize_t, "read", read(fd, data, size));
+}
+
+static inline ssize_t sys_write(int fd, const void *data, size_t size)
+{
+    SYS_CALL(ssize_t, "write", write(fd, data, size));
+}
+
+static inline ssize_t sys_send(int fd, const void *data, size_t size, int flags)
+{
+    SYS_CALL(ssize_t, "send", send(fd, data, size, flags | MSG_NOSIGNAL));
+}
+
 /* Files and names. */
 int sys_open(const char *path, int flags, mode_t mode);
-ssize_t sys_read(int fd, void *data, size_t size);
-ssize_t sys_write(int fd, const void *data, size_t size);
 ssize_t sys_readv(int fd, const struct iovec *spans, int count);
 ssize_t sys_preadv2(int fd, const struct iovec *spans, int count, off_t at, int flags);
 ssize_t sys_pread(int fd, void *data, size_t size, off_t at);
@@ -68,7 +96,6 @@ int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size);
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t sys_send(int fd, const void *data, size_t size, int flags);
 ssize_t sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 int sys_ioctl_int(int fd, unsigned long request, int *ret);
 
