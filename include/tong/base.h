@@ -14,13 +14,8 @@
  * structure it was compiled with (the TONG_..._INIT macros do).  A newer library fills in no more than that.
  *
  * The library never prints, exits, installs a signal handler, starts a thread, or changes the signal mask or
-<<<<<<< HEAD
- * the flags of a descriptor that others share.  It never raises SIGPIPE, unless the process ignored that signal when
- * the channel was opened and does so no longer.
-=======
  * the flags of a descriptor that others share.  SIGPIPE is never raised by it, provided that a process which
  * ignored SIGPIPE when it opened a channel goes on ignoring it while it uses the channel.
->>>>>>> main
  */
 #ifndef TONG_BASE_H
 #define TONG_BASE_H
