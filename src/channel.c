@@ -68,9 +68,14 @@ __attribute__((noinline)) static int lock_turn(pthread_mutex_t *lock, int64_t de
 }
 
 /* A conduit that once had clones keeps locking: one that closes must not let two in. */
+static inline bool is_cloned(const struct conduit *conduit)
+{
+    return __builtin_expect(atomic_load_explicit(&conduit->handles, memory_order_relaxed) != 1, 0);
+}
+
 static inline int enter(struct conduit *conduit, pthread_mutex_t *lock, int64_t deadline, bool *ret_locked)
 {
-    *ret_locked = __builtin_expect(atomic_load_explicit(&conduit->handles, memory_order_relaxed) != 1, 0);
+    *ret_locked = is_cloned(conduit);
     return *ret_locked ? lock_turn(lock, deadline) : 0;
 }
 
@@ -235,7 +240,13 @@ int tong_channel_select(tong_channel *channel, int rule, int64_t type)
         return not_offered(conduit, "select messages by type: use msgq:");
     if (rule < TONG_SELECT_FIRST || rule > TONG_SELECT_EXCEPT || (rule != TONG_SELECT_FIRST && type <= 0))
         return fail(-EINVAL, "select: rule %d with type %lld: use a TONG_SELECT_... rule and a type above 0", rule, (long long)type);
-    return conduit->facet->select(conduit, rule, type);
+    bool locked;
+    int r = enter(conduit, &conduit->receive_lock, DEADLINE_NEVER, &locked);
+    if (r < 0)
+        return r;
+    r = conduit->facet->select(conduit, rule, type);
+    leave(&conduit->receive_lock, locked);
+    return r;
 }
 
 /* ---- Zero copy ----------------------------------------------------------------------------------------- */
@@ -245,6 +256,13 @@ static int no_zero_copy(const struct conduit *conduit)
     return not_offered(conduit, "lend its memory: only shm: and mmap: can; use send and receive");
 }
 
+/* A turn would last from reserve to commit: who waits for room could wait for one who waits for the turn. */
+static int no_turns(const struct conduit *conduit)
+{
+    return fail(-EOPNOTSUPP, "%s: has clones, and tokens belong to one handle: use send and receive, or do not clone it",
+                conduit->object);
+}
+
 int tong_channel_reserve(tong_channel *channel, size_t size, int64_t timeout, tong_token *ret)
 {
     if (!usable(channel, TONG_SEND))
@@ -252,6 +270,8 @@ int tong_channel_reserve(tong_channel *channel, size_t size, int64_t timeout, to
     struct conduit *conduit = channel->conduit;
     if (!conduit->facet->reserve)
         return no_zero_copy(conduit);
+    if (is_cloned(conduit))
+        return no_turns(conduit);
     if (conduit->finished)
         return sending_finished(conduit);
     tong_token token = TONG_TOKEN_INIT;
@@ -298,6 +318,8 @@ ssize_t tong_channel_peek(tong_channel *channel, int64_t timeout, tong_message *
     struct conduit *conduit = channel->conduit;
     if (!conduit->facet->peek)
         return no_zero_copy(conduit);
+    if (is_cloned(conduit))
+        return no_turns(conduit);
     tong_message meta = TONG_MESSAGE_INIT;
     tong_token token = TONG_TOKEN_INIT;
     ssize_t r = conduit->facet->peek(conduit, deadline_after(timeout), &meta, &token);
@@ -333,7 +355,13 @@ int tong_channel_pollfd(tong_channel *channel, uint32_t direction, struct pollfd
     if (direction == TONG_SEND && conduit->finished)
         return sending_finished(conduit);
     struct pollfd item = { -1, 0, 0 };
-    int r = conduit->facet->pollfd(conduit, direction, &item);
+    pthread_mutex_t *lock = direction == TONG_SEND ? &conduit->send_lock : &conduit->receive_lock;
+    bool locked;
+    int r = enter(conduit, lock, DEADLINE_NEVER, &locked);
+    if (r < 0)
+        return r;
+    r = conduit->facet->pollfd(conduit, direction, &item);
+    leave(lock, locked);
     if (r == 0)
         *ret = item;
     return r;

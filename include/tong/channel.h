@@ -175,7 +175,8 @@ typedef struct tong_token {
  *
  * Several tokens of one channel may be outstanding (each reserve follows the last, each peek shows the
  * message after the last one peeked); messages are sent in the order of reserve, however commits come.
- * A token belongs to the channel and thread that got it and becomes void when the channel is closed.
+ * A token belongs to the channel and thread that got it and becomes void when the channel is closed.  A channel
+ * that has been cloned has none: reserve and peek return -EOPNOTSUPP.
  * A hostile sender may change a peeked message while it is looked at: use tong_channel_receive(), which
  * copies, for peers you do not trust.  Errors and blocking as for send and receive.
  */
@@ -224,7 +225,8 @@ int tong_channel_pollfd(tong_channel *channel, uint32_t direction, struct pollfd
 
 /*
  * A second handle on the same conduit for another thread; close both.  The handles take turns: sends do not
- * interleave, each message goes to one of the receivers.
+ * interleave, each message goes to one of the receivers.  Counts as a call in both directions: clone before another
+ * thread is in a call on this channel, because a call that began on the only handle takes no turn.
  */
 int tong_channel_clone(tong_channel *channel, tong_channel **ret);
 

@@ -67,6 +67,7 @@ int datagram_new(const struct open_request *request, const struct channel_facet 
     datagram->connected = seqpacket;
     datagram->framed = seqpacket && request->address->value[OPTION_FRAME] == FRAME_PACKET;
     datagram->creds = request->address->value[OPTION_CREDS];
+    datagram->admit = -1;
     datagram->ready = (struct ready)READY_INIT;
     conduit->flags |= (datagram->framed ? TONG_INFO_FRAMED : 0) | (seqpacket ? 0 : TONG_INFO_ENDLESS);
     r = set_up(datagram, request->address, seqpacket);
@@ -260,6 +261,8 @@ static bool is_end(const struct datagram *datagram, const struct msghdr *message
     return datagram->connected && (datagram->framed || message->msg_controllen == 0);
 }
 
+#define REFUSED (-EINPROGRESS) /* internal: from somebody who may not send here */
+
 static ssize_t receive_one(struct datagram *datagram, struct message_in *in, int64_t deadline)
 {
     union { char bytes[CMSG_SPACE(sizeof(struct ucred))]; struct cmsghdr align; } control;
@@ -275,16 +278,28 @@ static ssize_t receive_one(struct datagram *datagram, struct message_in *in, int
         return r;
     if (r == 0 && is_end(datagram, &message))
         return say_ended(datagram, datagram->framed && (datagram->must_end || datagram->peer_began) ? -ECONNRESET : -ENODATA);
+    if (datagram->creds)
+        port_sender(&message, &in->meta.sender);
+    if (datagram->admit >= 0 && !port_admits(in->meta.sender.uid, in->meta.sender.gid, datagram->admit))
+        return REFUSED;
     int bad = datagram->framed ? take_header(datagram, header, (size_t)r, &in->meta) : 0;
     if (bad)
         return bad < 0 ? (datagram->ended = bad) : say_ended(datagram, -ENODATA);
-    if (datagram->creds)
-        port_sender(&message, &in->meta.sender);
     size_t size = (size_t)r - header_size;
     in->meta.length = size;
     if (message.msg_flags & MSG_TRUNC)
         in->meta.flags |= TONG_MESSAGE_TRUNCATED;
     return size <= in->capacity ? (ssize_t)size : keep(datagram, in, size);
+}
+
+/* Those who are kept out do not hold us up. */
+static ssize_t receive_admitted(struct datagram *datagram, struct message_in *in, int64_t deadline)
+{
+    ssize_t r;
+    while ((r = receive_one(datagram, in, deadline)) == REFUSED)
+        if (deadline_left(deadline) == 0)
+            return wait_expired(deadline);
+    return r;
 }
 
 static void settle_ready(struct datagram *datagram)
@@ -308,7 +323,7 @@ ssize_t datagram_receive(struct conduit *conduit, struct message_in *in, int64_t
     else if (datagram->ended)
         r = say_ended(datagram, datagram->ended);
     else
-        r = receive_one(datagram, in, deadline);
+        r = receive_admitted(datagram, in, deadline);
     settle_ready(datagram);
     return r;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/detail.h"
@@ -47,6 +48,11 @@ void port_sender(struct msghdr *message, tong_identity *ret)
                                 credentials.pid > 0 ? process_start_time(credentials.pid) : 0,
                                 credentials.uid, credentials.gid };
     }
+}
+
+bool port_admits(uint32_t uid, uint32_t gid, int64_t mode)
+{
+    return uid == 0 || uid == geteuid() || (mode & 0020 && gid == getegid()) || mode & 0002;
 }
 
 int port_peer(int fd, const char *object, tong_identity *ret)

@@ -70,6 +70,9 @@ static inline ssize_t port_write_bare(struct port *port, const void *data, size_
 struct msghdr;
 void port_sender(struct msghdr *message, tong_identity *ret);
 
+/* What the mode of a path would decide, for a name that has none: owner (and root), group, others. */
+bool port_admits(uint32_t uid, uint32_t gid, int64_t mode);
+
 /* SO_PEERCRED: who made the other end of socket `fd`; for a pair, the process that called socketpair(2).
  * -EOPNOTSUPP if it is no socket, -ENOTCONN. */
 int port_peer(int fd, const char *object, tong_identity *ret);

@@ -184,7 +184,8 @@ static int flush(struct stream *stream, int64_t deadline)
     if (!stream->kept)
         return 0;
     if (stream->torn)
-        return fail(-EPIPE, "%s: the rest of a message was lost for want of memory, so nothing can follow it", stream->base.object);
+        return fail(-EPIPE, "%s: the rest of a message was lost for want of memory, so nothing can follow it",
+                    stream->base.object);
     int r = push(stream, &stream->out_message, deadline);
     if (r == 0 || r == -EPIPE)
         forget(stream);

@@ -6,7 +6,7 @@
  *   - A path stays behind when its server dies.  Connecting tells a dead one (-ECONNREFUSED) from a living one;
  *     the takeover happens under flock(2) on the directory, so that two newcomers do not undo one another.
  *   - The mode of a socket's path is what fchmod(2) on the unbound socket left, less the umask, so it is never too
- *     wide; what the umask took from a mode that was asked for is given back afterwards.  Abstract names have no mode: there, the same rule is applied to the client's credentials.
+ *     wide; what the umask took from a mode that was asked for is given back afterwards.  Abstract names have no mode: there, the same rule is applied to the credentials of each client, or each datagram.
  *   - A path holds 107 bytes, whatever PATH_MAX says.
  * A datagram channel receives at the address and sends to it; it goes one way and has no end.
  * Semantics: unix(7), socket(7).
@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/detail.h"
@@ -234,7 +233,12 @@ static int bind_socket(const struct open_request *request, const struct socket_n
     int fd = sys_socket(AF_UNIX, socket_type(request->address) | flags);
     if (fd < 0)
         return fail_call(fd, "socket");
-    int r = name->abstract ? 0 : sys_fchmod(fd, (mode_t)request->address->value[OPTION_MODE]);
+    /* before the name exists, so that not even the first datagram comes without them */
+    int on = 1, r = 0;
+    if (request->address->value[OPTION_SOCKET] == SOCKET_DATAGRAM && (name->abstract || request->address->value[OPTION_CREDS]))
+        r = sys_setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+    if (r == 0 && !name->abstract)
+        r = sys_fchmod(fd, (mode_t)request->address->value[OPTION_MODE]);
     if (r == 0)
         r = sys_bind(fd, raw(name), name->size);
     if (r == -EADDRINUSE && !name->abstract && (r = foreign(name->address.sun_path, -EADDRINUSE)) == -EADDRINUSE)
@@ -341,7 +345,12 @@ static int receive_datagrams(const struct open_request *request, const struct so
         return r;
     }
     (*ret)->flags |= TONG_INFO_CREATED;
-    ((struct datagram *)*ret)->made = made;
+    struct datagram *datagram = (struct datagram *)*ret;
+    datagram->made = made;
+    if (name->abstract) {
+        datagram->creds = true;
+        datagram->admit = request->address->value[OPTION_MODE];
+    }
     return 0;
 }
 
@@ -460,17 +469,15 @@ static int unix_listen(const struct open_request *request, struct listener **ret
     return 0;
 }
 
-/* What the mode of a path would decide, for a name that has none: owner (and root), group, others. */
 static bool may_enter(const struct unix_listener *listener, int fd)
 {
     struct ucred client;
     socklen_t size = sizeof client;
-    int64_t mode = listener->address.value[OPTION_MODE];
     if (!listener->abstract)
         return true;
     if (sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client, &size) < 0)
         return false;
-    return client.uid == 0 || client.uid == geteuid() || (mode & 0020 && client.gid == getegid()) || mode & 0002;
+    return port_admits(client.uid, client.gid, listener->address.value[OPTION_MODE]);
 }
 
 static int accept_failed(const struct unix_listener *listener, int error)

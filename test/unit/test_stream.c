@@ -1,85 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Streams from the inside: frames that no tong sender writes, short writes, and system calls that fail or are
- * overtaken at a moment that cannot be met from outside.  Every test counts descriptors before and after.
- */
-#include <check.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "core/frame.h"
-#include "sys/sys.h"
-#include "tong/tong.h"
-
-#define LONG (20 * TONG_SECOND) /* a wait that ends before, or the test fails */
-
-static char directory[32], path[48], address[64];
-static int descriptors;
-
-static int count_descriptors(void)
-{
-    DIR *stream = opendir("/proc/self/fd");
-    int found = 0;
-    while (readdir(stream))
-        found++;
-    closedir(stream);
-    return found;
-}
-
-static void set_up(void)
-{
-    strcpy(directory, "/tmp/stream-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/name", directory);
-    snprintf(address, sizeof address, "fifo:%s", path);
-    descriptors = count_descriptors();
-}
-
-static void tear_down(void)
-{
-    sys_fault = NULL;
-    unlink(path);
-    ck_assert_int_eq(rmdir(directory), 0);
-    ck_assert_int_eq(count_descriptors(), descriptors);
-}
-
-static TCase *new_case(Suite *suite, const char *name)
-{
-    TCase *tests = tcase_create(name);
-    tcase_add_checked_fixture(tests, set_up, tear_down);
-    tcase_set_timeout(tests, 30);
-    suite_add_tcase(suite, tests);
-    return tests;
-}
-
-/* A receiver over a pipe whose sending end is a bare descriptor. */
-static tong_channel *open_pipe(const char *options, int *ret_peer)
-{
-    int ends[2];
-    char text[96];
-    tong_channel *channel;
-    ck_assert_int_eq(pipe(ends), 0);
-    snprintf(text, sizeof text, "fd:%d%s%s", ends[0], *options ? "?" : "", options);
-    ck_assert_int_eq(tong_channel_open(text, TONG_RECEIVE, 0, &channel), 0);
-    *ret_peer = ends[1];
-    return channel;
-}
-
-static tong_channel *open_fifo(const char *options, uint32_t flags)
-{
-    char text[160];
-    tong_channel *channel;
-    snprintf(text, sizeof text, "%s%s", address, options);
-    ck_assert_int_eq(tong_channel_open(text, flags, LONG, &channel), 0);
-    return channel;
-}
+/* Streams from the inside: frames that no tong sender writes, short writes, and rests that are kept. */
+#include "stream_fixture.h"
 
 /* ---- Receiving ------------------------------------------------------------------------------------------- */
 
@@ -354,162 +275,58 @@ START_TEST(what_is_finished_has_no_descriptor)
 }
 END_TEST
 
-/* ---- Names ----------------------------------------------------------------------------------------------- */
-
-static int opens;
-
-/* A reader that comes and goes before the writer has looked again, twice. */
-static int reader_gone_again(const char *call)
+/* What is kept is the parent's: a child that takes the channel over does not send it again. */
+START_TEST(a_child_does_not_send_its_parents_rest)
 {
-    if (strcmp(call, "open"))
-        return 0;
-    opens++;
-    return opens == 1 || opens == 3 ? -ENXIO : 0;
-}
-
-START_TEST(waiting_again_for_a_reader_keeps_no_descriptor)
-{
-    tong_channel *reader = open_fifo("", TONG_RECEIVE), *writer;
-    opens = 0;
-    sys_fault = reader_gone_again;
-    int r = tong_channel_open(address, TONG_SEND, TONG_FOREVER, &writer);
-    sys_fault = NULL;
-    ck_assert_int_eq(r, 0);
-    ck_assert_int_ge(opens, 5);
-    tong_channel_close(writer);
-    tong_channel_close(reader);
-}
-END_TEST
-
-/* A writer that comes and goes while the reader has only one of its two descriptions. */
-static int writer_in_between(const char *call)
-{
-    if (strcmp(call, "open") || ++opens != 2)
-        return 0;
-    sys_fault = NULL;
-    tong_channel *writer;
-    ck_assert_int_eq(tong_channel_open(address, TONG_SEND, 0, &writer), 0);
-    ck_assert_int_eq(tong_channel_send(writer, "a", 1, NULL, 0), 0);
-    ck_assert_int_eq(tong_channel_close(writer), 0);
-    return 0;
-}
-
-START_TEST(a_writer_that_was_there_during_the_open_has_ended)
-{
-    char buffer[16];
-    struct pollfd ready;
-    tong_channel *reader;
-    opens = 0;
-    sys_fault = writer_in_between;
-    int r = tong_channel_open(address, TONG_RECEIVE, 0, &reader);
-    sys_fault = NULL;
-    ck_assert_int_eq(r, 0);
-    ck_assert_int_eq(tong_channel_pollfd(reader, TONG_RECEIVE, &ready), 0);
-    ck_assert_int_eq(tong_channel_receive(reader, buffer, sizeof buffer, NULL, 0), 1);
-    ck_assert_int_eq(poll(&ready, 1, 0), 1);
-    ck_assert_int_eq(tong_channel_receive(reader, buffer, sizeof buffer, NULL, 0), -ENODATA);
-    tong_channel_close(reader);
-}
-END_TEST
-
-static int refuse_capacity(const char *call)
-{
-    return strcmp(call, "fcntl_int") || ++opens != 2 ? 0 : -EPERM; /* the first is F_SETFL */
-}
-
-START_TEST(a_capacity_that_cannot_be_had_is_an_error)
-{
-    tong_channel *reader;
-    char text[160];
-    snprintf(text, sizeof text, "%s?capacity=1G", address);
-    opens = 0;
-    sys_fault = refuse_capacity;
-    int r = tong_channel_open(text, TONG_RECEIVE, 0, &reader);
-    sys_fault = NULL;
-    ck_assert_int_eq(r, -EPERM);
-}
-END_TEST
-
-/* The umask belongs to what a process makes by default, not to what was asked for by number. */
-START_TEST(a_socket_has_the_mode_that_was_asked)
-{
-    char text[160];
-    struct stat status;
-    tong_listener *listener;
-    snprintf(text, sizeof text, "unix:%s?mode=0666", path);
-    mode_t old = umask(077);
-    int r = tong_listener_open(text, 0, &listener);
-    umask(old);
-    ck_assert_int_eq(r, 0);
-    ck_assert_int_eq(lstat(path, &status), 0);
-    ck_assert_int_eq(status.st_mode & 0777, 0666);
-    tong_listener_close(listener);
-}
-END_TEST
-
-/* A newcomer while a server has bound its path and does not listen yet. */
-static int second_server(const char *call)
-{
-    char text[160];
-    tong_listener *listener;
-    if (strcmp(call, "listen"))
-        return 0;
-    sys_fault = NULL;
-    snprintf(text, sizeof text, "unix:%s", path);
-    ck_assert_int_lt(tong_listener_open(text, 0, &listener), 0);
-    return 0;
-}
-
-START_TEST(a_server_about_to_listen_is_not_taken_for_a_dead_one)
-{
-    char text[160];
-    tong_listener *listener;
-    tong_channel *client;
-    snprintf(text, sizeof text, "unix:%s", path);
-    sys_fault = second_server;
-    ck_assert_int_eq(tong_listener_open(text, 0, &listener), 0);
-    ck_assert_int_eq(tong_channel_open(text, TONG_SEND, 0, &client), 0);
-    tong_channel_close(client);
-    tong_listener_close(listener);
-}
-END_TEST
-
-/* Who closes late must not take the name of the one that came after it. */
-START_TEST(a_name_that_is_anothers_by_now_stays)
-{
-    char text[160];
-    tong_listener *old, *new;
-    snprintf(text, sizeof text, "unix:%s", path);
-    ck_assert_int_eq(tong_listener_open(text, 0, &old), 0);
-    ck_assert_int_eq(tong_remove(text), 0);
-    ck_assert_int_eq(tong_listener_open(text, 0, &new), 0);
-    tong_listener_close(old);
-    ck_assert_int_eq(access(path, F_OK), 0);
-    tong_listener_close(new);
-    ck_assert_int_eq(access(path, F_OK), -1);
-}
-END_TEST
-
-/* Nobody sends what the kernel does not vouch for when it was not asked to. */
-START_TEST(datagrams_without_creds_say_so)
-{
-    char text[160];
-    tong_channel *c;
-    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
-    for (int creds = 0; creds < 2; creds++) {
-        snprintf(text, sizeof text, "unix:%s?socket=datagram&creds=%s", path, creds ? "on" : "off");
-        ck_assert_int_eq(tong_channel_open(text, TONG_RECEIVE, 0, &c), 0);
-        ck_assert_int_eq(tong_channel_describe(c, &info), 0);
-        ck_assert_uint_eq(info.identity, creds ? TONG_IDENTITY_MESSAGE : TONG_IDENTITY_NONE);
-        tong_channel_close(c);
+    static char long_one[300000], buffer[300000];
+    tong_channel *pair[2];
+    ck_assert_int_eq(tong_channel_pair("pipe:", TONG_SEND, pair), 0);
+    ck_assert_int_eq(tong_channel_send(pair[0], long_one, sizeof long_one, NULL, 0), 0);
+    ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    pid_t child = fork();
+    if (child == 0) {
+        int r = tong_channel_after_fork(pair[0]);
+        if (r == 0)
+            r = tong_channel_send(pair[0], "b", 1, NULL, LONG);
+        _exit(r == 0 ? 0 : 1);
     }
+    tong_message message = TONG_MESSAGE_INIT;
+    ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, &message, LONG), 1);
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    int r;
+    while ((r = tong_channel_finish(pair[0], 0)) == -EAGAIN)
+        ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_eq(tong_channel_receive(pair[1], buffer, sizeof buffer, &message, 0), sizeof buffer);
+    ck_assert_uint_eq(message.lost, 0);
+    tong_channel_close(pair[0]);
+    tong_channel_close(pair[1]);
+}
+END_TEST
+
+START_TEST(a_cloned_channel_has_no_tokens)
+{
+    char text[64];
+    tong_channel *c, *clone;
+    tong_token token = TONG_TOKEN_INIT;
+    snprintf(text, sizeof text, "shm:stream-%d?remove=owner", (int)getpid());
+    ck_assert_int_eq(tong_channel_open(text, TONG_SEND, 0, &c), 0);
+    ck_assert_int_eq(tong_channel_reserve(c, 1, 0, &token), 0);
+    ck_assert_int_eq(tong_channel_abort(c, &token), 0);
+    ck_assert_int_eq(tong_channel_clone(c, &clone), 0);
+    ck_assert_int_eq(tong_channel_reserve(c, 1, 0, &token), -EOPNOTSUPP);
+    tong_channel_close(clone);
+    tong_channel_close(c);
+    tong_remove(text);
 }
 END_TEST
 
 int main(void)
 {
     Suite *suite = suite_create("stream");
-    TCase *receiving = new_case(suite, "receiving"), *sending = new_case(suite, "sending"), *names = new_case(suite, "names");
+    TCase *receiving = new_case(suite, "receiving"), *sending = new_case(suite, "sending");
     tcase_add_test(receiving, an_empty_message_overtakes_one_in_the_callers_buffer);
     tcase_add_test(receiving, a_message_that_grows_too_long_is_bad_and_the_next_one_comes);
     tcase_add_test(receiving, less_than_a_header_is_not_an_orderly_end);
@@ -523,16 +340,7 @@ int main(void)
     tcase_add_test(sending, a_kept_rest_of_a_line_keeps_its_turn);
     tcase_add_test(sending, a_message_cut_off_by_a_dying_reader_counts_as_one);
     tcase_add_test(sending, what_is_finished_has_no_descriptor);
-    tcase_add_test(names, waiting_again_for_a_reader_keeps_no_descriptor);
-    tcase_add_test(names, a_writer_that_was_there_during_the_open_has_ended);
-    tcase_add_test(names, a_capacity_that_cannot_be_had_is_an_error);
-    tcase_add_test(names, a_socket_has_the_mode_that_was_asked);
-    tcase_add_test(names, a_server_about_to_listen_is_not_taken_for_a_dead_one);
-    tcase_add_test(names, a_name_that_is_anothers_by_now_stays);
-    tcase_add_test(names, datagrams_without_creds_say_so);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    tcase_add_test(sending, a_child_does_not_send_its_parents_rest);
+    tcase_add_test(sending, a_cloned_channel_has_no_tokens);
+    return run(suite);
 }
