@@ -547,6 +547,8 @@ HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, b
     stream->predicted = size;
     in->meta.type = (int64_t)le64toh((uint64_t)wire.type);
     in->meta.length = size;
+    if (stream->in.sender.source != TONG_IDENTITY_NONE)
+        in->meta.sender = stream->in.sender;
     if (size)
         memcpy(in->data, inbox->data + inbox->head + FRAME_HEADER, size);
     consume(stream, FRAME_HEADER + size);
@@ -563,7 +565,7 @@ HOT ssize_t stream_receive(struct conduit *conduit, struct message_in *in, int64
         return receive_long_way(stream, in, deadline);
     if (stream->frame == FRAME_PACKET)
         r = receive_plain(stream, in, bare);
-    else if (stream->frame == FRAME_NONE && bare && in->capacity)
+    else if (stream->frame == FRAME_NONE && bare && in->capacity && stream->in.sender.source == TONG_IDENTITY_NONE)
         in->meta.length = (uint64_t)(r = read_bare(stream, in->data, in->capacity));
     return r == MORE ? receive_long_way(stream, in, deadline) : r;
 }
