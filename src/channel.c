@@ -185,6 +185,23 @@ static void give_message(tong_message *to, const tong_message *from, ssize_t res
         give(to, from, sizeof *from);
 }
 
+/* What ended a batch after its first message, and would not come again by itself, is told by the next receive. */
+static ssize_t tell_deferred(struct conduit *conduit)
+{
+    int error = conduit->deferred;
+    conduit->deferred = 0;
+    return fail_call(error, "%s: after the last batch", conduit->object);
+}
+
+static bool comes_again(ssize_t error)
+{
+    static const int errors[] = { -EAGAIN, -ETIMEDOUT, -EMSGSIZE, -ENODATA, -ECONNRESET, -ECANCELED };
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if (error == errors[i])
+            return true;
+    return false;
+}
+
 HOT ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t capacity, tong_message *ret_message, int64_t timeout)
 {
     if (!usable(channel, TONG_RECEIVE))
@@ -196,7 +213,7 @@ HOT ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t cap
     ssize_t r = enter(conduit, &conduit->receive_lock, deadline, &locked);
     if (r < 0)
         return r;
-    r = conduit->facet->receive(conduit, &in, deadline);
+    r = __builtin_expect(conduit->deferred, 0) ? tell_deferred(conduit) : conduit->facet->receive(conduit, &in, deadline);
     leave(&conduit->receive_lock, locked);
     give_message(ret_message, &in.meta, r);
     return r;
@@ -220,13 +237,15 @@ ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, siz
     for (; received < count; received++) {
         tong_batch *item = (tong_batch *)((char *)batch + received * batch->size);
         struct message_in in = { item->data, item->capacity, TONG_MESSAGE_INIT };
-        r = conduit->facet->receive(conduit, &in, received ? DEADLINE_NOW : deadline);
+        r = conduit->deferred ? tell_deferred(conduit) : conduit->facet->receive(conduit, &in, received ? DEADLINE_NOW : deadline);
         if (r < 0)
             break;
         item->length = (uint64_t)r;
         item->type = in.meta.type;
         item->flags = in.meta.flags;
     }
+    if (received && received < count && !comes_again(r))
+        conduit->deferred = (int)r;
     leave(&conduit->receive_lock, locked);
     return received ? (ssize_t)received : r;
 }

@@ -39,8 +39,8 @@ static int allocate(struct stream *stream)
 {
     if (stream->inbox.data)
         return 0;
-    stream->inbox.capacity = stream->buffer;
-    stream->inbox.data = malloc(stream->inbox.capacity);
+    stream->inbox.capacity = (stream->buffer + STREAM_OFFSET_MAX + STREAM_PAGE - 1) / STREAM_PAGE * STREAM_PAGE;
+    stream->inbox.data = aligned_alloc(STREAM_PAGE, stream->inbox.capacity);
     stream->table = calloc(1, sizeof *stream->table);
     if (stream->inbox.data && stream->table)
         return 0;
@@ -531,10 +531,12 @@ HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, b
     if (!stream->table || stream->current || stream->remaining)
         return MORE;
     if (inbox->tail == 0 && bare && stream->predicted < PREDICT_MIN) {
-        ssize_t r = read_bare(stream, inbox->data, inbox->capacity);
+        size_t offset = stream_offset(in->data);
+        ssize_t r = read_bare(stream, inbox->data + offset, inbox->capacity - offset);
         if (r < 0)
             return r;
-        inbox->tail = (size_t)r;
+        inbox->head = offset;
+        inbox->tail = offset + (size_t)r;
     }
     if (available(inbox) < FRAME_HEADER)
         return MORE;
