@@ -80,7 +80,7 @@ if [ -n "$missing$optional" ]; then
     }
 fi
 
-oldest=1.0.0
+oldest=0.61.0
 version=$(meson --version)
 if [ "$(printf '%s\n%s\n' "$oldest" "$version" | sort -V | head -n 1)" != "$oldest" ]; then
     echo "tong needs Meson $oldest or newer; this is $version.  Try: pipx install meson" >&2
