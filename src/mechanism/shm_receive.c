@@ -52,13 +52,23 @@ static int ended(const struct shm *shm)
     return fail(shm->ended, "%s: the sender died without finishing", shm->base.object);
 }
 
+/* What is skipped on the way gives room back, for which the sender may be waiting. */
+static int next(struct shm *shm, struct ring_record *ret)
+{
+    uint64_t head = shm->reader.head;
+    int r = ring_next(&shm->reader, ret);
+    if (shm->reader.head != head)
+        shm_end_tell(&shm->in);
+    return r;
+}
+
 /* The record that is next, or the end.  Nothing that was published before an end was seen may come after it. */
 static int look(struct shm *shm, bool ask, struct ring_record *ret)
 {
     uint64_t number;
-    int r = ring_next(&shm->reader, ret);
+    int r = next(shm, ret);
     int gone = r == -EAGAIN ? sender_gone(shm, ask, &number) : 0;
-    if (gone == 0 || (r = ring_next(&shm->reader, ret)) != -EAGAIN)
+    if (gone == 0 || (r = next(shm, ret)) != -EAGAIN)
         return r;
     if (gone == -ENODATA || gone == -ECONNRESET)
         gone = tell_end(shm, number, gone);
@@ -107,7 +117,7 @@ static void rearm(struct shm *shm, uint64_t unused)
     bool alive = session_state(word) == SESSION_OPEN && session_number(word) > shm->told;
     (void)unused;
     if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, alive) < 0 ||
-        ring_next(&shm->reader, &record) != -EAGAIN || sender_gone(shm, false, &number))
+        next(shm, &record) != -EAGAIN || sender_gone(shm, false, &number))
         ring_bell_ring_self(&end->bell);
 }
 
