@@ -111,7 +111,7 @@ static int shm_close(struct conduit *conduit, bool forked)
     struct shm *shm = (struct shm *)conduit;
     int r = 0;
     if (!forked && shm->out.announced && !conduit->finished) {
-        ring_drop(&shm->writer);
+        ring_abandon(&shm->writer);
         r = shm_finish(conduit, DEADLINE_NOW);
     }
     if (!forked && shm->in.announced)
