@@ -228,6 +228,5 @@ int shm_open_receiver(struct shm *shm, const struct address *address, const char
     if (r < 0)
         return shm_contradictory(end, r);
     begin_sessions(shm);
-    shm_end_announce(end);
     return 0;
 }

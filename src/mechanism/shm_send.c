@@ -175,6 +175,5 @@ int shm_open_sender(struct shm *shm, const struct address *address, const char *
         return shm_contradictory(end, r);
     if (end->place.predecessor_died)
         ring_mark(&shm->writer, RECORD_DIED, end->place.session - 1);
-    shm_end_announce(end);
     return 0;
 }
