@@ -206,7 +206,8 @@ int shm_release(struct conduit *conduit, tong_token *token)
 /* ---- Opening --------------------------------------------------------------------------------------------- */
 
 /* What ended before we came is told only if something of it is still in the ring.  The session is looked at before
- * the ring: what it published before it ended is then seen. */
+ * the ring: what it published before it ended is then seen.  Where a message comes again, the ends behind it do, too:
+ * those were told to one who never released it. */
 static void begin_sessions(struct shm *shm)
 {
     struct ring_record record;
@@ -215,7 +216,8 @@ static void begin_sessions(struct shm *shm)
     bool ended = session_state(word) != SESSION_OPEN || shm_end_peer_died(&shm->in, word) > 0;
     if (ended && ring_next(&shm->reader, &record) == -EAGAIN)
         told = number;
-    shm->told = told <= number ? told : 0;
+    bool again = shm->reader.redelivered_to != shm->reader.head;
+    shm->told = told <= number && !again ? told : 0;
 }
 
 int shm_open_receiver(struct shm *shm, const struct address *address, const char *name)
