@@ -37,8 +37,7 @@ static int find_room(struct shm *shm, uint64_t size)
 static void rearm(struct shm *shm, uint64_t size)
 {
     struct shm_end *end = &shm->out;
-    bool alive = session_state(ring_place_session(end->peer)) == SESSION_OPEN;
-    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, alive) < 0 || find_room(shm, size) != -EAGAIN)
+    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, 0) < 0 || find_room(shm, size) != -EAGAIN)
         ring_bell_ring_self(&end->bell);
 }
 

@@ -86,9 +86,11 @@ static void unwatch(struct ring_bell *bell)
 }
 
 /* A dead peer's session stays open and its pidfd readable: once that has been told, it must not wake again. */
-static int watch(struct ring_bell *bell, const struct layout_control *peer, bool alive)
+static int watch(struct ring_bell *bell, const struct layout_control *peer, uint64_t told)
 {
-    uint64_t session = alive ? ring_place_session(peer) : 0;
+    uint64_t session = ring_place_session(peer);
+    if (session_number(session) <= told)
+        session = 0;
     if (session == bell->watched)
         return 0;
     unwatch(bell);
@@ -101,7 +103,7 @@ static int watch(struct ring_bell *bell, const struct layout_control *peer, bool
     return r;
 }
 
-int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive)
+int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, uint64_t told)
 {
     char bytes[64];
     uint64_t ticks;
@@ -109,7 +111,7 @@ int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const stru
     if (bell->ticking)
         sys_read(bell->timer_fd, &ticks, sizeof ticks);
     want(own);
-    int r = watch(bell, peer, alive);
+    int r = watch(bell, peer, told);
     return r < 0 ? fail_call(r, "watching the other end of a ring") : 0;
 }
 

@@ -36,9 +36,10 @@ int ring_bell_open(struct ring_bell *bell, struct layout_place *own, int fifo);
 bool ring_bell_is_open(const struct ring_bell *bell);
 void ring_bell_close(struct ring_bell *bell);
 
-/* Empties the bell, asks for a new ring and watches who is at the other end now, if somebody lives there.  The
- * caller then looks at the ring once more and calls ring_bell_ring_self() if there is something after all. */
-int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive);
+/* Empties the bell, asks for a new ring and watches who is at the other end now, unless the end of that session (or
+ * of a later one) is known, which `told` says.  The caller then looks at the ring and at the session once more and
+ * calls ring_bell_ring_self() if there is something after all. */
+int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, uint64_t told);
 void ring_bell_ring_self(struct ring_bell *bell);
 
 /* The other end's: rings if wanted and not yet rung.  `rung` is the caller's memory. */

@@ -135,7 +135,7 @@ static void rest(struct layout_place *row)
     atomic_store_explicit(&row->bell, bell + (bell & 1), memory_order_relaxed);
 }
 
-/* release: with the session, others see who holds it. */
+/* seq_cst: with the session, others see who holds it; and it stands before the look whether they want to be told. */
 void ring_place_open(struct ring_place *place)
 {
     struct layout_place *row = &place->control->places[0];
@@ -145,13 +145,13 @@ void ring_place_open(struct ring_place *place)
     atomic_store_explicit(&row->start_time, process_start_time(pid), memory_order_relaxed);
     atomic_store_explicit(&row->pid_namespace, process_pid_namespace(), memory_order_relaxed);
     atomic_store_explicit(&row->uid, geteuid(), memory_order_relaxed);
-    atomic_store_explicit(&row->session, session_word(place->session, SESSION_OPEN), memory_order_release);
+    atomic_store_explicit(&row->session, session_word(place->session, SESSION_OPEN), memory_order_seq_cst);
 }
 
 void ring_place_close(struct ring_place *place)
 {
     struct layout_place *row = &place->control->places[0];
-    atomic_store_explicit(&row->session, session_word(place->session, SESSION_CLOSED), memory_order_release);
+    atomic_store_explicit(&row->session, session_word(place->session, SESSION_CLOSED), memory_order_seq_cst);
 }
 
 /* Where a namespace is unknown the start time has to tell. */

@@ -48,10 +48,11 @@ void ring_place_leave(struct ring_place *place);
 /* Whether the place in the segment behind `fd` is held: 1, 0, or a negative errno. */
 int ring_place_held(int fd);
 
-/* The session of the other side as it stands now.  acquire: the identity that was written before is seen. */
+/* The session of the other side as it stands now.  The identity that was written before is seen; seq_cst, because who
+ * rearms looks at it after asking for the bell, as at a cursor. */
 static inline uint64_t ring_place_session(const struct layout_control *control)
 {
-    return atomic_load_explicit(&control->places[0].session, memory_order_acquire);
+    return atomic_load_explicit(&control->places[0].session, memory_order_seq_cst);
 }
 
 /* Who holds (or held last) the place; as it claims, since it wrote that itself. */
