@@ -10,6 +10,7 @@
 #include "sys/sys.h"
 
 #define LOOK_EVERY 4000000 /* ns: a death that no pidfd can tell */
+#define GLANCE_EVERY 1     /* s: a process that lives on but has let go of its place, as after exec */
 
 /* seq_cst, and before the look at the ring that follows: see ring_sleep(). */
 static void want(struct layout_place *own)
@@ -69,9 +70,8 @@ static int open_peer(const struct layout_control *peer)
     return -1;
 }
 
-static int set_timer(struct ring_bell *bell, bool on)
+static int set_timer(struct ring_bell *bell, struct timespec every)
 {
-    const struct timespec every = { 0, on ? LOOK_EVERY : 0 };
     const struct itimerspec value = { every, every };
     return sys_timerfd_settime(bell->timer_fd, &value);
 }
@@ -94,10 +94,11 @@ static int watch(struct ring_bell *bell, const struct layout_control *peer, uint
     if (session == bell->watched)
         return 0;
     unwatch(bell);
-    bell->pid_fd = session_state(session) == SESSION_OPEN ? open_peer(peer) : -1;
+    bell->ticking = session_state(session) == SESSION_OPEN;
+    bell->pid_fd = bell->ticking ? open_peer(peer) : -1;
     bool watched = bell->pid_fd >= 0 && add(bell->epoll_fd, bell->pid_fd) == 0;
-    bell->ticking = session_state(session) == SESSION_OPEN && !watched;
-    int r = set_timer(bell, bell->ticking);
+    const struct timespec never = { 0, 0 }, glance = { GLANCE_EVERY, 0 }, often = { 0, LOOK_EVERY };
+    int r = set_timer(bell, !bell->ticking ? never : watched ? glance : often);
     if (r == 0)
         bell->watched = session;
     return r;

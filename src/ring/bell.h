@@ -7,9 +7,10 @@
  * first publication after the waiter last emptied it, until the waiter finds the ring empty (or full) again:
  * level-triggered, one write and one read a refill, and nothing at all while no bell is wanted.
  *
- * The descriptor that callers poll is an epoll instance over the bell and the peer's pidfd, which becomes
- * readable when it dies; where the peer's pid cannot be seen from here, a timer instead makes it ready (perhaps
- * for nothing) every few milliseconds, and the caller's next look asks for the liveness lock.
+ * The descriptor that callers poll is an epoll instance over the bell, the peer's pidfd, which becomes readable when
+ * it dies, and a timer, which makes it ready for nothing but a look that asks for the liveness lock: once a second
+ * while a peer is there, because a process may let go of its place and live on (exec), and every few milliseconds
+ * where the peer's pid cannot be seen from here.
  */
 #ifndef RING_BELL_H
 #define RING_BELL_H
