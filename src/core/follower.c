@@ -158,20 +158,20 @@ static int read_payload(struct follower *follower, const struct record *record, 
 
 /*
  * An END record is an end only while nothing follows it and no sender is there that might still append: a
- * sender lets go of its place before it appends END, so the last one's END is seen when all are gone.
+ * sender lets go of its place before it appends END, so the last one's END is seen when all are gone.  What they
+ * appended before they went is seen by a look after nobody was there.
  * 0: pass over it.
  */
 static int at_end_record(struct follower *follower)
 {
-    int r = follower->follow ? 0 : need_bytes(follower, RECORD_HEADER + 1);
-    if (r != -EAGAIN) {
-        follower->position += r == 0 ? RECORD_HEADER : 0;
+    int attended = 0, r = follower->follow ? 0 : need_bytes(follower, RECORD_HEADER + 1);
+    if (r == -EAGAIN && (attended = record_attended(follower->fd)) == 0)
+        r = need_bytes(follower, RECORD_HEADER + 1);
+    if (r == 0)
+        follower->position += RECORD_HEADER;
+    if (r != -EAGAIN || attended > 0)
         return r;
-    }
-    r = record_attended(follower->fd);
-    if (r < 0)
-        return r;
-    return r ? -EAGAIN : fail_static(-ENODATA, "the end: the last sender has finished");
+    return attended < 0 ? attended : fail_static(-ENODATA, "the end: the last sender has finished");
 }
 
 static ssize_t take_record(struct follower *follower, struct message_in *in, int64_t deadline)
