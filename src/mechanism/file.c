@@ -66,7 +66,9 @@ static int file_finish(struct conduit *conduit, int64_t deadline)
         return 0;
     /* before END is there, so that whoever reads it counts only the others */
     int r = record_attend(file->out.fd, F_UNLCK);
-    return r < 0 ? r : appender_append(&file->out, NULL, 0, 0, RECORD_END, deadline);
+    if (r == 0 && (r = appender_append(&file->out, NULL, 0, 0, RECORD_END, deadline)) < 0)
+        record_attend(file->out.fd, F_RDLCK);
+    return r;
 }
 
 static int file_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret)
