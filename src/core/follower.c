@@ -8,8 +8,9 @@
  *
  * Waiting is inotify(7) on the file itself (by /proc/self/fd, so that renaming does not matter).  The watch is
  * made before the last look at the file, and events are drained before a look, never after one, so that what is
- * written between the look and the sleep wakes the sleeper.  A sender that goes is seen too (IN_CLOSE_WRITE).  inotify does not see what another machine writes
- * to a network file system.
+ * written between the look and the sleep wakes the sleeper.  A sender that goes is seen too (IN_CLOSE_WRITE), but the
+ * kernel says so just before it lets go of the lock of one that was killed: who waits behind an END for others to go
+ * looks again once a GLANCE.  inotify does not see what another machine writes to a network file system.
  */
 #include "core/follower.h"
 
@@ -24,6 +25,8 @@
 #include "base/detail.h"
 #include "core/record.h"
 #include "sys/sys.h"
+
+#define GLANCE INT64_C(100000000) /* ns */
 
 /* ---- The buffer ---------------------------------------------------------------------------------------- */
 
@@ -167,6 +170,7 @@ static int at_end_record(struct follower *follower)
     int attended = 0, r = follower->follow ? 0 : need_bytes(follower, RECORD_HEADER + 1);
     if (r == -EAGAIN && (attended = record_attended(follower->fd)) == 0)
         r = need_bytes(follower, RECORD_HEADER + 1);
+    follower->attended = attended > 0;
     if (r == 0)
         follower->position += RECORD_HEADER;
     if (r != -EAGAIN || attended > 0)
@@ -370,7 +374,11 @@ static int wait_more(struct follower *follower, int64_t deadline)
         return wait_expired(deadline);
     if (follower->notify_fd < 0)
         return watch(follower);
-    r = wait_descriptor(follower->notify_fd, POLLIN, follower->cancel_fd, deadline);
+    int64_t glance = clock_now() + GLANCE;
+    bool early = follower->attended && (deadline < 0 || deadline > glance);
+    r = wait_descriptor(follower->notify_fd, POLLIN, follower->cancel_fd, early ? glance : deadline);
+    if (r == -ETIMEDOUT && early)
+        return 0;
     if (r < 0)
         return r;
     drain(follower);

@@ -147,6 +147,9 @@ static int file_close(struct conduit *conduit, bool forked)
     if (r == -ETIMEDOUT || r == -ECANCELED)
         r = fail(-EAGAIN, "%s: another sender has it locked: the END record was not appended", conduit->object);
     if (!forked) {
+        /* the kernel tells readers that a descriptor is closed before it lets the lock go */
+        if (file->out.fd >= 0)
+            record_attend(file->out.fd, F_UNLCK);
         remove_made(file->made[0], file->in.fd);
         remove_made(file->made[1], file->out.fd);
     }
