@@ -2,9 +2,8 @@
 /*
  * Waiting at an end of shm:, in two steps.  For a short while on the futex of the other's cursor, which is the
  * fastest to be woken by and costs no descriptor; then, after a look whether anybody lives there, in poll(2) on what
- * an event loop would poll: the bell and the pidfd of the other end (ring/bell.h), and the eventfd of a cancellable
- * channel.  An idle end wakes once a GLANCE, for what no descriptor tells: a process that lives on but has let go of
- * its place, as after exec.  Where no pid can be seen the bell ticks by a timer, and the slices remain.
+ * an event loop would poll: the bell with the pidfd of the other end (ring/bell.h), and the eventfd of a cancellable
+ * channel.
  *
  * A cancel without an eventfd rings our own bell.  The flag is set before the byte is written and looked at after
  * the bell was emptied, so one of the two is seen; only a slice can begin without having seen either.
@@ -16,8 +15,7 @@
 #include "core/wait.h"
 #include "shm_channel.h"
 
-#define SLICE 4000000     /* ns: the longest time for which a death or a cancel goes unnoticed */
-#define GLANCE 1000000000 /* ns */
+#define SLICE 4000000 /* ns: the longest time for which a death or a cancel goes unnoticed */
 
 static int cancelled(const struct shm *shm)
 {
@@ -42,12 +40,10 @@ static int doze(struct shm *shm, struct shm_end *end, uint64_t seen, int64_t dea
 
 static int await_bell(struct shm *shm, struct shm_end *end, int64_t deadline)
 {
-    int64_t glance = clock_now() + GLANCE;
-    bool last = deadline >= 0 && deadline <= glance;
     int r = cancelled(shm);
     if (r == 0)
-        r = wait_descriptor(end->bell.epoll_fd, POLLIN, shm->base.cancel_fd, last ? deadline : glance);
-    return r >= 0 || (r == -ETIMEDOUT && !last) ? WAIT_BELL : r;
+        r = wait_descriptor(end->bell.epoll_fd, POLLIN, shm->base.cancel_fd, deadline);
+    return r < 0 ? r : WAIT_BELL;
 }
 
 /* Without descriptors to spare the slices go on. */

@@ -10,6 +10,7 @@
 #include "sys/sys.h"
 
 #define LOOK_EVERY 4000000 /* ns: a death that no pidfd can tell */
+#define GLANCE_EVERY 1     /* s: a process that lives on but has let go of its place, as after exec */
 
 /* seq_cst, and before the look at the ring that follows: see ring_sleep(). */
 static void want(struct layout_place *own)
@@ -69,9 +70,8 @@ static int open_peer(const struct layout_control *peer)
     return -1;
 }
 
-static int set_timer(struct ring_bell *bell, bool on)
+static int set_timer(struct ring_bell *bell, struct timespec every)
 {
-    const struct timespec every = { 0, on ? LOOK_EVERY : 0 };
     const struct itimerspec value = { every, every };
     return sys_timerfd_settime(bell->timer_fd, &value);
 }
@@ -86,22 +86,25 @@ static void unwatch(struct ring_bell *bell)
 }
 
 /* A dead peer's session stays open and its pidfd readable: once that has been told, it must not wake again. */
-static int watch(struct ring_bell *bell, const struct layout_control *peer, bool alive)
+static int watch(struct ring_bell *bell, const struct layout_control *peer, uint64_t told)
 {
-    uint64_t session = alive ? ring_place_session(peer) : 0;
+    uint64_t session = ring_place_session(peer);
+    if (session_number(session) <= told)
+        session = 0;
     if (session == bell->watched)
         return 0;
     unwatch(bell);
-    bell->pid_fd = session_state(session) == SESSION_OPEN ? open_peer(peer) : -1;
+    bell->ticking = session_state(session) == SESSION_OPEN;
+    bell->pid_fd = bell->ticking ? open_peer(peer) : -1;
     bool watched = bell->pid_fd >= 0 && add(bell->epoll_fd, bell->pid_fd) == 0;
-    bell->ticking = session_state(session) == SESSION_OPEN && !watched;
-    int r = set_timer(bell, bell->ticking);
+    const struct timespec never = { 0, 0 }, glance = { GLANCE_EVERY, 0 }, often = { 0, LOOK_EVERY };
+    int r = set_timer(bell, !bell->ticking ? never : watched ? glance : often);
     if (r == 0)
         bell->watched = session;
     return r;
 }
 
-int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive)
+int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, uint64_t told)
 {
     char bytes[64];
     uint64_t ticks;
@@ -109,7 +112,7 @@ int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const stru
     if (bell->ticking)
         sys_read(bell->timer_fd, &ticks, sizeof ticks);
     want(own);
-    int r = watch(bell, peer, alive);
+    int r = watch(bell, peer, told);
     return r < 0 ? fail_call(r, "watching the other end of a ring") : 0;
 }
 
