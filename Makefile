@@ -1,7 +1,10 @@
-# A front for Meson: make, make demo, make test, make install (PREFIX, DESTDIR), make clean.
+# A front for Meson: make, make demo, make test, make install (PREFIX, LIBDIR, DESTDIR), make clean.
 BUILD = build
 PREFIX = /usr/local
 MESON = meson
+# Debian's linker and pkg-config look into lib; Meson takes lib64 where dpkg-dev is not installed to correct it.
+LIBDIR = $(if $(wildcard /etc/debian_version),lib)
+WHERE = --prefix=$(PREFIX) $(if $(LIBDIR),--libdir=$(LIBDIR))
 
 all: tong
 
@@ -10,7 +13,7 @@ tong: need-check $(BUILD)/build.ninja
 	@cp -f $(BUILD)/tool/tong tong
 
 $(BUILD)/build.ninja:
-	@$(MESON) setup $(BUILD) --prefix=$(PREFIX)
+	@$(MESON) setup $(BUILD) $(WHERE)
 
 need-check:
 	@scripts/need.sh build check
@@ -32,7 +35,7 @@ test:
 install:
 	@scripts/need.sh install
 	@$(MAKE) -s --no-print-directory $(BUILD)/build.ninja
-	@$(MESON) setup --reconfigure $(BUILD) --prefix=$(PREFIX) >/dev/null
+	@$(MESON) setup --reconfigure $(BUILD) $(WHERE) >/dev/null
 	@DESTDIR=$(DESTDIR) $(MESON) install -C $(BUILD)
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then PATH="$$PATH:/sbin:/usr/sbin" ldconfig; fi
 

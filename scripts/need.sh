@@ -43,23 +43,15 @@ fi
 missing=${missing# }
 optional=${optional# }
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif have sudo; then
-        echo "root is needed for: $*" >&2
-        sudo "$@"
-    else
-        echo "As root, run: $*" >&2
-        exit 1
-    fi
-}
-
+sudo=
+# Lists that were never fetched, or are too old to name what the mirror has, are fetched once.
 apt_install() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+    echo "Installing: $*" >&2
+    set -- env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+    $sudo "$@" >/dev/null 2>&1 || { $sudo apt-get update && $sudo "$@"; }
 }
 
-if [ -n "$missing$optional" ]; then
+if [ -n "$missing" ]; then
     if [ "$mode" = check ] || ! have apt-get; then
         {
             echo "tong needs what this machine lacks: $missing"
@@ -71,14 +63,16 @@ if [ -n "$missing$optional" ]; then
         } >&2
         exit 1
     fi
-    echo "Installing:${missing:+ $missing}${optional:+ $optional}" >&2
-    # Lists that were never fetched, or are too old to name what the mirror has, are fetched once.
+    if [ "$(id -u)" != 0 ]; then
+        have sudo || { echo "Missing; as root, run: apt-get install $missing" >&2; exit 1; }
+        sudo=sudo
+        echo "root is needed for: apt-get install $missing" >&2
+    fi
     # shellcheck disable=SC2086
-    apt_install $missing $optional >/dev/null 2>&1 || {
-        as_root apt-get update
-        apt_install $missing $optional
-    }
+    apt_install $missing
 fi
+# shellcheck disable=SC2086
+[ -z "$optional" ] || apt_install $optional || echo "Going on without: $optional" >&2
 
 oldest=0.61.0
 version=$(meson --version)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The command: a table of verbs, and the help that is printed from it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "report.h"
@@ -154,8 +156,20 @@ static int finish_output(int code)
     return errno == EPIPE ? code : fail_system(-errno, "standard output");
 }
 
+/* Where 0, 1 or 2 is closed, the object opened next would get that number, and with it whatever is said there.
+ * What takes the place cannot be read or written either (EBADF, see O_PATH in open(2)). */
+static bool occupy_standard(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/", O_PATH) < 0)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    if (!occupy_standard())
+        return CODE_FAILED;
     if (argc < 2) {
         print_overview();
         return finish_output(CODE_USAGE);

@@ -54,6 +54,8 @@ static int check_direction(int fd, uint32_t direction)
     int flags = sys_fcntl_int(fd, F_GETFL, 0);
     if (flags < 0)
         return fail(flags, "fd:%d: no such descriptor is open in this process", fd);
+    if (flags & O_PATH)
+        return fail(-EBADF, "fd:%d carries nothing: it was closed before, or is only a place in the file system", fd);
     int mode = flags & O_ACCMODE;
     if (direction & TONG_RECEIVE && mode == O_WRONLY)
         return fail(-EBADF, "fd:%d is open for writing only: it cannot receive", fd);

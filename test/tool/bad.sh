@@ -64,6 +64,19 @@ else
     skip "queues" "there is no msgq:"
 fi
 
+# What takes the number of a closed standard descriptor must not get what is said there.
+expect "a closed standard output is no pipe" 6 'fd:1' sh -c '"$0" send fd:1 hi >&-' "$TONG"
+"$TONG" send "file:$directory/record" hi 2>&-
+check "a closed standard error does not write into the file" test "$("$TONG" recv "file:$directory/record")" = hi
+"$TONG" recv "file:$directory/record" >&- 2>err
+check "a closed standard output is said" grep -q 'standard output' err
+check "a closed standard output does not write into the file" test "$("$TONG" recv "file:$directory/record")" = hi
+check "pipe with closed standard descriptors" \
+    test "$( (exec <&- 2>&-; "$TONG" pipe -- echo hi -- cat) )" = hi
+(exec <&- >&-; timeout 20 "$TONG" demo --only fifo 2>err)
+check "demo with a closed standard output says so" test $? = 6
+rm -f record err
+
 # Root may do everything, so what is denied is tried as nobody.
 mkdir closed
 mkfifo closed/f
