@@ -188,7 +188,7 @@ static int shm_remove(const struct address *address)
 
 static const struct channel_facet facet = {
     .variant = "",
-    .identity = TONG_IDENTITY_NONE,
+    .identity = TONG_IDENTITY_CLAIMED,
     .shape = TONG_HAS_TWO_WAY_PAIR,
     .send = shm_send,
     .receive = shm_receive,
