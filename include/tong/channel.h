@@ -280,7 +280,7 @@ int tong_channel_describe(tong_channel *channel, tong_channel_info *ret);
  * Removes the object that `address` names: unlinks a FIFO, a socket's path, a file or a shared-memory
  * channel with all that belongs to it, or removes a queue.  Refuses what is not of that kind (-EEXIST) and
  * what has no name (-EOPNOTSUPP).  Those who have it open keep it, except System V queues, where they get
- * -EIDRM.  -ENOENT, -EACCES, -EPERM.
+ * -EIDRM; who waits alone on a shm: channel, or for more of a file:, gets -ESTALE.  -ENOENT, -EACCES, -EPERM.
  */
 int tong_remove(const char *address);
 

@@ -13,7 +13,9 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "core/wait.h"
+#include "ring/place.h"
 #include "shm_channel.h"
+#include "sys/sys.h"
 
 #define SLICE 4000000 /* ns: the longest time for which a death or a cancel goes unnoticed */
 
@@ -52,10 +54,23 @@ static bool has_bell(struct shm_end *end)
     return ring_bell_is_open(&end->bell) || ring_bell_open(&end->bell, &end->own->places[0], end->own_fifo) == 0;
 }
 
+/* Nobody can come any more: the name is gone, and who had the channel open has left. */
+static int removed(const struct shm *shm, const struct shm_end *end)
+{
+    struct stat state;
+    if (sys_fstat(end->object.senders_fd, &state) < 0 || state.st_nlink > 0 ||
+        session_state(ring_place_session(end->peer)) == SESSION_OPEN)
+        return 0;
+    return fail(-ESTALE, "%s was removed while nobody else had it open: by tong rm, or by logind when its user logged out "
+                "(RemoveIPC=yes in logind.conf); open it again", shm->base.object);
+}
+
 int shm_wait(struct shm *shm, struct shm_end *end, uint64_t seen, int last, int64_t deadline,
              void (*rearm)(struct shm *, uint64_t), uint64_t size)
 {
-    int r;
+    int r = last == WAIT_SLICE ? removed(shm, end) : 0;
+    if (r < 0)
+        return r;
     if (last == WAIT_SLICE && has_bell(end)) {
         rearm(shm, size);
         return await_bell(shm, end, deadline);

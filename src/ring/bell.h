@@ -8,9 +8,9 @@
  * level-triggered, one write and one read a refill, and nothing at all while no bell is wanted.
  *
  * The descriptor that callers poll is an epoll instance over the bell, the peer's pidfd, which becomes readable when
- * it dies, and a timer, which makes it ready for nothing but a look that asks for the liveness lock: once a second
- * while a peer is there, because a process may let go of its place and live on (exec), and every few milliseconds
- * where the peer's pid cannot be seen from here.
+ * it dies, and a timer, which makes it ready for nothing but a look that asks for the liveness lock: every few
+ * milliseconds where the peer's pid cannot be seen from here, else once a second, because a process may let go of its
+ * place and live on (exec), and the name may be removed.
  */
 #ifndef RING_BELL_H
 #define RING_BELL_H
@@ -27,10 +27,9 @@ struct ring_bell {
     int pid_fd;       /* of the peer in session `watched`, or -1 */
     int timer_fd;
     uint64_t watched; /* session word; 0: nobody */
-    bool ticking;     /* the timer runs */
 };
 
-#define RING_BELL_INIT { -1, -1, -1, -1, 0, false }
+#define RING_BELL_INIT { -1, -1, -1, -1, 0 }
 
 /* Begins: from now on `own` wants the bell.  It rings once by itself, which makes the caller look. */
 int ring_bell_open(struct ring_bell *bell, struct layout_place *own, int fifo);
