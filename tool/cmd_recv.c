@@ -34,7 +34,7 @@ static const struct option_row options[] = {
     { "count", 'n', TAKES_COUNT, offsetof(struct settings, count), "N", "stop after N messages" },
     VALUE(type, TAKES_TEXT, "RULE", "take only some (msgq:): first, T, <=T (lowest up to T), !T"),
     VALUE(timeout, TAKES_DURATION, "T", "exit with 3 when nothing comes for so long"),
-    VALUE(wait, TAKES_DURATION, "T", "wait so long for somebody at the other end"),
+    VALUE(wait, TAKES_DURATION, "T", "wait so long for a sender: a client, or else the first message"),
     FLAG(follow, "go on after an end: the next writer, client, or what a file gains"),
     FLAG(listen, "be the server (this is what recv does by itself)"),
     FLAG(connect, "be the client: connect to a server and receive from it"),
@@ -184,6 +184,13 @@ static bool marks_end(const struct reception *x, ssize_t size)
     return size == 0 && x->side.info.flags & TONG_INFO_ENDLESS && !x->set.json && !x->set.lines;
 }
 
+/* How long the next message may take.  Where a receiver opens without a peer, --wait is for the first message. */
+static int64_t patience(const struct reception *x)
+{
+    bool alone = !(x->side.mechanism.offers & TONG_HAS_LISTENER);
+    return alone && x->set.wait != NOT_GIVEN && x->taken == 0 ? x->set.wait : x->set.timeout;
+}
+
 /* Receives until the end: returns its negative errno, 0 after the last message wanted, or an exit code. */
 static int receive_all(struct reception *x)
 {
@@ -198,7 +205,7 @@ static int receive_all(struct reception *x)
             return code;
         if (!straight)
             x->message.used = 0;
-        ssize_t size = take(x, into, &message, x->out.used ? 0 : x->set.timeout);
+        ssize_t size = take(x, into, &message, x->out.used ? 0 : patience(x));
         if (size == -EAGAIN && x->out.used) {
             if ((code = flush(x)))
                 return code;
@@ -280,14 +287,18 @@ static char *following_address(const char *address)
     return strdup(address);
 }
 
-static int check(const struct settings *set, struct reception *x)
+/* Before anything is opened, and perhaps made. */
+static int check(const struct settings *set, const char *address, struct reception *x)
 {
+    tong_mechanism_info mechanism;
     if (set->listen && set->connect)
         return fail_usage("--listen and --connect exclude each other");
     if (set->lines && set->json)
         return fail_usage("--lines and --json exclude each other");
     if (set->type && parse_rule(set->type, &x->rule, &x->type) < 0)
         return fail_usage("option '--type': '%s' should be first, T, <=T or !T with T above 0", set->type);
+    if (set->type && find_mechanism(address, &mechanism) && !(mechanism.offers & TONG_HAS_SELECT))
+        return fail_usage("%s: cannot select messages by type: use msgq:", mechanism.scheme);
     return 0;
 }
 
@@ -297,11 +308,11 @@ static int run(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &x.set, &count);
     if (code != OPTIONS_GO)
         return code;
-    if ((code = check(&x.set, &x)))
+    if ((code = check(&x.set, argv[0], &x)))
         return code;
     char *address = x.set.follow ? following_address(argv[0]) : strdup(argv[0]);
     x.request = (struct side_request){ address, TONG_RECEIVE, !x.set.connect, x.set.listen || x.set.connect,
-                                       x.set.follow, x.set.wait };
+                                       x.set.follow, x.set.wait, x.set.timeout };
     x.terminal = isatty(STDOUT_FILENO);
     stop_catch();
     code = receive_conversations(&x);

@@ -173,7 +173,7 @@ static int run(const struct command *self, int argc, char **argv)
         return fail_usage("--lines reads standard input, but messages were given too");
     x.message.type = x.set.type;
     struct side_request request = { argv[0], TONG_SEND, x.set.listen, x.set.listen || x.set.connect, false,
-                                    x.set.wait };
+                                    x.set.wait, TONG_FOREVER };
     stop_catch();
     code = side_open(&request, &x.side);
     if (code || stop_asked()) {

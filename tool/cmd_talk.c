@@ -31,7 +31,7 @@ struct settings {
 
 static const struct option_row options[] = {
     VALUE(as, TAKES_COUNT, "1|2", "which of the two to be on a message queue (1: made the queue)"),
-    VALUE(wait, TAKES_DURATION, "T", "wait so long for the other side"),
+    VALUE(wait, TAKES_DURATION, "T", "wait so long for the other side (on a queue it cannot be seen)"),
     OPTIONS_LAST,
 };
 
@@ -63,7 +63,7 @@ static int take_sides(struct talk *x)
 
 static int meet(struct talk *x)
 {
-    struct side_request request = { x->side.address, TONG_BOTH, true, false, false, x->set.wait };
+    struct side_request request = { x->side.address, TONG_BOTH, true, false, false, x->set.wait, TONG_FOREVER };
     int code = side_meet(&request, &x->side);
     return code == 0 && x->side.mechanism.offers & TONG_HAS_SELECT ? take_sides(x) : code;
 }

@@ -114,7 +114,7 @@ static int accept_client(const struct side_request *request, struct side *side)
     int r;
     do
         r = tong_listener_accept(side->listener, request->flags,
-                                 request->wait == NOT_GIVEN ? TONG_FOREVER : request->wait, &side->channel);
+                                 request->wait == NOT_GIVEN ? request->accept : request->wait, &side->channel);
     while (r == -EINTR && !stop_asked());
     if (!request->next) {
         tong_listener_close(side->listener);

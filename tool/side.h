@@ -22,7 +22,8 @@ struct side_request {
     bool listen;        /* be the server where the mechanism has one (wanted: it must) */
     bool wanted;
     bool next;          /* more clients will follow: keep listening */
-    int64_t wait;       /* for a peer; NOT_GIVEN: for ever on a terminal, else not at all (a server: for ever) */
+    int64_t wait;       /* for a peer; NOT_GIVEN: for ever on a terminal, else not at all (a server: see `accept`) */
+    int64_t accept;     /* how long a server waits for a client when `wait` is not given */
 };
 
 /* Fills in `side`; 0, or an exit code after saying why. */

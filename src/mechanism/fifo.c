@@ -334,6 +334,8 @@ static int remove_one(const char *path)
 
 static int fifo_remove(const struct address *address)
 {
+    if (!*address->name)
+        return fail(-EINVAL, "%s names no path: write fifo:/some/path", address->text);
     int r = remove_one(address->name);
     return r == 0 && address->second ? remove_one(address->second) : r;
 }

@@ -35,9 +35,13 @@ expect "a file where a socket should be" 1 'exists and is not' "$TONG" recv "uni
 expect "remove refuses what is of another kind" 1 'not a FIFO' "$TONG" rm "fifo:$directory/file"
 check "the foreign file is untouched" test "$(cat file)" = mine
 
+expect "types where there are none" 2 'msgq:' "$TONG" recv --type 3 "fifo:$directory/f"
+expect "no client in time" 3 'client' "$TONG" recv --timeout 50ms "unix:$directory/s"
+
 mkfifo f
 expect "nobody comes in time" 3 'time' "$TONG" send --wait 50ms "fifo:$directory/f" hi
 expect "nothing comes in time" 3 'time' "$TONG" recv --timeout 50ms "fifo:$directory/f"
+expect "no sender comes in time" 3 'time' "$TONG" recv --wait 50ms "fifo:$directory/f"
 rm f
 
 if offers msgq:; then
