@@ -54,12 +54,13 @@ static bool has_bell(struct shm_end *end)
     return ring_bell_is_open(&end->bell) || ring_bell_open(&end->bell, &end->own->places[0], end->own_fifo) == 0;
 }
 
-/* Nobody can come any more: the name is gone, and who had the channel open has left. */
+/* Nobody can come any more: the name is gone, and who had the channel open has left, or died.  The lock tells, and
+ * not the session: who is just coming has it before he says so. */
 static int removed(const struct shm *shm, const struct shm_end *end)
 {
     struct stat state;
     if (sys_fstat(end->object.senders_fd, &state) < 0 || state.st_nlink > 0 ||
-        session_state(ring_place_session(end->peer)) == SESSION_OPEN)
+        ring_place_held(end->peer_fd) != 0)
         return 0;
     return fail(-ESTALE, "%s was removed while nobody else had it open: by tong rm, or by logind when its user logged out "
                 "(RemoveIPC=yes in logind.conf); open it again", shm->base.object);

@@ -96,6 +96,22 @@ START_TEST(an_end_comes_again_behind_what_comes_again)
 }
 END_TEST
 
+/* The session of the dead stays open, but nobody can come to end it. */
+START_TEST(a_wait_after_a_death_in_a_removed_channel_ends)
+{
+    tong_channel *in = open_with("?reconnect=yes", TONG_RECEIVE);
+    if (in_child()) {
+        open_with("", TONG_SEND);
+        say_and_stay();
+    }
+    kill_it();
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    ck_assert_int_eq(tong_remove(address), 0);
+    ck_assert_int_eq(try_receive(in, 5000 * MILLISECOND), -ESTALE);
+    tong_channel_close(in);
+}
+END_TEST
+
 /* Lets a sender come, and stay, at the moment of the next call of that name. */
 static const char *moment;
 
@@ -217,7 +233,7 @@ int main(void)
         room_behind_what_was_aborted_is_told, closing_sends_what_was_committed,
         a_sender_that_comes_as_we_rearm_is_watched, a_sender_that_executes_another_program_is_noticed,
         half_an_open_leaves_nothing, a_fork_in_between_does_not_keep_our_place,
-        an_end_comes_again_behind_what_comes_again,
+        an_end_comes_again_behind_what_comes_again, a_wait_after_a_death_in_a_removed_channel_ends,
     };
     return run_tests("shm_moments", tests, sizeof tests / sizeof *tests);
 }
