@@ -74,7 +74,7 @@ fi
 # shellcheck disable=SC2086
 [ -z "$optional" ] || apt_install $optional || echo "Going on without: $optional" >&2
 
-oldest=1.0.0
+oldest=0.61.0
 version=$(meson --version)
 if [ "$(printf '%s\n%s\n' "$oldest" "$version" | sort -V | head -n 1)" != "$oldest" ]; then
     echo "tong needs Meson $oldest or newer; this is $version.  Try: pipx install meson" >&2

@@ -116,12 +116,22 @@ HOT int tong_channel_send(tong_channel *channel, const void *data, size_t size, 
     return r;
 }
 
+/* What comes before either kind of batch: 1 to go on, 0 when there is nothing to do, or an error. */
+static int check_batch(const tong_channel *channel, uint32_t direction, const tong_batch *batch, size_t count)
+{
+    if (!usable(channel, direction))
+        return unusable(channel, direction);
+    if (count == 0)
+        return 0;
+    return batch && batch->size >= sizeof *batch ? 1 : fail(-EINVAL, "tong_batch.size is not set: use sizeof(tong_batch)");
+}
+
 static const tong_batch *batch_at(const tong_batch *batch, size_t index)
 {
     return (const tong_batch *)((const char *)batch + index * batch->size);
 }
 
-/* Each may wait until the one deadline; an error after the first message is told by the count. */
+/* For mechanisms that cannot do better.  Messages share the deadline; an error after the first ends the batch. */
 static ssize_t send_one_by_one(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline)
 {
     size_t sent = 0;
@@ -137,12 +147,9 @@ static ssize_t send_one_by_one(struct conduit *conduit, const tong_batch *batch,
 
 ssize_t tong_channel_send_batch(tong_channel *channel, const tong_batch *batch, size_t count, int64_t timeout)
 {
-    if (!usable(channel, TONG_SEND))
-        return unusable(channel, TONG_SEND);
-    if (count == 0)
-        return 0;
-    if (!batch || batch->size < sizeof *batch)
-        return fail(-EINVAL, "tong_batch.size is not set: use sizeof(tong_batch)");
+    int go = check_batch(channel, TONG_SEND, batch, count);
+    if (go <= 0)
+        return go;
     struct conduit *conduit = channel->conduit;
     int64_t deadline = deadline_after(timeout);
     bool locked;
@@ -185,6 +192,23 @@ static void give_message(tong_message *to, const tong_message *from, ssize_t res
         give(to, from, sizeof *from);
 }
 
+/* What ended a batch after its first message, and would not come again by itself, is told by the next receive. */
+static ssize_t tell_deferred(struct conduit *conduit)
+{
+    int error = conduit->deferred;
+    conduit->deferred = 0;
+    return fail_call(error, "%s: after the last batch", conduit->object);
+}
+
+static bool comes_again(ssize_t error)
+{
+    static const int errors[] = { -EAGAIN, -ETIMEDOUT, -EMSGSIZE, -ENODATA, -ECONNRESET, -ECANCELED };
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if (error == errors[i])
+            return true;
+    return false;
+}
+
 HOT ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t capacity, tong_message *ret_message, int64_t timeout)
 {
     if (!usable(channel, TONG_RECEIVE))
@@ -196,7 +220,7 @@ HOT ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t cap
     ssize_t r = enter(conduit, &conduit->receive_lock, deadline, &locked);
     if (r < 0)
         return r;
-    r = conduit->facet->receive(conduit, &in, deadline);
+    r = __builtin_expect(conduit->deferred, 0) ? tell_deferred(conduit) : conduit->facet->receive(conduit, &in, deadline);
     leave(&conduit->receive_lock, locked);
     give_message(ret_message, &in.meta, r);
     return r;
@@ -204,12 +228,9 @@ HOT ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t cap
 
 ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, size_t count, int64_t timeout)
 {
-    if (!usable(channel, TONG_RECEIVE))
-        return unusable(channel, TONG_RECEIVE);
-    if (count == 0)
-        return 0;
-    if (!batch || batch->size < sizeof *batch)
-        return fail(-EINVAL, "tong_batch.size is not set: use sizeof(tong_batch)");
+    int go = check_batch(channel, TONG_RECEIVE, batch, count);
+    if (go <= 0)
+        return go;
     struct conduit *conduit = channel->conduit;
     int64_t deadline = deadline_after(timeout);
     bool locked;
@@ -220,13 +241,15 @@ ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, siz
     for (; received < count; received++) {
         tong_batch *item = (tong_batch *)((char *)batch + received * batch->size);
         struct message_in in = { item->data, item->capacity, TONG_MESSAGE_INIT };
-        r = conduit->facet->receive(conduit, &in, received ? DEADLINE_NOW : deadline);
+        r = conduit->deferred ? tell_deferred(conduit) : conduit->facet->receive(conduit, &in, received ? DEADLINE_NOW : deadline);
         if (r < 0)
             break;
         item->length = (uint64_t)r;
         item->type = in.meta.type;
         item->flags = in.meta.flags;
     }
+    if (received && received < count && !comes_again(r))
+        conduit->deferred = (int)r;
     leave(&conduit->receive_lock, locked);
     return received ? (ssize_t)received : r;
 }

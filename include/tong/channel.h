@@ -93,7 +93,8 @@ int tong_channel_pair(const char *address, uint32_t flags, tong_channel *ret[2])
  * end (see tong_channel_finish()) as far as that is possible without blocking.
  *
  * Returns 0, or a negative errno when something that a send had already accepted could not be delivered
- * (-EAGAIN: the peer did not take it in time).  The channel is gone in every case.
+ * (-EAGAIN: the peer did not take it in time; or there was no room for the mark of the end, and the receiver will
+ * take it for a death: tong_channel_finish() waits for room).  The channel is gone in every case.
  */
 int tong_channel_close(tong_channel *channel);
 
@@ -147,7 +148,7 @@ ssize_t tong_channel_send_batch(tong_channel *channel, const tong_batch *batch, 
 /*
  * Waits for one message, then takes those that are already there, up to `count`.  Returns how many; an error
  * before the first is returned itself, as from tong_channel_receive().  A message too long for its element
- * ends the batch before it.
+ * ends the batch before it; what else ends it after the first message is told by the next receive.
  */
 ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, size_t count, int64_t timeout);
 
@@ -279,7 +280,7 @@ int tong_channel_describe(tong_channel *channel, tong_channel_info *ret);
  * Removes the object that `address` names: unlinks a FIFO, a socket's path, a file or a shared-memory
  * channel with all that belongs to it, or removes a queue.  Refuses what is not of that kind (-EEXIST) and
  * what has no name (-EOPNOTSUPP).  Those who have it open keep it, except System V queues, where they get
- * -EIDRM.  -ENOENT, -EACCES, -EPERM.
+ * -EIDRM; who waits alone on a shm: channel, or for more of a file:, gets -ESTALE.  -ENOENT, -EACCES, -EPERM.
  */
 int tong_remove(const char *address);
 

@@ -54,8 +54,9 @@ struct layout_header {
 /*
  * One participant.  All words are written by the holder of the place only.
  *
- * session   number << 2 | state.  Stored with release after pid and start_time, so that who loads it with
- *           acquire sees the identity that belongs to it.
+ * session   number << 2 | state.  Stored seq_cst, after pid and start_time, before the holder looks at the other's
+ *           sleeping and bell, and loaded seq_cst after the other stored its bell: who loads it sees the identity
+ *           that belongs to it, and no beginning or end falls between asking for the bell and the look (Dekker).
  * sleeping  odd while the holder sleeps on the other side's cursor; every sleep has its own number, so that a
  *           publisher wakes each sleep once.  Stored seq_cst before the holder looks at the cursor again, loaded
  *           seq_cst after the publisher stored the cursor: one of the two sees the other (Dekker).

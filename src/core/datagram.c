@@ -68,6 +68,7 @@ int datagram_new(const struct open_request *request, const struct channel_facet 
     datagram->framed = seqpacket && request->address->value[OPTION_FRAME] == FRAME_PACKET;
     datagram->creds = request->address->value[OPTION_CREDS];
     datagram->admit = -1;
+    datagram->peer = (tong_identity)TONG_IDENTITY_INIT;
     datagram->ready = (struct ready)READY_INIT;
     conduit->flags |= (datagram->framed ? TONG_INFO_FRAMED : 0) | (seqpacket ? 0 : TONG_INFO_ENDLESS);
     r = set_up(datagram, request->address, seqpacket);
@@ -278,6 +279,7 @@ static ssize_t receive_one(struct datagram *datagram, struct message_in *in, int
         return r;
     if (r == 0 && is_end(datagram, &message))
         return say_ended(datagram, datagram->framed && (datagram->must_end || datagram->peer_began) ? -ECONNRESET : -ENODATA);
+    in->meta.sender = datagram->peer;
     if (datagram->creds)
         port_sender(&message, &in->meta.sender);
     if (datagram->admit >= 0 && !port_admits(in->meta.sender.uid, in->meta.sender.gid, datagram->admit))

@@ -24,6 +24,7 @@ struct datagram {
     bool connected;          /* it has an end: seqpacket */
     bool must_end;           /* the end of file without END means death, also if nothing came */
     bool creds;              /* deliver the sender's identity */
+    tong_identity peer;      /* without creds: who made the other end, where there is one */
     int64_t admit;           /* -1, or, with creds, drop what comes from those whom this mode keeps out */
     size_t largest;
     char *heir_options;

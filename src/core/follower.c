@@ -8,8 +8,9 @@
  *
  * Waiting is inotify(7) on the file itself (by /proc/self/fd, so that renaming does not matter).  The watch is
  * made before the last look at the file, and events are drained before a look, never after one, so that what is
- * written between the look and the sleep wakes the sleeper.  A sender that goes is seen too (IN_CLOSE_WRITE).  inotify does not see what another machine writes
- * to a network file system.
+ * written between the look and the sleep wakes the sleeper.  A sender that goes is seen too (IN_CLOSE_WRITE), but the
+ * kernel says so just before it lets go of the lock of one that was killed: who waits behind an END for others to go
+ * looks again once a GLANCE.  inotify does not see what another machine writes to a network file system.
  */
 #include "core/follower.h"
 
@@ -24,6 +25,8 @@
 #include "base/detail.h"
 #include "core/record.h"
 #include "sys/sys.h"
+
+#define GLANCE INT64_C(100000000) /* ns */
 
 /* ---- The buffer ---------------------------------------------------------------------------------------- */
 
@@ -158,20 +161,21 @@ static int read_payload(struct follower *follower, const struct record *record, 
 
 /*
  * An END record is an end only while nothing follows it and no sender is there that might still append: a
- * sender lets go of its place before it appends END, so the last one's END is seen when all are gone.
+ * sender lets go of its place before it appends END, so the last one's END is seen when all are gone.  What they
+ * appended before they went is seen by a look after nobody was there.
  * 0: pass over it.
  */
 static int at_end_record(struct follower *follower)
 {
-    int r = follower->follow ? 0 : need_bytes(follower, RECORD_HEADER + 1);
-    if (r != -EAGAIN) {
-        follower->position += r == 0 ? RECORD_HEADER : 0;
+    int attended = 0, r = follower->follow ? 0 : need_bytes(follower, RECORD_HEADER + 1);
+    if (r == -EAGAIN && (attended = record_attended(follower->fd)) == 0)
+        r = need_bytes(follower, RECORD_HEADER + 1);
+    follower->attended = attended > 0;
+    if (r == 0)
+        follower->position += RECORD_HEADER;
+    if (r != -EAGAIN || attended > 0)
         return r;
-    }
-    r = record_attended(follower->fd);
-    if (r < 0)
-        return r;
-    return r ? -EAGAIN : fail_static(-ENODATA, "the end: the last sender has finished");
+    return attended < 0 ? attended : fail_static(-ENODATA, "the end: the last sender has finished");
 }
 
 static ssize_t take_record(struct follower *follower, struct message_in *in, int64_t deadline)
@@ -370,7 +374,11 @@ static int wait_more(struct follower *follower, int64_t deadline)
         return wait_expired(deadline);
     if (follower->notify_fd < 0)
         return watch(follower);
-    r = wait_descriptor(follower->notify_fd, POLLIN, follower->cancel_fd, deadline);
+    int64_t glance = clock_now() + GLANCE;
+    bool early = follower->attended && (deadline < 0 || deadline > glance);
+    r = wait_descriptor(follower->notify_fd, POLLIN, follower->cancel_fd, early ? glance : deadline);
+    if (r == -ETIMEDOUT && early)
+        return 0;
     if (r < 0)
         return r;
     drain(follower);

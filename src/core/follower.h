@@ -16,6 +16,7 @@ struct follower {
     int cancel_fd;
     int frame;            /* FRAME_... */
     bool follow;          /* END records and the end of the file are no ends */
+    bool attended;        /* behind an END, when last looked: another sender was there */
     uint64_t largest;     /* line that is read */
     uint64_t position;    /* of the next message */
     /* file[at..at+have) as it was once: a record that is whole in there is good for ever, since files only

@@ -43,6 +43,7 @@ struct conduit {
     char *object;             /* what it is, in words, for people; owned, never NULL once open */
     int cancel_fd;            /* eventfd readable once cancelled, or -1 without TONG_CANCELLABLE */
     atomic_bool cancelled;    /* set once, by tong_channel_cancel() (release); read (acquire) before each wait */
+    int deferred;             /* an error that ended a batch after its first message, for the next receive; 0: none */
     bool finished;            /* tong_channel_finish() succeeded; guarded as the sending side */
     uint32_t full;            /* FULL_WAIT, FULL_DROP or FULL_FAIL: what the facade does when send would block */
     atomic_uint_fast64_t dropped; /* messages given up by FULL_DROP; written by the sending side only (relaxed) */

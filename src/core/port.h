@@ -37,7 +37,7 @@ struct port {
     bool owned;            /* close it when done */
     bool quiet;            /* the process ignored SIGPIPE when this was opened, so a plain write(2) raises none */
     bool creds;            /* PORT_SOCKET: ask the kernel for the sender of what is read */
-    tong_identity sender;  /* of the bytes read last, when creds */
+    tong_identity sender;  /* of the bytes read last, when creds; else who made the other end, where that is known */
 };
 
 #define PORT_INIT { PORT_CLOSED, -1, -1, false, false, false, false, TONG_IDENTITY_INIT }

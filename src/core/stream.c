@@ -14,6 +14,9 @@
 #include "core/process.h"
 #include "sys/sys.h"
 
+#define SCRATCH_SIZE (2 * STREAM_PAGE)
+_Static_assert(STREAM_OFFSET_MAX + FRAME_HEADER + STREAM_COPY_MAX <= SCRATCH_SIZE, "a small message fits its place");
+
 /* A pipe may have several writers; a socket has one. */
 static bool shared_by_writers(enum port_kind kind)
 {
@@ -51,10 +54,12 @@ int stream_new(const struct open_request *request, const struct channel_facet *f
     stream->fragment_max = shared_by_writers(out->kind) ? PIPE_BUF : SIZE_MAX;
     stream->ready = (struct ready)READY_INIT;
     stream->heir_options = options_for_heir(address);
-    r = stream->heir_options ? 0 : fail(-ENOMEM, "%s: out of memory", object);
+    stream->scratch = out->kind == PORT_CLOSED ? NULL : aligned_alloc(STREAM_PAGE, SCRATCH_SIZE);
+    r = stream->heir_options && (stream->scratch || out->kind == PORT_CLOSED) ? 0 : fail(-ENOMEM, "%s: out of memory", object);
     if (r == 0 && out->kind != PORT_CLOSED && stream->frame == FRAME_PACKET)
         r = stream_after_fork(conduit);
     if (r < 0) {
+        free(stream->scratch);
         free(stream->heir_options);
         conduit_free(conduit);
         return r;
@@ -157,6 +162,7 @@ int stream_close(struct conduit *conduit, bool forked)
     free(stream->table);
     free(stream->inbox.data);
     free(stream->out_message.kept);
+    free(stream->scratch);
     free(stream->heir_options);
     conduit_free(conduit);
     return r;

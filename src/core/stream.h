@@ -81,7 +81,7 @@ struct stream {
     void (*closed)(struct stream *, bool forked);  /* the mechanism's part of close, with the ports still open */
     void *owner;                                   /* for `closed` */
 
-    uint8_t scratch[FRAME_HEADER + STREAM_COPY_MAX]; /* header and payload of a small message side by side */
+    uint8_t *scratch; /* page-aligned; header and payload of a small message side by side, see stream_offset() */
 };
 
 /* Makes a stream conduit over two ports, either of which may be PORT_CLOSED; takes them over only on success.
@@ -97,6 +97,22 @@ int stream_announce(struct stream *stream, int64_t deadline);
     { OPTION_SIZE, STREAM_SIZE_DEFAULT, 1, STREAM_SIZE_MAX, 0 },                           \
     { OPTION_BUFFER, 64 << 10, 256, 16 << 20, 0 },                                         \
     { OPTION_FULL, FULL_WAIT, 0, 0, 0 }
+
+/*
+ * Where in a page-aligned buffer a header should begin whose payload is copied to or from `other`.
+ *
+ * A copy whose destination lies less than 64 bytes above its source, modulo 4096, runs into its own stores: the
+ * processor compares only the low 12 bits of addresses ("4K aliasing"), and 4 KiB then take 2 to 25 times as
+ * long.  So payload and `other` are alike modulo 64; and since the kernel's side of a write or read of a pipe
+ * mostly begins a page, our side begins 64 to 127 bytes into one.
+ */
+static inline size_t stream_offset(const void *other)
+{
+    return 64 + (((uintptr_t)other - FRAME_HEADER) & 63);
+}
+
+#define STREAM_OFFSET_MAX 128
+#define STREAM_PAGE 4096
 
 #define STREAM_SIZE_DEFAULT (16 << 20)
 #define STREAM_SIZE_MAX (1 << 30)

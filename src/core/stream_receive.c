@@ -39,8 +39,8 @@ static int allocate(struct stream *stream)
 {
     if (stream->inbox.data)
         return 0;
-    stream->inbox.capacity = stream->buffer;
-    stream->inbox.data = malloc(stream->inbox.capacity);
+    stream->inbox.capacity = (stream->buffer + STREAM_OFFSET_MAX + STREAM_PAGE - 1) / STREAM_PAGE * STREAM_PAGE;
+    stream->inbox.data = aligned_alloc(STREAM_PAGE, stream->inbox.capacity);
     stream->table = calloc(1, sizeof *stream->table);
     if (stream->inbox.data && stream->table)
         return 0;
@@ -531,10 +531,12 @@ HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, b
     if (!stream->table || stream->current || stream->remaining)
         return MORE;
     if (inbox->tail == 0 && bare && stream->predicted < PREDICT_MIN) {
-        ssize_t r = read_bare(stream, inbox->data, inbox->capacity);
+        size_t offset = stream_offset(in->data);
+        ssize_t r = read_bare(stream, inbox->data + offset, inbox->capacity - offset);
         if (r < 0)
             return r;
-        inbox->tail = (size_t)r;
+        inbox->head = offset;
+        inbox->tail = offset + (size_t)r;
     }
     if (available(inbox) < FRAME_HEADER)
         return MORE;
@@ -547,6 +549,8 @@ HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, b
     stream->predicted = size;
     in->meta.type = (int64_t)le64toh((uint64_t)wire.type);
     in->meta.length = size;
+    if (stream->in.sender.source != TONG_IDENTITY_NONE)
+        in->meta.sender = stream->in.sender;
     if (size)
         memcpy(in->data, inbox->data + inbox->head + FRAME_HEADER, size);
     consume(stream, FRAME_HEADER + size);
@@ -563,7 +567,7 @@ HOT ssize_t stream_receive(struct conduit *conduit, struct message_in *in, int64
         return receive_long_way(stream, in, deadline);
     if (stream->frame == FRAME_PACKET)
         r = receive_plain(stream, in, bare);
-    else if (stream->frame == FRAME_NONE && bare && in->capacity)
+    else if (stream->frame == FRAME_NONE && bare && in->capacity && stream->in.sender.source == TONG_IDENTITY_NONE)
         in->meta.length = (uint64_t)(r = read_bare(stream, in->data, in->capacity));
     return r == MORE ? receive_long_way(stream, in, deadline) : r;
 }

@@ -51,7 +51,7 @@ static void advance(struct outgoing *message, size_t written)
 /* Writes what is left of the fragment under way, once. */
 static int write_fragment(struct stream *stream, struct outgoing *message, int64_t deadline)
 {
-    uint8_t *copy = stream->scratch;
+    uint8_t *copy = stream->scratch + stream_offset(message->data + message->gone);
     size_t header = message->header_size - message->header_gone, payload = message->fragment_end - message->gone;
     struct iovec spans[2] = {
         { message->header + message->header_gone, header },
@@ -225,12 +225,12 @@ static int prepare(struct stream *stream, int64_t deadline)
     return flush(stream, deadline);
 }
 
-/* A short write of a small message, whose header lies in `scratch`: the rest goes the long way. */
+/* A short write of a small message, whose header, if it has one, lies in `scratch`: the rest goes the long way. */
 static int send_rest(struct stream *stream, const struct message_out *out, size_t header, size_t gone)
 {
     struct outgoing *message = &stream->out_message;
     *message = (struct outgoing){ .data = out->data, .size = out->size, .header_size = header, .fragment_end = out->size };
-    memcpy(message->header, stream->scratch, header);
+    memcpy(message->header, stream->scratch + stream_offset(out->data), header);
     advance(message, gone);
     stream->number++;
     return push_or_keep(stream, DEADLINE_NEVER);
@@ -253,7 +253,7 @@ static int send_long_way(struct stream *stream, const struct message_out *out, i
 /* A framed message of up to STREAM_COPY_MAX bytes: one copy and one bare system call. */
 HOT static ssize_t send_copied(struct stream *stream, const struct message_out *out)
 {
-    uint8_t *bytes = stream->scratch;
+    uint8_t *bytes = stream->scratch + stream_offset(out->data);
     size_t size = FRAME_HEADER + out->size;
     frame_encode(&(struct frame){ FRAME_FIRST | FRAME_LAST, (uint32_t)out->size, stream->writer, next_number(stream), out->type },
                  bytes);

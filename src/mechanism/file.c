@@ -66,7 +66,9 @@ static int file_finish(struct conduit *conduit, int64_t deadline)
         return 0;
     /* before END is there, so that whoever reads it counts only the others */
     int r = record_attend(file->out.fd, F_UNLCK);
-    return r < 0 ? r : appender_append(&file->out, NULL, 0, 0, RECORD_END, deadline);
+    if (r == 0 && (r = appender_append(&file->out, NULL, 0, 0, RECORD_END, deadline)) < 0)
+        record_attend(file->out.fd, F_RDLCK);
+    return r;
 }
 
 static int file_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret)
@@ -145,6 +147,9 @@ static int file_close(struct conduit *conduit, bool forked)
     if (r == -ETIMEDOUT || r == -ECANCELED)
         r = fail(-EAGAIN, "%s: another sender has it locked: the END record was not appended", conduit->object);
     if (!forked) {
+        /* the kernel tells readers that a descriptor is closed before it lets the lock go */
+        if (file->out.fd >= 0)
+            record_attend(file->out.fd, F_UNLCK);
         remove_made(file->made[0], file->in.fd);
         remove_made(file->made[1], file->out.fd);
     }

@@ -236,9 +236,10 @@ static ssize_t look(struct queue *queue, struct packet *copy, size_t size)
 static size_t next_length(struct queue *queue, size_t size)
 {
     struct msqid_ds state;
-    size_t held = sys_msgctl(queue->id, IPC_STAT, &state) < 0 ? SIZE_MAX : state.__msg_cbytes;
     size_t most = kernel_msgmax();
-    if (held > most)
+    size_t held = sys_msgctl(queue->id, IPC_STAT, &state) < 0 ? most : state.__msg_cbytes;
+    /* what did not fit that much was sent before kernel.msgmax was lowered, and cannot be copied */
+    if (held > most && most > size)
         held = most;
     if (held <= size)
         held = size + 1;

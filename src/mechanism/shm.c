@@ -111,7 +111,7 @@ static int shm_close(struct conduit *conduit, bool forked)
     struct shm *shm = (struct shm *)conduit;
     int r = 0;
     if (!forked && shm->out.announced && !conduit->finished) {
-        ring_drop(&shm->writer);
+        ring_abandon(&shm->writer);
         r = shm_finish(conduit, DEADLINE_NOW);
     }
     if (!forked && shm->in.announced)
@@ -124,15 +124,22 @@ static int shm_close(struct conduit *conduit, bool forked)
     return r;
 }
 
+/* Nobody is told of the first end before the second one is open too: if that fails, there was none. */
 static int open_ends(struct shm *shm, const struct address *address)
 {
     const char *to = address->second ? address->second : address->name;
     int r = shm->base.flags & TONG_RECEIVE ? shm_open_receiver(shm, address, address->name) : 0;
     if (r == 0 && shm->base.flags & TONG_SEND)
         r = shm_open_sender(shm, address, to);
-    if (r == 0 && (shm->in.object.created || shm->out.object.created))
+    if (r < 0)
+        return r;
+    if (shm->in.open)
+        shm_end_announce(&shm->in);
+    if (shm->out.open)
+        shm_end_announce(&shm->out);
+    if (shm->in.object.created || shm->out.object.created)
         shm->base.flags |= TONG_INFO_CREATED;
-    return r;
+    return 0;
 }
 
 static const struct channel_facet facet;
@@ -181,7 +188,7 @@ static int shm_remove(const struct address *address)
 
 static const struct channel_facet facet = {
     .variant = "",
-    .identity = TONG_IDENTITY_NONE,
+    .identity = TONG_IDENTITY_CLAIMED,
     .shape = TONG_HAS_TWO_WAY_PAIR,
     .send = shm_send,
     .receive = shm_receive,

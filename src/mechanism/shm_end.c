@@ -40,15 +40,13 @@ static int taken(const struct shm_end *end, bool sender)
 static int attach(struct shm_end *end, bool sender)
 {
     struct shm_object *object = &end->object;
-    int *own_fd = sender ? &object->senders_fd : &object->receivers_fd, fd = *own_fd;
     end->own = sender ? object->senders : object->receivers;
     end->peer = sender ? object->receivers : object->senders;
     end->peer_fd = sender ? object->receivers_fd : object->senders_fd;
     end->own_fifo = sender ? object->room_fd : object->bell_fd;
     end->peer_fifo = sender ? object->bell_fd : object->room_fd;
     end->bell = (struct ring_bell)RING_BELL_INIT;
-    *own_fd = -1;
-    return ring_place_take(&end->place, end->own, fd);
+    return ring_place_take(&end->place, end->own, sender ? object->senders_fd : object->receivers_fd);
 }
 
 /* 0 attached; 1 the name or the holder changed meanwhile, so try again; or an error.  Leaves nothing but on 0. */

@@ -256,20 +256,6 @@ static int map_segment(int fd, uint32_t kind, uint64_t capacity, bool writes, co
     return 0;
 }
 
-/* Our own side is mapped through a second description, which the mapping alone keeps: the first one is to carry
- * the lock that says we live, and a mapping, which a forked child has too, would keep that lock. */
-static int map_own(int fd, uint32_t kind, uint64_t capacity, const char *path, struct layout_control **ret)
-{
-    char self[40];
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    int again = sys_open(self, O_RDWR, 0);
-    if (again < 0)
-        return fail_call(again, "open(%s), which is %s, a second time", self, path);
-    int r = map_segment(again, kind, capacity, true, path, ret);
-    sys_close(again);
-    return r;
-}
-
 static int map(struct shm_object *object, bool sender)
 {
     const uint64_t capacity = object->capacity;
@@ -277,7 +263,7 @@ static int map(struct shm_object *object, bool sender)
         { object->receivers_fd, LAYOUT_KIND_RECEIVERS, &object->receivers },
         { object->senders_fd, LAYOUT_KIND_SENDERS, &object->senders },
     }, *own = &side[sender], *peer = &side[!sender];
-    int r = map_own(own->fd, own->kind, capacity, object->path, own->memory);
+    int r = map_segment(own->fd, own->kind, capacity, true, object->path, own->memory);
     if (r == 0)
         r = map_segment(peer->fd, peer->kind, capacity, false, object->path, peer->memory);
     if (r == 0)
@@ -436,6 +422,8 @@ int shm_object_remove_unused(const struct shm_object *object)
     int r = senders_fd < 0 ? senders_fd : receivers_fd;
     if (r >= 0)
         r = remove_if_unused(object, senders_fd, receivers_fd);
+    ring_place_unlock(senders_fd);
+    ring_place_unlock(receivers_fd);
     sys_close(senders_fd);
     sys_close(receivers_fd);
     return r;

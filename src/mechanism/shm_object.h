@@ -20,7 +20,7 @@ struct shm_object {
     dev_t device;
     ino_t inode;
     bool created;                      /* by this very open */
-    int senders_fd, receivers_fd;      /* our own side's is open for writing; -1 once somebody took it over */
+    int senders_fd, receivers_fd;      /* our own side's is open for writing */
     int bell_fd, room_fd;              /* FIFOs: "there are messages", "there is room" */
     struct layout_control *senders;    /* with the ring behind it */
     struct layout_control *receivers;

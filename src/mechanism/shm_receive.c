@@ -52,13 +52,23 @@ static int ended(const struct shm *shm)
     return fail(shm->ended, "%s: the sender died without finishing", shm->base.object);
 }
 
+/* What is skipped on the way gives room back, for which the sender may be waiting. */
+static int next(struct shm *shm, struct ring_record *ret)
+{
+    uint64_t head = shm->reader.head;
+    int r = ring_next(&shm->reader, ret);
+    if (shm->reader.head != head)
+        shm_end_tell(&shm->in);
+    return r;
+}
+
 /* The record that is next, or the end.  Nothing that was published before an end was seen may come after it. */
 static int look(struct shm *shm, bool ask, struct ring_record *ret)
 {
     uint64_t number;
-    int r = ring_next(&shm->reader, ret);
+    int r = next(shm, ret);
     int gone = r == -EAGAIN ? sender_gone(shm, ask, &number) : 0;
-    if (gone == 0 || (r = ring_next(&shm->reader, ret)) != -EAGAIN)
+    if (gone == 0 || (r = next(shm, ret)) != -EAGAIN)
         return r;
     if (gone == -ENODATA || gone == -ECONNRESET)
         gone = tell_end(shm, number, gone);
@@ -103,11 +113,10 @@ static void rearm(struct shm *shm, uint64_t unused)
 {
     struct shm_end *end = &shm->in;
     struct ring_record record;
-    uint64_t word = ring_place_session(end->peer), number;
-    bool alive = session_state(word) == SESSION_OPEN && session_number(word) > shm->told;
+    uint64_t number;
     (void)unused;
-    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, alive) < 0 ||
-        ring_next(&shm->reader, &record) != -EAGAIN || sender_gone(shm, false, &number))
+    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, shm->told) < 0 ||
+        next(shm, &record) != -EAGAIN || sender_gone(shm, false, &number))
         ring_bell_ring_self(&end->bell);
 }
 
@@ -196,7 +205,8 @@ int shm_release(struct conduit *conduit, tong_token *token)
 /* ---- Opening --------------------------------------------------------------------------------------------- */
 
 /* What ended before we came is told only if something of it is still in the ring.  The session is looked at before
- * the ring: what it published before it ended is then seen. */
+ * the ring: what it published before it ended is then seen.  Where a message comes again, the ends behind it do, too:
+ * those were told to one who never released it. */
 static void begin_sessions(struct shm *shm)
 {
     struct ring_record record;
@@ -205,7 +215,8 @@ static void begin_sessions(struct shm *shm)
     bool ended = session_state(word) != SESSION_OPEN || shm_end_peer_died(&shm->in, word) > 0;
     if (ended && ring_next(&shm->reader, &record) == -EAGAIN)
         told = number;
-    shm->told = told <= number ? told : 0;
+    bool again = shm->reader.redelivered_to != shm->reader.head;
+    shm->told = told <= number && !again ? told : 0;
 }
 
 int shm_open_receiver(struct shm *shm, const struct address *address, const char *name)
@@ -218,6 +229,5 @@ int shm_open_receiver(struct shm *shm, const struct address *address, const char
     if (r < 0)
         return shm_contradictory(end, r);
     begin_sessions(shm);
-    shm_end_announce(end);
     return 0;
 }

@@ -37,8 +37,7 @@ static int find_room(struct shm *shm, uint64_t size)
 static void rearm(struct shm *shm, uint64_t size)
 {
     struct shm_end *end = &shm->out;
-    bool alive = session_state(ring_place_session(end->peer)) == SESSION_OPEN;
-    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, alive) < 0 || find_room(shm, size) != -EAGAIN)
+    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, 0) < 0 || find_room(shm, size) != -EAGAIN)
         ring_bell_ring_self(&end->bell);
 }
 
@@ -175,6 +174,5 @@ int shm_open_sender(struct shm *shm, const struct address *address, const char *
         return shm_contradictory(end, r);
     if (end->place.predecessor_died)
         ring_mark(&shm->writer, RECORD_DIED, end->place.session - 1);
-    shm_end_announce(end);
     return 0;
 }

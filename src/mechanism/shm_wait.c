@@ -2,9 +2,8 @@
 /*
  * Waiting at an end of shm:, in two steps.  For a short while on the futex of the other's cursor, which is the
  * fastest to be woken by and costs no descriptor; then, after a look whether anybody lives there, in poll(2) on what
- * an event loop would poll: the bell and the pidfd of the other end (ring/bell.h), and the eventfd of a cancellable
- * channel.  An idle end wakes once a GLANCE, for what no descriptor tells: a process that lives on but has let go of
- * its place, as after exec.  Where no pid can be seen the bell ticks by a timer, and the slices remain.
+ * an event loop would poll: the bell with the pidfd of the other end (ring/bell.h), and the eventfd of a cancellable
+ * channel.
  *
  * A cancel without an eventfd rings our own bell.  The flag is set before the byte is written and looked at after
  * the bell was emptied, so one of the two is seen; only a slice can begin without having seen either.
@@ -14,10 +13,11 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "core/wait.h"
+#include "ring/place.h"
 #include "shm_channel.h"
+#include "sys/sys.h"
 
-#define SLICE 4000000     /* ns: the longest time for which a death or a cancel goes unnoticed */
-#define GLANCE 1000000000 /* ns */
+#define SLICE 4000000 /* ns: the longest time for which a death or a cancel goes unnoticed */
 
 static int cancelled(const struct shm *shm)
 {
@@ -42,12 +42,10 @@ static int doze(struct shm *shm, struct shm_end *end, uint64_t seen, int64_t dea
 
 static int await_bell(struct shm *shm, struct shm_end *end, int64_t deadline)
 {
-    int64_t glance = clock_now() + GLANCE;
-    bool last = deadline >= 0 && deadline <= glance;
     int r = cancelled(shm);
     if (r == 0)
-        r = wait_descriptor(end->bell.epoll_fd, POLLIN, shm->base.cancel_fd, last ? deadline : glance);
-    return r >= 0 || (r == -ETIMEDOUT && !last) ? WAIT_BELL : r;
+        r = wait_descriptor(end->bell.epoll_fd, POLLIN, shm->base.cancel_fd, deadline);
+    return r < 0 ? r : WAIT_BELL;
 }
 
 /* Without descriptors to spare the slices go on. */
@@ -56,10 +54,23 @@ static bool has_bell(struct shm_end *end)
     return ring_bell_is_open(&end->bell) || ring_bell_open(&end->bell, &end->own->places[0], end->own_fifo) == 0;
 }
 
+/* Nobody can come any more: the name is gone, and who had the channel open has left. */
+static int removed(const struct shm *shm, const struct shm_end *end)
+{
+    struct stat state;
+    if (sys_fstat(end->object.senders_fd, &state) < 0 || state.st_nlink > 0 ||
+        session_state(ring_place_session(end->peer)) == SESSION_OPEN)
+        return 0;
+    return fail(-ESTALE, "%s was removed while nobody else had it open: by tong rm, or by logind when its user logged out "
+                "(RemoveIPC=yes in logind.conf); open it again", shm->base.object);
+}
+
 int shm_wait(struct shm *shm, struct shm_end *end, uint64_t seen, int last, int64_t deadline,
              void (*rearm)(struct shm *, uint64_t), uint64_t size)
 {
-    int r;
+    int r = last == WAIT_SLICE ? removed(shm, end) : 0;
+    if (r < 0)
+        return r;
     if (last == WAIT_SLICE && has_bell(end)) {
         rearm(shm, size);
         return await_bell(shm, end, deadline);

@@ -316,15 +316,23 @@ static int wrap(const struct open_request *request, int fd, struct conduit **ret
     return r;
 }
 
-/* A connection that was made by name belongs to this process alone: when it ends without END, somebody died. */
+/*
+ * A connection that was made by name belongs to two processes alone: when it ends without END, one of them died,
+ * and what comes over it is from who made the other end, as far as the kernel says.
+ */
 static void belongs_to_two(struct conduit *conduit)
 {
+    tong_identity peer = TONG_IDENTITY_INIT;
+    if (conduit->flags & TONG_RECEIVE)
+        conduit->facet->peer(conduit, &peer);
     if (conduit->facet == &unix_stream) {
-        ((struct stream *)conduit)->must_end = true;
-        ((struct stream *)conduit)->announced = true;
+        struct stream *stream = (struct stream *)conduit;
+        stream->must_end = stream->announced = true;
+        stream->in.sender = peer;
     } else {
-        ((struct datagram *)conduit)->must_end = true;
-        ((struct datagram *)conduit)->announced = true;
+        struct datagram *datagram = (struct datagram *)conduit;
+        datagram->must_end = datagram->announced = true;
+        datagram->peer = peer;
     }
 }
 

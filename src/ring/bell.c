@@ -10,6 +10,7 @@
 #include "sys/sys.h"
 
 #define LOOK_EVERY 4000000 /* ns: a death that no pidfd can tell */
+#define GLANCE_EVERY 1     /* s: a process that has let go of its place and lives on, as after exec; a removed name */
 
 /* seq_cst, and before the look at the ring that follows: see ring_sleep(). */
 static void want(struct layout_place *own)
@@ -24,6 +25,12 @@ static int add(int epoll_fd, int fd)
     return sys_epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
+static int set_timer(struct ring_bell *bell, struct timespec every)
+{
+    const struct itimerspec value = { every, every };
+    return sys_timerfd_settime(bell->timer_fd, &value);
+}
+
 bool ring_bell_is_open(const struct ring_bell *bell)
 {
     return bell->epoll_fd >= 0;
@@ -31,12 +38,14 @@ bool ring_bell_is_open(const struct ring_bell *bell)
 
 int ring_bell_open(struct ring_bell *bell, struct layout_place *own, int fifo)
 {
-    struct ring_bell made = { fifo, sys_epoll_create(), -1, -1, 0, false };
+    struct ring_bell made = { fifo, sys_epoll_create(), -1, -1, 0 };
     int r = made.epoll_fd < 0 ? made.epoll_fd : add(made.epoll_fd, fifo);
     if (r >= 0)
         r = made.timer_fd = sys_timerfd();
     if (r >= 0)
         r = add(made.epoll_fd, made.timer_fd);
+    if (r >= 0)
+        r = set_timer(&made, (struct timespec){ GLANCE_EVERY, 0 });
     if (r < 0) {
         ring_bell_close(&made);
         return fail_call(r, "a descriptor to poll for a ring");
@@ -69,13 +78,6 @@ static int open_peer(const struct layout_control *peer)
     return -1;
 }
 
-static int set_timer(struct ring_bell *bell, bool on)
-{
-    const struct timespec every = { 0, on ? LOOK_EVERY : 0 };
-    const struct itimerspec value = { every, every };
-    return sys_timerfd_settime(bell->timer_fd, &value);
-}
-
 /* Taken out by name: a forked child may have the pidfd too, and then closing ours would leave it in the set. */
 static void unwatch(struct ring_bell *bell)
 {
@@ -86,30 +88,32 @@ static void unwatch(struct ring_bell *bell)
 }
 
 /* A dead peer's session stays open and its pidfd readable: once that has been told, it must not wake again. */
-static int watch(struct ring_bell *bell, const struct layout_control *peer, bool alive)
+static int watch(struct ring_bell *bell, const struct layout_control *peer, uint64_t told)
 {
-    uint64_t session = alive ? ring_place_session(peer) : 0;
+    uint64_t session = ring_place_session(peer);
+    if (session_number(session) <= told)
+        session = 0;
     if (session == bell->watched)
         return 0;
     unwatch(bell);
-    bell->pid_fd = session_state(session) == SESSION_OPEN ? open_peer(peer) : -1;
+    bool somebody = session_state(session) == SESSION_OPEN;
+    bell->pid_fd = somebody ? open_peer(peer) : -1;
     bool watched = bell->pid_fd >= 0 && add(bell->epoll_fd, bell->pid_fd) == 0;
-    bell->ticking = session_state(session) == SESSION_OPEN && !watched;
-    int r = set_timer(bell, bell->ticking);
+    const struct timespec glance = { GLANCE_EVERY, 0 }, often = { 0, LOOK_EVERY };
+    int r = set_timer(bell, somebody && !watched ? often : glance);
     if (r == 0)
         bell->watched = session;
     return r;
 }
 
-int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive)
+int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, uint64_t told)
 {
     char bytes[64];
     uint64_t ticks;
     sys_read(bell->fd, bytes, sizeof bytes);
-    if (bell->ticking)
-        sys_read(bell->timer_fd, &ticks, sizeof ticks);
+    sys_read(bell->timer_fd, &ticks, sizeof ticks);
     want(own);
-    int r = watch(bell, peer, alive);
+    int r = watch(bell, peer, told);
     return r < 0 ? fail_call(r, "watching the other end of a ring") : 0;
 }
 

@@ -7,9 +7,10 @@
  * first publication after the waiter last emptied it, until the waiter finds the ring empty (or full) again:
  * level-triggered, one write and one read a refill, and nothing at all while no bell is wanted.
  *
- * The descriptor that callers poll is an epoll instance over the bell and the peer's pidfd, which becomes
- * readable when it dies; where the peer's pid cannot be seen from here, a timer instead makes it ready (perhaps
- * for nothing) every few milliseconds, and the caller's next look asks for the liveness lock.
+ * The descriptor that callers poll is an epoll instance over the bell, the peer's pidfd, which becomes readable when
+ * it dies, and a timer, which makes it ready for nothing but a look that asks for the liveness lock: every few
+ * milliseconds where the peer's pid cannot be seen from here, else once a second, because a process may let go of its
+ * place and live on (exec), and the name may be removed.
  */
 #ifndef RING_BELL_H
 #define RING_BELL_H
@@ -26,19 +27,19 @@ struct ring_bell {
     int pid_fd;       /* of the peer in session `watched`, or -1 */
     int timer_fd;
     uint64_t watched; /* session word; 0: nobody */
-    bool ticking;     /* the timer runs */
 };
 
-#define RING_BELL_INIT { -1, -1, -1, -1, 0, false }
+#define RING_BELL_INIT { -1, -1, -1, -1, 0 }
 
 /* Begins: from now on `own` wants the bell.  It rings once by itself, which makes the caller look. */
 int ring_bell_open(struct ring_bell *bell, struct layout_place *own, int fifo);
 bool ring_bell_is_open(const struct ring_bell *bell);
 void ring_bell_close(struct ring_bell *bell);
 
-/* Empties the bell, asks for a new ring and watches who is at the other end now, if somebody lives there.  The
- * caller then looks at the ring once more and calls ring_bell_ring_self() if there is something after all. */
-int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, bool alive);
+/* Empties the bell, asks for a new ring and watches who is at the other end now, unless the end of that session (or
+ * of a later one) is known, which `told` says.  The caller then looks at the ring and at the session once more and
+ * calls ring_bell_ring_self() if there is something after all. */
+int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, uint64_t told);
 void ring_bell_ring_self(struct ring_bell *bell);
 
 /* The other end's: rings if wanted and not yet rung.  `rung` is the caller's memory. */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/detail.h"
@@ -44,14 +45,20 @@ static void watch_forks(void)
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-static void remember(struct ring_place *place)
+/* Opened and in the list at once: a fork in between would leave the child a description that nobody closes, and so
+ * the lock, once it is taken. */
+static int open_remembered(struct ring_place *place, int fd)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    char self[40];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
     pthread_once(&once, watch_forks);
     pthread_mutex_lock(&places_lock);
+    place->fd = sys_open(self, O_RDWR, 0);
     place->next = places;
     places = place;
     pthread_mutex_unlock(&places_lock);
+    return place->fd < 0 ? fail_call(place->fd, "open(%s), a ring's segment, a second time", self) : 0;
 }
 
 static void forget(struct ring_place *place)
@@ -67,10 +74,20 @@ static void forget(struct ring_place *place)
 
 /* ---- The lock -------------------------------------------------------------------------------------------- */
 
+static int set_lock(int fd, short type)
+{
+    struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = ROW, .l_len = 1 };
+    return sys_fcntl_lock(fd, F_OFD_SETLK, &lock);
+}
+
+void ring_place_unlock(int fd)
+{
+    set_lock(fd, F_UNLCK);
+}
+
 int ring_place_lock(int fd)
 {
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = ROW, .l_len = 1 };
-    int r = sys_fcntl_lock(fd, F_OFD_SETLK, &lock);
+    int r = set_lock(fd, F_WRLCK);
     if (r == -EAGAIN || r == -EACCES)
         return fail_static(-EBUSY, "the place is taken");
     return r < 0 ? fail_call(r, "taking a place in a ring (F_OFD_SETLK)") : 0;
@@ -83,12 +100,12 @@ int ring_place_held(int fd)
     return r < 0 ? fail_call(r, "asking whether the other end lives (F_OFD_GETLK)") : lock.l_type != F_UNLCK;
 }
 
-/* In the list before the lock is taken: a fork in between must not leave it to the child. */
 int ring_place_take(struct ring_place *place, struct layout_control *control, int fd)
 {
-    *place = (struct ring_place){ .control = control, .fd = fd };
-    remember(place);
-    int r = ring_place_lock(fd);
+    *place = (struct ring_place){ .control = control, .fd = -1 };
+    int r = open_remembered(place, fd);
+    if (r == 0)
+        r = ring_place_lock(place->fd);
     if (r < 0) {
         ring_place_leave(place);
         return r;
@@ -118,7 +135,7 @@ static void rest(struct layout_place *row)
     atomic_store_explicit(&row->bell, bell + (bell & 1), memory_order_relaxed);
 }
 
-/* release: with the session, others see who holds it. */
+/* seq_cst: with the session, others see who holds it; and it stands before the look whether they want to be told. */
 void ring_place_open(struct ring_place *place)
 {
     struct layout_place *row = &place->control->places[0];
@@ -128,13 +145,13 @@ void ring_place_open(struct ring_place *place)
     atomic_store_explicit(&row->start_time, process_start_time(pid), memory_order_relaxed);
     atomic_store_explicit(&row->pid_namespace, process_pid_namespace(), memory_order_relaxed);
     atomic_store_explicit(&row->uid, geteuid(), memory_order_relaxed);
-    atomic_store_explicit(&row->session, session_word(place->session, SESSION_OPEN), memory_order_release);
+    atomic_store_explicit(&row->session, session_word(place->session, SESSION_OPEN), memory_order_seq_cst);
 }
 
 void ring_place_close(struct ring_place *place)
 {
     struct layout_place *row = &place->control->places[0];
-    atomic_store_explicit(&row->session, session_word(place->session, SESSION_CLOSED), memory_order_release);
+    atomic_store_explicit(&row->session, session_word(place->session, SESSION_CLOSED), memory_order_seq_cst);
 }
 
 /* Where a namespace is unknown the start time has to tell. */

@@ -8,7 +8,7 @@
  * unlike a record lock of POSIX it is not dropped when the process closes another descriptor of the file, and two
  * ends in one process see each other.  But it lives as long as anything refers to the description: a forked child
  * has it too, so a pthread_atfork handler closes it there; and a mapping keeps the description through which it was
- * made, so the segment is mapped through another one.
+ * made, so the place opens one for itself that is never mapped.
  */
 #ifndef RING_PLACE_H
 #define RING_PLACE_H
@@ -30,10 +30,10 @@ struct ring_place {
 /* Takes the lock of the place in the segment behind `fd`, as long as that is open.  -EBUSY: somebody has it. */
 int ring_place_lock(int fd);
 
-/*
- * Takes the place of `control`: `fd` is a description of its own, open for writing and not mapped, which the place
- * owns from then on, also on failure.  Nothing is said to others yet.  -EBUSY: somebody has it.
- */
+/* Lets it go, also where a child that was forked meanwhile has the description too. */
+void ring_place_unlock(int fd);
+
+/* Takes the place of `control`, whose segment is behind `fd`.  Nothing is said to others yet.  -EBUSY: somebody has it. */
 int ring_place_take(struct ring_place *place, struct layout_control *control, int fd);
 
 /* Says who is here and that a session begins. */
@@ -48,10 +48,11 @@ void ring_place_leave(struct ring_place *place);
 /* Whether the place in the segment behind `fd` is held: 1, 0, or a negative errno. */
 int ring_place_held(int fd);
 
-/* The session of the other side as it stands now.  acquire: the identity that was written before is seen. */
+/* The session of the other side as it stands now.  The identity that was written before is seen; seq_cst, because who
+ * rearms looks at it after asking for the bell, as at a cursor. */
 static inline uint64_t ring_place_session(const struct layout_control *control)
 {
-    return atomic_load_explicit(&control->places[0].session, memory_order_acquire);
+    return atomic_load_explicit(&control->places[0].session, memory_order_seq_cst);
 }
 
 /* Who holds (or held last) the place; as it claims, since it wrote that itself. */

@@ -86,8 +86,8 @@ int ring_commit(struct ring_writer *writer, uint64_t claim, uint64_t used, int64
 int ring_abort(struct ring_writer *writer, uint64_t claim);
 /* Whether ring_reserve() would find room: 0, -EAGAIN, -EBADMSG. */
 int ring_room(struct ring_writer *writer, uint64_t size);
-/* Forgets all claims, as if the process had died. */
-void ring_drop(struct ring_writer *writer);
+/* Aborts every claim that is not settled, so that what was committed behind one is sent. */
+void ring_abandon(struct ring_writer *writer);
 /* Publishes a mark.  -EBUSY while claims are outstanding, -EAGAIN no room. */
 int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number);
 

@@ -63,12 +63,6 @@ int ring_room(struct ring_writer *writer, uint64_t size)
     return find_room(writer, record_extent(size) + RECORD_MARK);
 }
 
-void ring_drop(struct ring_writer *writer)
-{
-    writer->claims.first = writer->claims.next;
-    writer->reserved = writer->tail;
-}
-
 int ring_reserve(struct ring_writer *writer, uint64_t size, uint64_t *ret_claim)
 {
     uint64_t extent = record_extent(size);
@@ -118,6 +112,13 @@ int ring_abort(struct ring_writer *writer, uint64_t number)
         return -EINVAL;
     cut(writer, number, claim, claim->start);
     return settle(writer, claim);
+}
+
+/* The youngest first, whose room is simply taken back. */
+void ring_abandon(struct ring_writer *writer)
+{
+    for (uint64_t number = writer->claims.next; number > writer->claims.first; number--)
+        ring_abort(writer, number - 1);
 }
 
 int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number)

@@ -117,7 +117,12 @@ static void test_peer(const struct row *row)
 {
     struct ends ends;
     pid_t pid = ends_with_sender(&ends, row, NULL, 0, send_and_stay);
-    receive_bytes(ends.receiver, buffer, 2);
+    tong_message message = TONG_MESSAGE_INIT;
+    OK(tong_channel_receive(ends.receiver, buffer, 2, &message, 10 * TONG_SECOND));
+    if (row->making == MAKE_LISTEN) {
+        MUST(message.sender.source == TONG_IDENTITY_CONNECTION, "the source is %u", message.sender.source);
+        expect_child(&message.sender, pid);
+    }
     tong_identity who = TONG_IDENTITY_INIT;
     OK(tong_channel_peer(ends.receiver, &who));
     MUST(who.source != TONG_IDENTITY_NONE, "nobody vouches for the peer");

@@ -94,6 +94,60 @@ START_TEST(last_one_ends)
 }
 END_TEST
 
+/* A second sender sends, and ends, just as the reader asks whether anybody is there behind the first one's END. */
+static tong_channel *overtaking;
+
+static int overtake(const char *call)
+{
+    tong_channel *sender = overtaking;
+    if (!sender || strcmp(call, "fcntl_lock"))
+        return 0;
+    overtaking = NULL;
+    send_text(sender, "late");
+    return tong_channel_finish(sender, 0);
+}
+
+START_TEST(an_end_that_is_overtaken)
+{
+    tong_channel *reader = open_channel("", TONG_RECEIVE);
+    tong_channel *first = open_channel("", TONG_SEND), *second = open_channel("", TONG_SEND);
+    send_text(first, "only");
+    ck_assert_int_eq(tong_channel_close(first), 0);
+    expect(reader, "only");
+    overtaking = second;
+    sys_fault = overtake;
+    expect(reader, "late");
+    sys_fault = NULL;
+    ck_assert_int_eq(receive_now(reader), -ENODATA);
+    tong_channel_close(second);
+    tong_channel_close(reader);
+}
+END_TEST
+
+/* Who could not mark the end has not gone. */
+START_TEST(an_end_that_fails)
+{
+    tong_channel *reader = open_channel("", TONG_RECEIVE);
+    tong_channel *first = open_channel("", TONG_SEND), *second = open_channel("", TONG_SEND);
+    int holder = open(path, O_RDWR);
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+    send_text(first, "one");
+    ck_assert_int_eq(fcntl(holder, F_OFD_SETLK, &lock), 0);
+    ck_assert_int_eq(tong_channel_finish(first, TONG_MILLISECOND), -ETIMEDOUT);
+    close(holder);
+    send_text(second, "two");
+    ck_assert_int_eq(tong_channel_close(second), 0);
+    expect(reader, "one");
+    expect(reader, "two");
+    ck_assert_int_eq(receive_now(reader), -EAGAIN);
+    send_text(first, "three");
+    expect(reader, "three");
+    ck_assert_int_eq(tong_channel_close(first), 0);
+    ck_assert_int_eq(receive_now(reader), -ENODATA);
+    tong_channel_close(reader);
+}
+END_TEST
+
 START_TEST(lines)
 {
     char text[64], longer[1500];
@@ -502,6 +556,8 @@ static void add_tests(TCase *tests)
     tcase_add_test(tests, every_reader_gets_all);
     tcase_add_test(tests, ends);
     tcase_add_test(tests, last_one_ends);
+    tcase_add_test(tests, an_end_that_is_overtaken);
+    tcase_add_test(tests, an_end_that_fails);
     tcase_add_test(tests, lines);
     tcase_add_test(tests, a_line_too_long);
     tcase_add_test(tests, raw_bytes);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ipc.h>
@@ -308,6 +309,42 @@ START_TEST(larger_than_the_queue)
 }
 END_TEST
 
+/* In an IPC namespace of its own, if we may make one: the limit is the machine's. */
+static bool set_msgmax(const char *text)
+{
+    int fd = open("/proc/sys/kernel/msgmax", O_WRONLY);
+    bool done = fd >= 0 && write(fd, text, strlen(text)) > 0;
+    close(fd);
+    return done;
+}
+
+static int receive_what_is_above_msgmax(void)
+{
+    static char text[12000];
+    tong_channel *channel;
+    tong_message message = TONG_MESSAGE_INIT;
+    if (unshare(CLONE_NEWIPC) < 0 || !set_msgmax("16000"))
+        return 0;
+    if (tong_channel_open("msgq:1?remove=owner", TONG_BOTH, 0, &channel) < 0)
+        return 1;
+    if (tong_channel_send(channel, text, sizeof text, NULL, 0) < 0 || !set_msgmax("8192"))
+        return 2;
+    if (tong_channel_receive(channel, text, 9000, &message, 0) != -EMSGSIZE || message.length != sizeof text)
+        return 3;
+    return tong_channel_receive(channel, text, message.length, NULL, 0) == sizeof text ? tong_channel_close(channel) : 4;
+}
+
+START_TEST(limits_that_shrink)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(receive_what_is_above_msgmax());
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 START_TEST(timeouts)
 {
     tong_channel *channel = open_channel("", TONG_RECEIVE);
@@ -499,6 +536,7 @@ int main(void)
     tcase_add_test(tests, limits);
     tcase_add_test(tests, larger_than_the_queue);
     tcase_add_test(tests, limits_that_grow);
+    tcase_add_test(tests, limits_that_shrink);
     tcase_add_test(tests, timeouts);
     tcase_add_loop_test(tests, woken_by_a_message, 0, 4);
     tcase_add_loop_test(tests, removal_wakes, 0, 2);

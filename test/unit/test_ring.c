@@ -379,7 +379,7 @@ START_TEST(a_lying_reader)
         int r = ring_reserve(&writer, 100, &claim);
         ck_assert(heads[i] == 136 ? r == 0 : r == -EBADMSG);
         if (r == 0)
-            ring_drop(&writer), writer.head = 0;
+            ring_abandon(&writer), writer.head = 0;
     }
     ring_writer_close(&writer);
     atomic_store(&readers.receivers->cursor, 1 << 20);

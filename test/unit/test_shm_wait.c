@@ -365,6 +365,24 @@ START_TEST(idle_ends_sleep)
 }
 END_TEST
 
+/* Alone on a channel whose name is gone nobody waits for ever; two who have it open go on. */
+START_TEST(a_removed_name_ends_a_lonely_wait)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE), *out = open_with("", TONG_SEND);
+    ck_assert_int_eq(tong_remove(address), 0);
+    ck_assert_int_eq(try_receive(in, 1500 * MILLISECOND), -ETIMEDOUT);
+    ck_assert_int_eq(tong_channel_send(out, "more", 4, NULL, 0), 0);
+    ck_assert_int_eq(try_receive(in, 0), 4);
+    tong_channel_close(out);
+    tong_channel_close(in);
+    in = open_with("", TONG_RECEIVE);
+    ck_assert_int_eq(try_receive(in, 20 * MILLISECOND), -ETIMEDOUT);
+    ck_assert_int_eq(tong_remove(address), 0);
+    ck_assert_int_eq(try_receive(in, TONG_FOREVER), -ESTALE);
+    tong_channel_close(in);
+}
+END_TEST
+
 static int ready(const struct pollfd *item, int64_t nanoseconds)
 {
     struct pollfd copy = *item;
@@ -454,7 +472,7 @@ int main(void)
         an_end_stays, each_session_has_its_end, reconnecting_knows_no_end, a_death_is_told_to_one_receiver,
         a_killed_sender_is_noticed, a_death_that_nobody_saw_is_marked,
         a_killed_receiver_is_noticed, a_forked_child_does_not_keep_us_alive, cancelled, interrupted,
-        the_bell_ends_long_waits, idle_ends_sleep,
+        the_bell_ends_long_waits, idle_ends_sleep, a_removed_name_ends_a_lonely_wait,
         an_event_loop_misses_nothing, readiness_is_level_triggered_and_tells_of_death,
     };
     return run_tests("shm_wait", tests, sizeof tests / sizeof *tests);

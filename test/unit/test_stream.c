@@ -132,6 +132,22 @@ START_TEST(a_long_line_behind_another_is_ready)
 END_TEST
 
 /* Messages lost at the tail are reported by nobody but the END's number. */
+/* A batch that has messages says how many; what it met behind them must not be lost with that. */
+START_TEST(what_ended_a_batch_is_told_next)
+{
+    int peer;
+    char one[16], two[16];
+    tong_batch batch[2] = { { sizeof *batch, 0, 0, one, sizeof one, 0 }, { sizeof *batch, 0, 0, two, sizeof two, 0 } };
+    tong_channel *c = open_pipe("frame=line&size=8", &peer);
+    ck_assert_int_eq(write(peer, "ok\n0123456789\nend\n", 18), 18);
+    ck_assert_int_eq(tong_channel_receive_batch(c, batch, 2, 0), 1);
+    ck_assert_int_eq(tong_channel_receive(c, one, sizeof one, NULL, 0), -EBADMSG);
+    ck_assert_int_eq(tong_channel_receive(c, one, sizeof one, NULL, 0), 3);
+    close(peer);
+    tong_channel_close(c);
+}
+END_TEST
+
 START_TEST(an_end_tells_of_messages_lost_before_it)
 {
     int peer;
@@ -333,6 +349,7 @@ int main(void)
     tcase_add_loop_test(receiving, a_line_above_size_is_dropped_whole, 0, 3);
     tcase_add_test(receiving, the_rest_of_a_dropped_line_is_no_line);
     tcase_add_test(receiving, a_long_line_behind_another_is_ready);
+    tcase_add_test(receiving, what_ended_a_batch_is_told_next);
     tcase_add_test(receiving, an_end_tells_of_messages_lost_before_it);
     tcase_add_test(receiving, one_end_of_a_terminal_is_enough);
     tcase_add_test(sending, close_says_that_a_kept_rest_is_lost);

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* shm: what happens just between two steps: room given back, ends and deaths overtaken, forks, failed opens. */
+#include <poll.h>
+#include <signal.h>
+
+#include "shm_fixture.h"
+#include "sys/sys.h"
+
+static int ready(const struct pollfd *item, int64_t nanoseconds)
+{
+    struct pollfd copy = *item;
+    return poll(&copy, 1, (int)(nanoseconds / MILLISECOND));
+}
+
+/* ---- Tokens ---------------------------------------------------------------------------------------------- */
+
+/* Room that only the receiver can give back, by passing over what was aborted. */
+START_TEST(room_behind_what_was_aborted_is_told)
+{
+    tong_channel *out = open_with("?capacity=4K", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+    tong_token first = TONG_TOKEN_INIT, second = TONG_TOKEN_INIT;
+    struct pollfd item;
+    char block[3000] = "";
+    ck_assert_int_eq(tong_channel_reserve(out, 2000, 0, &first), 0);
+    ck_assert_int_eq(tong_channel_reserve(out, 8, 0, &second), 0);
+    ck_assert_int_eq(tong_channel_abort(out, &first), 0);
+    ck_assert_int_eq(tong_channel_abort(out, &second), 0);
+    ck_assert_int_eq(tong_channel_pollfd(out, TONG_SEND, &item), 0);
+    ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, 0), -EAGAIN);
+    ck_assert_int_eq(ready(&item, 0), 0);
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    ck_assert_int_eq(ready(&item, LONG), 1);
+    ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, 0), 0);
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
+START_TEST(closing_sends_what_was_committed)
+{
+    tong_channel *out = open_with("", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+    tong_token token[4] = { TONG_TOKEN_INIT, TONG_TOKEN_INIT, TONG_TOKEN_INIT, TONG_TOKEN_INIT };
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(tong_channel_reserve(out, 8, 0, &token[i]), 0);
+    memcpy(token[1].span[0].data, "one", 3);
+    ck_assert_int_eq(tong_channel_commit(out, &token[1], 3, NULL), 0);
+    memcpy(token[2].span[0].data, "two", 3);
+    ck_assert_int_eq(tong_channel_commit(out, &token[2], 3, NULL), 0);
+    ck_assert_int_eq(tong_channel_close(out), 0);
+    expect_text(in, "one");
+    expect_text(in, "two");
+    ck_assert_int_eq(try_receive(in, 0), -ENODATA);
+    tong_channel_close(in);
+}
+END_TEST
+
+/* ---- Ends and deaths ------------------------------------------------------------------------------------- */
+
+/* Once it has come to where it is to be killed. */
+static void kill_it(void)
+{
+    await_word();
+    kill(child, SIGKILL);
+    reap(-SIGKILL);
+}
+
+/* What a receiver had in hand when it was killed comes again, and so do the ends that it was told behind it. */
+START_TEST(an_end_comes_again_behind_what_comes_again)
+{
+    for (int orderly = 0; orderly < 2; orderly++) {
+        const int end = orderly ? -ENODATA : -ECONNRESET;
+        if (in_child()) {
+            tong_channel *out = open_with("", TONG_SEND);
+            send_text(out, "text");
+            if (orderly)
+                tong_channel_close(out);
+            say_and_stay();
+        }
+        kill_it();
+        if (in_child()) {
+            tong_token token = TONG_TOKEN_INIT;
+            tong_channel *in = open_with("", TONG_RECEIVE);
+            if (tong_channel_peek(in, LONG, NULL, &token) == 4 && try_receive(in, LONG) == end)
+                say_and_stay();
+            _exit(1);
+        }
+        kill_it();
+        tong_channel *in = open_with("", TONG_RECEIVE);
+        expect_text(in, "text");
+        ck_assert_int_eq(try_receive(in, 0), end);
+        tong_channel_close(in);
+        in = open_with("", TONG_RECEIVE);
+        ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+        tong_channel_close(in);
+    }
+}
+END_TEST
+
+/* Lets a sender come, and stay, at the moment of the next call of that name. */
+static const char *moment;
+
+static int sender_comes(const char *call)
+{
+    if (!moment || strcmp(call, moment))
+        return 0;
+    moment = NULL;
+    if (in_child()) {
+        open_with("", TONG_SEND);
+        say_and_stay();
+    }
+    await_word();
+    return 0;
+}
+
+START_TEST(a_sender_that_comes_as_we_rearm_is_watched)
+{
+    tong_channel *in = open_with("?reconnect=yes", TONG_RECEIVE);
+    struct pollfd item;
+    ck_assert_int_eq(tong_channel_pollfd(in, TONG_RECEIVE, &item), 0);
+    tong_channel_close(open_with("", TONG_SEND));
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    ck_assert_int_eq(ready(&item, 0), 0);
+    moment = "read";
+    sys_fault = sender_comes;
+    ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    sys_fault = NULL;
+    kill(child, SIGKILL);
+    ck_assert_int_eq(ready(&item, LONG), 1);
+    reap(-SIGKILL);
+    tong_channel_close(in);
+}
+END_TEST
+
+/* exec lets go of the place, but the process lives on: no pidfd tells. */
+START_TEST(a_sender_that_executes_another_program_is_noticed)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE);
+    struct pollfd item;
+    int hold[2];
+    ck_assert_int_eq(tong_channel_pollfd(in, TONG_RECEIVE, &item), 0);
+    ck_assert_int_eq(pipe(hold), 0);
+    if (in_child()) {
+        open_with("", TONG_SEND);
+        ck_assert_int_eq(write(said[1], "x", 1), 1);
+        close(said[1]), close(hold[1]);
+        dup2(hold[0], 0);
+        execlp("cat", "cat", (char *)NULL);
+        _exit(1);
+    }
+    await_word();
+    close(hold[0]);
+    int r;
+    while ((r = (int)try_receive(in, 0)) == -EAGAIN)
+        ck_assert_int_eq(ready(&item, LONG), 1);
+    ck_assert_int_eq(r, -ECONNRESET);
+    close(hold[1]);
+    reap(0);
+    tong_channel_close(in);
+}
+END_TEST
+
+/* ---- Opening --------------------------------------------------------------------------------------------- */
+
+START_TEST(half_an_open_leaves_nothing)
+{
+    char both[160];
+    tong_channel *out = open_with("", TONG_SEND), *channel;
+    snprintf(both, sizeof both, "%s-in,%s", address, name);
+    ck_assert_int_eq(tong_channel_open(both, TONG_BOTH, 0, &channel), -EBUSY);
+    ck_assert_int_eq(count("/dev/shm", name), 4);
+    tong_channel_close(out);
+}
+END_TEST
+
+/* Another thread may fork at any moment of an open or a close. */
+static pid_t heirs[16];
+static int many_heirs;
+
+static int fork_here(const char *call)
+{
+    if (strcmp(call, "mmap") && strcmp(call, "fcntl_lock") && strcmp(call, "fstat"))
+        return 0;
+    ck_assert_int_lt(many_heirs, 16);
+    pid_t heir = fork();
+    while (heir == 0)
+        pause();
+    heirs[many_heirs++] = heir;
+    return 0;
+}
+
+START_TEST(a_fork_in_between_does_not_keep_our_place)
+{
+    many_heirs = 0;
+    tong_channel_close(open_with("", TONG_RECEIVE));
+    sys_fault = fork_here;
+    tong_channel *out = open_with("", TONG_SEND);
+    sys_fault = NULL;
+    tong_channel_close(out);
+    out = open_with("?remove=last", TONG_SEND);
+    tong_channel *in = open_with("", TONG_RECEIVE);
+    sys_fault = fork_here;
+    tong_channel_close(out);
+    sys_fault = NULL;
+    out = open_with("", TONG_SEND);
+    tong_channel_close(out);
+    tong_channel_close(in);
+    for (int i = 0; i < many_heirs; i++) {
+        kill(heirs[i], SIGKILL);
+        waitpid(heirs[i], NULL, 0);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        room_behind_what_was_aborted_is_told, closing_sends_what_was_committed,
+        a_sender_that_comes_as_we_rearm_is_watched, a_sender_that_executes_another_program_is_noticed,
+        half_an_open_leaves_nothing, a_fork_in_between_does_not_keep_our_place,
+        an_end_comes_again_behind_what_comes_again,
+    };
+    return run_tests("shm_moments", tests, sizeof tests / sizeof *tests);
+}
