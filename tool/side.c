@@ -128,7 +128,8 @@ static int accept_client(const struct side_request *request, struct side *side)
 static int accept_first(const struct side_request *request, struct side *side)
 {
     if (isatty(STDERR_FILENO))
-        say("waiting for a client on %s, Ctrl-C to stop", tong_listener_address(side->listener));
+        say("waiting for a client on %.*s, Ctrl-C to stop", (int)strcspn(tong_listener_address(side->listener), "?"),
+            tong_listener_address(side->listener));
     return accept_client(request, side);
 }
 
