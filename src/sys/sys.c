@@ -50,11 +50,6 @@ ssize_t sys_writev(int fd, const struct iovec *spans, int count)
     SYS_CALL(ssize_t, "writev", writev(fd, spans, count));
 }
 
-ssize_t sys_pwritev2(int fd, const struct iovec *spans, int count, off_t at, int flags)
-{
-    SYS_CALL(ssize_t, "pwritev2", pwritev2(fd, spans, count, at, flags));
-}
-
 int sys_fstat(int fd, struct stat *ret)
 {
     SYS_CALL(int, "fstat", fstat(fd, ret));
@@ -88,11 +83,6 @@ int sys_unlink(const char *path)
 int sys_linkat(int from, const char *path, int to, const char *name, int flags)
 {
     SYS_CALL(int, "linkat", linkat(from, path, to, name, flags));
-}
-
-int sys_rename(const char *from, const char *to)
-{
-    SYS_CALL(int, "rename", rename(from, to));
 }
 
 int sys_mkfifo(const char *path, mode_t mode)
@@ -172,11 +162,6 @@ int sys_shutdown(int fd, int how)
     SYS_CALL(int, "shutdown", shutdown(fd, how));
 }
 
-int sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size)
-{
-    SYS_CALL(int, "getsockname", getsockname(fd, ret, size));
-}
-
 int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size)
 {
     SYS_CALL(int, "getsockopt", getsockopt(fd, level, name, ret, size));
@@ -195,11 +180,6 @@ ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags)
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     SYS_CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
-}
-
-ssize_t sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
-{
-    SYS_CALL(ssize_t, "sendmmsg", sendmmsg(fd, messages, count, flags | MSG_NOSIGNAL));
 }
 
 int sys_ioctl_int(int fd, unsigned long request, int *ret)
@@ -275,11 +255,6 @@ int sys_inotify(void)
 int sys_inotify_add(int fd, const char *path, uint32_t mask)
 {
     SYS_CALL(int, "inotify_add", inotify_add_watch(fd, path, mask));
-}
-
-int sys_nanosleep(const struct timespec *duration)
-{
-    SYS_CALL(int, "nanosleep", nanosleep(duration, NULL));
 }
 
 int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout)

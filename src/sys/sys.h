@@ -65,7 +65,6 @@ ssize_t sys_readv(int fd, const struct iovec *spans, int count);
 ssize_t sys_preadv2(int fd, const struct iovec *spans, int count, off_t at, int flags);
 ssize_t sys_pread(int fd, void *data, size_t size, off_t at);
 ssize_t sys_writev(int fd, const struct iovec *spans, int count);
-ssize_t sys_pwritev2(int fd, const struct iovec *spans, int count, off_t at, int flags);
 int sys_fstat(int fd, struct stat *ret);
 int sys_lstat(const char *path, struct stat *ret);
 int sys_statvfs(const char *path, struct statvfs *ret);
@@ -73,7 +72,6 @@ int sys_chmod(const char *path, mode_t mode); /* of the name itself: a link is n
 int sys_fchmod(int fd, mode_t mode);
 int sys_unlink(const char *path);
 int sys_linkat(int from, const char *path, int to, const char *name, int flags);
-int sys_rename(const char *from, const char *to);
 int sys_mkfifo(const char *path, mode_t mode);
 int sys_ftruncate(int fd, off_t size);
 int sys_fallocate(int fd, int mode, off_t at, off_t size);
@@ -91,12 +89,10 @@ int sys_listen(int fd, int backlog);
 int sys_accept(int fd, int flags);
 int sys_connect(int fd, const struct sockaddr *address, socklen_t size);
 int sys_shutdown(int fd, int how);
-int sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size);
 int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size);
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags);
 int sys_ioctl_int(int fd, unsigned long request, int *ret);
 
 /* System V message queues. */
@@ -115,7 +111,6 @@ int sys_timerfd(void);
 int sys_timerfd_settime(int fd, const struct itimerspec *value);
 int sys_inotify(void);
 int sys_inotify_add(int fd, const char *path, uint32_t mask);
-int sys_nanosleep(const struct timespec *duration);
 int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout);
 int sys_futex_wake(const void *word, int count);
 int sys_pidfd_open(pid_t pid);
