@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
-#include "shm_channel.h"
+#include "ring/channel.h"
 
 int shm_damaged(const struct shm_end *end)
 {

@@ -5,7 +5,7 @@
 
 #include "ring/bell.h"
 #include "ring/place.h"
-#include "shm_object.h"
+#include "ring/object.h"
 
 /* One end of one ring. */
 struct shm_end {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Coming and going.  The name may be removed, and the place taken or left, at any moment of it. */
-#include "shm_end.h"
+#include "ring/end.h"
 
 #include <errno.h>
 

@@ -17,7 +17,7 @@
  * An object of another user is refused unless create=no says that somebody else was to make it: otherwise
  * whoever is first to put something under a well-known name would get our messages.
  */
-#include "shm_object.h"
+#include "ring/object.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
-#include "shm_channel.h"
+#include "ring/channel.h"
 
 static int receiver_died(struct shm *shm)
 {

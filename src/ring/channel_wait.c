@@ -14,7 +14,7 @@
 #include "base/detail.h"
 #include "core/wait.h"
 #include "ring/place.h"
-#include "shm_channel.h"
+#include "ring/channel.h"
 #include "sys/sys.h"
 
 #define SLICE 4000000 /* ns: the longest time for which a death or a cancel goes unnoticed */

@@ -5,7 +5,7 @@
 
 #include "core/mechanism.h"
 #include "ring/ring.h"
-#include "shm_end.h"
+#include "ring/end.h"
 
 struct shm {
     struct conduit base;

@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
-#include "shm_channel.h"
+#include "ring/channel.h"
 
 /* ---- Ends ------------------------------------------------------------------------------------------------ */
 
