@@ -1,15 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* shm_channel.h - a channel of shm: as this process has it; shm_receive.c and shm_send.c are its two directions. */
-#ifndef MECHANISM_SHM_CHANNEL_H
-#define MECHANISM_SHM_CHANNEL_H
+/*
+ * channel.h - a channel made of rings as this process has it.  A mechanism says where the files lie and has the rest
+ * from here; channel_receive.c and channel_send.c are the two directions.
+ */
+#ifndef RING_CHANNEL_H
+#define RING_CHANNEL_H
 
 #include "core/mechanism.h"
-#include "ring/ring.h"
 #include "ring/end.h"
+#include "ring/ring.h"
 
-struct shm {
+/* ---- What a mechanism's row is made of ------------------------------------------------------------------- */
+
+extern const struct channel_facet ring_channel_facet;
+extern const struct option_use ring_channel_options[];
+int ring_channel_open(const struct ring_home *home, const struct open_request *request, struct conduit **ret);
+int ring_channel_remove(const struct ring_home *home, const struct address *address);
+/* A limit: the largest message there can be. */
+uint64_t ring_channel_largest(const char *source);
+
+/* ---- Inside ---------------------------------------------------------------------------------------------- */
+
+struct ring_channel {
     struct conduit base;
-    struct shm_end out, in;
+    const struct ring_home *home;
+    struct ring_end out, in;
     struct ring_writer writer;
     struct ring_reader reader;
     uint64_t confessed;         /* sending: of the messages that full=drop gave up, how many the ring tells of */
@@ -20,18 +35,18 @@ struct shm {
     int64_t remove;
 };
 
-static inline struct shm_end *shm_end_of(struct shm *shm, uint32_t direction)
+static inline struct ring_end *ring_end_of(struct ring_channel *channel, uint32_t direction)
 {
-    return direction == TONG_SEND ? &shm->out : &shm->in;
+    return direction == TONG_SEND ? &channel->out : &channel->in;
 }
 
-int shm_damaged(const struct shm_end *end);
+int ring_channel_damaged(const struct ring_end *end);
 /* For what ring_writer_open() and ring_reader_open() refuse. */
-int shm_contradictory(const struct shm_end *end, int error);
-int shm_bad_token(const struct conduit *conduit);
+int ring_channel_contradictory(const struct ring_end *end, int error);
+int ring_channel_bad_token(const struct conduit *conduit);
 /* private_word: 0 the claim, 1 its direction, 2 its size, 3 the conduit, by which the facade knows its tokens. */
-void shm_fill_token(struct conduit *conduit, uint32_t direction, uint64_t start, uint64_t size, uint64_t claim,
-                    tong_token *ret);
+void ring_channel_fill_token(struct conduit *conduit, uint32_t direction, uint64_t start, uint64_t size, uint64_t claim,
+                             tong_token *ret);
 
 /* How a wait came to its end, if not by an error. */
 enum {
@@ -45,19 +60,19 @@ enum {
  * before it ended (WAIT_BELL for a call that may not block); `rearm` empties the bell, asks for it and looks once
  * more.  WAIT_..., or -EAGAIN, -ETIMEDOUT, -EINTR, -ECANCELED.
  */
-int shm_wait(struct shm *shm, struct shm_end *end, uint64_t seen, int last, int64_t deadline,
-             void (*rearm)(struct shm *, uint64_t), uint64_t size);
+int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, uint64_t seen, int last, int64_t deadline,
+                      void (*rearm)(struct ring_channel *, uint64_t), uint64_t size);
 
-int shm_open_receiver(struct shm *shm, const struct address *address, const char *name);
-ssize_t shm_receive(struct conduit *conduit, struct message_in *in, int64_t deadline);
-ssize_t shm_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret);
-int shm_release(struct conduit *conduit, tong_token *token);
+int ring_channel_open_receiver(struct ring_channel *channel, const struct address *address, const char *name);
+ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline);
+ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret);
+int ring_channel_release(struct conduit *conduit, tong_token *token);
 
-int shm_open_sender(struct shm *shm, const struct address *address, const char *name);
-int shm_send(struct conduit *conduit, const struct message_out *out, int64_t deadline);
-int shm_reserve(struct conduit *conduit, size_t size, int64_t deadline, tong_token *ret);
-int shm_commit(struct conduit *conduit, tong_token *token, size_t used, int64_t type);
-int shm_abort(struct conduit *conduit, tong_token *token);
-int shm_finish(struct conduit *conduit, int64_t deadline);
+int ring_channel_open_sender(struct ring_channel *channel, const struct address *address, const char *name);
+int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline);
+int ring_channel_reserve(struct conduit *conduit, size_t size, int64_t deadline, tong_token *ret);
+int ring_channel_commit(struct conduit *conduit, tong_token *token, size_t used, int64_t type);
+int ring_channel_abort(struct conduit *conduit, tong_token *token);
+int ring_channel_finish(struct conduit *conduit, int64_t deadline);
 
 #endif

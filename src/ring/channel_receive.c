@@ -20,185 +20,186 @@
 /* ---- Ends ------------------------------------------------------------------------------------------------ */
 
 /* An end of the sender's session that was not told yet: -ENODATA, -ECONNRESET, or 0. */
-static int sender_gone(struct shm *shm, bool ask, uint64_t *ret_number)
+static int sender_gone(struct ring_channel *channel, bool ask, uint64_t *ret_number)
 {
-    uint64_t word = ring_place_session(shm->in.peer);
+    uint64_t word = ring_place_session(channel->in.peer);
     *ret_number = session_number(word);
-    if (*ret_number <= shm->told)
+    if (*ret_number <= channel->told)
         return 0;
     if (session_state(word) == SESSION_CLOSED)
         return -ENODATA;
-    int r = session_state(word) == SESSION_OPEN && ask ? shm_end_peer_died(&shm->in, word) : 0;
+    int r = session_state(word) == SESSION_OPEN && ask ? ring_end_peer_died(&channel->in, word) : 0;
     return r > 0 ? -ECONNRESET : r;
 }
 
 /* What a receive gives once the session `number` has ended: the end, from now on, or 0 if the next one goes on. */
-static int tell_end(struct shm *shm, uint64_t number, int end)
+static int tell_end(struct ring_channel *channel, uint64_t number, int end)
 {
-    shm->told = number;
-    atomic_store_explicit(&shm->in.own->places[0].told, number, memory_order_release);
-    if (shm->reconnect)
+    channel->told = number;
+    atomic_store_explicit(&channel->in.own->places[0].told, number, memory_order_release);
+    if (channel->reconnect)
         return 0;
-    shm->ended = end;
-    if (ring_bell_is_open(&shm->in.bell))
-        ring_bell_ring_self(&shm->in.bell);
+    channel->ended = end;
+    if (ring_bell_is_open(&channel->in.bell))
+        ring_bell_ring_self(&channel->in.bell);
     return end;
 }
 
-static int ended(const struct shm *shm)
+static int ended(const struct ring_channel *channel)
 {
-    if (shm->ended == -ENODATA)
+    if (channel->ended == -ENODATA)
         return fail_static(-ENODATA, "the sender has finished");
-    return fail(shm->ended, "%s: the sender died without finishing", shm->base.object);
+    return fail(channel->ended, "%s: the sender died without finishing", channel->base.object);
 }
 
 /* What is skipped on the way gives room back, for which the sender may be waiting. */
-static int next(struct shm *shm, struct ring_record *ret)
+static int next(struct ring_channel *channel, struct ring_record *ret)
 {
-    uint64_t head = shm->reader.head;
-    int r = ring_next(&shm->reader, ret);
-    if (shm->reader.head != head)
-        shm_end_tell(&shm->in);
+    uint64_t head = channel->reader.head;
+    int r = ring_next(&channel->reader, ret);
+    if (channel->reader.head != head)
+        ring_end_tell(&channel->in);
     return r;
 }
 
 /* The record that is next, or the end.  Nothing that was published before an end was seen may come after it. */
-static int look(struct shm *shm, bool ask, struct ring_record *ret)
+static int look(struct ring_channel *channel, bool ask, struct ring_record *ret)
 {
     uint64_t number;
-    int r = next(shm, ret);
-    int gone = r == -EAGAIN ? sender_gone(shm, ask, &number) : 0;
-    if (gone == 0 || (r = next(shm, ret)) != -EAGAIN)
+    int r = next(channel, ret);
+    int gone = r == -EAGAIN ? sender_gone(channel, ask, &number) : 0;
+    if (gone == 0 || (r = next(channel, ret)) != -EAGAIN)
         return r;
     if (gone == -ENODATA || gone == -ECONNRESET)
-        gone = tell_end(shm, number, gone);
+        gone = tell_end(channel, number, gone);
     return gone < 0 ? gone : -EAGAIN;
 }
 
 /* ---- Records --------------------------------------------------------------------------------------------- */
 
-static int take(struct shm *shm, const struct ring_record *record)
+static int take(struct ring_channel *channel, const struct ring_record *record)
 {
     uint64_t claim;
-    int r = ring_take(&shm->reader, record, &claim);
+    int r = ring_take(&channel->reader, record, &claim);
     if (r < 0)
-        return fail(r, "%s: out of memory", shm->base.object);
-    if (ring_release(&shm->reader, claim) > 0)
-        shm_end_tell(&shm->in);
+        return fail(r, "%s: out of memory", channel->base.object);
+    if (ring_release(&channel->reader, claim) > 0)
+        ring_end_tell(&channel->in);
     return 0;
 }
 
 /* Its number is the low half of a session that has begun, else it is not believed.  An end that was told before is
  * not told again. */
-static int read_end(struct shm *shm, const struct ring_record *record)
+static int read_end(struct ring_channel *channel, const struct ring_record *record)
 {
-    uint64_t newest = session_number(ring_place_session(shm->in.peer));
+    uint64_t newest = session_number(ring_place_session(channel->in.peer));
     uint64_t number = newest - (uint32_t)(newest - record->length);
     if (number > newest)
         return -EBADMSG;
-    return number > shm->told ? tell_end(shm, number, record->kind == RECORD_END ? -ENODATA : -ECONNRESET) : 0;
+    return number > channel->told ? tell_end(channel, number, record->kind == RECORD_END ? -ENODATA : -ECONNRESET) : 0;
 }
 
-static int take_mark(struct shm *shm, const struct ring_record *record)
+static int take_mark(struct ring_channel *channel, const struct ring_record *record)
 {
-    int r = take(shm, record);
+    int r = take(channel, record);
     if (r == 0 && record->kind == RECORD_LOST)
-        shm->lost += record->length;
+        channel->lost += record->length;
     else if (r == 0)
-        r = read_end(shm, record);
+        r = read_end(channel, record);
     return r;
 }
 
-static void rearm(struct shm *shm, uint64_t unused)
+static void rearm(struct ring_channel *channel, uint64_t unused)
 {
-    struct shm_end *end = &shm->in;
+    struct ring_end *end = &channel->in;
     struct ring_record record;
     uint64_t number;
     (void)unused;
-    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, shm->told) < 0 ||
-        next(shm, &record) != -EAGAIN || sender_gone(shm, false, &number))
+    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, channel->told) < 0 ||
+        next(channel, &record) != -EAGAIN || sender_gone(channel, false, &number))
         ring_bell_ring_self(&end->bell);
 }
 
 /* The next message or the end.  A sender that writes marks without end is not followed. */
-static int await_message(struct shm *shm, int64_t deadline, struct ring_record *ret)
+static int await_message(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
 {
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED, r = 0;
-    for (uint64_t marks = 0; !shm->ended && marks <= shm->reader.capacity / RECORD_MARK; ) {
-        r = look(shm, last != WAIT_MOVED, ret);
+    for (uint64_t marks = 0; !channel->ended && marks <= channel->reader.capacity / RECORD_MARK; ) {
+        r = look(channel, last != WAIT_MOVED, ret);
         if (r == 0 && ret->kind == RECORD_MESSAGE)
             return 0;
         if (r == 0) {
             marks++;
-            r = take_mark(shm, ret);
+            r = take_mark(channel, ret);
         } else if (r == -EAGAIN) {
-            r = last = shm_wait(shm, &shm->in, shm->reader.tail, last, deadline, rearm, 0);
+            r = last = ring_channel_wait(channel, &channel->in, channel->reader.tail, last, deadline, rearm, 0);
         }
-        if (r < 0 && !shm->ended)
-            return r == -EBADMSG ? shm_damaged(&shm->in) : r;
+        if (r < 0 && !channel->ended)
+            return r == -EBADMSG ? ring_channel_damaged(&channel->in) : r;
     }
-    return shm->ended ? ended(shm) : shm_damaged(&shm->in);
+    return channel->ended ? ended(channel) : ring_channel_damaged(&channel->in);
 }
 
 /* What is said of a message, once; the losses before it are said with it. */
-static void fill_meta(struct shm *shm, const struct ring_record *record, tong_message *meta)
+static void fill_meta(struct ring_channel *channel, const struct ring_record *record, tong_message *meta)
 {
     meta->type = record->type;
     meta->length = record->length;
-    meta->lost = shm->lost;
-    meta->flags = (record->redelivered ? TONG_MESSAGE_REDELIVERED : 0) | (shm->lost ? TONG_MESSAGE_LOST_BEFORE : 0);
+    meta->lost = channel->lost;
+    meta->flags = (record->redelivered ? TONG_MESSAGE_REDELIVERED : 0) | (channel->lost ? TONG_MESSAGE_LOST_BEFORE : 0);
 }
 
 /* ---- The calls ------------------------------------------------------------------------------------------- */
 
-ssize_t shm_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
+ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
 {
-    struct shm *shm = (struct shm *)conduit;
+    struct ring_channel *channel = (struct ring_channel *)conduit;
     struct ring_record record;
     struct ring_span span[2];
-    int r = await_message(shm, deadline, &record);
+    int r = await_message(channel, deadline, &record);
     if (r < 0)
         return r;
-    fill_meta(shm, &record, &in->meta);
+    fill_meta(channel, &record, &in->meta);
     if (record.length > in->capacity)
         return fail(-EMSGSIZE, "%s: the message has %llu bytes, the buffer %zu", conduit->object,
                     (unsigned long long)record.length, in->capacity);
-    unsigned parts = ring_spans(shm->reader.data, shm->reader.capacity, record.start, record.length, span);
+    unsigned parts = ring_spans(channel->reader.data, channel->reader.capacity, record.start, record.length, span);
     unsigned char *to = in->data;
     for (unsigned i = 0; i < parts; to += span[i++].size)
         memcpy(to, span[i].data, span[i].size);
-    r = take(shm, &record);
+    r = take(channel, &record);
     if (r < 0)
         return r;
-    shm->lost = 0;
+    channel->lost = 0;
     return (ssize_t)record.length;
 }
 
-ssize_t shm_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret)
+ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret)
 {
-    struct shm *shm = (struct shm *)conduit;
+    struct ring_channel *channel = (struct ring_channel *)conduit;
     struct ring_record record;
     uint64_t claim;
-    int r = await_message(shm, deadline, &record);
-    if (r == 0 && (r = ring_take(&shm->reader, &record, &claim)) < 0)
+    int r = await_message(channel, deadline, &record);
+    if (r == 0 && (r = ring_take(&channel->reader, &record, &claim)) < 0)
         r = fail(r, "%s: out of memory", conduit->object);
     if (r < 0)
         return r;
-    fill_meta(shm, &record, meta);
-    shm->lost = 0;
-    shm_fill_token(conduit, TONG_RECEIVE, record.start, record.length, claim, ret);
+    fill_meta(channel, &record, meta);
+    channel->lost = 0;
+    ring_channel_fill_token(conduit, TONG_RECEIVE, record.start, record.length, claim, ret);
     return (ssize_t)record.length;
 }
 
-int shm_release(struct conduit *conduit, tong_token *token)
+int ring_channel_release(struct conduit *conduit, tong_token *token)
 {
-    struct shm *shm = (struct shm *)conduit;
-    int moved = token->private_word[1] == TONG_RECEIVE ? ring_release(&shm->reader, token->private_word[0]) : -EINVAL;
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    bool ours = token->private_word[1] == TONG_RECEIVE;
+    int moved = ours ? ring_release(&channel->reader, token->private_word[0]) : -EINVAL;
     if (moved < 0)
-        return shm_bad_token(conduit);
+        return ring_channel_bad_token(conduit);
     token->private_word[3] = 0;
     if (moved)
-        shm_end_tell(&shm->in);
+        ring_end_tell(&channel->in);
     return 0;
 }
 
@@ -207,27 +208,27 @@ int shm_release(struct conduit *conduit, tong_token *token)
 /* What ended before we came is told only if something of it is still in the ring.  The session is looked at before
  * the ring: what it published before it ended is then seen.  Where a message comes again, the ends behind it do, too:
  * those were told to one who never released it. */
-static void begin_sessions(struct shm *shm)
+static void begin_sessions(struct ring_channel *channel)
 {
     struct ring_record record;
-    uint64_t word = ring_place_session(shm->in.peer), number = session_number(word);
-    uint64_t told = atomic_load_explicit(&shm->in.own->places[0].told, memory_order_acquire);
-    bool ended = session_state(word) != SESSION_OPEN || shm_end_peer_died(&shm->in, word) > 0;
-    if (ended && ring_next(&shm->reader, &record) == -EAGAIN)
+    uint64_t word = ring_place_session(channel->in.peer), number = session_number(word);
+    uint64_t told = atomic_load_explicit(&channel->in.own->places[0].told, memory_order_acquire);
+    bool ended = session_state(word) != SESSION_OPEN || ring_end_peer_died(&channel->in, word) > 0;
+    if (ended && ring_next(&channel->reader, &record) == -EAGAIN)
         told = number;
-    bool again = shm->reader.redelivered_to != shm->reader.head;
-    shm->told = told <= number && !again ? told : 0;
+    bool again = channel->reader.redelivered_to != channel->reader.head;
+    channel->told = told <= number && !again ? told : 0;
 }
 
-int shm_open_receiver(struct shm *shm, const struct address *address, const char *name)
+int ring_channel_open_receiver(struct ring_channel *channel, const struct address *address, const char *name)
 {
-    struct shm_end *end = &shm->in;
-    int r = shm_end_open(end, address, name, false);
+    struct ring_end *end = &channel->in;
+    int r = ring_end_open(end, channel->home, address, name, false);
     if (r < 0)
         return r;
-    r = ring_reader_open(&shm->reader, end->own, end->peer, end->object.data, end->object.capacity);
+    r = ring_reader_open(&channel->reader, end->own, end->peer, end->object.data, end->object.capacity);
     if (r < 0)
-        return shm_contradictory(end, r);
-    begin_sessions(shm);
+        return ring_channel_contradictory(end, r);
+    begin_sessions(channel);
     return 0;
 }

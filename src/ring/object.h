@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* shm_object.h - the four files of a shared-memory channel: making, finding, checking, mapping, removing. */
-#ifndef MECHANISM_SHM_OBJECT_H
-#define MECHANISM_SHM_OBJECT_H
+/* object.h - the four files of a ring that has a name: making, finding, checking, mapping, removing. */
+#ifndef RING_OBJECT_H
+#define RING_OBJECT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,12 +10,20 @@
 #include "base/layout.h"
 #include "core/address.h"
 
-#define SHM_DIRECTORY "/dev/shm"
-#define SHM_NAME_MAX 200
-#define SHM_PATH_MAX (sizeof SHM_DIRECTORY "/tong." + SHM_NAME_MAX + sizeof ".0123456789abcdef.receive")
+#define RING_PATH_MAX 4096 /* PATH_MAX */
+#define RING_SIDE_MAX (sizeof ".0123456789abcdef.receive" - 1) /* what a side file's name has more */
 
-struct shm_object {
-    char path[SHM_PATH_MAX];           /* of the senders' segment: the name of the channel */
+/* Where a mechanism keeps such files: all in which its channels differ from another's. */
+struct ring_home {
+    const char *scheme;
+    /* Checks `name` and says where the senders' segment lies: at most RING_PATH_MAX - 1 - RING_SIDE_MAX bytes. */
+    int (*path)(const char *name, char ret[RING_PATH_MAX]);
+    const char *removers;              /* who may have taken a name away, in words */
+};
+
+struct ring_object {
+    const struct ring_home *home;
+    char path[RING_PATH_MAX];           /* of the senders' segment: the name of the channel */
     uint64_t id, capacity;
     dev_t device;
     ino_t inode;
@@ -31,24 +39,22 @@ struct shm_object {
  * Opens, and if need be and `address` allows makes, the channel `name` for a sender or a receiver: its own side
  * mapped for writing, the other one for reading.  Everything is checked.  On failure nothing is left.
  */
-int shm_object_open(const struct address *address, const char *name, bool sender, struct shm_object *ret);
+int ring_object_open(const struct ring_home *home, const struct address *address, const char *name, bool sender,
+                     struct ring_object *ret);
 
 /* Unmaps and closes. */
-void shm_object_close(struct shm_object *object);
+void ring_object_close(struct ring_object *object);
 
 /* Whether the name still leads to this object: 1, 0, or a negative errno. */
-int shm_object_named(const struct shm_object *object);
+int ring_object_named(const struct ring_object *object);
 
 /* Removes the names of the channel; refuses what is not one. */
-int shm_object_remove(const char *name);
+int ring_object_remove(const struct ring_home *home, const char *name);
 
 /* The same for an open one, if the name still leads to it. */
-int shm_object_remove_ours(const struct shm_object *object);
+int ring_object_remove_ours(const struct ring_object *object);
 
 /* The same, if besides nobody holds a place in it; -EBUSY otherwise. */
-int shm_object_remove_unused(const struct shm_object *object);
-
-/* Free bytes in the file system at `source`; UINT64_MAX: unknown. */
-uint64_t shm_space(const char *source);
+int ring_object_remove_unused(const struct ring_object *object);
 
 #endif
