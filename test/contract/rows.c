@@ -61,6 +61,8 @@ const struct row rows[] = {
     { "msgq-both", "msgq", "", MAKE_OPEN, "msgq:%K?type=1&select=2", "msgq:%K?type=2&select=1", QUEUE,
       WHOLE | HAS_FULL | NAMED | HAS_BOTH | HAS_LONG },
     { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
+    { "mmap", "mmap", "", MAKE_OPEN, "mmap:%P", "mmap:%P", MEMORY,
+      FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
     { "file", "file", "", MAKE_OPEN, "file:%P", "file:%P", SHARED_FILE,
       WHOLE | HAS_READY | HAS_TYPE | HAS_END | HAS_ROOM | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
     { "file-line", "file", "", MAKE_OPEN, "file:%P?frame=line&follow=yes", "file:%P?frame=line&follow=yes", SHARED_FILE,

@@ -107,7 +107,7 @@ def lone_mechanisms():
 
 
 def nameless_core():
-    schemes = {"pipe", "fifo", "unix", "msgq", "shm", "file", "fd"}
+    schemes = {"pipe", "fifo", "unix", "msgq", "shm", "mmap", "file", "fd"}
     for path in sources("src/base", "src/sys", "src/core", "src/ring"):
         for match in re.finditer(r"\bmechanism_(\w+)", code(path)):
             if match.group(1) in schemes:
