@@ -4,8 +4,8 @@
 
 #include "core/mechanism.h"
 
-extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_msgq,
-    mechanism_shm, mechanism_mmap;
+extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix,
+    mechanism_msgq, mechanism_mq, mechanism_shm, mechanism_mmap;
 
 const struct mechanism *const mechanism_table[] = {
     &mechanism_file,
@@ -14,6 +14,7 @@ const struct mechanism *const mechanism_table[] = {
     &mechanism_fifo,
     &mechanism_unix,
     &mechanism_msgq,
+    &mechanism_mq,
     &mechanism_shm,
     &mechanism_mmap,
     NULL,
