@@ -207,7 +207,7 @@ static int meet_the_limits(void)
         r += first < 0 || expect_refusal("?messages=1&size=1", -ENOSPC, "fs.mqueue.queues_max is 1");
     }
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, 0 });
-    return r + expect_refusal("?messages=1&size=1", -EMFILE, "no descriptors left");
+    return r + expect_refusal("?messages=1&size=1&create=excl", -EMFILE, "no descriptors left");
 }
 
 START_TEST(limits_are_named)
