@@ -4,8 +4,8 @@
 
 #include "core/mechanism.h"
 
-extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_msgq,
-    mechanism_shm, mechanism_sem, mechanism_sysvsem;
+extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix,
+    mechanism_msgq, mechanism_mq, mechanism_shm, mechanism_mmap, mechanism_sem, mechanism_sysvsem;
 
 const struct mechanism *const mechanism_table[] = {
     &mechanism_file,
@@ -14,7 +14,9 @@ const struct mechanism *const mechanism_table[] = {
     &mechanism_fifo,
     &mechanism_unix,
     &mechanism_msgq,
+    &mechanism_mq,
     &mechanism_shm,
+    &mechanism_mmap,
     &mechanism_sem,
     &mechanism_sysvsem,
     NULL,

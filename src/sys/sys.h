@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <stdbool.h>
@@ -18,6 +19,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/resource.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -129,6 +131,14 @@ static inline int sys_sem_post(sem_t *counter)
 {
     SYS_CALL(int, "sem_post", sem_post(counter));
 }
+
+/* POSIX message queues.  until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past. */
+int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes);
+int sys_mq_unlink(const char *name);
+int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until);
+ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until);
+int sys_mq_getattr(int fd, struct mq_attr *ret);
+int sys_getrlimit(int resource, struct rlimit *ret);
 
 /* Waiting. */
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout);
