@@ -228,6 +228,9 @@ void conduit_free(struct conduit *conduit);
 /* For conduits that add nothing to what is sent: a type has no place in them and is not dropped in silence. */
 int conduit_refuse_type(const struct conduit *conduit, int64_t type);
 
+/* What a frame= of byte streams and files makes of a channel: the TONG_INFO_... flag that says so. */
+uint32_t conduit_frame_flag(int frame);
+
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret);
 void listener_free(struct listener *listener);
 
