@@ -42,15 +42,11 @@ static int change(int set, int whose, short by)
 static int parent(int set, char *memory)
 {
     for (int i = 1; i <= TURNS; i++) {
-        if (change(set, PARENT, -1))
-            return 1;
         snprintf(memory, SIZE, "%d", i);
         printf("parent: %s, over\n", memory);
         if (change(set, CHILD, 1) || change(set, PARENT, -1))
             return 1;
         printf("child:  %s, over\n", memory);
-        if (change(set, PARENT, 1))
-            return 1;
     }
     return 0;
 }
@@ -80,8 +76,8 @@ int main(int argc, char **argv)
     int set = semget(key, SPEAKERS, IPC_CREAT | IPC_EXCL | 0600);
     if (set < 0)
         err(1, "semget");
-    /* System V promises no beginning value, and the parent begins */
-    if (semctl(set, CHILD, SETVAL, 0) < 0 || semctl(set, PARENT, SETVAL, 1) < 0)
+    /* System V promises no first value; the parent begins, and waits for nothing then */
+    if (semctl(set, CHILD, SETVAL, 0) < 0 || semctl(set, PARENT, SETVAL, 0) < 0)
         warn("semctl");
     pid_t pid = fork();
     if (pid == 0)
