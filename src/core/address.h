@@ -45,6 +45,8 @@ enum option_id {
     OPTION_COUNTERS,
     OPTION_VALUE,
     OPTION_INDEX,
+    OPTION_NODELAY,
+    OPTION_KEEPALIVE,
     OPTION_COUNT
 };
 
