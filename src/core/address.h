@@ -42,6 +42,8 @@ enum option_id {
     OPTION_RECONNECT,
     OPTION_SYNC,
     OPTION_FOLLOW,
+    OPTION_NODELAY,
+    OPTION_KEEPALIVE,
     OPTION_COUNT
 };
 

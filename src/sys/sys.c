@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -162,6 +163,16 @@ int sys_shutdown(int fd, int how)
     SYS_CALL(int, "shutdown", shutdown(fd, how));
 }
 
+int sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size)
+{
+    SYS_CALL(int, "getsockname", getsockname(fd, ret, size));
+}
+
+int sys_getpeername(int fd, struct sockaddr *ret, socklen_t *size)
+{
+    SYS_CALL(int, "getpeername", getpeername(fd, ret, size));
+}
+
 int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size)
 {
     SYS_CALL(int, "getsockopt", getsockopt(fd, level, name, ret, size));
@@ -180,6 +191,42 @@ ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags)
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     SYS_CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
+}
+
+HOT ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size)
+{
+    SYS_CALL(ssize_t, "recvfrom", recvfrom(fd, data, size, flags, from, from_size));
+}
+
+HOT ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
+{
+    SYS_CALL(ssize_t, "sendto", sendto(fd, data, size, flags | MSG_NOSIGNAL, to, to_size));
+}
+
+static int resolver_error(int code)
+{
+    switch (code) {
+    case EAI_NONAME: case EAI_NODATA: case EAI_ADDRFAMILY: return EADDRNOTAVAIL;
+    case EAI_SERVICE: return EPROTONOSUPPORT;
+    case EAI_AGAIN: case EAI_FAIL: return EHOSTUNREACH;
+    case EAI_MEMORY: return ENOMEM;
+    case EAI_SYSTEM: return errno;
+    default: return EIO;
+    }
+}
+
+static int resolve(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    int code = getaddrinfo(host, service, hints, ret);
+    if (code == 0)
+        return 0;
+    errno = resolver_error(code);
+    return -1;
+}
+
+int sys_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    SYS_CALL(int, "getaddrinfo", resolve(host, service, hints, ret));
 }
 
 int sys_ioctl_int(int fd, unsigned long request, int *ret)

@@ -424,7 +424,7 @@ static void test_long_name(const struct row *row)
 }
 
 const struct contract_test object_tests[] = {
-    { "private", test_private, HAS_NAME, 0, 10 },
+    { "private", test_private, HAS_NAME, HAS_PORT, 10 },
     { "close-on-exec", test_close_on_exec, 0, 0, 10 },
     { "create", test_create, HAS_CREATE, 0, 10 },
     { "create-excl", test_create_excl, HAS_CREATE | TONG_HAS_REMOVE, 0, 10 },
