@@ -30,6 +30,7 @@ extern "C" {
 #define TONG_HAS_TWO_WAY_PAIR UINT32_C(0x1000)/* both directions need two objects, which one address can name */
 #define TONG_HAS_MANY_SENDERS UINT32_C(0x2000)
 #define TONG_HAS_MANY_RECEIVERS UINT32_C(0x4000)
+#define TONG_MAY_LOSE UINT32_C(0x8000)        /* no ability: messages may be lost on the way; what carries numbers counts them */
 
 /* One mechanism, or one variant of it (unix: stream, seqpacket and datagram are three). */
 typedef struct tong_mechanism_info {

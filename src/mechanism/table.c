@@ -5,7 +5,7 @@
 #include "core/mechanism.h"
 
 extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_msgq,
-    mechanism_shm, mechanism_tcp;
+    mechanism_shm, mechanism_tcp, mechanism_udp;
 
 const struct mechanism *const mechanism_table[] = {
     &mechanism_file,
@@ -16,5 +16,6 @@ const struct mechanism *const mechanism_table[] = {
     &mechanism_msgq,
     &mechanism_shm,
     &mechanism_tcp,
+    &mechanism_udp,
     NULL,
 };
