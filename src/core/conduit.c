@@ -66,6 +66,14 @@ int conduit_refuse_type(const struct conduit *conduit, int64_t type)
                 "there is one, or type 0", conduit->object, (long long)type);
 }
 
+uint32_t conduit_frame_flag(int frame)
+{
+    static const uint32_t flags[] = {
+        [FRAME_PACKET] = TONG_INFO_FRAMED, [FRAME_LINE] = TONG_INFO_LINES, [FRAME_NONE] = TONG_INFO_BYTES,
+    };
+    return flags[frame];
+}
+
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret)
 {
     struct listener *listener = calloc(1, size);

@@ -11,12 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -118,6 +120,14 @@ int sys_msgget(key_t key, int flags);
 int sys_msgsnd(int id, const void *message, size_t size, int flags);
 ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags);
 int sys_msgctl(int id, int command, struct msqid_ds *data);
+
+/* POSIX message queues.  until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past. */
+int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes);
+int sys_mq_unlink(const char *name);
+int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until);
+ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until);
+int sys_mq_getattr(int fd, struct mq_attr *ret);
+int sys_getrlimit(int resource, struct rlimit *ret);
 
 /* Waiting. */
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout);
