@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "shm_channel.h"
+#include "shm_region.h"
 
 int shm_damaged(const struct shm_end *end)
 {
@@ -179,10 +180,20 @@ static int shm_open_end(const struct open_request *request, struct conduit **ret
     return r;
 }
 
+/* One name may be a channel's and a region's, and nothing says which of the two is meant. */
+static int remove_one(const char *name)
+{
+    bool region = shm_region_named(name);
+    if (region && shm_object_exists(name))
+        return fail(-EEXIST, "shm:%s is a channel and a region: remove the region with rm " SHM_DIRECTORY "/%s, and then, by "
+                    "this, the channel", name, name);
+    return region ? shm_region_remove(name) : shm_object_remove(name);
+}
+
 static int shm_remove(const struct address *address)
 {
-    int r = shm_object_remove(address->name);
-    int second = address->second ? shm_object_remove(address->second) : 0;
+    int r = remove_one(address->name);
+    int second = address->second ? remove_one(address->second) : 0;
     return r < 0 ? r : second;
 }
 
@@ -225,7 +236,7 @@ static uint64_t largest_message(const char *source)
 }
 
 static const struct limit limits[] = {
-    { "free space", "bytes", SHM_DIRECTORY, shm_space },
+    { "free space", "bytes", SHM_DIRECTORY, limit_space },
     { "largest message", "bytes", "capacity=1G", largest_message },
     { NULL, NULL, NULL, NULL },
 };
@@ -233,9 +244,9 @@ static const struct limit limits[] = {
 const struct mechanism mechanism_shm = {
     .scheme = "shm",
     .form = "shm:NAME, shm:IN,OUT",
-    .summary = "a ring in shared memory: messages without a system call, and without a copy if you like",
+    .summary = "shared memory: a ring of messages without a system call, or a region of plain bytes",
     .medium = "memory",
-    .unit = "message",
+    .unit = "message, and bytes of a region",
     .reach = "one machine",
     .order = "a lock-free ring; who must wait sleeps on a futex, then on a FIFO, as event loops do",
     .lifetime = "until removed or the machine restarts",
@@ -243,6 +254,8 @@ const struct mechanism mechanism_shm = {
     .options = options,
     .limits = limits,
     .channels = variants,
+    .region = &shm_region,
+    .lock = &shm_lock,
     .open = shm_open_end,
     .remove = shm_remove,
 };

@@ -35,18 +35,26 @@ static const struct shm_object no_object = { .senders_fd = -1, .receivers_fd = -
 
 /* ---- Names ----------------------------------------------------------------------------------------------- */
 
-static int name_path(const char *name, char ret[SHM_PATH_MAX])
+int shm_check_name(const char *name)
 {
     size_t size = strlen(name);
     if (size == 0 || *name == '.' || strchr(name, '/'))
-        return fail(-EINVAL, "shm:%s: a name is not empty, has no '/' and does not begin with '.'", name);
+        return fail(-EINVAL, "shm:%s: a name is not empty, has no '/' (shm_open(\"/jobs\") is shm:jobs) and does not begin "
+                    "with '.'", name);
     if (size > SHM_NAME_MAX)
         return fail(-ENAMETOOLONG, "shm: the name has %zu bytes, the most is %d", size, SHM_NAME_MAX);
     for (size_t i = 0; i < size; i++)
         if (iscntrl((unsigned char)name[i]))
             return fail(-EINVAL, "shm: the name has a control character at byte %zu", i + 1);
-    snprintf(ret, SHM_PATH_MAX, SHM_DIRECTORY "/tong.%s", name);
     return 0;
+}
+
+static int name_path(const char *name, char ret[SHM_PATH_MAX])
+{
+    int r = shm_check_name(name);
+    if (r == 0)
+        snprintf(ret, SHM_PATH_MAX, SHM_DIRECTORY "/tong.%s", name);
+    return r;
 }
 
 static const char *const sides[] = { "receive", "bell", "room" };
@@ -383,6 +391,13 @@ static int unlink_channel(const char *path, uint64_t id)
     return 0;
 }
 
+bool shm_object_exists(const char *name)
+{
+    char path[SHM_PATH_MAX];
+    struct stat status;
+    return name_path(name, path) == 0 && sys_lstat(path, &status) == 0;
+}
+
 int shm_object_remove(const char *name)
 {
     char path[SHM_PATH_MAX];
@@ -433,10 +448,4 @@ int shm_object_remove_ours(const struct shm_object *object)
 {
     int r = shm_object_named(object);
     return r > 0 ? unlink_channel(object->path, object->id) : r;
-}
-
-uint64_t shm_space(const char *source)
-{
-    struct statvfs status;
-    return sys_statvfs(source, &status) < 0 ? UINT64_MAX : (uint64_t)status.f_bavail * status.f_frsize;
 }

@@ -33,11 +33,17 @@ struct shm_object {
  */
 int shm_object_open(const struct address *address, const char *name, bool sender, struct shm_object *ret);
 
+/* What a name must not be, here and in shm_region.c. */
+int shm_check_name(const char *name);
+
 /* Unmaps and closes. */
 void shm_object_close(struct shm_object *object);
 
 /* Whether the name still leads to this object: 1, 0, or a negative errno. */
 int shm_object_named(const struct shm_object *object);
+
+/* Whether something stands under the channel's name. */
+bool shm_object_exists(const char *name);
 
 /* Removes the names of the channel; refuses what is not one. */
 int shm_object_remove(const char *name);
@@ -47,8 +53,5 @@ int shm_object_remove_ours(const struct shm_object *object);
 
 /* The same, if besides nobody holds a place in it; -EBUSY otherwise. */
 int shm_object_remove_unused(const struct shm_object *object);
-
-/* Free bytes in the file system at `source`; UINT64_MAX: unknown. */
-uint64_t shm_space(const char *source);
 
 #endif
