@@ -2,7 +2,7 @@
 /*
  * Regions of shm: - POSIX shared memory, shm_open(3), which on Linux is a file in /dev/shm: shm:jobs is what a C program
  * calls shm_open("/jobs") and Python SharedMemory("jobs").  The bytes are theirs and ours alike; a channel of the same
- * name is another object (tong.jobs, shm_object.c).
+ * name is another object (tong.jobs).
  *
  * The directory is open to everybody, so whoever is first to put something under a well-known name would get what is
  * written there: an object of another user is refused to writers unless create=no says that somebody else was to make it.
@@ -16,7 +16,6 @@
 
 #include "base/detail.h"
 #include "core/mapped.h"
-#include "shm_object.h"
 #include "sys/sys.h"
 
 #define REGION_PATH_MAX (sizeof SHM_DIRECTORY "/" + SHM_NAME_MAX)
