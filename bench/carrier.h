@@ -6,6 +6,8 @@
 #ifndef BENCH_CARRIER_H
 #define BENCH_CARRIER_H
 
+#include <semaphore.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,6 +27,10 @@ struct carriage {
     long send_type, receive_type;
     struct { long type; uint8_t text[8192]; } box;
     tong_channel *pair[2], *channel;
+    int role;                 /* of semaphores: this process's, */
+    bool free_of_others;      /* whether nobody else takes part, */
+    sem_t *counters;          /* and two counters */
+    tong_semaphore *semaphores[2];
 };
 
 struct carrier {
@@ -43,5 +49,6 @@ struct contest {
 };
 
 extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_msgq, contest_mq;
+extern const struct contest contest_sem, contest_sysvsem; /* semaphore.c; `frame` is "pingpong" or "free" */
 
 #endif
