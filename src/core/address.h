@@ -41,6 +41,7 @@ enum option_id {
     OPTION_RECONNECT,
     OPTION_SYNC,
     OPTION_FOLLOW,
+    OPTION_SIGNAL,
     OPTION_COUNT
 };
 
