@@ -29,7 +29,7 @@ struct command {
 extern const struct command *const commands[];
 
 extern const struct command cmd_demo, cmd_demo_carry, cmd_explain, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_relay,
-    cmd_region, cmd_sem, cmd_lock, cmd_rm, cmd_bench;
+    cmd_region, cmd_sem, cmd_lock, cmd_signal, cmd_signal_wait, cmd_signal_show, cmd_rm, cmd_bench;
 
 /* The verb called `word` in a table; or NULL. */
 const struct command *command_find(const struct command *const *table, const char *word);
