@@ -235,8 +235,9 @@ int listener_new(const struct open_request *request, size_t size, const char *ob
 void listener_free(struct listener *listener);
 
 /* Limits that several mechanisms have: a sysctl by its name ("kernel.msgmax", TONG_UNKNOWN if it cannot be
- * read), and PIPE_BUF. */
+ * read), the text of one that holds more than a number (false), and PIPE_BUF. */
 uint64_t limit_from_proc(const char *source);
+bool limit_text_from_proc(const char *source, char *ret, size_t size);
 uint64_t limit_pipe_buf(const char *source);
 
 /* The only list of mechanisms (src/mechanism/table.c), ended by NULL. */
