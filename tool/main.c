@@ -25,9 +25,22 @@ static const struct command cmd_version = {
 };
 
 const struct command *const commands[] = {
-    &cmd_demo, &cmd_explain, &cmd_send, &cmd_recv, &cmd_talk, &cmd_pipe,
-    &cmd_relay, &cmd_rm, &cmd_bench, &cmd_completion, &cmd_help, &cmd_version,
-    &cmd_demo_carry, &cmd_complete, NULL,
+    &cmd_demo,
+    &cmd_explain,
+    &cmd_send,
+    &cmd_recv,
+    &cmd_talk,
+    &cmd_pipe,
+    &cmd_relay,
+    &cmd_signal,
+    &cmd_rm,
+    &cmd_bench,
+    &cmd_completion,
+    &cmd_help,
+    &cmd_version,
+    &cmd_demo_carry,
+    &cmd_complete,
+    NULL,
 };
 
 static const struct { const char *option; const struct command *command; } spellings[] = {

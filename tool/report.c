@@ -33,6 +33,7 @@ static const struct { int error, code; } codes[] = {
     { EBADF, CODE_MISSING }, /* fd:N that nobody handed over */
     { ENOTDIR, CODE_MISSING },
     { ENXIO, CODE_MISSING },
+    { ESRCH, CODE_MISSING },
     { ECONNREFUSED, CODE_MISSING },
     { ENOTCONN, CODE_MISSING },
     { EAGAIN, CODE_FULL },

@@ -14,7 +14,8 @@
     each(msgq) \
     each(mq) \
     each(shm) \
-    each(mmap)
+    each(mmap) \
+    each(signal)
 
 #define DECLARE(name) extern const struct mechanism mechanism_##name;
 #define ENTER(name) &mechanism_##name,
