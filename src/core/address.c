@@ -39,6 +39,9 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_RECONNECT] = { "reconnect", KIND_WORD, "no|yes", "wait for the next sender when all are gone" },
     [OPTION_SYNC] = { "sync", KIND_SWITCH, NULL, "every message reaches the disk before send returns" },
     [OPTION_FOLLOW] = { "follow", KIND_WORD, "no|yes", "wait for more where the sender, or the file, ends" },
+    [OPTION_COUNTERS] = { "count", KIND_COUNT, NULL, "counters in the set when it is made" },
+    [OPTION_VALUE] = { "value", KIND_COUNT, NULL, "what each counter holds when it is made" },
+    [OPTION_INDEX] = { "index", KIND_COUNT, NULL, "which counter of the set is the lock" },
 };
 
 /* ---- Option values ------------------------------------------------------------------------------------- */

@@ -41,6 +41,9 @@ enum option_id {
     OPTION_RECONNECT,
     OPTION_SYNC,
     OPTION_FOLLOW,
+    OPTION_COUNTERS,
+    OPTION_VALUE,
+    OPTION_INDEX,
     OPTION_COUNT
 };
 

@@ -5,7 +5,7 @@
 #include "core/mechanism.h"
 
 extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_msgq,
-    mechanism_shm;
+    mechanism_shm, mechanism_sem, mechanism_sysvsem;
 
 const struct mechanism *const mechanism_table[] = {
     &mechanism_file,
@@ -15,5 +15,7 @@ const struct mechanism *const mechanism_table[] = {
     &mechanism_unix,
     &mechanism_msgq,
     &mechanism_shm,
+    &mechanism_sem,
+    &mechanism_sysvsem,
     NULL,
 };

@@ -215,6 +215,38 @@ int sys_msgctl(int id, int command, struct msqid_ds *data)
     SYS_CALL(int, "msgctl", msgctl(id, command, data));
 }
 
+/* Semaphores. */
+
+int sys_semget(key_t key, int count, int flags)
+{
+    SYS_CALL(int, "semget", semget(key, count, flags));
+}
+
+HOT int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
+{
+    SYS_CALL(int, "semop", semtimedop(id, operations, count, timeout));
+}
+
+int sys_semctl(int id, int index, int command, union sem_argument argument)
+{
+    SYS_CALL(int, "semctl", semctl(id, index, command, argument));
+}
+
+int sys_sem_getvalue(sem_t *counter, int *ret)
+{
+    SYS_CALL(int, "sem_getvalue", sem_getvalue(counter, ret));
+}
+
+int sys_sem_wait(sem_t *counter)
+{
+    SYS_CALL(int, "sem_wait", sem_wait(counter));
+}
+
+int sys_sem_clockwait(sem_t *counter, const struct timespec *until)
+{
+    SYS_CALL(int, "sem_clockwait", sem_clockwait(counter, CLOCK_MONOTONIC, until));
+}
+
 /* Waiting. */
 
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout)

@@ -12,11 +12,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -101,6 +103,32 @@ int sys_msgget(key_t key, int flags);
 int sys_msgsnd(int id, const void *message, size_t size, int flags);
 ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags);
 int sys_msgctl(int id, int command, struct msqid_ds *data);
+
+/* System V semaphores.  What semctl(2) takes last, which every program has to declare by itself. */
+union sem_argument {
+    int value;
+    struct semid_ds *state;
+    unsigned short *values;
+    struct seminfo *limits;
+};
+int sys_semget(key_t key, int count, int flags);
+int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout);
+int sys_semctl(int id, int index, int command, union sem_argument argument);
+
+/* POSIX semaphores: libc's, which enter the kernel only to sleep and to wake. */
+int sys_sem_getvalue(sem_t *counter, int *ret);
+int sys_sem_wait(sem_t *counter);
+int sys_sem_clockwait(sem_t *counter, const struct timespec *until); /* of CLOCK_MONOTONIC */
+
+static inline int sys_sem_trywait(sem_t *counter)
+{
+    SYS_CALL(int, "sem_trywait", sem_trywait(counter));
+}
+
+static inline int sys_sem_post(sem_t *counter)
+{
+    SYS_CALL(int, "sem_post", sem_post(counter));
+}
 
 /* Waiting. */
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout);
