@@ -28,7 +28,7 @@ struct command {
 /* The table of verbs (main.c), ended by NULL, in the order in which a newcomer should meet them. */
 extern const struct command *const commands[];
 
-extern const struct command cmd_bench, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_rm, cmd_explain, cmd_demo, cmd_demo_carry;
+extern const struct command cmd_bench, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_relay, cmd_rm, cmd_sem, cmd_explain, cmd_demo, cmd_demo_carry;
 
 /* The verb called `word` in a table; or NULL. */
 const struct command *command_find(const struct command *const *table, const char *word);

@@ -21,6 +21,7 @@ static const struct { int error, code; } codes[] = {
     { EPROTONOSUPPORT, CODE_USAGE },
     { EOPNOTSUPP, CODE_USAGE },
     { ENAMETOOLONG, CODE_USAGE },
+    { ERANGE, CODE_USAGE },
     { ETIMEDOUT, CODE_TIMEOUT },
     { ECONNRESET, CODE_GONE },
     { EPIPE, CODE_GONE },
@@ -37,6 +38,7 @@ static const struct { int error, code; } codes[] = {
     { ENOTCONN, CODE_MISSING },
     { EAGAIN, CODE_FULL },
     { EBUSY, CODE_FULL },
+    { EOVERFLOW, CODE_FULL },
     { ENOSPC, CODE_FULL },
     { EDQUOT, CODE_FULL },
 };

@@ -255,6 +255,8 @@ int tong_channel_peer(tong_channel *channel, tong_identity *ret);
 
 #define TONG_INFO_FRAMED UINT32_C(0x20)   /* messages carry tong's own header */
 #define TONG_INFO_ENDLESS UINT32_C(0x40)  /* the conduit has no end of its own */
+#define TONG_INFO_LINES UINT32_C(0x80)    /* each message is a line: none can have a newline in it */
+#define TONG_INFO_BYTES UINT32_C(0x100)   /* plain bytes: where a message ends is not kept */
 
 typedef struct tong_channel_info {
     uint32_t size;        /* sizeof(tong_channel_info) */

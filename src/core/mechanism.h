@@ -238,6 +238,9 @@ void conduit_free(struct conduit *conduit);
 /* For conduits that add nothing to what is sent: a type has no place in them and is not dropped in silence. */
 int conduit_refuse_type(const struct conduit *conduit, int64_t type);
 
+/* What a frame= of byte streams and files makes of a channel: the TONG_INFO_... flag that says so. */
+uint32_t conduit_frame_flag(int frame);
+
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret);
 void listener_free(struct listener *listener);
 
@@ -250,8 +253,9 @@ int lock_new(const struct open_request *request, size_t size, const char *object
 void lock_free(struct lock *lock);
 
 /* Limits that several mechanisms have: a sysctl by its name ("kernel.msgmax", TONG_UNKNOWN if it cannot be
- * read), and PIPE_BUF. */
+ * read), the text of one that holds more than a number (false), and PIPE_BUF. */
 uint64_t limit_from_proc(const char *source);
+bool limit_text_from_proc(const char *source, char *ret, size_t size);
 uint64_t limit_pipe_buf(const char *source);
 
 /* The only list of mechanisms (src/mechanism/table.c), ended by NULL. */

@@ -4,18 +4,23 @@
 
 #include "core/mechanism.h"
 
-extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_msgq,
-    mechanism_shm, mechanism_sem, mechanism_sysvsem;
+#define MECHANISMS(each) \
+    each(file) \
+    each(pipe) \
+    each(fd) \
+    each(fifo) \
+    each(unix) \
+    each(tcp) \
+    each(msgq) \
+    each(mq) \
+    each(shm) \
+    each(mmap) \
+    each(sem) \
+    each(sysvsem)
 
-const struct mechanism *const mechanism_table[] = {
-    &mechanism_file,
-    &mechanism_pipe,
-    &mechanism_fd,
-    &mechanism_fifo,
-    &mechanism_unix,
-    &mechanism_msgq,
-    &mechanism_shm,
-    &mechanism_sem,
-    &mechanism_sysvsem,
-    NULL,
-};
+#define DECLARE(name) extern const struct mechanism mechanism_##name;
+#define ENTER(name) &mechanism_##name,
+
+MECHANISMS(DECLARE)
+
+const struct mechanism *const mechanism_table[] = { MECHANISMS(ENTER) NULL };
