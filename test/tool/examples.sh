@@ -5,8 +5,8 @@
 # behind when a child is killed, and that each is built as it says itself.
 . "${0%/*}/shell.sh"
 
-built=$(cd / && readlink -f "$2")
-source=$(cd / && readlink -f "$3")
+built=$(cd "$OLDPWD" && readlink -f "$2")
+source=$(cd "$OLDPWD" && readlink -f "$3")
 processes=${TONG_TEST_PROCESSES:-1000}
 # a thousand under a sanitizer have a thousand shadows
 limit=120
@@ -34,9 +34,10 @@ kill_child() {
         until [ "$(objects sem)" = 1 ] || ! kill -0 $waiting 2>/dev/null; do :; done
         program=$(cat "/proc/$waiting/task/$waiting/children" 2>/dev/null)
         victim=$(cut -d ' ' -f 1 "/proc/${program% }/task/${program% }/children" 2>/dev/null)
-        kill -9 $victim 2>/dev/null
+        kill -9 ${victim:-none} 2>/dev/null
+        killed=$?
         wait $waiting
-        [ $? = 1 ] && break
+        [ $? = 1 ] && [ $killed = 0 ] && break
     done
     check "$1: a killed child is told ($tries tries)" [ $tries -lt 20 ]
     check "$1: and the set is removed all the same" [ "$(objects sem)" = 0 ]
@@ -44,11 +45,15 @@ kill_child() {
 
 # refuses NAME COMMAND...: exit code 1 and a line that says why
 refuses() {
-    name=$1
+    who=$1
     shift
     timeout $limit "$@" >out 2>err
     code=$?
-    check "$name refuses what is there ($code)" [ $code = 1 -a -s err ]
+    if [ $code != 1 ]; then
+        fail "$who refuses what is there" "exit code $code"
+    else
+        check "$who refuses what is there: $(cat err)" grep -q -e exist -e 'is not a FIFO' err
+    fi
 }
 
 for program in "raw/counter $processes $key" "counter $processes sysvsem:$key"; do
@@ -111,14 +116,14 @@ rm -f file out err
 
 # Each file says how it is built and stands in the list, and every compiler agrees.
 for example in "$source"/*.c "$source"/raw/*.c; do
-    name=${example#"$source/"}
-    base=${name##*/}
-    case $name in raw/*) flags= ;; *) flags=" \$(pkg-config --cflags --libs tong)" ;; esac
-    check "$name says how it is built" grep -qxF " * Build: cc $base -o ${base%.c}$flags" "$example"
-    check "$name is in README.md" grep -q "($name)" "$source/README.md"
+    path=${example#"$source/"}
+    base=${path##*/}
+    case $path in raw/*) flags= ;; *) flags=" \$(pkg-config --cflags --libs tong)" ;; esac
+    check "$path says how it is built" grep -qxF " * Build: cc $base -o ${base%.c}$flags" "$example"
+    check "$path is in README.md" grep -q "($path)" "$source/README.md"
     for compiler in gcc clang; do
         have $compiler || continue
-        check "$name with $compiler" $compiler -fsyntax-only -Wall -Wextra -Werror -I "$source/../include" "$example"
+        check "$path with $compiler" $compiler -fsyntax-only -Wall -Wextra -Werror -I "$source/../include" "$example"
     done
 done
 
