@@ -20,7 +20,7 @@ struct command {
     const char *example;    /* commands that run as they stand */
     const struct option_row *options;
     int least, most;        /* operands; most -1: no bound */
-    bool leading;           /* runs programs: options end at the first operand, what follows is theirs */
+    int leading;            /* runs programs: options end at this operand, what follows is theirs; 0: it does not */
     int (*run)(const struct command *self, int argc, char **argv); /* NULL: one of `verbs` follows */
     const struct command *const *verbs; /* under this one, ended by NULL; or NULL */
 };
@@ -28,7 +28,8 @@ struct command {
 /* The table of verbs (main.c), ended by NULL, in the order in which a newcomer should meet them. */
 extern const struct command *const commands[];
 
-extern const struct command cmd_bench, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_relay, cmd_rm, cmd_sem, cmd_explain, cmd_demo, cmd_demo_carry;
+extern const struct command cmd_demo, cmd_demo_carry, cmd_explain, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_relay,
+    cmd_region, cmd_sem, cmd_lock, cmd_rm, cmd_bench;
 
 /* The verb called `word` in a table; or NULL. */
 const struct command *command_find(const struct command *const *table, const char *word);

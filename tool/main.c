@@ -26,7 +26,7 @@ static const struct command cmd_version = {
 
 const struct command *const commands[] = {
     &cmd_demo, &cmd_explain, &cmd_send, &cmd_recv, &cmd_talk, &cmd_pipe,
-    &cmd_relay, &cmd_rm, &cmd_sem, &cmd_bench, &cmd_help, &cmd_version, &cmd_demo_carry, NULL,
+    &cmd_relay, &cmd_region, &cmd_sem, &cmd_lock, &cmd_rm, &cmd_bench, &cmd_help, &cmd_version, &cmd_demo_carry, NULL,
 };
 
 static const struct { const char *option; const struct command *command; } spellings[] = {

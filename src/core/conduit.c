@@ -185,3 +185,21 @@ uint64_t limit_pipe_buf(const char *source)
     (void)source;
     return PIPE_BUF;
 }
+
+uint64_t limit_memory(const char *source)
+{
+    (void)source;
+    char text[1024];
+    int fd = sys_open("/proc/meminfo", O_RDONLY, 0);
+    ssize_t size = fd < 0 ? fd : sys_read(fd, text, sizeof text - 1);
+    sys_close(fd);
+    text[size > 0 ? size : 0] = '\0';
+    const char *line = strstr(text, "MemAvailable:");
+    return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024 : TONG_UNKNOWN;
+}
+
+uint64_t limit_space(const char *source)
+{
+    struct statvfs status;
+    return sys_statvfs(source, &status) < 0 ? TONG_UNKNOWN : (uint64_t)status.f_bavail * status.f_frsize;
+}

@@ -82,7 +82,7 @@ struct channel_facet {
     const char *variant;     /* "socket=seqpacket", or "" */
     uint32_t identity;       /* TONG_IDENTITY_...: the best that receive can say of a sender */
     bool accepted;           /* the mechanism's listener makes these */
-    uint32_t shape;          /* TONG_HAS_TWO_WAY, _TWO_WAY_PAIR, _MANY_SENDERS, _MANY_RECEIVERS */
+    uint32_t shape;          /* TONG_HAS_TWO_WAY, _TWO_WAY_PAIR, _MANY_SENDERS, _MANY_RECEIVERS, TONG_MAY_LOSE */
 
     /* Sends one message whole or not at all.  -EMSGSIZE before anything moved. */
     int (*send)(struct conduit *, const struct message_out *, int64_t deadline);
@@ -147,7 +147,9 @@ struct region {
 struct region_facet {
     const struct option_use *options;
     int (*open)(const struct open_request *, struct region **ret);
-    /* One holder at a time, among all processes; the kernel takes it back from the dead. */
+    /* One holder at a time, among all processes; the kernel takes it back from the dead.  The facade calls lock only
+     * when this process does not hold it through this region, also in a child whose parent does, and unlock only when
+     * it does, also before close; never two of them at once.  A forked child's copy must not keep its parent's lock. */
     int (*lock)(struct region *, int64_t deadline);
     int (*unlock)(struct region *);
     /* Bytes [offset, offset + size) reach what keeps them.  NULL: nothing is behind the memory. */
@@ -196,12 +198,15 @@ struct lock {
     char *object;
 };
 
-/* The lock noun: only where the kernel releases it when its holder dies. */
+/* The lock noun: only where the kernel releases it when its holder dies.  take and release are called as lock and
+ * unlock of a region are. */
 struct lock_facet {
     const struct option_use *options;
     int (*open)(const struct open_request *, struct lock **ret);
     int (*take)(struct lock *, int64_t deadline);
     int (*release)(struct lock *);
+    /* The descriptor that carries the lock once it is taken.  NULL: it belongs to the process. */
+    int (*descriptor)(struct lock *);
     int (*close)(struct lock *, bool forked);
 };
 
@@ -253,10 +258,13 @@ int lock_new(const struct open_request *request, size_t size, const char *object
 void lock_free(struct lock *lock);
 
 /* Limits that several mechanisms have: a sysctl by its name ("kernel.msgmax", TONG_UNKNOWN if it cannot be
- * read), the text of one that holds more than a number (false), and PIPE_BUF. */
+ * read), the text of one that holds more than a number (false), PIPE_BUF, the memory that can be had without swapping,
+ * and what is free in the file system at a path. */
 uint64_t limit_from_proc(const char *source);
 bool limit_text_from_proc(const char *source, char *ret, size_t size);
 uint64_t limit_pipe_buf(const char *source);
+uint64_t limit_memory(const char *source);
+uint64_t limit_space(const char *source);
 
 /* The only list of mechanisms (src/mechanism/table.c), ended by NULL. */
 extern const struct mechanism *const mechanism_table[];

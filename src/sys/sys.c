@@ -66,6 +66,11 @@ int sys_statvfs(const char *path, struct statvfs *ret)
     SYS_CALL(int, "statvfs", statvfs(path, ret));
 }
 
+int sys_fstatvfs(int fd, struct statvfs *ret)
+{
+    SYS_CALL(int, "fstatvfs", fstatvfs(fd, ret));
+}
+
 int sys_chmod(const char *path, mode_t mode)
 {
     SYS_CALL(int, "chmod", fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW));
@@ -262,6 +267,28 @@ int sys_msgctl(int id, int command, struct msqid_ds *data)
     SYS_CALL(int, "msgctl", msgctl(id, command, data));
 }
 
+/* System V shared memory. */
+
+int sys_shmget(key_t key, size_t size, int flags)
+{
+    SYS_CALL(int, "shmget", shmget(key, size, flags));
+}
+
+int sys_shmat(int id, int flags, void **ret)
+{
+    SYS_CALL(int, "shmat", (*ret = shmat(id, NULL, flags)) == (void *)-1 ? -1 : 0);
+}
+
+int sys_shmdt(const void *address)
+{
+    SYS_CALL(int, "shmdt", shmdt(address));
+}
+
+int sys_shmctl(int id, int command, struct shmid_ds *data)
+{
+    SYS_CALL(int, "shmctl", shmctl(id, command, data));
+}
+
 /* Semaphores. */
 
 int sys_semget(key_t key, int count, int flags)
@@ -390,6 +417,21 @@ int sys_pidfd_open(pid_t pid)
 int sys_getrandom(void *ret, size_t size)
 {
     SYS_CALL(int, "getrandom", (int)getrandom(ret, size, 0));
+}
+
+int sys_memfd(const char *label, unsigned flags)
+{
+    SYS_CALL(int, "memfd", memfd_create(label, flags | MFD_CLOEXEC));
+}
+
+int sys_msync(void *address, size_t size, int flags)
+{
+    SYS_CALL(int, "msync", msync(address, size, flags));
+}
+
+int sys_mincore(void *address, size_t size, unsigned char *ret)
+{
+    SYS_CALL(int, "mincore", mincore(address, size, ret));
 }
 
 #ifndef RWF_NOSIGNAL

@@ -21,6 +21,7 @@
 #include <sys/msg.h>
 #include <sys/resource.h>
 #include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -77,6 +78,7 @@ ssize_t sys_writev(int fd, const struct iovec *spans, int count);
 int sys_fstat(int fd, struct stat *ret);
 int sys_lstat(const char *path, struct stat *ret);
 int sys_statvfs(const char *path, struct statvfs *ret);
+int sys_fstatvfs(int fd, struct statvfs *ret);
 int sys_chmod(const char *path, mode_t mode); /* of the name itself: a link is not followed */
 int sys_fchmod(int fd, mode_t mode);
 int sys_unlink(const char *path);
@@ -122,6 +124,12 @@ int sys_msgget(key_t key, int flags);
 int sys_msgsnd(int id, const void *message, size_t size, int flags);
 ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags);
 int sys_msgctl(int id, int command, struct msqid_ds *data);
+
+/* System V shared memory. */
+int sys_shmget(key_t key, size_t size, int flags);
+int sys_shmat(int id, int flags, void **ret);
+int sys_shmdt(const void *address);
+int sys_shmctl(int id, int command, struct shmid_ds *data);
 
 /* System V semaphores.  What semctl(2) takes last, which every program has to declare by itself. */
 union sem_argument {
@@ -172,6 +180,9 @@ int sys_pidfd_open(pid_t pid);
 
 /* Memory and chance. */
 int sys_getrandom(void *ret, size_t size);
+int sys_memfd(const char *label, unsigned flags);
+int sys_msync(void *address, size_t size, int flags);
+int sys_mincore(void *address, size_t size, unsigned char *ret);
 
 /*
  * writev(2) that never raises SIGPIPE, on pipes: RWF_NOSIGNAL where the kernel has it (Linux 6.18), else with
