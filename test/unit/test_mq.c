@@ -478,6 +478,9 @@ START_TEST(a_child_takes_it_over)
         _exit(tong_channel_close(channel) < 0);
     }
     join(child);
+    struct stat status;
+    ck_assert_int_eq(fstat(raw, &status), 0);
+    ck_assert_uint_eq(status.st_nlink, 1);
     expect(channel, "kept", 1);
     if (!_i)
         expect(channel, "child", 0);
