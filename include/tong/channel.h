@@ -269,10 +269,12 @@ typedef struct tong_channel_info {
     uint32_t identity;    /* TONG_IDENTITY_...: what messages, or else tong_channel_peer(), say of the sender */
     uint32_t reserved;
     const char *scheme;   /* "msgq"; static */
-    const char *object;   /* the object in words, "msgq:1234 (key 0x4d2, id 7)"; valid until close */
+    const char *object;   /* the object in words, "msgq:1234 (key 0x4d2, id 7)"; valid until close.  Of udp: that is
+                           * bound, the address that others open */
+    uint64_t refused;     /* what came here and was passed over because it was no message of tong's (udp:) */
 } tong_channel_info;
 
-#define TONG_CHANNEL_INFO_INIT { sizeof(tong_channel_info), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL }
+#define TONG_CHANNEL_INFO_INIT { sizeof(tong_channel_info), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0 }
 
 /* What the channel is and holds at this moment.  Does not block. */
 int tong_channel_describe(tong_channel *channel, tong_channel_info *ret);
