@@ -41,7 +41,7 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_SYNC] = { "sync", KIND_SWITCH, NULL, "every message reaches the disk before send returns" },
     [OPTION_FOLLOW] = { "follow", KIND_WORD, "no|yes", "wait for more where the sender, or the file, ends" },
     [OPTION_NODELAY] = { "nodelay", KIND_SWITCH, NULL, "send every message at once instead of gathering small ones" },
-    [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time that an idle peer's machine has vanished; 0: never" },
+    [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time, at least 2s, that an idle peer's machine has vanished; 0: never" },
 };
 
 /* ---- Option values ------------------------------------------------------------------------------------- */
