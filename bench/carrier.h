@@ -22,6 +22,8 @@ struct carriage {
     int descriptors[4];       /* in, out of role 0; in, out of role 1 */
     int in, out;
     int queue;
+    size_t size;              /* of every message: what a queue is made for */
+    uint64_t name;            /* random, of two queues */
     int key;
     long send_type, receive_type;
     struct { long type; uint8_t text[8192]; } box;
@@ -46,6 +48,7 @@ struct contest {
     int window;               /* what may be lost: so many messages one way, then one back; 0: all go at once */
 };
 
-extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_tcp, contest_udp, contest_msgq;
+extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_tcp, contest_udp, contest_msgq,
+    contest_mq;
 
 #endif

@@ -28,6 +28,7 @@ const struct overhead_row overhead_rows[] = {
     { &contest_tcp, "packet", 64 }, { &contest_tcp, "packet", 4072 }, { &contest_tcp, "none", 4096 },
     { &contest_udp, "packet", 64 }, { &contest_udp, "packet", 4072 }, { &contest_udp, "none", 4096 },
     { &contest_msgq, "message", 64 }, { &contest_msgq, "message", 4096 },
+    { &contest_mq, "message", 64 }, { &contest_mq, "message", 4096 },
 };
 const size_t overhead_row_count = sizeof overhead_rows / sizeof *overhead_rows;
 
@@ -127,7 +128,7 @@ static double run_once(struct carriage *c, enum work work, int count, size_t siz
 
 static struct carriage fresh(const struct overhead_row *row, const struct carrier *carrier, const char *directory)
 {
-    struct carriage c = { .carrier = carrier, .frame = row->frame, .window = row->contest->window };
+    struct carriage c = { .carrier = carrier, .frame = row->frame, .size = row->size, .window = row->contest->window };
     snprintf(c.directory, sizeof c.directory, "%s", directory);
     return c;
 }

@@ -15,7 +15,10 @@
     each(msgq) \
     each(mq) \
     each(shm) \
-    each(mmap)
+    each(mmap) \
+    each(signal) \
+    each(sem) \
+    each(sysvsem)
 
 #define DECLARE(name) extern const struct mechanism mechanism_##name;
 #define ENTER(name) &mechanism_##name,
