@@ -233,6 +233,15 @@ static int conclude(struct reception *x, int r, bool *ret_more)
     return fail_library(r, NULL);
 }
 
+/* Who sends something else than was expected would never know why nothing is received. */
+static void say_refused(const struct reception *x)
+{
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    if (x->side.channel && tong_channel_describe(x->side.channel, &info) == 0 && info.refused)
+        say("%llu that came were passed over: they were not sent by tong (to receive them: ?frame=none)",
+            (unsigned long long)info.refused);
+}
+
 static int apply_selection(struct reception *x)
 {
     int r = x->set.type ? tong_channel_select(x->side.channel, x->rule, x->type) : 0;
@@ -316,6 +325,7 @@ static int run(const struct command *self, int argc, char **argv)
     x.terminal = isatty(STDOUT_FILENO);
     stop_catch();
     code = receive_conversations(&x);
+    say_refused(&x);
     side_close(&x.side);
     text_free(&x.message);
     text_free(&x.out);

@@ -33,6 +33,9 @@ static const struct { int error, code; } codes[] = {
     { EBADF, CODE_MISSING }, /* fd:N that nobody handed over */
     { ENOTDIR, CODE_MISSING },
     { ENXIO, CODE_MISSING },
+    { EADDRNOTAVAIL, CODE_MISSING }, /* no such host, or not this machine */
+    { EHOSTUNREACH, CODE_MISSING },
+    { ENETUNREACH, CODE_MISSING },
     { ECONNREFUSED, CODE_MISSING },
     { ENOTCONN, CODE_MISSING },
     { EAGAIN, CODE_FULL },

@@ -325,6 +325,7 @@ void option_describe(const struct option_use *use, struct option_words *ret)
     *ret = (struct option_words){ .name = rule->name, .help = rule->help };
     values_in_words(use, ret->values, sizeof ret->values);
     size_t size = sizeof ret->fallback;
+    bool whole = use->fallback % 1000000000 == 0; /* seconds */
     switch (rule->kind) {
     case KIND_WORD: word_at(rule->words, use->fallback, ret->fallback, size); break;
     case KIND_SWITCH: word_at("off|on", use->fallback, ret->fallback, size); break;
@@ -340,7 +341,7 @@ void option_describe(const struct option_use *use, struct option_words *ret)
         if (use->fallback == 0)
             snprintf(ret->fallback, size, "none");
         else
-            snprintf(ret->fallback, size, "%lldms", (long long)use->fallback / 1000000);
+            snprintf(ret->fallback, size, "%lld%s", (long long)use->fallback / (whole ? 1000000000 : 1000000), whole ? "s" : "ms");
         break;
     case KIND_COUNT:
         if (use->fallback == 0)

@@ -82,7 +82,7 @@ struct channel_facet {
     const char *variant;     /* "socket=seqpacket", or "" */
     uint32_t identity;       /* TONG_IDENTITY_...: the best that receive can say of a sender */
     bool accepted;           /* the mechanism's listener makes these */
-    uint32_t shape;          /* TONG_HAS_TWO_WAY, _TWO_WAY_PAIR, _MANY_SENDERS, _MANY_RECEIVERS */
+    uint32_t shape;          /* TONG_HAS_TWO_WAY, _TWO_WAY_PAIR, _MANY_SENDERS, _MANY_RECEIVERS, TONG_MAY_LOSE */
 
     /* Sends one message whole or not at all.  -EMSGSIZE before anything moved. */
     int (*send)(struct conduit *, const struct message_out *, int64_t deadline);

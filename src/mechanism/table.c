@@ -11,6 +11,7 @@
     each(fifo) \
     each(unix) \
     each(tcp) \
+    each(udp) \
     each(msgq) \
     each(mq) \
     each(shm) \
