@@ -15,6 +15,7 @@
     each(msgq) \
     each(mq) \
     each(shm) \
+    each(memfd) \
     each(mmap)
 
 #define DECLARE(name) extern const struct mechanism mechanism_##name;
