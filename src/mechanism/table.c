@@ -16,7 +16,11 @@
     each(mq) \
     each(shm) \
     each(memfd) \
-    each(mmap)
+    each(sysvshm) \
+    each(mmap) \
+    each(signal) \
+    each(sem) \
+    each(sysvsem)
 
 #define DECLARE(name) extern const struct mechanism mechanism_##name;
 #define ENTER(name) &mechanism_##name,
