@@ -15,6 +15,7 @@
 #define SHARED_FILE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_MANY_RECEIVERS)
 #define NAMED_PIPE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_TWO_WAY_PAIR)
 #define UNNAMED_PIPE (STREAM | TONG_HAS_PAIR | TONG_HAS_DESCRIPTOR | TONG_HAS_TWO_WAY_PAIR)
+#define NUMBERS (CHANNEL | TONG_HAS_READINESS | TONG_HAS_PEER | TONG_HAS_MANY_SENDERS | TONG_HAS_TWO_WAY_PAIR)
 
 #define WHOLE (HAS_BOUNDARIES | HAS_ANY_BYTES | HAS_EMPTY)
 #define FRAMED (WHOLE | HAS_READY | HAS_TYPE | HAS_DEATH | HAS_END | HAS_BROKEN | HAS_ROOM | HAS_LONG)
@@ -79,6 +80,8 @@ const struct row rows[] = {
       LINES | HAS_FULL | HAS_BOTH | REMOTE },
     { "tcp-none", "tcp", "", MAKE_LISTEN, "tcp:127.0.0.1:0?frame=none", "tcp:127.0.0.1:0?frame=none", INTERNET,
       BYTES | HAS_FULL | HAS_BOTH | REMOTE },
+    { "signal", "signal", "", MAKE_OPEN, "signal:%I?signal=%S", "signal:?signal=%S", NUMBERS,
+      HAS_BOUNDARIES | HAS_NUMBERS | HAS_EMPTY | HAS_READY | HAS_NO_FORKING | HAS_OTHER },
 };
 
 const int rows_count = sizeof rows / sizeof *rows;
