@@ -278,9 +278,10 @@ static void test_status(int unused)
     OK(tong_signal_status_of(pid, &s));
     MUST(s.pending == BIT(SIGUSR1), "pending: 0x%llx", (unsigned long long)s.pending);
     MUST(s.ignored & BIT(SIGHUP) && s.caught & BIT(SIGTERM), "ignored or caught are wrong");
-    MUST(s.threads == 1 && s.pid == pid && s.uid == getuid() && s.limit > 0 && s.queued > 0 && *s.name, "the rest is wrong");
-    GIVES(tong_signal_threads_of(pid, NULL, 0), 1);
-    GIVES(tong_signal_threads_of(pid, &t, 1), 1);
+    ssize_t threads = tong_signal_threads_of(pid, NULL, 0); /* a sanitizer may have one of its own */
+    MUST(s.threads == threads && (threads == 1 || frame_watched()), "%u threads, or %zd", s.threads, threads);
+    MUST(s.pid == pid && s.uid == getuid() && s.limit > 0 && s.queued > 0 && *s.name, "the rest is wrong");
+    GIVES(tong_signal_threads_of(pid, &t, 1), threads);
     MUST(t.tid == pid && t.pending == BIT(SIGUSR2), "pending of the thread: 0x%llx", (unsigned long long)t.pending);
     MUST((t.blocked & (BIT(SIGUSR1) | BIT(SIGUSR2))) == (BIT(SIGUSR1) | BIT(SIGUSR2)), "blocked");
     t.size = 0;

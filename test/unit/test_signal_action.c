@@ -72,6 +72,8 @@ static void test_block_release(int unused)
         send_value(getpid(), SIGRTMIN, i);
     MUST(atomic_load(&seen) == 0, "a blocked real-time signal was delivered");
     OK(tong_signal_release(set, NULL));
+    if (frame_watched()) /* ThreadSanitizer holds signals back, and merges them all */
+        return;
     MUST(atomic_load(&seen) == 3, "real-time: %d of 3 came", atomic_load(&seen));
     for (int i = 0; i < 3; i++)
         MUST(atomic_load(&values[i]) == i + 1, "the %d-th came with %d", i + 1, atomic_load(&values[i]));
@@ -124,9 +126,24 @@ static void test_restore_not_ours(int unused)
 
 static void take_actions(struct sigaction ret[65])
 {
-    memset(ret, 0, 65 * sizeof *ret);
     for (int number = 1; number <= 64; number++)
         sigaction(number, NULL, &ret[number]);
+}
+
+/* libc leaves what lies behind the 64 signals of a set as it comes. */
+static bool same_set(const sigset_t *one, const sigset_t *other)
+{
+    for (int number = 1; number <= 64; number++)
+        if (sigismember(one, number) != sigismember(other, number))
+            return false;
+    return true;
+}
+
+static bool same_action(const struct sigaction *one, const struct sigaction *other)
+{
+    const int restorer = 0x04000000; /* the kernel's and libc's own business, in whatever libc has set */
+    return one->sa_handler == other->sa_handler && (one->sa_flags | restorer) == (other->sa_flags | restorer) &&
+           same_set(&one->sa_mask, &other->sa_mask);
 }
 
 static void use_everything(void)
@@ -162,8 +179,6 @@ static void test_untouched(int unused)
     (void)unused;
     static struct sigaction before[65], after[65];
     sigset_t mask_before, mask_after;
-    memset(&mask_before, 0, sizeof mask_before);
-    memset(&mask_after, 0, sizeof mask_after);
     struct sigaction own = { .sa_handler = mine, .sa_flags = SA_NODEFER | SA_RESTART };
     sigaddset(&own.sa_mask, SIGHUP);
     sigaction(SIGUSR1, &own, NULL);
@@ -173,10 +188,9 @@ static void test_untouched(int unused)
     use_everything();
     take_actions(after);
     pthread_sigmask(SIG_BLOCK, NULL, &mask_after);
-    MUST(!memcmp(&mask_before, &mask_after, sizeof mask_before), "the mask is another");
+    MUST(same_set(&mask_before, &mask_after), "the mask is another");
     for (int number = 1; number <= 64; number++)
-        MUST(before[number].sa_handler == after[number].sa_handler && before[number].sa_flags == after[number].sa_flags &&
-             !memcmp(&before[number].sa_mask, &after[number].sa_mask, sizeof(sigset_t)), "signal %d is handled otherwise", number);
+        MUST(same_action(&before[number], &after[number]), "signal %d is handled otherwise", number);
 }
 
 /* Each function comes with its own context, whoever is changing them meanwhile, on whatever thread. */
