@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum scenario_kind { SCENARIO_OPEN, SCENARIO_LISTEN, SCENARIO_PAIR };
+enum scenario_kind { SCENARIO_OPEN, SCENARIO_LISTEN, SCENARIO_PAIR, SCENARIO_SIGNALS };
 
 struct scenario {
     const char *name;

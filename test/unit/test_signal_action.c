@@ -156,7 +156,7 @@ static void use_everything(void)
     uint64_t before;
     OK(tong_signal_handle(SIGUSR1, record, NULL, 0));
     OK(tong_signal_ignore(SIGTERM));
-    OK(tong_signal_default(SIGPIPE));
+    OK(tong_signal_default(SIGALRM));
     OK(tong_signal_block(BIT(SIGRTMIN), &before));
     send_value(getpid(), SIGRTMIN, 3);
     GIVES(tong_signal_wait(BIT(SIGRTMIN), TONG_SECOND, &arrival), SIGRTMIN);
@@ -171,7 +171,7 @@ static void use_everything(void)
     OK(tong_signal_release(BIT(SIGRTMIN) & ~before, NULL));
     OK(tong_signal_restore(SIGUSR1));
     OK(tong_signal_restore(SIGTERM));
-    OK(tong_signal_restore(SIGPIPE));
+    OK(tong_signal_restore(SIGALRM));
 }
 
 static void test_untouched(int unused)
