@@ -68,6 +68,11 @@ int sys_statvfs(const char *path, struct statvfs *ret)
     SYS_CALL(int, "statvfs", statvfs(path, ret));
 }
 
+int sys_fstatvfs(int fd, struct statvfs *ret)
+{
+    SYS_CALL(int, "fstatvfs", fstatvfs(fd, ret));
+}
+
 int sys_chmod(const char *path, mode_t mode)
 {
     SYS_CALL(int, "chmod", fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW));
@@ -269,6 +274,60 @@ int sys_msgctl(int id, int command, struct msqid_ds *data)
     SYS_CALL(int, "msgctl", msgctl(id, command, data));
 }
 
+/* System V shared memory. */
+
+int sys_shmget(key_t key, size_t size, int flags)
+{
+    SYS_CALL(int, "shmget", shmget(key, size, flags));
+}
+
+int sys_shmat(int id, int flags, void **ret)
+{
+    SYS_CALL(int, "shmat", (*ret = shmat(id, NULL, flags)) == (void *)-1 ? -1 : 0);
+}
+
+int sys_shmdt(const void *address)
+{
+    SYS_CALL(int, "shmdt", shmdt(address));
+}
+
+int sys_shmctl(int id, int command, struct shmid_ds *data)
+{
+    SYS_CALL(int, "shmctl", shmctl(id, command, data));
+}
+
+/* Semaphores. */
+
+int sys_semget(key_t key, int count, int flags)
+{
+    SYS_CALL(int, "semget", semget(key, count, flags));
+}
+
+HOT int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
+{
+    SYS_CALL(int, "semop", semtimedop(id, operations, count, timeout));
+}
+
+int sys_semctl(int id, int index, int command, union sem_argument argument)
+{
+    SYS_CALL(int, "semctl", semctl(id, index, command, argument));
+}
+
+int sys_sem_getvalue(sem_t *counter, int *ret)
+{
+    SYS_CALL(int, "sem_getvalue", sem_getvalue(counter, ret));
+}
+
+int sys_sem_wait(sem_t *counter)
+{
+    SYS_CALL(int, "sem_wait", sem_wait(counter));
+}
+
+int sys_sem_clockwait(sem_t *counter, const struct timespec *until)
+{
+    SYS_CALL(int, "sem_clockwait", sem_clockwait(counter, CLOCK_MONOTONIC, until));
+}
+
 /* POSIX message queues. */
 
 int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes)
@@ -392,6 +451,21 @@ int sys_sigtimedwait(const sigset_t *set, siginfo_t *ret, const struct timespec 
 int sys_getrandom(void *ret, size_t size)
 {
     SYS_CALL(int, "getrandom", (int)getrandom(ret, size, 0));
+}
+
+int sys_memfd(const char *label, unsigned flags)
+{
+    SYS_CALL(int, "memfd", memfd_create(label, flags | MFD_CLOEXEC));
+}
+
+int sys_msync(void *address, size_t size, int flags)
+{
+    SYS_CALL(int, "msync", msync(address, size, flags));
+}
+
+int sys_mincore(void *address, size_t size, unsigned char *ret)
+{
+    SYS_CALL(int, "mincore", mincore(address, size, ret));
 }
 
 #ifndef RWF_NOSIGNAL
