@@ -52,6 +52,7 @@ static const struct { uint64_t bit; const char *words; } facets[] = {
     { HAS_DROP, "a policy for being full" },
     { HAS_SENDER, "the sender of each message" },
     { HAS_CREATE, "the option create" },
+    { HAS_LOSS, "messages to lose" },
     { HAS_MAILBOX, "a life between its ends" },
 };
 
