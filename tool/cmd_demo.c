@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "demo.h"
+#include "demo_trial.h"
 #include "json.h"
 #include "report.h"
 #include "stop.h"
@@ -43,6 +44,12 @@ static void show_progress(void)
     write_all(STDERR_FILENO, line.data, line.used);
     text_free(&line);
     progress.shown = true;
+}
+
+static void show_trial(const char *label)
+{
+    progress.label = label;
+    show_progress();
 }
 
 static void clear_progress(void)
