@@ -16,7 +16,6 @@
 #include "side.h"
 #include "json.h"
 #include "report.h"
-#include "sender.h"
 #include "stop.h"
 #include "text.h"
 
@@ -94,7 +93,8 @@ static void add_json(struct reception *x, const tong_message *message, const cha
     write_flags(&json, message->flags);
     json_name(&json, "lost");
     json_unsigned(&json, message->lost);
-    json_sender(&json, &message->sender);
+    json_name(&json, "sender");
+    json_identity(&json, &message->sender);
     bool text = utf8_valid(data, size);
     json_name(&json, text ? "data" : "data_base64");
     if (text)
@@ -207,6 +207,15 @@ static int conclude(struct reception *x, int r, bool *ret_more)
     return fail_library(r, NULL);
 }
 
+/* Who sends something else than was expected would never know why nothing is received. */
+static void say_refused(const struct reception *x)
+{
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    if (x->side.channel && tong_channel_describe(x->side.channel, &info) == 0 && info.refused)
+        say("%llu that came were passed over: they were not sent by tong (to receive them: ?frame=none)",
+            (unsigned long long)info.refused);
+}
+
 static int apply_selection(struct reception *x)
 {
     int r = x->set.type ? tong_channel_select(x->side.channel, x->rule, x->type) : 0;
@@ -290,6 +299,7 @@ static int run(const struct command *self, int argc, char **argv)
     x.terminal = isatty(STDOUT_FILENO);
     stop_catch();
     code = receive_conversations(&x);
+    say_refused(&x);
     side_close(&x.side);
     text_free(&x.message);
     text_free(&x.out);

@@ -8,7 +8,6 @@
 #include "command.h"
 #include "json.h"
 #include "report.h"
-#include "sender.h"
 #include "stop.h"
 #include "tong/tong.h"
 
@@ -57,7 +56,8 @@ static void print_json(const tong_signal_arrival *arrival, const char *name)
         json_null(&json);
     json_name(&json, "origin");
     json_string(&json, origin_word(arrival->origin));
-    json_sender(&json, &arrival->sender);
+    json_name(&json, "sender");
+    json_identity(&json, &arrival->sender);
     json_close(&json, '}');
     text_add(&out, "\n", 1);
     fwrite(out.data, 1, out.used, stdout);

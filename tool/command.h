@@ -20,7 +20,7 @@ struct command {
     const char *example;    /* commands that run as they stand */
     const struct option_row *options;
     int least, most;        /* operands; most -1: no bound */
-    bool leading;           /* runs programs: options end at the first operand, what follows is theirs */
+    int leading;            /* runs programs: options end at this operand, what follows is theirs; 0: it does not */
     int (*run)(const struct command *self, int argc, char **argv); /* NULL: one of `verbs` follows */
     const struct command *const *verbs; /* under this one, ended by NULL; or NULL */
 };
@@ -35,10 +35,13 @@ extern const struct command
     cmd_demo,
     cmd_demo_carry,
     cmd_explain,
+    cmd_lock,
     cmd_pipe,
     cmd_recv,
+    cmd_region,
     cmd_relay,
     cmd_rm,
+    cmd_sem,
     cmd_send,
     cmd_signal,
     cmd_signal_show,

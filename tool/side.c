@@ -14,6 +14,8 @@
 #include "stop.h"
 #include "text.h"
 
+#define ANSWER (3 * TONG_SECOND)
+
 /* Whether the address says "socket=seqpacket" for that variant. */
 static bool names_variant(const char *address, const char *variant)
 {
@@ -116,12 +118,19 @@ static bool lacks_peer(int error)
     return error == -ENXIO || error == -ENOENT;
 }
 
+/* A machine that is far away cannot answer at once: then as long as an answer may take. */
+static int look(const struct side_request *request, struct side *side)
+{
+    int r = tong_channel_open(side->address, request->flags, 0, &side->channel);
+    return r == -EAGAIN ? tong_channel_open(side->address, request->flags, ANSWER, &side->channel) : r;
+}
+
 /* Looks without waiting first, to know whether there is anything to say. */
 static int open_channel(const struct side_request *request, struct side *side)
 {
     bool waits = request->wait != NOT_GIVEN, terminal = isatty(STDERR_FILENO);
     block_signal(side, request->flags);
-    int r = tong_channel_open(side->address, request->flags, 0, &side->channel);
+    int r = look(request, side);
     if (lacks_peer(r) && (waits || terminal)) {
         if (terminal)
             say_waiting(side, request->flags);
@@ -150,11 +159,14 @@ static int accept_client(const struct side_request *request, struct side *side)
     return r < 0 ? fail_library(r, "waiting for a client") : describe(side);
 }
 
+/* What was left to the kernel, such as a port, nobody could guess. */
 static int accept_first(const struct side_request *request, struct side *side)
 {
+    const char *address = tong_listener_address(side->listener);
     if (isatty(STDERR_FILENO))
-        say("waiting for a client on %.*s, Ctrl-C to stop", (int)strcspn(tong_listener_address(side->listener), "?"),
-            tong_listener_address(side->listener));
+        say("waiting for a client on %.*s, Ctrl-C to stop", (int)strcspn(address, "?"), address);
+    else if (strcmp(address, side->address))
+        say("waiting for a client on %s", address);
     return accept_client(request, side);
 }
 
@@ -182,7 +194,7 @@ int side_meet(const struct side_request *request, struct side *side)
     *side = (struct side){ .address = request->address };
     if (!find_mechanism(request->address, &side->mechanism) || !(side->mechanism.offers & TONG_HAS_LISTENER))
         return open_channel(request, side);
-    int r = tong_channel_open(side->address, request->flags, 0, &side->channel);
+    int r = look(request, side);
     if (lacks_peer(r))
         r = tong_listener_open(side->address, 0, &side->listener);
     if (r == -EADDRINUSE)

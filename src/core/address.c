@@ -42,6 +42,9 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_RECONNECT] = { "reconnect", KIND_WORD, "no|yes", "wait for the next sender when all are gone" },
     [OPTION_SYNC] = { "sync", KIND_SWITCH, NULL, "every message reaches the disk before send returns" },
     [OPTION_FOLLOW] = { "follow", KIND_WORD, "no|yes", "wait for more where the sender, or the file, ends" },
+    [OPTION_COUNTERS] = { "count", KIND_COUNT, NULL, "counters in the set when it is made" },
+    [OPTION_VALUE] = { "value", KIND_NUMBER, NULL, "what each counter holds when it is made" },
+    [OPTION_INDEX] = { "index", KIND_NUMBER, NULL, "which counter of the set is the lock" },
     [OPTION_SIGNAL] = { "signal", KIND_SIGNAL, NULL, "which signal carries the messages" },
     [OPTION_NODELAY] = { "nodelay", KIND_SWITCH, NULL, "send every message at once instead of gathering small ones" },
     [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time that an idle peer's machine has vanished; 0: never" },
@@ -339,6 +342,7 @@ void option_describe(const struct option_use *use, struct option_words *ret)
     *ret = (struct option_words){ .name = rule->name, .help = rule->help };
     values_in_words(use, ret->values, sizeof ret->values);
     size_t size = sizeof ret->fallback;
+    bool whole = use->fallback % 1000000000 == 0; /* seconds */
     switch (rule->kind) {
     case KIND_WORD: word_at(rule->words, use->fallback, ret->fallback, size); break;
     case KIND_SWITCH: word_at("off|on", use->fallback, ret->fallback, size); break;
@@ -355,7 +359,7 @@ void option_describe(const struct option_use *use, struct option_words *ret)
         if (use->fallback == 0)
             snprintf(ret->fallback, size, "none");
         else
-            snprintf(ret->fallback, size, "%lldms", (long long)use->fallback / 1000000);
+            snprintf(ret->fallback, size, "%lld%s", (long long)use->fallback / (whole ? 1000000000 : 1000000), whole ? "s" : "ms");
         break;
     case KIND_COUNT:
         if (use->fallback == 0)

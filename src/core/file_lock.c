@@ -61,65 +61,6 @@ static void watch(void)
     pthread_atfork(before_fork, in_parent, in_child);
 }
 
-/* ---- The lock -------------------------------------------------------------------------------------------- */
-
-/* For reading is enough for flock(2), and all that the mode may allow. */
-static int open_description(struct file_lock *lock)
-{
-    char path[40];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", lock->object_fd);
-    pthread_mutex_lock(&guard);
-    int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
-    if (fd >= 0) {
-        lock->fd = fd;
-        lock->next = all;
-        lock->link = &all;
-        if (all)
-            all->link = &lock->next;
-        all = lock;
-    }
-    pthread_mutex_unlock(&guard);
-    return fd;
-}
-
-int file_lock_take(struct file_lock *lock, const char *object, int64_t deadline)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch);
-    int r = lock->fd < 0 ? open_description(lock) : 0;
-    if (r < 0)
-        return fail_call(r, "%s: a description for its lock (/proc/self/fd/%d)", object, lock->object_fd);
-    int wait = deadline == DEADLINE_NEVER ? 0 : LOCK_NB;
-    int64_t pause = PAUSE_FIRST;
-    while ((r = sys_flock(lock->fd, LOCK_EX | wait)) == -EAGAIN) {
-        if ((r = wait_pause(pause, -1, deadline)) < 0)
-            return r;
-        pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
-    }
-    if (r == -EINTR)
-        return fail_static(-EINTR, "a signal was caught before the lock was taken");
-    return r < 0 ? fail_call(r, "%s: flock", object) : 0;
-}
-
-int file_lock_release(struct file_lock *lock, const char *object)
-{
-    int r = sys_flock(lock->fd, LOCK_UN);
-    return r < 0 ? fail_call(r, "%s: flock(LOCK_UN)", object) : 0;
-}
-
-void file_lock_close(struct file_lock *lock)
-{
-    pthread_mutex_lock(&guard);
-    if (lock->fd >= 0) {
-        *lock->link = lock->next;
-        if (lock->next)
-            lock->next->link = lock->link;
-        sys_close(lock->fd);
-        lock->fd = -1;
-    }
-    pthread_mutex_unlock(&guard);
-}
-
 /* ---- Who has it ------------------------------------------------------------------------------------------ */
 
 /* "12: FLOCK  ADVISORY  WRITE 4711 fd:01:5678 0 EOF"; who waits has "->" behind the number. */
@@ -161,6 +102,79 @@ void file_lock_holder(int fd, tong_identity *ret)
     ret->source = TONG_IDENTITY_LAST;
     ret->pid = pid;
     ret->start_time = process_start_time(pid);
+}
+
+/* ---- The lock -------------------------------------------------------------------------------------------- */
+
+/* For reading is enough for flock(2), and all that the mode may allow. */
+static int open_description(struct file_lock *lock)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", lock->object_fd);
+    pthread_mutex_lock(&guard);
+    int fd = sys_open(path, O_RDONLY | O_NONBLOCK, 0);
+    if (fd >= 0) {
+        lock->fd = fd;
+        lock->next = all;
+        lock->link = &all;
+        if (all)
+            all->link = &lock->next;
+        all = lock;
+    }
+    pthread_mutex_unlock(&guard);
+    return fd;
+}
+
+/* Cold: the words for a lock that was not to be had in time. */
+static int not_to_be_had(const struct file_lock *lock, const char *object, int error)
+{
+    tong_identity holder = TONG_IDENTITY_INIT;
+    if (error == -EAGAIN)
+        return fail_static(error, "the lock is held by somebody else, and the call was not to wait");
+    if (error != -ETIMEDOUT)
+        return error;
+    file_lock_holder(lock->fd, &holder);
+    if (holder.source == TONG_IDENTITY_NONE)
+        return fail(error, "%s: timed out: its lock is held by a process that cannot be seen from here", object);
+    return fail(error, "%s: timed out: its lock was taken by process %lld", object, (long long)holder.pid);
+}
+
+int file_lock_take(struct file_lock *lock, const char *object, int64_t deadline)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch);
+    int r = lock->fd < 0 ? open_description(lock) : 0;
+    if (r < 0)
+        return fail_call(r, "%s: a description for its lock (/proc/self/fd/%d)", object, lock->object_fd);
+    int wait = deadline == DEADLINE_NEVER ? 0 : LOCK_NB;
+    int64_t pause = PAUSE_FIRST;
+    while ((r = sys_flock(lock->fd, LOCK_EX | wait)) == -EAGAIN) {
+        if ((r = wait_pause(pause, -1, deadline)) < 0)
+            return not_to_be_had(lock, object, r);
+        pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
+    }
+    if (r == -EINTR)
+        return fail_static(-EINTR, "a signal was caught before the lock was taken");
+    return r < 0 ? fail_call(r, "%s: flock", object) : 0;
+}
+
+int file_lock_release(struct file_lock *lock, const char *object)
+{
+    int r = sys_flock(lock->fd, LOCK_UN);
+    return r < 0 ? fail_call(r, "%s: flock(LOCK_UN)", object) : 0;
+}
+
+void file_lock_close(struct file_lock *lock)
+{
+    pthread_mutex_lock(&guard);
+    if (lock->fd >= 0) {
+        *lock->link = lock->next;
+        if (lock->next)
+            lock->next->link = lock->link;
+        sys_close(lock->fd);
+        lock->fd = -1;
+    }
+    pthread_mutex_unlock(&guard);
 }
 
 /* ---- The noun -------------------------------------------------------------------------------------------- */

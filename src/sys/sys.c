@@ -274,7 +274,7 @@ int sys_msgctl(int id, int command, struct msqid_ds *data)
     SYS_CALL(int, "msgctl", msgctl(id, command, data));
 }
 
-/* System V shared memory and semaphores. */
+/* System V shared memory. */
 
 int sys_shmget(key_t key, size_t size, int flags)
 {
@@ -296,19 +296,36 @@ int sys_shmctl(int id, int command, struct shmid_ds *data)
     SYS_CALL(int, "shmctl", shmctl(id, command, data));
 }
 
+/* Semaphores. */
+
 int sys_semget(key_t key, int count, int flags)
 {
     SYS_CALL(int, "semget", semget(key, count, flags));
 }
 
-int sys_semtimedop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
+HOT int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
 {
-    SYS_CALL(int, "semtimedop", semtimedop(id, operations, count, timeout));
+    SYS_CALL(int, "semop", semtimedop(id, operations, count, timeout));
 }
 
-int sys_semctl(int id, int index, int command, void *argument)
+int sys_semctl(int id, int index, int command, union sem_argument argument)
 {
     SYS_CALL(int, "semctl", semctl(id, index, command, argument));
+}
+
+int sys_sem_getvalue(sem_t *counter, int *ret)
+{
+    SYS_CALL(int, "sem_getvalue", sem_getvalue(counter, ret));
+}
+
+int sys_sem_wait(sem_t *counter)
+{
+    SYS_CALL(int, "sem_wait", sem_wait(counter));
+}
+
+int sys_sem_clockwait(sem_t *counter, const struct timespec *until)
+{
+    SYS_CALL(int, "sem_clockwait", sem_clockwait(counter, CLOCK_MONOTONIC, until));
 }
 
 /* POSIX message queues. */

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -126,14 +127,37 @@ int sys_msgsnd(int id, const void *message, size_t size, int flags);
 ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags);
 int sys_msgctl(int id, int command, struct msqid_ds *data);
 
-/* System V shared memory and semaphores. */
+/* System V shared memory. */
 int sys_shmget(key_t key, size_t size, int flags);
 int sys_shmat(int id, int flags, void **ret);
 int sys_shmdt(const void *address);
 int sys_shmctl(int id, int command, struct shmid_ds *data);
+
+/* System V semaphores.  What semctl(2) takes last, which every program has to declare by itself. */
+union sem_argument {
+    int value;
+    struct semid_ds *state;
+    unsigned short *values;
+    struct seminfo *limits;
+};
 int sys_semget(key_t key, int count, int flags);
-int sys_semtimedop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout);
-int sys_semctl(int id, int index, int command, void *argument); /* a union semun's pointer, or NULL */
+int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout);
+int sys_semctl(int id, int index, int command, union sem_argument argument);
+
+/* POSIX semaphores: libc's, which enter the kernel only to sleep and to wake. */
+int sys_sem_getvalue(sem_t *counter, int *ret);
+int sys_sem_wait(sem_t *counter);
+int sys_sem_clockwait(sem_t *counter, const struct timespec *until); /* of CLOCK_MONOTONIC */
+
+static inline int sys_sem_trywait(sem_t *counter)
+{
+    SYS_CALL(int, "sem_trywait", sem_trywait(counter));
+}
+
+static inline int sys_sem_post(sem_t *counter)
+{
+    SYS_CALL(int, "sem_post", sem_post(counter));
+}
 
 /* POSIX message queues.  until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past. */
 int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes);
