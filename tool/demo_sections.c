@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,25 +31,25 @@ struct section {
     const char *name, *title;
     uint32_t noun;                  /* what a mechanism has to offer */
     const char *unit;               /* and how its unit begins, or NULL */
-    const char *options;            /* for whoever makes the object; %llu is the size of the file */
+    const char *option, *value;     /* for whoever makes the object, or NULL; value NULL: the size of the file */
     bool bare;                      /* a row first that uses nothing, for comparison */
     void (*run)(struct trial *trial, void (*tick)(void));
-    struct figure figures[5];
+    struct figure figures[6];       /* ended by a NULL heading */
 };
 
 #define FIGURE(heading, field, kind) { heading, #field, kind, offsetof(struct trial, field) }
 
 static const struct section sections[] = {
-    { "numbers", "Numbers sent one by one to another process", TONG_HAS_CHANNEL, "number", "", false, try_numbers,
+    { "numbers", "Numbers sent one by one to another process", TONG_HAS_CHANNEL, "number", NULL, NULL, false, try_numbers,
       { FIGURE("SENT", sent, KIND_COUNT), FIGURE("RECEIVED", received, KIND_COUNT), FIGURE("IN ORDER", in_order, KIND_YES),
         { "TIME", "seconds", KIND_TIME, 0 } } },
     { "updates", "One counter, updated by several processes at once: without a semaphore, and with one", TONG_HAS_SEMAPHORE,
-      NULL, "value=1", true, try_updates,
+      NULL, "value", "1", true, try_updates,
       { FIGURE("PROCESSES", processes, KIND_COUNT), FIGURE("UPDATES", sent, KIND_COUNT), FIGURE("COUNTED", received, KIND_COUNT),
         FIGURE("LOST", lost, KIND_COUNT), { "TIME", "seconds", KIND_TIME, 0 } } },
-    { "regions", "The file in memory, written by one process and read by another", TONG_HAS_REGION, NULL, "size=%llu", false,
+    { "regions", "The file in memory, written by one process and read by another", TONG_HAS_REGION, NULL, "size", NULL, false,
       try_memory, { FIGURE("BYTES", received, KIND_COUNT), { "TIME", "seconds", KIND_TIME, 0 } } },
-    { "locks", "A lock whose holder is killed: how soon the next one has it", TONG_HAS_LOCK, NULL, "", false, try_lock,
+    { "locks", "A lock whose holder is killed: how soon the next one has it", TONG_HAS_LOCK, NULL, NULL, NULL, false, try_lock,
       { { "TIME", "seconds", KIND_TIME, 0 } } },
 };
 
@@ -59,13 +60,23 @@ static struct { struct trial *trials[SECTIONS]; int counts[SECTIONS]; } plan;
 
 /* ---- The plan -------------------------------------------------------------------------------------------- */
 
+static void add_option(struct trial *trial, const char *name, const char *value)
+{
+    char *longer = text_with_option(trial->first, name, value);
+    snprintf(trial->first, sizeof trial->first, "%s", longer);
+    free(longer);
+}
+
 /* "KEY" and the like are small numbers that anybody may have taken: whoever makes such an object has to be the first. */
 static void add_options(struct trial *trial, const struct section *section, bool exclusive)
 {
-    char options[40];
-    snprintf(options, sizeof options, section->options, (unsigned long long)trial->source->size);
-    snprintf(trial->first, sizeof trial->first, "%s%s%s%s%s", trial->address, *options || exclusive ? "?" : "", options,
-             *options && exclusive ? "&" : "", exclusive ? "create=excl" : "");
+    char size[24];
+    snprintf(size, sizeof size, "%" PRIu64, trial->source->size);
+    snprintf(trial->first, sizeof trial->first, "%s", trial->address);
+    if (section->option)
+        add_option(trial, section->option, section->value ? section->value : size);
+    if (exclusive)
+        add_option(trial, "create", "excl");
 }
 
 static void fill_in(struct trial *trial, const struct source *source, const tong_mechanism_info *mechanism)
@@ -268,6 +279,15 @@ static int run_section(size_t at, struct json *json, void (*clear)(void))
     return failed;
 }
 
+static void print_sum(int failed)
+{
+    int count = 0;
+    for (size_t i = 0; i < SECTIONS; i++)
+        count += plan.counts[i] - (plan.counts[i] && sections[i].bare);
+    if (count && !stop_asked())
+        printf("\n%d of %d did what they promise\n", count - failed, count);
+}
+
 int sections_run(struct json *json, void (*show)(const char *label), void (*clear)(void))
 {
     int failed = 0;
@@ -284,5 +304,7 @@ int sections_run(struct json *json, void (*show)(const char *label), void (*clea
             json_close(json, ']');
         munmap(plan.trials[i], TRIALS_MAX * sizeof(struct trial));
     }
+    if (!json)
+        print_sum(failed);
     return failed;
 }

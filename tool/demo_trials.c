@@ -15,8 +15,8 @@
 #define NUMBERS 1000
 #define SILENCE (200 * TONG_MILLISECOND)
 #define COUNTERS 4
-#define UPDATES 25000       /* of each */
-#define BETWEEN 50          /* steps between reading a counter and writing it, as a real update has */
+#define UPDATES 10000       /* of each */
+#define BETWEEN 1000        /* steps from reading a counter to writing it: or each would be done in one turn of a processor */
 #define ENTERING 5          /* milliseconds that the next has to fall asleep in its wait */
 
 static void judge(struct trial *trial, bool good, const char *why)
@@ -150,35 +150,48 @@ static int open_region(struct trial *trial, const char *address, uint32_t flags,
     return trial->inherited ? 0 : tong_region_open(address, flags, ret);
 }
 
-/* By plain memory access: from the first byte until all are there for the reader. */
+/* By plain memory access, from the first byte until the reader knows that all are there.  Some objects live only as
+ * long as somebody has them, so both have it before and after. */
 static int write_memory(struct trial *trial)
 {
     tong_region *region;
     int r = open_region(trial, trial->first, TONG_READ | TONG_WRITE, &region);
     if (r < 0)
         return r;
-    trial->start = clock_now();
-    memcpy(tong_region_data(region), trial->content, (size_t)trial->source->size);
     atomic_store(&trial->ready, 1);
-    r = trial_wait(&trial->done, 1); /* some objects live only as long as somebody has them */
-    return trial->inherited ? r : tong_region_close(region);
+    r = trial_wait(&trial->done, 1);
+    trial->start = clock_now();
+    if (r == 0)
+        memcpy(tong_region_data(region), trial->content, (size_t)trial->source->size);
+    atomic_store(&trial->ready, 2);
+    r = r ? r : trial_wait(&trial->done, 2);
+    return r < 0 || trial->inherited ? r : tong_region_close(region);
+}
+
+static void digest_memory(struct trial *trial, const tong_region *region)
+{
+    struct sha256 sha;
+    size_t size = tong_region_size(region);
+    trial->received = trial->source->size < size ? trial->source->size : size;
+    sha256_begin(&sha);
+    sha256_add(&sha, tong_region_data(region), (size_t)trial->received);
+    sha256_end(&sha, trial->digest);
 }
 
 static int read_memory(struct trial *trial)
 {
     tong_region *region;
-    struct sha256 sha;
     int r = trial_wait(&trial->ready, 1);
     if (r == 0)
         r = open_region(trial, trial->address, TONG_READ, &region);
-    if (r == 0) {
-        trial->end = clock_now();
-        trial->received = trial->source->size < tong_region_size(region) ? trial->source->size : tong_region_size(region);
-        sha256_begin(&sha);
-        sha256_add(&sha, tong_region_data(region), (size_t)trial->received);
-        sha256_end(&sha, trial->digest);
-    }
+    if (r < 0)
+        return r;
     atomic_store(&trial->done, 1);
+    r = trial_wait(&trial->ready, 2);
+    trial->end = clock_now();
+    if (r == 0)
+        digest_memory(trial, region);
+    atomic_store(&trial->done, 2);
     return r < 0 || trial->inherited ? r : tong_region_close(region);
 }
 
