@@ -43,7 +43,7 @@ static const struct section sections[] = {
     { "numbers", "Numbers sent one by one to another process", TONG_HAS_CHANNEL, "number", NULL, NULL, false, try_numbers,
       { FIGURE("SENT", sent, KIND_COUNT), FIGURE("RECEIVED", received, KIND_COUNT), FIGURE("IN ORDER", in_order, KIND_YES),
         { "TIME", "seconds", KIND_TIME, 0 } } },
-    { "updates", "One counter, updated by several processes at once: without a semaphore, and with one", TONG_HAS_SEMAPHORE,
+    { "updates", "One counter that several processes update at once", TONG_HAS_SEMAPHORE,
       NULL, "value", "1", true, try_updates,
       { FIGURE("PROCESSES", processes, KIND_COUNT), FIGURE("UPDATES", sent, KIND_COUNT), FIGURE("COUNTED", received, KIND_COUNT),
         FIGURE("LOST", lost, KIND_COUNT), { "TIME", "seconds", KIND_TIME, 0 } } },
@@ -84,7 +84,7 @@ static void fill_in(struct trial *trial, const struct source *source, const tong
     trial->source = source;
     trial->mechanism = *mechanism;
     snprintf(trial->verdict, sizeof trial->verdict, "ok");
-    snprintf(trial->label, sizeof trial->label, "%s", mechanism->scheme ? mechanism->scheme : "nothing");
+    snprintf(trial->label, sizeof trial->label, "%s", mechanism->scheme ? mechanism->scheme : "no semaphore");
 }
 
 /* One trial for each form of address that we can make up: a name that others find, or none, and then by inheriting. */
@@ -116,9 +116,19 @@ static void plan_mechanism(size_t at, const struct source *source, const tong_me
     }
 }
 
+/* Whether it can be made as the section wants it. */
+static bool takes_option(const struct section *section, const char *scheme)
+{
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    for (size_t i = 0; section->option && tong_mechanism_option(scheme, i, &option) == 0; i++)
+        if (option.noun == section->noun && !strcmp(option.name, section->option))
+            return true;
+    return !section->option;
+}
+
 static bool suits(const struct section *section, const tong_mechanism_info *mechanism)
 {
-    return mechanism->offers & section->noun &&
+    return mechanism->offers & section->noun && takes_option(section, mechanism->scheme) &&
            (!section->unit || !strncmp(mechanism->unit, section->unit, strlen(section->unit)));
 }
 
@@ -181,7 +191,7 @@ static void print_heading(const struct section *section)
 {
     printf("\n%s\n%-26s", section->title, "MECHANISM");
     for (const struct figure *figure = section->figures; figure->heading; figure++)
-        printf(" %12s", figure->heading);
+        printf(" %10s", figure->heading);
     puts("  VERDICT");
 }
 
@@ -191,7 +201,7 @@ static void print_trial(const struct section *section, const struct trial *trial
     printf("%-26s", trial->label);
     for (const struct figure *figure = section->figures; figure->heading; figure++) {
         figure_words(trial, figure, words, sizeof words);
-        printf(" %12s", words);
+        printf(" %10s", words);
     }
     printf("  %s\n", trial->ok ? trial->verdict : "FAILED");
     if (!trial->ok) {
