@@ -28,8 +28,28 @@ struct command {
 /* The table of verbs (main.c), ended by NULL, in the order in which a newcomer should meet them. */
 extern const struct command *const commands[];
 
-extern const struct command cmd_demo, cmd_demo_carry, cmd_explain, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_relay,
-    cmd_region, cmd_sem, cmd_lock, cmd_rm, cmd_bench;
+extern const struct command
+    cmd_bench,
+    cmd_complete,
+    cmd_completion,
+    cmd_demo,
+    cmd_demo_carry,
+    cmd_explain,
+    cmd_lock,
+    cmd_pipe,
+    cmd_recv,
+    cmd_region,
+    cmd_relay,
+    cmd_rm,
+    cmd_sem,
+    cmd_send,
+    cmd_signal,
+    cmd_signal_show,
+    cmd_signal_wait,
+    cmd_talk;
+
+/* Its last word: "wait" of "sem wait". */
+const char *command_word(const struct command *command);
 
 /* The verb called `word` in a table; or NULL. */
 const struct command *command_find(const struct command *const *table, const char *word);

@@ -37,6 +37,7 @@ static const struct { int error, code; } codes[] = {
     { EADDRNOTAVAIL, CODE_MISSING }, /* no such host, or not this machine */
     { EHOSTUNREACH, CODE_MISSING },
     { ENETUNREACH, CODE_MISSING },
+    { ESRCH, CODE_MISSING },
     { ECONNREFUSED, CODE_MISSING },
     { ENOTCONN, CODE_MISSING },
     { EAGAIN, CODE_FULL },

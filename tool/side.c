@@ -4,6 +4,7 @@
 #include "side.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,7 +85,24 @@ static int describe(struct side *side)
         return fail_library(r, NULL);
     if (side->info.flags & TONG_INFO_CREATED)
         say_made(side);
+    if (side->info.flags & TONG_RECEIVE && find_option(side->mechanism.scheme, "signal", NULL))
+        say("receives as %s", side->info.object);
     return 0;
+}
+
+/* A signal is received only where it is blocked, which opening leaves to the program: here, before any thread. */
+static void block_signal(const struct side *side, uint32_t flags)
+{
+    tong_option_info option;
+    char name[32];
+    size_t size;
+    if (!(flags & TONG_RECEIVE) || !find_option(side->mechanism.scheme, "signal", &option))
+        return;
+    const char *given = text_find_option(side->address, option.name, &size);
+    snprintf(name, sizeof name, "%.*s", given ? (int)size : (int)sizeof name, given ? given : option.fallback);
+    int number = tong_signal_number(name);
+    if (number > 0)
+        tong_signal_block(TONG_SIGNAL_BIT(number), NULL);
 }
 
 static void say_waiting(const struct side *side, uint32_t flags)
@@ -111,6 +129,7 @@ static int look(const struct side_request *request, struct side *side)
 static int open_channel(const struct side_request *request, struct side *side)
 {
     bool waits = request->wait != NOT_GIVEN, terminal = isatty(STDERR_FILENO);
+    block_signal(side, request->flags);
     int r = look(request, side);
     if (lacks_peer(r) && (waits || terminal)) {
         if (terminal)

@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "base/detail.h"
+#include "core/signal_name.h"
 #include "tong/channel.h"
 
-enum option_kind { KIND_WORD, KIND_SWITCH, KIND_OCTAL, KIND_BYTES, KIND_COUNT, KIND_DURATION, KIND_NUMBER, KIND_SELECTION };
+enum option_kind { KIND_WORD, KIND_SWITCH, KIND_OCTAL, KIND_BYTES, KIND_COUNT, KIND_DURATION, KIND_NUMBER, KIND_SELECTION,
+                   KIND_SIGNAL };
 
 struct option_rule {
     const char *name;
@@ -43,6 +45,7 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_COUNTERS] = { "count", KIND_COUNT, NULL, "counters in the set when it is made" },
     [OPTION_VALUE] = { "value", KIND_NUMBER, NULL, "what each counter holds when it is made" },
     [OPTION_INDEX] = { "index", KIND_NUMBER, NULL, "which counter of the set is the lock" },
+    [OPTION_SIGNAL] = { "signal", KIND_SIGNAL, NULL, "which signal carries the messages" },
     [OPTION_NODELAY] = { "nodelay", KIND_SWITCH, NULL, "send every message at once instead of gathering small ones" },
     [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time that an idle peer's machine has vanished; 0: never" },
 };
@@ -86,6 +89,15 @@ static int parse_selection(const char *value, int64_t *ret_rule, int64_t *ret_ty
     return 0;
 }
 
+static int parse_signal(const char *value, int64_t *ret)
+{
+    int number = signal_number(value);
+    if (number < 0)
+        return number;
+    *ret = number;
+    return 0;
+}
+
 static const char *kind_values(const struct option_rule *rule)
 {
     switch (rule->kind) {
@@ -97,6 +109,7 @@ static const char *kind_values(const struct option_rule *rule)
     case KIND_DURATION: return "a duration such as 1ms or 2s";
     case KIND_NUMBER: return "a number";
     case KIND_SELECTION: return "first, T, <=T or !T";
+    case KIND_SIGNAL: return "a signal such as USR1, RTMIN+3 or 34";
     }
     return "";
 }
@@ -113,6 +126,7 @@ static int parse_value(struct address *address, enum option_id id, const char *v
     case KIND_DURATION: return parse_duration(value, ret);
     case KIND_NUMBER: return parse_count(value, 0, ret);
     case KIND_SELECTION: return parse_selection(value, ret, &address->selection_type);
+    case KIND_SIGNAL: return parse_signal(value, ret);
     }
     return -EINVAL;
 }
@@ -340,6 +354,7 @@ void option_describe(const struct option_use *use, struct option_words *ret)
             bytes_in_words(use->fallback, ret->fallback, size);
         break;
     case KIND_SELECTION: snprintf(ret->fallback, size, "first"); break;
+    case KIND_SIGNAL: snprintf(ret->fallback, size, "RTMIN"); break;
     case KIND_DURATION:
         if (use->fallback == 0)
             snprintf(ret->fallback, size, "none");

@@ -16,6 +16,7 @@
     each(mq) \
     each(shm) \
     each(mmap) \
+    each(signal) \
     each(sem) \
     each(sysvsem)
 

@@ -4,6 +4,7 @@
 
 #include "base/hot.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <netdb.h>
@@ -17,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -109,6 +111,11 @@ int sys_fallocate(int fd, int mode, off_t at, off_t size)
 int sys_fdatasync(int fd)
 {
     SYS_CALL(int, "fdatasync", fdatasync(fd));
+}
+
+ssize_t sys_getdents(int fd, void *entries, size_t size)
+{
+    SYS_CALL(ssize_t, "getdents64", getdents64(fd, entries, size));
 }
 
 int sys_flock(int fd, int operation)
@@ -410,6 +417,33 @@ int sys_futex_wake(const void *word, int count)
 int sys_pidfd_open(pid_t pid)
 {
     SYS_CALL(int, "pidfd_open", (int)syscall(SYS_pidfd_open, pid, 0));
+}
+
+/* Signals. */
+
+int sys_pidfd_send_signal(int pidfd, int number, const siginfo_t *about)
+{
+    SYS_CALL(int, "pidfd_send_signal", (int)syscall(SYS_pidfd_send_signal, pidfd, number, about, 0));
+}
+
+int sys_signalfd(const sigset_t *set, bool nonblocking)
+{
+    SYS_CALL(int, "signalfd", signalfd(-1, set, SFD_CLOEXEC | (nonblocking ? SFD_NONBLOCK : 0)));
+}
+
+int sys_sigaction(int number, const struct sigaction *action, struct sigaction *ret_before)
+{
+    SYS_CALL(int, "sigaction", sigaction(number, action, ret_before));
+}
+
+int sys_sigmask(int how, const sigset_t *set, sigset_t *ret_before)
+{
+    SYS_CALL(int, "sigmask", (errno = pthread_sigmask(how, set, ret_before)) ? -1 : 0);
+}
+
+int sys_sigtimedwait(const sigset_t *set, siginfo_t *ret, const struct timespec *timeout)
+{
+    SYS_CALL(int, "sigtimedwait", sigtimedwait(set, ret, timeout));
 }
 
 /* Memory and chance. */

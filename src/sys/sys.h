@@ -14,6 +14,7 @@
 #include <mqueue.h>
 #include <poll.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -87,6 +88,7 @@ int sys_mkfifo(const char *path, mode_t mode);
 int sys_ftruncate(int fd, off_t size);
 int sys_fallocate(int fd, int mode, off_t at, off_t size);
 int sys_fdatasync(int fd);
+ssize_t sys_getdents(int fd, void *entries, size_t size); /* struct dirent64, one after another */
 int sys_flock(int fd, int operation);
 int sys_fcntl_int(int fd, int command, int argument);
 int sys_fcntl_lock(int fd, int command, struct flock *lock);
@@ -177,6 +179,13 @@ int sys_inotify_add(int fd, const char *path, uint32_t mask);
 int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout);
 int sys_futex_wake(const void *word, int count);
 int sys_pidfd_open(pid_t pid);
+
+/* Signals.  What a NULL new action or mask leaves as it is, is only asked for. */
+int sys_pidfd_send_signal(int pidfd, int number, const siginfo_t *about);
+int sys_signalfd(const sigset_t *set, bool nonblocking);
+int sys_sigaction(int number, const struct sigaction *action, struct sigaction *ret_before);
+int sys_sigmask(int how, const sigset_t *set, sigset_t *ret_before); /* of the calling thread */
+int sys_sigtimedwait(const sigset_t *set, siginfo_t *ret, const struct timespec *timeout);
 
 /* Memory and chance. */
 int sys_getrandom(void *ret, size_t size);
