@@ -185,7 +185,7 @@ struct lock_file {
     struct file_lock lock;
 };
 
-int lock_file_new(const struct open_request *request, int fd, const char *object, struct lock **ret)
+static int new_lock(const struct open_request *request, int fd, const char *object, struct lock **ret)
 {
     struct lock_file *file = malloc(sizeof *file);
     char *words = strdup(object);
@@ -198,6 +198,20 @@ int lock_file_new(const struct open_request *request, int fd, const char *object
     *file = (struct lock_file){ { request->mechanism->lock, request->mechanism, words }, fd, FILE_LOCK_INIT(fd) };
     *ret = &file->base;
     return 0;
+}
+
+int lock_file_open(const struct open_request *request, const struct named_file *where, struct lock **ret)
+{
+    struct named_file file = *where;
+    bool made;
+    file.flags = O_RDONLY;
+    file.create = request->address->value[OPTION_CREATE];
+    file.mode = (mode_t)request->address->value[OPTION_MODE];
+    int fd = named_file_open(&file, &made);
+    int r = fd < 0 ? fd : new_lock(request, fd, file.object, ret);
+    if (fd >= 0 && r < 0 && made)
+        sys_unlink(file.path);
+    return r;
 }
 
 int lock_file_take(struct lock *lock, int64_t deadline)

@@ -15,6 +15,7 @@
     each(msgq) \
     each(mq) \
     each(shm) \
+    each(memfd) \
     each(mmap) \
     each(signal) \
     each(sem) \
