@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/sysmacros.h>
@@ -187,16 +186,14 @@ struct lock_file {
 
 static int new_lock(const struct open_request *request, int fd, const char *object, struct lock **ret)
 {
-    struct lock_file *file = malloc(sizeof *file);
-    char *words = strdup(object);
-    if (!file || !words) {
-        free(file);
-        free(words);
+    int r = lock_new(request, sizeof(struct lock_file), object, ret);
+    if (r < 0) {
         sys_close(fd);
-        return fail(-ENOMEM, "%s: out of memory", object);
+        return r;
     }
-    *file = (struct lock_file){ { request->mechanism->lock, request->mechanism, words }, fd, FILE_LOCK_INIT(fd) };
-    *ret = &file->base;
+    struct lock_file *file = (struct lock_file *)*ret;
+    file->fd = fd;
+    file->lock = (struct file_lock)FILE_LOCK_INIT(fd);
     return 0;
 }
 
@@ -235,7 +232,6 @@ int lock_file_close(struct lock *lock, bool forked)
     struct lock_file *file = (struct lock_file *)lock;
     file_lock_close(&file->lock);
     sys_close(file->fd);
-    free(lock->object);
-    free(file);
+    lock_free(lock);
     return 0;
 }

@@ -16,6 +16,7 @@
     each(mq) \
     each(shm) \
     each(memfd) \
+    each(sysvshm) \
     each(mmap) \
     each(signal) \
     each(sem) \
