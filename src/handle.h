@@ -20,8 +20,12 @@ int handle_new(struct conduit *conduit, tong_channel **ret);
 
 const struct mechanism *mechanism_find(const char *scheme);
 
-/* Parses and settles `text` and finds its mechanism; address_free() afterwards.  On failure nothing is left. */
-int resolve(const char *text, struct address *ret_address, const struct mechanism **ret_mechanism);
+/* The options that addresses of the noun (TONG_HAS_CHANNEL, _REGION, _SEMAPHORE, _LOCK) take; NULL: no such noun. */
+const struct option_use *noun_options(const struct mechanism *mechanism, uint32_t noun);
+
+/* Parses and settles `text` for the noun and finds its mechanism; address_free() afterwards.  -EOPNOTSUPP where the
+ * mechanism lacks the noun.  On failure nothing is left. */
+int resolve(const char *text, uint32_t noun, struct address *ret_address, const struct mechanism **ret_mechanism);
 
 /* Copies a result structure to a caller compiled against another version: no more than either knows. */
 void give(void *to, const void *from, size_t size);

@@ -7,11 +7,18 @@
 #include "handle.h"
 #include "tong/mechanism.h"
 
+/* Stands in for the variants of a mechanism that has no channels. */
+static const struct channel_facet no_channel = { .variant = "" };
+static const struct channel_facet *const no_channels[] = { &no_channel, NULL };
+
 static uint32_t offers(const struct mechanism *mechanism, const struct channel_facet *channel)
 {
     const struct { uint32_t offer; bool has; } table[] = {
         { TONG_HAS_CHANNEL, mechanism->open != NULL || mechanism->pair != NULL },
         { TONG_HAS_LISTENER, mechanism->listener != NULL && channel->accepted },
+        { TONG_HAS_REGION, mechanism->region != NULL },
+        { TONG_HAS_SEMAPHORE, mechanism->semaphore != NULL },
+        { TONG_HAS_LOCK, mechanism->lock != NULL },
         { TONG_HAS_PAIR, mechanism->pair != NULL },
         { TONG_HAS_REMOVE, mechanism->remove != NULL },
         { TONG_HAS_ZERO_COPY, channel->reserve && channel->peek },
@@ -31,7 +38,7 @@ static uint32_t offers(const struct mechanism *mechanism, const struct channel_f
 int tong_mechanism_describe(size_t index, tong_mechanism_info *ret)
 {
     for (const struct mechanism *const *m = mechanism_table; *m; m++)
-        for (const struct channel_facet *const *channel = (*m)->channels; *channel; channel++) {
+        for (const struct channel_facet *const *channel = (*m)->channels ? (*m)->channels : no_channels; *channel; channel++) {
             if (index--)
                 continue;
             tong_mechanism_info info = {
@@ -51,6 +58,9 @@ static int need(const char *scheme, const struct mechanism **ret)
     return *ret ? 0 : fail(-EPROTONOSUPPORT, "there is no mechanism '%s:'", scheme ? scheme : "");
 }
 
+static const uint32_t nouns[] = { TONG_HAS_CHANNEL, TONG_HAS_REGION, TONG_HAS_SEMAPHORE, TONG_HAS_LOCK };
+#define NOUNS (sizeof nouns / sizeof *nouns)
+
 int tong_mechanism_option(const char *scheme, size_t index, tong_option_info *ret)
 {
     static _Thread_local struct option_words words;
@@ -58,15 +68,16 @@ int tong_mechanism_option(const char *scheme, size_t index, tong_option_info *re
     int r = need(scheme, &mechanism);
     if (r < 0)
         return r;
-    const struct option_use *use = mechanism->options;
-    while (use->id != OPTION_COUNT && index--)
-        use++;
-    if (use->id == OPTION_COUNT)
-        return fail_static(-ENOENT, "there are no more options");
-    option_describe(use, &words);
-    tong_option_info info = { sizeof info, 0, words.name, words.values, words.fallback, words.help };
-    give(ret, &info, sizeof info);
-    return 0;
+    for (size_t i = 0; i < NOUNS; i++)
+        for (const struct option_use *use = noun_options(mechanism, nouns[i]); use && use->id != OPTION_COUNT; use++) {
+            if (index--)
+                continue;
+            option_describe(use, &words);
+            tong_option_info info = { sizeof info, nouns[i], words.name, words.values, words.fallback, words.help };
+            give(ret, &info, sizeof info);
+            return 0;
+        }
+    return fail_static(-ENOENT, "there are no more options");
 }
 
 int tong_mechanism_limit(const char *scheme, size_t index, tong_limit_info *ret)

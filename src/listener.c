@@ -15,7 +15,7 @@ int tong_listener_open(const char *text, uint32_t flags, tong_listener **ret)
     struct open_request request = { NULL, &address, flags, DEADLINE_NOW };
     if (flags & ~TONG_CANCELLABLE)
         return fail(-EINVAL, "flags 0x%x: a listener takes TONG_CANCELLABLE or 0", flags);
-    int r = resolve(text, &address, &request.mechanism);
+    int r = resolve(text, TONG_HAS_CHANNEL, &address, &request.mechanism);
     if (r < 0)
         return r;
     fork_watch();

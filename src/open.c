@@ -32,7 +32,39 @@ static int unknown_scheme(const char *scheme)
     return fail(-EPROTONOSUPPORT, "there is no mechanism '%s:'; there are %s", scheme, known);
 }
 
-int resolve(const char *text, struct address *ret_address, const struct mechanism **ret_mechanism)
+const struct option_use *noun_options(const struct mechanism *mechanism, uint32_t noun)
+{
+    switch (noun) {
+    case TONG_HAS_CHANNEL: return mechanism->channels ? mechanism->options : NULL;
+    case TONG_HAS_REGION: return mechanism->region ? mechanism->region->options : NULL;
+    case TONG_HAS_SEMAPHORE: return mechanism->semaphore ? mechanism->semaphore->options : NULL;
+    case TONG_HAS_LOCK: return mechanism->lock ? mechanism->lock->options : NULL;
+    }
+    return NULL;
+}
+
+static const struct { uint32_t noun; const char *words; } noun_words[] = {
+    { TONG_HAS_CHANNEL, "a channel" }, { TONG_HAS_REGION, "a region" }, { TONG_HAS_SEMAPHORE, "a semaphore" },
+    { TONG_HAS_LOCK, "a lock" },
+};
+#define NOUNS (sizeof noun_words / sizeof *noun_words)
+
+/* Says what the mechanism is, if not this noun: "sem: is not a channel; it is a semaphore". */
+static int wrong_noun(const struct mechanism *mechanism, uint32_t noun)
+{
+    char is[64] = "";
+    const char *wanted = "";
+    size_t used = 0;
+    for (size_t i = 0; i < NOUNS; i++) {
+        if (noun_words[i].noun == noun)
+            wanted = noun_words[i].words;
+        else if (noun_options(mechanism, noun_words[i].noun) && used < sizeof is)
+            used += (size_t)snprintf(is + used, sizeof is - used, "%s%s", used ? " and " : "", noun_words[i].words);
+    }
+    return fail(-EOPNOTSUPP, "%s: is not %s; it is %s", mechanism->scheme, wanted, is);
+}
+
+int resolve(const char *text, uint32_t noun, struct address *ret_address, const struct mechanism **ret_mechanism)
 {
     struct address address;
     if (!text)
@@ -41,7 +73,12 @@ int resolve(const char *text, struct address *ret_address, const struct mechanis
     if (r < 0)
         return r;
     const struct mechanism *mechanism = mechanism_find(address.scheme);
-    r = mechanism ? address_settle(&address, mechanism->options) : unknown_scheme(address.scheme);
+    if (!mechanism)
+        r = unknown_scheme(address.scheme);
+    else if (!noun_options(mechanism, noun))
+        r = wrong_noun(mechanism, noun);
+    else
+        r = address_settle(&address, noun_options(mechanism, noun));
     if (r < 0) {
         address_free(&address);
         return r;
@@ -75,7 +112,7 @@ int tong_channel_open(const char *text, uint32_t flags, int64_t timeout, tong_ch
     struct address address;
     struct open_request request = { NULL, &address, flags, deadline_after(timeout) };
     int r = check_flags(flags);
-    if (r < 0 || (r = resolve(text, &address, &request.mechanism)) < 0)
+    if (r < 0 || (r = resolve(text, TONG_HAS_CHANNEL, &address, &request.mechanism)) < 0)
         return r;
     fork_watch();
     struct conduit *conduit;
@@ -92,7 +129,7 @@ int tong_channel_pair(const char *text, uint32_t flags, tong_channel *ret[2])
     struct address address;
     struct open_request request = { NULL, &address, flags, DEADLINE_NEVER };
     int r = check_flags(flags);
-    if (r < 0 || (r = resolve(text, &address, &request.mechanism)) < 0)
+    if (r < 0 || (r = resolve(text, TONG_HAS_CHANNEL, &address, &request.mechanism)) < 0)
         return r;
     fork_watch();
     struct conduit *conduits[2];
@@ -118,11 +155,14 @@ int tong_channel_pair(const char *text, uint32_t flags, tong_channel *ret[2])
     return 0;
 }
 
+/* Removing takes the options of whatever noun stands first: they say nothing of the name. */
 int tong_remove(const char *text)
 {
     struct address address;
     const struct mechanism *mechanism;
-    int r = resolve(text, &address, &mechanism);
+    int r = -EOPNOTSUPP;
+    for (size_t i = 0; i < NOUNS && r == -EOPNOTSUPP; i++)
+        r = resolve(text, noun_words[i].noun, &address, &mechanism);
     if (r < 0)
         return r;
     if (mechanism->remove)

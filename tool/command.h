@@ -12,7 +12,7 @@
 #include "options.h"
 
 struct command {
-    const char *name;
+    const char *name;       /* "send"; of a verb under another both words: "sem wait" */
     const char *group;      /* heading in `tong --help`; NULL: not shown */
     const char *summary;    /* one line */
     const char *usage;      /* what follows "tong NAME" */
@@ -21,10 +21,17 @@ struct command {
     const struct option_row *options;
     int least, most;        /* operands; most -1: no bound */
     bool leading;           /* runs programs: options end at the first operand, what follows is theirs */
-    int (*run)(const struct command *self, int argc, char **argv);
+    int (*run)(const struct command *self, int argc, char **argv); /* NULL: one of `verbs` follows */
+    const struct command *const *verbs; /* under this one, ended by NULL; or NULL */
 };
 
-extern const struct command cmd_bench, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_rm, cmd_explain, cmd_demo, cmd_demo_carry;
+/* The table of verbs (main.c), ended by NULL, in the order in which a newcomer should meet them. */
+extern const struct command *const commands[];
+
+extern const struct command cmd_bench, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_relay, cmd_rm, cmd_explain, cmd_demo, cmd_demo_carry;
+
+/* The verb called `word` in a table; or NULL. */
+const struct command *command_find(const struct command *const *table, const char *word);
 
 /* `tong NAME --help`, on standard output. */
 void command_help(const struct command *command);

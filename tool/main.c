@@ -16,20 +16,18 @@ static int run_version(const struct command *self, int argc, char **argv);
 static const struct option_row no_options[] = { OPTIONS_LAST };
 
 static const struct command cmd_help = {
-    "help", "Other", "show the verbs, or all about one", "[VERB]", NULL, "tong help send",
-    no_options, 0, 1, false, run_help,
+    "help", "Other", "show the verbs, or all about one", "[VERB...]", NULL, "tong help send",
+    no_options, 0, 2, false, run_help,
 };
 static const struct command cmd_version = {
     "version", "Other", "show the version", "", NULL, "tong version",
     no_options, 0, 0, false, run_version,
 };
 
-/* In the order in which a newcomer should meet them. */
-static const struct command *const commands[] = {
+const struct command *const commands[] = {
     &cmd_demo, &cmd_explain, &cmd_send, &cmd_recv, &cmd_talk, &cmd_pipe,
-    &cmd_rm, &cmd_bench, &cmd_help, &cmd_version, &cmd_demo_carry,
+    &cmd_relay, &cmd_rm, &cmd_bench, &cmd_help, &cmd_version, &cmd_demo_carry, NULL,
 };
-#define COMMANDS (sizeof commands / sizeof *commands)
 
 static const struct { const char *option; const struct command *command; } spellings[] = {
     { "--help", &cmd_help }, { "-h", &cmd_help }, { "--version", &cmd_version }, { "-V", &cmd_version },
@@ -65,12 +63,12 @@ static void print_overview(void)
     printf("tong %s: every way two processes can talk, behind one command\n\n"
            "usage: tong VERB [OPTION...] [ARGUMENT...]\n", tong_version());
     const char *group = "";
-    for (size_t i = 0; i < COMMANDS; i++) {
-        if (!commands[i]->group)
+    for (const struct command *const *row = commands; *row; row++) {
+        if (!(*row)->group)
             continue;
-        if (strcmp(group, commands[i]->group))
-            printf("\n%s\n", group = commands[i]->group);
-        printf("  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        if (strcmp(group, (*row)->group))
+            printf("\n%s\n", group = (*row)->group);
+        printf("  %-10s %s\n", (*row)->name, (*row)->summary);
     }
     puts("\nThe address chooses the mechanism: fifo:/tmp/f, unix:/tmp/s, msgq:1234, shm:jobs, file:/tmp/log ...\n"
          "'tong explain' lists them, 'tong VERB --help' says all about a verb.  In two terminals:\n\n"
@@ -88,8 +86,36 @@ static void print_option(const struct option_row *row)
     printf("  %-16s %s\n", left, row->help);
 }
 
+static void print_lines(const char *lines)
+{
+    for (; *lines; lines += *lines == '\n') {
+        size_t size = strcspn(lines, "\n");
+        fputs("  ", stdout);
+        fwrite(lines, 1, size, stdout);
+        putchar('\n');
+        lines += size;
+    }
+}
+
+static void print_verbs(const struct command *command)
+{
+    printf("tong %s: %s\n\nusage: tong %s VERB [OPTION...] [ARGUMENT...]\n\n", command->name, command->summary,
+           command->name);
+    for (const struct command *const *row = command->verbs; *row; row++)
+        printf("  tong %s %s\n      %s\n", (*row)->name, (*row)->usage, (*row)->summary);
+    if (command->about)
+        printf("\n%s\n", command->about);
+    puts("\nExample");
+    print_lines(command->example);
+    printf("\n'tong %s VERB --help' says all about one.\n", command->name);
+}
+
 void command_help(const struct command *command)
 {
+    if (command->verbs) {
+        print_verbs(command);
+        return;
+    }
     bool optional = command->options->name && !command->leading; /* else the usage says where options go */
     printf("tong %s: %s\n\nusage: tong %s%s%s%s\n", command->name, command->summary, command->name,
            optional ? " [OPTION...]" : "", *command->usage ? " " : "", command->usage);
@@ -100,28 +126,52 @@ void command_help(const struct command *command)
         print_option(row);
     printf("  %-16s %s\n", "-h, --help", "show this");
     puts("\nExample");
-    for (const char *line = command->example; *line; line += *line == '\n') {
-        size_t size = strcspn(line, "\n");
-        fputs("  ", stdout);
-        fwrite(line, 1, size, stdout);
-        putchar('\n');
-        line += size;
-    }
+    print_lines(command->example);
     if (command->leading)
         print_program_codes();
     else
         print_codes();
 }
 
-static const struct command *find(const char *name)
+/* The last word of "sem wait". */
+static const char *last_word(const char *name)
 {
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (!strcmp(commands[i]->name, name))
-            return commands[i];
-    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
-        if (!strcmp(spellings[i].option, name))
-            return spellings[i].command;
+    const char *blank = strrchr(name, ' ');
+    return blank ? blank + 1 : name;
+}
+
+const struct command *command_find(const struct command *const *table, const char *word)
+{
+    for (; *table; table++)
+        if (!strcmp(last_word((*table)->name), word))
+            return *table;
     return NULL;
+}
+
+static const struct command *find(const char *word)
+{
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+        if (!strcmp(spellings[i].option, word))
+            return spellings[i].command;
+    return command_find(commands, word);
+}
+
+/* Follows the words to a verb, as far as they lead: *ret_used of them.  NULL: the next one is no verb. */
+static const struct command *find_words(int count, char **words, int *ret_used)
+{
+    const struct command *command = find(words[0]);
+    int used = 1;
+    while (command && command->verbs && used < count && *words[used] != '-')
+        command = command_find(command->verbs, words[used++]);
+    *ret_used = used;
+    return command;
+}
+
+static int no_verb(int used, char **words)
+{
+    if (used == 1)
+        return fail_usage("there is no verb '%s'", words[0]);
+    return fail_usage("there is no verb '%s' under '%s'", words[used - 1], words[0]);
 }
 
 static int run_help(const struct command *self, int argc, char **argv)
@@ -129,9 +179,10 @@ static int run_help(const struct command *self, int argc, char **argv)
     int count, r = options_read(self, argc, argv, NULL, &count);
     if (r != OPTIONS_GO)
         return r;
-    const struct command *about = count ? find(argv[0]) : NULL;
+    int used = 0;
+    const struct command *about = count ? find_words(count, argv, &used) : NULL;
     if (count && !about)
-        return fail_usage("there is no verb '%s'", argv[0]);
+        return no_verb(used, argv);
     if (about)
         command_help(about);
     else
@@ -146,6 +197,18 @@ static int run_version(const struct command *self, int argc, char **argv)
         return r;
     printf("tong %s\n", tong_version());
     return CODE_DONE;
+}
+
+/* A verb that only has others under it can say what they are. */
+static int run(const struct command *command, int argc, char **argv)
+{
+    if (!command->verbs)
+        return command->run(command, argc, argv);
+    if (argc && (!strcmp(argv[0], "--help") || !strcmp(argv[0], "-h"))) {
+        command_help(command);
+        return CODE_DONE;
+    }
+    return fail_usage("say which: %s", command->usage);
 }
 
 /* Buffered output that could not be written must not pass for success. */
@@ -174,9 +237,10 @@ int main(int argc, char **argv)
         print_overview();
         return finish_output(CODE_USAGE);
     }
-    const struct command *command = find(argv[1]);
+    int used;
+    const struct command *command = find_words(argc - 1, argv + 1, &used);
     if (!command)
-        return fail_usage("there is no verb '%s'", argv[1]);
+        return no_verb(used, argv + 1);
     report_verb(command->name);
-    return finish_output(command->run(command, argc - 2, argv + 2));
+    return finish_output(run(command, argc - 1 - used, argv + 1 + used));
 }

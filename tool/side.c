@@ -53,6 +53,12 @@ bool find_option(const char *scheme, const char *name, tong_option_info *ret)
     return false;
 }
 
+/* What frames nothing though it could has no place for a type; what never frames has one of its own. */
+bool side_carries_types(const struct side *side)
+{
+    return side->info.flags & TONG_INFO_FRAMED || !find_option(side->mechanism.scheme, "frame", NULL);
+}
+
 static void say_made(const struct side *side)
 {
     tong_option_info option;

@@ -61,6 +61,8 @@ const char *tong_detail(void);
  */
 #define TONG_CANCELLABLE UINT32_C(0x4)
 
+#define TONG_INFO_CREATED UINT32_C(0x10)  /* in the flags of what describes an object: this open made it */
+
 /* Where an identity comes from, and so what it is worth. */
 enum {
     TONG_IDENTITY_NONE = 0,       /* the mechanism does not know who sent */

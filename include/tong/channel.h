@@ -253,13 +253,14 @@ int tong_channel_descriptor(tong_channel *channel, uint32_t direction);
  * -EOPNOTSUPP where nobody knows; -ENOTCONN where nobody is there yet. */
 int tong_channel_peer(tong_channel *channel, tong_identity *ret);
 
-#define TONG_INFO_CREATED UINT32_C(0x10)  /* this open made the object */
 #define TONG_INFO_FRAMED UINT32_C(0x20)   /* messages carry tong's own header */
 #define TONG_INFO_ENDLESS UINT32_C(0x40)  /* the conduit has no end of its own */
+#define TONG_INFO_LINES UINT32_C(0x80)    /* each message is a line: none can have a newline in it */
+#define TONG_INFO_BYTES UINT32_C(0x100)   /* plain bytes: where a message ends is not kept */
 
 typedef struct tong_channel_info {
     uint32_t size;        /* sizeof(tong_channel_info) */
-    uint32_t flags;       /* TONG_RECEIVE, TONG_SEND, TONG_CANCELLABLE, TONG_INFO_... */
+    uint32_t flags;       /* TONG_RECEIVE, TONG_SEND, TONG_CANCELLABLE, TONG_INFO_CREATED, TONG_INFO_... */
     uint64_t largest;     /* bytes of the largest message that can be sent */
     uint64_t capacity;    /* bytes the conduit holds before a sender waits; TONG_UNKNOWN */
     uint64_t depth;       /* bytes in it now; TONG_UNKNOWN */

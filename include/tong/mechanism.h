@@ -30,6 +30,9 @@ extern "C" {
 #define TONG_HAS_TWO_WAY_PAIR UINT32_C(0x1000)/* both directions need two objects, which one address can name */
 #define TONG_HAS_MANY_SENDERS UINT32_C(0x2000)
 #define TONG_HAS_MANY_RECEIVERS UINT32_C(0x4000)
+#define TONG_HAS_REGION UINT32_C(0x8000)
+#define TONG_HAS_SEMAPHORE UINT32_C(0x10000)
+#define TONG_HAS_LOCK UINT32_C(0x20000)
 
 /* One mechanism, or one variant of it (unix: stream, seqpacket and datagram are three). */
 typedef struct tong_mechanism_info {
@@ -58,7 +61,7 @@ int tong_mechanism_describe(size_t index, tong_mechanism_info *ret);
 /* One option of a mechanism's addresses.  values and fallback hold until this thread asks for another. */
 typedef struct tong_option_info {
     uint32_t size;        /* sizeof(tong_option_info) */
-    uint32_t reserved;
+    uint32_t noun;        /* what takes it: TONG_HAS_CHANNEL (and listeners), _REGION, _SEMAPHORE or _LOCK */
     const char *name;     /* "frame" */
     const char *values;   /* "packet|line|none", "bytes", "duration" ... */
     const char *fallback; /* what holds when it is not given */
@@ -67,7 +70,7 @@ typedef struct tong_option_info {
 
 #define TONG_OPTION_INFO_INIT { sizeof(tong_option_info), 0, NULL, NULL, NULL, NULL }
 
-/* The index-th option of `scheme`; -ENOENT past the last, -EPROTONOSUPPORT for an unknown scheme. */
+/* The index-th option of `scheme`, noun by noun; -ENOENT past the last, -EPROTONOSUPPORT for an unknown scheme. */
 int tong_mechanism_option(const char *scheme, size_t index, tong_option_info *ret);
 
 /* One limit in force on this machine, read when asked. */

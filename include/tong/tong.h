@@ -6,7 +6,10 @@
 #include <tong/base.h>
 #include <tong/channel.h>
 #include <tong/listener.h>
+#include <tong/lock.h>
 #include <tong/mechanism.h>
+#include <tong/region.h>
+#include <tong/semaphore.h>
 #include <tong/wait.h>
 
 #endif

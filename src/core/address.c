@@ -24,6 +24,7 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_CREATE] = { "create", KIND_WORD, "yes|no|excl", "make the object if it is missing, never, or only if it is" },
     [OPTION_REMOVE] = { "remove", KIND_WORD, "never|owner|last", "who removes the object: nobody (never), who made it (owner), who leaves last (last)" },
     [OPTION_CAPACITY] = { "capacity", KIND_BYTES, NULL, "bytes the conduit holds before a sender waits" },
+    [OPTION_MESSAGES] = { "messages", KIND_COUNT, NULL, "messages the conduit holds before a sender waits" },
     [OPTION_SIZE] = { "size", KIND_BYTES, NULL, "largest message" },
     [OPTION_FULL] = { "full", KIND_WORD, "wait|drop|fail", "when it is full: wait, drop and count, or fail" },
     [OPTION_DELIVER] = { "deliver", KIND_WORD, "queue|broadcast", "each message to one receiver, or to every one" },
@@ -39,6 +40,8 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_RECONNECT] = { "reconnect", KIND_WORD, "no|yes", "wait for the next sender when all are gone" },
     [OPTION_SYNC] = { "sync", KIND_SWITCH, NULL, "every message reaches the disk before send returns" },
     [OPTION_FOLLOW] = { "follow", KIND_WORD, "no|yes", "wait for more where the sender, or the file, ends" },
+    [OPTION_NODELAY] = { "nodelay", KIND_SWITCH, NULL, "send every message at once instead of gathering small ones" },
+    [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time that an idle peer's machine has vanished; 0: never" },
 };
 
 /* ---- Option values ------------------------------------------------------------------------------------- */
@@ -339,6 +342,12 @@ void option_describe(const struct option_use *use, struct option_words *ret)
         else
             snprintf(ret->fallback, size, "%lldms", (long long)use->fallback / 1000000);
         break;
-    case KIND_COUNT: case KIND_NUMBER: snprintf(ret->fallback, size, "%lld", (long long)use->fallback); break;
+    case KIND_COUNT:
+        if (use->fallback == 0)
+            snprintf(ret->fallback, size, "system");
+        else
+            snprintf(ret->fallback, size, "%lld", (long long)use->fallback);
+        break;
+    case KIND_NUMBER: snprintf(ret->fallback, size, "%lld", (long long)use->fallback); break;
     }
 }

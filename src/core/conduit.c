@@ -66,6 +66,14 @@ int conduit_refuse_type(const struct conduit *conduit, int64_t type)
                 "there is one, or type 0", conduit->object, (long long)type);
 }
 
+uint32_t conduit_frame_flag(int frame)
+{
+    static const uint32_t flags[] = {
+        [FRAME_PACKET] = TONG_INFO_FRAMED, [FRAME_LINE] = TONG_INFO_LINES, [FRAME_NONE] = TONG_INFO_BYTES,
+    };
+    return flags[frame];
+}
+
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret)
 {
     struct listener *listener = calloc(1, size);
@@ -95,21 +103,25 @@ void listener_free(struct listener *listener)
     free(listener);
 }
 
-uint64_t limit_from_proc(const char *source)
+bool limit_text_from_proc(const char *source, char *ret, size_t size)
 {
-    char path[96], text[32];
+    char path[96];
     snprintf(path, sizeof path, "/proc/sys/%s", source);
     for (char *dot = path; (dot = strchr(dot, '.')); )
         *dot = '/';
     int fd = sys_open(path, O_RDONLY, 0);
     if (fd < 0)
-        return TONG_UNKNOWN;
-    ssize_t size = sys_read(fd, text, sizeof text - 1);
+        return false;
+    ssize_t got = sys_read(fd, ret, size - 1);
     sys_close(fd);
-    if (size <= 0)
-        return TONG_UNKNOWN;
-    text[size] = '\0';
-    return strtoull(text, NULL, 10);
+    ret[got > 0 ? got : 0] = '\0';
+    return got > 0;
+}
+
+uint64_t limit_from_proc(const char *source)
+{
+    char text[32];
+    return limit_text_from_proc(source, text, sizeof text) ? strtoull(text, NULL, 10) : TONG_UNKNOWN;
 }
 
 uint64_t limit_pipe_buf(const char *source)

@@ -6,7 +6,7 @@
  * has.  A facet is a small struct of functions; a facet or function that is NULL is not offered: the facade
  * answers -EOPNOTSUPP in its place, and `tong explain` computes its table from these pointers.
  *
- * What the facade (src/channel.c, src/listener.c) guarantees to every function below:
+ * What the facade (src/channel.c, src/listener.c, src/region.c ...) guarantees to every function below:
  *   - arguments are checked: no NULL where the public header forbids it, directions are ones the channel was
  *     opened with, tokens belong to the caller, `deadline` is as in base/clock.h;
  *   - at most one thread is in send/reserve/commit/finish/pollfd(SEND) and at most one in
@@ -33,6 +33,9 @@
 
 struct channel_facet;
 struct listener_facet;
+struct region_facet;
+struct semaphore_facet;
+struct lock_facet;
 
 /* One conduit as this process has it; the first member of each mechanism's own struct. */
 struct conduit {
@@ -130,6 +133,68 @@ struct listener_facet {
     void (*close)(struct listener *);
 };
 
+/* A region as this process has it; the first member of each mechanism's own struct. */
+struct region {
+    const struct region_facet *facet;
+    const struct mechanism *mechanism;
+    uint32_t flags;           /* TONG_READ, TONG_WRITE, TONG_INFO_CREATED */
+    char *object;             /* what it is, in words; owned */
+    void *data;               /* where it is mapped; NULL when size is 0 */
+    size_t size;
+};
+
+/* The region noun: plain bytes, nothing of ours in them. */
+struct region_facet {
+    const struct option_use *options;
+    int (*open)(const struct open_request *, struct region **ret);
+    /* One holder at a time, among all processes; the kernel takes it back from the dead. */
+    int (*lock)(struct region *, int64_t deadline);
+    int (*unlock)(struct region *);
+    /* Bytes [offset, offset + size) reach what keeps them.  NULL: nothing is behind the memory. */
+    int (*sync)(struct region *, size_t offset, size_t size);
+    /* What can be handed to others, who map it by fd:N.  NULL: no descriptor. */
+    int (*descriptor)(struct region *);
+    /* Fills in what the kernel knows beside the size. */
+    int (*describe)(struct region *, tong_region_info *);
+    int (*close)(struct region *, bool forked);
+};
+
+/* A set of semaphores as this process has it; the first member of each mechanism's own struct. */
+struct semaphore {
+    const struct semaphore_facet *facet;
+    const struct mechanism *mechanism;
+    uint32_t flags;           /* TONG_INFO_CREATED */
+    char *object;
+    unsigned count;           /* semaphores in the set */
+};
+
+/* The semaphore noun.  Indices are below `count`. */
+struct semaphore_facet {
+    const struct option_use *options;
+    /* All or nothing.  NULL operations beyond what the kernel can do in one step are -EOPNOTSUPP. */
+    int (*operate)(struct semaphore *, const tong_semaphore_operation *, size_t count, int64_t deadline);
+    int (*get)(struct semaphore *, unsigned index, tong_semaphore_info *);
+    int (*set)(struct semaphore *, unsigned index, unsigned value);   /* NULL: a value cannot be set */
+    int (*open)(const struct open_request *, struct semaphore **ret);
+    int (*close)(struct semaphore *, bool forked);
+};
+
+/* A lock as this process has it; the first member of each mechanism's own struct. */
+struct lock {
+    const struct lock_facet *facet;
+    const struct mechanism *mechanism;
+    char *object;
+};
+
+/* The lock noun: only where the kernel releases it when its holder dies. */
+struct lock_facet {
+    const struct option_use *options;
+    int (*open)(const struct open_request *, struct lock **ret);
+    int (*take)(struct lock *, int64_t deadline);
+    int (*release)(struct lock *);
+    int (*close)(struct lock *, bool forked);
+};
+
 /* One limit in force here: `read` returns it, or TONG_UNKNOWN. */
 struct limit {
     const char *name, *unit, *source;
@@ -139,10 +204,14 @@ struct limit {
 struct mechanism {
     const char *scheme, *form, *summary;
     const char *medium, *unit, *reach, *order, *lifetime, *family;
-    const struct option_use *options;
     const struct limit *limits;                    /* ends with a NULL name; may be NULL */
-    const struct channel_facet *const *channels;   /* variants, ends with NULL */
+    /* Channels: NULL, or variants, ended by NULL, and the options that open, pair and listener take. */
+    const struct channel_facet *const *channels;
+    const struct option_use *options;
     const struct listener_facet *listener;
+    const struct region_facet *region;
+    const struct semaphore_facet *semaphore;
+    const struct lock_facet *lock;
     int (*open)(const struct open_request *, struct conduit **ret);
     int (*pair)(const struct open_request *, struct conduit *ret[2]);
     int (*remove)(const struct address *);
@@ -159,12 +228,16 @@ void conduit_free(struct conduit *conduit);
 /* For conduits that add nothing to what is sent: a type has no place in them and is not dropped in silence. */
 int conduit_refuse_type(const struct conduit *conduit, int64_t type);
 
+/* What a frame= of byte streams and files makes of a channel: the TONG_INFO_... flag that says so. */
+uint32_t conduit_frame_flag(int frame);
+
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret);
 void listener_free(struct listener *listener);
 
 /* Limits that several mechanisms have: a sysctl by its name ("kernel.msgmax", TONG_UNKNOWN if it cannot be
- * read), and PIPE_BUF. */
+ * read), the text of one that holds more than a number (false), and PIPE_BUF. */
 uint64_t limit_from_proc(const char *source);
+bool limit_text_from_proc(const char *source, char *ret, size_t size);
 uint64_t limit_pipe_buf(const char *source);
 
 /* The only list of mechanisms (src/mechanism/table.c), ended by NULL. */

@@ -45,6 +45,11 @@ struct port {
 /* What kind of port `fd` is, by fstat; -EBADF.  Sockets that keep boundaries are -EPROTOTYPE: see datagram.h. */
 int port_kind_of(int fd, enum port_kind *ret);
 
+/* What a socket says once, of a machine that stopped answering: afterwards it reads as ended.  port_read() tells it
+ * from a timeout of its own by returning PORT_VANISHED. */
+bool port_has_vanished(int error);
+#define PORT_VANISHED (-EHOSTUNREACH)
+
 /* Reads at least one byte: its count, 0 at the end of the stream, or -errno as wait_descriptor(). */
 ssize_t port_read(struct port *port, const struct iovec *spans, int count, int cancel_fd, int64_t deadline);
 

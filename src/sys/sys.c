@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -162,6 +163,16 @@ int sys_shutdown(int fd, int how)
     SYS_CALL(int, "shutdown", shutdown(fd, how));
 }
 
+int sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size)
+{
+    SYS_CALL(int, "getsockname", getsockname(fd, ret, size));
+}
+
+int sys_getpeername(int fd, struct sockaddr *ret, socklen_t *size)
+{
+    SYS_CALL(int, "getpeername", getpeername(fd, ret, size));
+}
+
 int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size)
 {
     SYS_CALL(int, "getsockopt", getsockopt(fd, level, name, ret, size));
@@ -180,6 +191,42 @@ ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags)
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     SYS_CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
+}
+
+HOT ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size)
+{
+    SYS_CALL(ssize_t, "recvfrom", recvfrom(fd, data, size, flags, from, from_size));
+}
+
+HOT ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
+{
+    SYS_CALL(ssize_t, "sendto", sendto(fd, data, size, flags | MSG_NOSIGNAL, to, to_size));
+}
+
+static int resolver_error(int code)
+{
+    switch (code) {
+    case EAI_NONAME: case EAI_NODATA: case EAI_ADDRFAMILY: return EADDRNOTAVAIL;
+    case EAI_SERVICE: return EPROTONOSUPPORT;
+    case EAI_AGAIN: case EAI_FAIL: return EHOSTUNREACH;
+    case EAI_MEMORY: return ENOMEM;
+    case EAI_SYSTEM: return errno;
+    default: return EIO;
+    }
+}
+
+static int resolve(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    int code = getaddrinfo(host, service, hints, ret);
+    if (code == 0)
+        return 0;
+    errno = resolver_error(code);
+    return -1;
+}
+
+int sys_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    SYS_CALL(int, "getaddrinfo", resolve(host, service, hints, ret));
 }
 
 int sys_ioctl_int(int fd, unsigned long request, int *ret)
@@ -213,6 +260,40 @@ HOT ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags)
 int sys_msgctl(int id, int command, struct msqid_ds *data)
 {
     SYS_CALL(int, "msgctl", msgctl(id, command, data));
+}
+
+/* POSIX message queues. */
+
+int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes)
+{
+    SYS_CALL(int, "mq_open", mq_open(name, flags | O_CLOEXEC, mode, attributes));
+}
+
+int sys_mq_unlink(const char *name)
+{
+    SYS_CALL(int, "unlink", mq_unlink(name));
+}
+
+/* libc promises that the timed calls' time is not NULL. */
+HOT int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until)
+{
+    SYS_CALL(int, "mq_send", until ? mq_timedsend(fd, data, size, priority, until) : mq_send(fd, data, size, priority));
+}
+
+HOT ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until)
+{
+    SYS_CALL(ssize_t, "mq_receive", until ? mq_timedreceive(fd, data, size, ret_priority, until)
+                                          : mq_receive(fd, data, size, ret_priority));
+}
+
+int sys_mq_getattr(int fd, struct mq_attr *ret)
+{
+    SYS_CALL(int, "mq_getattr", mq_getattr(fd, ret));
+}
+
+int sys_getrlimit(int resource, struct rlimit *ret)
+{
+    SYS_CALL(int, "getrlimit", getrlimit(resource, ret));
 }
 
 /* Waiting. */

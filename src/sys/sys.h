@@ -11,12 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -43,7 +45,7 @@ extern int (*sys_fault)(const char *call);
         return result < 0 ? (type)-errno : result;                  \
     } while (0)
 
-/* The three that messages go through are here, so that they cost no call of ours. */
+/* Those that messages go through are here, so that they cost no call of ours. */
 static inline ssize_t sys_read(int fd, void *data, size_t size)
 {
     SYS_CALL(ssize_t, "read", read(fd, data, size));
@@ -52,6 +54,11 @@ static inline ssize_t sys_read(int fd, void *data, size_t size)
 static inline ssize_t sys_write(int fd, const void *data, size_t size)
 {
     SYS_CALL(ssize_t, "write", write(fd, data, size));
+}
+
+static inline ssize_t sys_recv(int fd, void *data, size_t size, int flags)
+{
+    SYS_CALL(ssize_t, "recv", recv(fd, data, size, flags));
 }
 
 static inline ssize_t sys_send(int fd, const void *data, size_t size, int flags)
@@ -89,11 +96,23 @@ int sys_listen(int fd, int backlog);
 int sys_accept(int fd, int flags);
 int sys_connect(int fd, const struct sockaddr *address, socklen_t size);
 int sys_shutdown(int fd, int how);
+int sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size);
+int sys_getpeername(int fd, struct sockaddr *ret, socklen_t *size);
 int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size);
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size);
+ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size);
 int sys_ioctl_int(int fd, unsigned long request, int *ret);
+
+/*
+ * getaddrinfo(3), which blocks for as long as the system's resolver does.  Its own errors become these:
+ * -EADDRNOTAVAIL no such host, -EPROTONOSUPPORT no such service, -EHOSTUNREACH the name servers do not answer, -ENOMEM;
+ * anything else -EIO.  freeaddrinfo(3) frees the result.
+ */
+struct addrinfo;
+int sys_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **ret);
 
 /* System V message queues. */
 int sys_ftok(const char *path, int project, key_t *ret);
@@ -101,6 +120,14 @@ int sys_msgget(key_t key, int flags);
 int sys_msgsnd(int id, const void *message, size_t size, int flags);
 ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags);
 int sys_msgctl(int id, int command, struct msqid_ds *data);
+
+/* POSIX message queues.  until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past. */
+int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes);
+int sys_mq_unlink(const char *name);
+int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until);
+ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until);
+int sys_mq_getattr(int fd, struct mq_attr *ret);
+int sys_getrlimit(int resource, struct rlimit *ret);
 
 /* Waiting. */
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout);

@@ -31,6 +31,7 @@ static const struct { uint64_t bit; const char *words; } facets[] = {
     { TONG_HAS_MANY_RECEIVERS, "several receivers" },
     { HAS_BOUNDARIES, "message boundaries" },
     { HAS_ANY_BYTES, "room for any byte" },
+    { HAS_PRIORITY, "priorities" },
     { HAS_EMPTY, "empty messages" },
     { HAS_TYPE, "types" },
     { HAS_DEATH, "a way to tell death from the end" },

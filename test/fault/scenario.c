@@ -21,7 +21,9 @@ const struct scenario scenarios[] = {
     { "unix-pair", SCENARIO_PAIR, "unix:", TONG_BOTH },
     { "msgq", SCENARIO_OPEN, "msgq:%K", 0 },
     { "msgq-poll", SCENARIO_OPEN, "msgq:%K?poll=1ms", 0 },
+    { "mq", SCENARIO_OPEN, "mq:/%N", 0 },
     { "shm", SCENARIO_OPEN, "shm:%N", 0 },
+    { "mmap", SCENARIO_OPEN, "mmap:%P", 0 },
     { "file", SCENARIO_OPEN, "file:%P", 0 },
     { "file-line", SCENARIO_OPEN, "file:%P?frame=line&follow=yes", 0 },
 };

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * queue.c - one System V message queue serves both directions: the type of a message says who it is for.
+ * queue_both_ways.c - one System V message queue serves both directions: the type of a message says who it is for.
  *
  * Type 1 is for the server, a client's process id for that client.  Everybody takes only what is theirs, so one
  * queue serves any number of clients, and what lies in it is what plain msgsnd(2) and msgrcv(2) send and take.
  *
- * From a shell, by type, and what tong talk makes of two types:
- *     tong send --type 2 msgq:1234 'for two'; tong recv --type 2 -n 1 --lines msgq:1234; tong rm msgq:1234
- *     tong talk msgq:1234            (in each of two terminals)
+ * With the bare calls: raw/queue_both_ways.c.  From a shell, in each of two terminals:
+ *     tong talk msgq:1234
+ *
+ * Build: cc queue_both_ways.c -o queue_both_ways $(pkg-config --cflags --libs tong)
+ * Usage: queue_both_ways [ADDRESS]            (default msgq:1234; no queue may have the key yet)
+ * Prints (each client does, the first to be served first):
+ *     for client 4711 alone
+ *     for client 4712 alone
  */
 #include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,20 +61,23 @@ static int serve(tong_channel *queue)
     return tong_channel_send(queue, text, (size_t)size, &answer, TONG_SECOND) < 0 ? failed("server") : 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    char address[64];
+    const char *address = argc > 1 ? argv[1] : "msgq:1234";
+    char made[256];
     tong_channel *queue;
     int status, result = 0;
     /* who made the queue removes it; nobody else may be using the key */
-    unsigned key = 0x746f0000u ^ (unsigned)getpid();
-    snprintf(address, sizeof address, "msgq:0x%x?create=excl&remove=owner&select=%d", key, FOR_SERVER);
-    if (tong_channel_open(address, TONG_BOTH, 0, &queue) < 0)
+    snprintf(made, sizeof made, "%s?create=excl&remove=owner&select=%d", address, FOR_SERVER);
+    if (tong_channel_open(made, TONG_BOTH, 0, &queue) < 0)
         return failed("open");
-    *strchr(address, '?') = '\0';
-    for (int i = 0; i < CLIENTS; i++)
-        if (fork() == 0)
+    for (int i = 0; i < CLIENTS; i++) {
+        pid_t pid = fork();
+        if (pid < 0)
+            perror("fork");
+        if (pid == 0)
             _exit(client(address));
+    }
     for (int i = 0; i < CLIENTS && result == 0; i++)
         result = serve(queue);
     while (wait(&status) > 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Coming and going.  The name may be removed, and the place taken or left, at any moment of it. */
-#include "shm_end.h"
+#include "ring/end.h"
 
 #include <errno.h>
 
@@ -11,21 +11,21 @@
 
 #define SETTLING 20 /* ms for which a place may be held by somebody who is just coming or going */
 
-void shm_end_tell(struct shm_end *end)
+void ring_end_tell(struct ring_end *end)
 {
     ring_wake(&end->peer->places[0], &end->own->cursor, &end->woken);
     ring_bell_ring(&end->peer->places[0], end->peer_fifo, &end->rung);
 }
 
 /* It did not die in that session if it says something newer. */
-int shm_end_peer_died(const struct shm_end *end, uint64_t word)
+int ring_end_peer_died(const struct ring_end *end, uint64_t word)
 {
     int held = ring_place_held(end->peer_fd);
     return held < 0 ? held : !held && ring_place_session(end->peer) == word;
 }
 
 /* A place that is held though its session is not open belongs to one who is just coming or going: 1. */
-static int taken(const struct shm_end *end, bool sender)
+static int taken(const struct ring_end *end, bool sender)
 {
     if (session_state(ring_place_session(end->own)) != SESSION_OPEN)
         return 1;
@@ -37,9 +37,9 @@ static int taken(const struct shm_end *end, bool sender)
 }
 
 /* Finds the two sides of the object in the terms of ours and theirs, and takes our place. */
-static int attach(struct shm_end *end, bool sender)
+static int attach(struct ring_end *end, bool sender)
 {
-    struct shm_object *object = &end->object;
+    struct ring_object *object = &end->object;
     end->own = sender ? object->senders : object->receivers;
     end->peer = sender ? object->receivers : object->senders;
     end->peer_fd = sender ? object->receivers_fd : object->senders_fd;
@@ -50,14 +50,15 @@ static int attach(struct shm_end *end, bool sender)
 }
 
 /* 0 attached; 1 the name or the holder changed meanwhile, so try again; or an error.  Leaves nothing but on 0. */
-static int try_attach(struct shm_end *end, const struct address *address, const char *name, bool sender)
+static int try_attach(struct ring_end *end, const struct ring_home *home, const struct address *address,
+                      const char *name, bool sender)
 {
-    int r = shm_object_open(address, name, sender, &end->object);
+    int r = ring_object_open(home, address, name, sender, &end->object);
     if (r < 0)
         return r;
     r = attach(end, sender);
     if (r == 0) {
-        r = shm_object_named(&end->object);
+        r = ring_object_named(&end->object);
         if (r > 0) {
             end->open = true;
             return 0;
@@ -67,31 +68,33 @@ static int try_attach(struct shm_end *end, const struct address *address, const 
     } else if (r == -EBUSY) {
         r = taken(end, sender);
     }
-    shm_object_close(&end->object);
+    ring_object_close(&end->object);
     if (r < 0 && end->object.created)
-        shm_object_remove_unused(&end->object);
+        ring_object_remove_unused(&end->object);
     return r;
 }
 
-int shm_end_open(struct shm_end *end, const struct address *address, const char *name, bool sender)
+int ring_end_open(struct ring_end *end, const struct ring_home *home, const struct address *address, const char *name,
+                  bool sender)
 {
     int r = 1;
     for (int pause = 0; r == 1 && pause < SETTLING; pause++) {
         r = pause ? wait_pause(1000000, -1, DEADLINE_NEVER) : 0;
         if (r == 0)
-            r = try_attach(end, address, name, sender);
+            r = try_attach(end, home, address, name, sender);
     }
-    return r == 1 ? fail(-EBUSY, "shm:%s: others keep coming and going, or hold its place without using it", name) : r;
+    return r == 1 ? fail(-EBUSY, "%s:%s: others keep coming and going, or hold its place without using it", home->scheme,
+                         name) : r;
 }
 
-void shm_end_announce(struct shm_end *end)
+void ring_end_announce(struct ring_end *end)
 {
     ring_place_open(&end->place);
     end->announced = true;
-    shm_end_tell(end);
+    ring_end_tell(end);
 }
 
-void shm_end_close(struct shm_end *end, int64_t removal, bool forked)
+void ring_end_close(struct ring_end *end, int64_t removal, bool forked)
 {
     if (!end->open)
         return;
@@ -99,8 +102,8 @@ void shm_end_close(struct shm_end *end, int64_t removal, bool forked)
     ring_place_leave(&end->place);
     bool in_vain = end->object.created && !end->announced;
     if (!forked && (removal == REMOVE_LAST || in_vain))
-        shm_object_remove_unused(&end->object);
+        ring_object_remove_unused(&end->object);
     if (!forked && removal == REMOVE_OWNER && end->object.created)
-        shm_object_remove_ours(&end->object);
-    shm_object_close(&end->object);
+        ring_object_remove_ours(&end->object);
+    ring_object_close(&end->object);
 }

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * family.c - a parent and its child talk over anonymous pipes, both ways.
+ * two_pipes.c - a parent and its child talk both ways: a pipe has one direction, so there are two.
  *
- * A pipe goes one way, so TONG_BOTH makes two.  Both ends exist before fork(2), and each process closes the one
- * that it does not use: as long as a sending end is open anywhere, its receiver never sees the end.
+ * TONG_BOTH makes the two.  Both ends exist before fork(2), and each process closes the one that it does not use: as
+ * long as a sending end is open anywhere, its receiver never sees the end.
  *
- * The same from a shell, with two programs in the place of parent and child:
- *
+ * With the bare calls: raw/two_pipes.c.  From a shell, with two programs in the place of parent and child:
  *     tong pipe --both -- sh -c 'echo 6; read x; echo "6 * 7 = $x" >&2' -- sh -c 'read y; echo $((y * 7))'
+ *
+ * Build: cc two_pipes.c -o two_pipes $(pkg-config --cflags --libs tong)
+ * Prints (the parent does):
+ *     4 * 7 = 28
+ *     5 * 7 = 35
+ *     6 * 7 = 42
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

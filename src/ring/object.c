@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of a channel in /dev/shm:
+ * The files of a channel, side by side in one directory:
  *
- *     tong.NAME                   the senders' segment and the ring; its name is the channel's
- *     tong.NAME.ID.receive        the receivers' segment
- *     tong.NAME.ID.bell, .room    the FIFOs for event loops
+ *     PATH                   the senders' segment and the ring; its name is the channel's
+ *     PATH.ID.receive        the receivers' segment
+ *     PATH.ID.bell, .room    the FIFOs for event loops
  *
  * ID is random and in the header, so that the side files of two channels that had one name after the other are
  * never mixed.  Whoever comes first makes all of them, the one with the name last: without a name (O_TMPFILE),
- * with all of its memory (fallocate, because a write into a page that a full tmpfs cannot give is SIGBUS) and
- * with its header, and then with linkat, which is atomic and fails if somebody else was first.  So whoever
- * finds the name finds a finished channel.
+ * with all of its memory (fallocate, because a write into a page that a full file system cannot give is SIGBUS)
+ * and with its header, and then with linkat, which is atomic and fails if somebody else was first.  So whoever
+ * finds the name finds a finished channel.  Not every file system can do all that (vfat has no FIFOs, NFS no files
+ * without a name): those are refused by name.
  *
  * What stands under the name may be anything: it is opened without following links and without blocking (it may
  * be a FIFO), and its kind, owner, mode, size and header are checked, on a private copy, before it is mapped.
  * An object of another user is refused unless create=no says that somebody else was to make it: otherwise
  * whoever is first to put something under a well-known name would get our messages.
  */
-#include "shm_object.h"
+#include "ring/object.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,34 +31,31 @@
 
 #define RACES 16 /* how often others may make and remove the name while we look */
 
-static const struct shm_object no_object = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1 };
+static const struct ring_object no_object = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1 };
 
 /* ---- Names ----------------------------------------------------------------------------------------------- */
 
-static int name_path(const char *name, char ret[SHM_PATH_MAX])
+/* The directory of a path: it need not name one. */
+static void directory_of(const char *path, char ret[RING_PATH_MAX])
 {
-    size_t size = strlen(name);
-    if (size == 0 || *name == '.' || strchr(name, '/'))
-        return fail(-EINVAL, "shm:%s: a name is not empty, has no '/' and does not begin with '.'", name);
-    if (size > SHM_NAME_MAX)
-        return fail(-ENAMETOOLONG, "shm: the name has %zu bytes, the most is %d", size, SHM_NAME_MAX);
-    for (size_t i = 0; i < size; i++)
-        if (iscntrl((unsigned char)name[i]))
-            return fail(-EINVAL, "shm: the name has a control character at byte %zu", i + 1);
-    snprintf(ret, SHM_PATH_MAX, SHM_DIRECTORY "/tong.%s", name);
-    return 0;
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        snprintf(ret, RING_PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    else
+        strcpy(ret, ".");
 }
 
 static const char *const sides[] = { "receive", "bell", "room" };
 
-static void side_path(const char *path, uint64_t id, const char *side, char ret[SHM_PATH_MAX])
+static void side_path(const char *path, uint64_t id, const char *side, char ret[RING_PATH_MAX])
 {
-    snprintf(ret, SHM_PATH_MAX, "%.*s.%016llx.%s", (int)(SHM_PATH_MAX - 26), path, (unsigned long long)id, side);
+    snprintf(ret, RING_PATH_MAX, "%.*s.%016llx.%s", (int)(RING_PATH_MAX - 1 - RING_SIDE_MAX), path,
+             (unsigned long long)id, side);
 }
 
 static void unlink_sides(const char *path, uint64_t id)
 {
-    char side[SHM_PATH_MAX];
+    char side[RING_PATH_MAX];
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
         side_path(path, id, sides[i], side);
         sys_unlink(side);
@@ -76,14 +73,25 @@ static int give_name(int fd, const char *path)
     return r < 0 && r != -EEXIST ? fail_call(r, "linkat(%s)", path) : r;
 }
 
+/* What the file system at `path` lacks. */
+static int cannot_live(const char *path, const char *what)
+{
+    char directory[RING_PATH_MAX];
+    directory_of(path, directory);
+    return fail(-EOPNOTSUPP, "the file system of %s has no %s, which a channel needs: put it on another one (ext4, xfs, "
+                "btrfs and tmpfs will do)", directory, what);
+}
+
 static int fill_segment(int fd, const char *path, const struct layout_header *header, mode_t mode)
 {
     int r = sys_fchmod(fd, mode);
     if (r < 0)
         return fail_call(r, "fchmod(%s)", path);
     r = sys_fallocate(fd, 0, 0, (off_t)header->file_size);
+    if (r == -EOPNOTSUPP)
+        return cannot_live(path, "fallocate(2)");
     if (r < 0)
-        return fail_call(r, "%s: %llu bytes of " SHM_DIRECTORY " asked (give a smaller capacity=, or free some)", path,
+        return fail_call(r, "%s: %llu bytes asked of its file system (give a smaller capacity=, or free some)", path,
                          (unsigned long long)header->file_size);
     ssize_t written = sys_write(fd, header, sizeof *header);
     return written == (ssize_t)sizeof *header ? 0 : fail_call(written < 0 ? (int)written : -EIO, "write(%s)", path);
@@ -91,9 +99,13 @@ static int fill_segment(int fd, const char *path, const struct layout_header *he
 
 static int make_segment(const char *path, const struct layout_header *header, mode_t mode, struct stat *ret)
 {
-    int fd = sys_open(SHM_DIRECTORY, O_TMPFILE | O_RDWR, 0600);
+    char directory[RING_PATH_MAX];
+    directory_of(path, directory);
+    int fd = sys_open(directory, O_TMPFILE | O_RDWR, 0600);
+    if (fd == -EOPNOTSUPP)
+        return cannot_live(path, "files without a name (O_TMPFILE)");
     if (fd < 0)
-        return fail_call(fd, "a new file in " SHM_DIRECTORY);
+        return fail_call(fd, "a new file in %s", directory);
     int r = fill_segment(fd, path, header, mode);
     if (r == 0 && (r = sys_fstat(fd, ret)) < 0)
         r = fail_call(r, "fstat(%s)", path);
@@ -107,6 +119,8 @@ static int make_segment(const char *path, const struct layout_header *header, mo
 static int make_fifo(const char *path, mode_t mode)
 {
     int r = sys_mkfifo(path, 0600);
+    if (r == -EPERM || r == -EOPNOTSUPP)
+        return cannot_live(path, "FIFOs");
     if (r == 0)
         r = sys_chmod(path, mode);
     return r < 0 ? fail_call(r, "mkfifo(%s)", path) : 0;
@@ -124,7 +138,7 @@ static int make_sides(const char *path, uint64_t id, uint64_t capacity, mode_t m
 {
     struct layout_header header;
     struct stat status;
-    char side[SHM_PATH_MAX];
+    char side[RING_PATH_MAX];
     layout_prepare(&header, LAYOUT_KIND_RECEIVERS, id, capacity);
     side_path(path, id, "receive", side);
     int r = make_segment(side, &header, mode, &status);
@@ -136,7 +150,7 @@ static int make_sides(const char *path, uint64_t id, uint64_t capacity, mode_t m
 }
 
 /* -EEXIST: somebody else was first, and nothing of ours is left. */
-static int make(struct shm_object *object, const struct address *address)
+static int make(struct ring_object *object, const struct address *address)
 {
     struct layout_header header;
     struct stat status;
@@ -256,7 +270,7 @@ static int map_segment(int fd, uint32_t kind, uint64_t capacity, bool writes, co
     return 0;
 }
 
-static int map(struct shm_object *object, bool sender)
+static int map(struct ring_object *object, bool sender)
 {
     const uint64_t capacity = object->capacity;
     struct { int fd; uint32_t kind; struct layout_control **memory; } side[2] = {
@@ -272,9 +286,9 @@ static int map(struct shm_object *object, bool sender)
 }
 
 /* The side files: -ESTALE when they are gone, as while somebody removes the channel. */
-static int open_sides(struct shm_object *object, const struct address *address, bool sender)
+static int open_sides(struct ring_object *object, const struct address *address, bool sender)
 {
-    char side[SHM_PATH_MAX];
+    char side[RING_PATH_MAX];
     struct layout_header header;
     struct stat status;
     side_path(object->path, object->id, "receive", side);
@@ -294,7 +308,7 @@ static int open_sides(struct shm_object *object, const struct address *address, 
     return r;
 }
 
-static int attach(struct shm_object *object, const struct address *address, bool sender)
+static int attach(struct ring_object *object, const struct address *address, bool sender)
 {
     struct layout_header header;
     struct stat status;
@@ -309,7 +323,7 @@ static int attach(struct shm_object *object, const struct address *address, bool
     return r < 0 ? r : map(object, sender);
 }
 
-static int try_open(struct shm_object *object, const struct address *address, bool sender)
+static int try_open(struct ring_object *object, const struct address *address, bool sender)
 {
     int64_t create = address->value[OPTION_CREATE];
     int r = create == CREATE_EXCL ? -ENOENT : attach(object, address, sender);
@@ -323,32 +337,32 @@ static int try_open(struct shm_object *object, const struct address *address, bo
     bool created = object->created;
     r = attach(object, address, sender);
     if (r < 0 && created)
-        shm_object_remove_unused(object);
+        ring_object_remove_unused(object);
     return r;
 }
 
-int shm_object_open(const struct address *address, const char *name, bool sender, struct shm_object *ret)
+int ring_object_open(const struct ring_home *home, const struct address *address, const char *name, bool sender,
+                     struct ring_object *ret)
 {
-    char path[SHM_PATH_MAX];
-    int r = name_path(name, path);
+    char path[RING_PATH_MAX];
+    int r = home->path(name, path);
     if (r < 0)
         return r;
     for (int race = 0; race < RACES; race++) {
-        struct shm_object object = no_object;
-        memcpy(object.path, path, sizeof path);
-        r = try_open(&object, address, sender);
-        if (r >= 0) {
-            *ret = object;
+        *ret = no_object;
+        ret->home = home;
+        strcpy(ret->path, path);
+        r = try_open(ret, address, sender);
+        if (r >= 0)
             return 0;
-        }
-        shm_object_close(&object);
+        ring_object_close(ret);
         if ((r != -ENOENT && r != -ESTALE) || address->value[OPTION_CREATE] != CREATE_YES)
             return r;
     }
     return r;
 }
 
-void shm_object_close(struct shm_object *object)
+void ring_object_close(struct ring_object *object)
 {
     sys_munmap(object->senders, layout_size(LAYOUT_KIND_SENDERS, object->capacity));
     sys_munmap(object->receivers, layout_size(LAYOUT_KIND_RECEIVERS, object->capacity));
@@ -362,7 +376,7 @@ void shm_object_close(struct shm_object *object)
 
 /* ---- Removing -------------------------------------------------------------------------------------------- */
 
-int shm_object_named(const struct shm_object *object)
+int ring_object_named(const struct ring_object *object)
 {
     struct stat status;
     int r = sys_lstat(object->path, &status);
@@ -383,12 +397,12 @@ static int unlink_channel(const char *path, uint64_t id)
     return 0;
 }
 
-int shm_object_remove(const char *name)
+int ring_object_remove(const struct ring_home *home, const char *name)
 {
-    char path[SHM_PATH_MAX];
+    char path[RING_PATH_MAX];
     struct layout_header header;
     struct stat status;
-    int r = name_path(name, path);
+    int r = home->path(name, path);
     int fd = r < 0 ? r : open_file(path, O_RDONLY);
     if (fd < 0)
         return fd;
@@ -404,19 +418,19 @@ int shm_object_remove(const char *name)
 
 /* Both places are held while the names go, so nobody can come in between and find himself in a channel without a
  * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
-static int remove_if_unused(const struct shm_object *object, int senders_fd, int receivers_fd)
+static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd)
 {
     int r = ring_place_lock(senders_fd);
     if (r == 0)
         r = ring_place_lock(receivers_fd);
     if (r == 0)
-        r = shm_object_named(object);
+        r = ring_object_named(object);
     return r > 0 ? unlink_channel(object->path, object->id) : r;
 }
 
-int shm_object_remove_unused(const struct shm_object *object)
+int ring_object_remove_unused(const struct ring_object *object)
 {
-    char side[SHM_PATH_MAX];
+    char side[RING_PATH_MAX];
     side_path(object->path, object->id, "receive", side);
     int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
     int r = senders_fd < 0 ? senders_fd : receivers_fd;
@@ -429,14 +443,8 @@ int shm_object_remove_unused(const struct shm_object *object)
     return r;
 }
 
-int shm_object_remove_ours(const struct shm_object *object)
+int ring_object_remove_ours(const struct ring_object *object)
 {
-    int r = shm_object_named(object);
+    int r = ring_object_named(object);
     return r > 0 ? unlink_channel(object->path, object->id) : r;
-}
-
-uint64_t shm_space(const char *source)
-{
-    struct statvfs status;
-    return sys_statvfs(source, &status) < 0 ? UINT64_MAX : (uint64_t)status.f_bavail * status.f_frsize;
 }

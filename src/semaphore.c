@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* The semaphore facade. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "core/process.h"
+#include "handle.h"
+
+struct tong_semaphore {
+    struct semaphore *semaphore;
+    unsigned generation; /* of the process that opened it */
+};
+
+int tong_semaphore_open(const char *text, uint32_t flags, tong_semaphore **ret)
+{
+    struct address address;
+    struct open_request request = { NULL, &address, flags, DEADLINE_NOW };
+    if (flags)
+        return fail(-EINVAL, "flags 0x%x: a semaphore takes none", flags);
+    int r = resolve(text, TONG_HAS_SEMAPHORE, &address, &request.mechanism);
+    if (r < 0)
+        return r;
+    fork_watch();
+    tong_semaphore *handle = malloc(sizeof *handle);
+    if (!handle)
+        r = fail(-ENOMEM, "tong_semaphore: out of memory");
+    else
+        r = request.mechanism->semaphore->open(&request, &handle->semaphore);
+    address_free(&address);
+    if (r < 0) {
+        free(handle);
+        return r;
+    }
+    handle->generation = fork_generation;
+    *ret = handle;
+    return 0;
+}
+
+int tong_semaphore_close(tong_semaphore *handle)
+{
+    if (!handle)
+        return 0;
+    int r = handle->semaphore->facet->close(handle->semaphore, handle->generation != fork_generation);
+    free(handle);
+    return r;
+}
+
+unsigned tong_semaphore_count(const tong_semaphore *handle)
+{
+    return handle->semaphore->count;
+}
+
+/* Cold: the words for an index that does not exist. */
+__attribute__((cold, noinline)) static int no_index(const struct semaphore *semaphore, unsigned index)
+{
+    return fail(-ERANGE, "%s: there is no semaphore %u in it: it has %u, counted from 0", semaphore->object, index,
+                semaphore->count);
+}
+
+int tong_semaphore_operate(tong_semaphore *handle, const tong_semaphore_operation *operations, size_t count,
+                           int64_t timeout)
+{
+    struct semaphore *semaphore = handle->semaphore;
+    for (size_t i = 0; i < count; i++)
+        if (operations[i].index >= semaphore->count)
+            return no_index(semaphore, operations[i].index);
+    return count ? semaphore->facet->operate(semaphore, operations, count, deadline_after(timeout)) : 0;
+}
+
+int tong_semaphore_wait(tong_semaphore *handle, unsigned index, int64_t timeout)
+{
+    return tong_semaphore_operate(handle, &(tong_semaphore_operation){ sizeof(tong_semaphore_operation), 0, index, -1 }, 1,
+                                  timeout);
+}
+
+int tong_semaphore_post(tong_semaphore *handle, unsigned index)
+{
+    return tong_semaphore_operate(handle, &(tong_semaphore_operation){ sizeof(tong_semaphore_operation), 0, index, 1 }, 1,
+                                  TONG_FOREVER);
+}
+
+int tong_semaphore_get(tong_semaphore *handle, unsigned index, tong_semaphore_info *ret)
+{
+    struct semaphore *semaphore = handle->semaphore;
+    tong_semaphore_info info = TONG_SEMAPHORE_INFO_INIT;
+    info.flags = semaphore->flags;
+    info.waiting = info.zero = UINT32_MAX;
+    info.scheme = semaphore->mechanism->scheme;
+    info.object = semaphore->object;
+    int r = index < semaphore->count ? semaphore->facet->get(semaphore, index, &info) : no_index(semaphore, index);
+    if (r < 0)
+        return r;
+    give(ret, &info, sizeof info);
+    return 0;
+}
+
+int tong_semaphore_set(tong_semaphore *handle, unsigned index, unsigned value)
+{
+    struct semaphore *semaphore = handle->semaphore;
+    if (!semaphore->facet->set)
+        return fail(-EOPNOTSUPP, "%s: POSIX semaphores have no call that sets them: post or wait, or remove it and make it "
+                    "with ?value=", semaphore->object);
+    return index < semaphore->count ? semaphore->facet->set(semaphore, index, value) : no_index(semaphore, index);
+}
