@@ -202,23 +202,46 @@ static void print_options(const char *scheme)
     }
 }
 
+/* A limit is four cells: name, value, unit, and where it was read. */
+#define CELLS 4
+#define CELL 160
+
+static void limit_cells(const tong_limit_info *limit, char ret[CELLS][CELL])
+{
+    snprintf(ret[0], CELL, "%s", local(limit->name));
+    if (limit->value == TONG_UNKNOWN)
+        snprintf(ret[1], CELL, "%s", local("not known"));
+    else
+        snprintf(ret[1], CELL, "%" PRIu64, limit->value);
+    snprintf(ret[2], CELL, "%s", local(limit->unit));
+    snprintf(ret[3], CELL, "%s", limit->source);
+}
+
+static void print_limit(char cells[CELLS][CELL], const size_t *widths)
+{
+    fputs("  ", stdout);
+    print_padded(cells[0], widths[0] + 2);
+    print_padded("", widths[1] - text_columns(cells[1])); /* figures stand to the right */
+    printf("%s ", cells[1]);
+    print_padded(cells[2], widths[2] + 2);
+    puts(cells[3]);
+}
+
 static void print_limits(const char *scheme)
 {
     tong_limit_info limit = TONG_LIMIT_INFO_INIT;
-    size_t width = 0;
-    for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++)
-        width = widest(width, local(limit.name));
-    if (width)
+    size_t widths[CELLS] = { 0 };
+    char cells[CELLS][CELL];
+    for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++) {
+        limit_cells(&limit, cells);
+        for (int k = 0; k < CELLS; k++)
+            widths[k] = widest(widths[k], cells[k]);
+    }
+    if (widths[0])
         print_heading("Limits in force here");
     for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++) {
-        char value[32];
-        snprintf(value, sizeof value, "%" PRIu64, limit.value);
-        fputs("  ", stdout);
-        print_padded(local(limit.name), width + 2);
-        const char *shown = limit.value == TONG_UNKNOWN ? local("not known") : value;
-        printf("%*s%s ", text_columns(shown) < 20 ? (int)(20 - text_columns(shown)) : 0, "", shown);
-        print_padded(local(limit.unit), 12);
-        printf(" %s\n", limit.source);
+        limit_cells(&limit, cells);
+        print_limit(cells, widths);
     }
 }
 
