@@ -93,7 +93,7 @@ static int try(const char *name, const char *address, int semaphores, int count,
         return failed("region");
     snprintf(text, sizeof text, "%s?count=%d&value=1&create=excl&remove=owner", address, semaphores);
     if (semaphores > 0 && tong_semaphore_open(text, 0, &set) < 0)
-        return failed("semaphores");
+        return failed("semaphores") | (tong_region_close(region) < 0);
     long *counters = tong_region_data(region), added = (long)run(counters, count, set, processes) * ROUNDS;
     for (int i = 0; i < count; i++)
         counted += counters[i];

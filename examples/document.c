@@ -49,8 +49,8 @@ static int append(tong_region *region, const char *author)
     int full = (size_t)length >= size - end;
     if (full)
         fprintf(stderr, "document: it is full\n");
-    else
-        memcpy(text + end, line, (size_t)length);
+    else /* with the 0: what an author left who died in the middle of this ends here */
+        memcpy(text + end, line, (size_t)length + 1);
     return tong_region_unlock(region) < 0 || full;
 }
 

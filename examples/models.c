@@ -136,7 +136,7 @@ int main(int argc, char **argv)
     slots = tong_region_data(region);
     snprintf(text, sizeof text, "%s?count=2&create=excl&remove=owner", argc > 1 ? argv[1] : "sysvsem:1234");
     if (tong_semaphore_open(text, 0, &counters) < 0)
-        return failed("counters");
+        return failed("counters") | (tong_region_close(region) < 0);
     result |= tong_semaphore_set(counters, FREE, SLOTS) < 0 ? failed("counters")
                                                             : run("shared memory", fill_slots, empty_slots);
     tong_region_close(region);

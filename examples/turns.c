@@ -68,9 +68,10 @@ int main(int argc, char **argv)
     tong_semaphore *turn;
     int status = 1, result = 1;
     snprintf(address, sizeof address, "%s?count=2&create=excl&remove=owner", argc > 1 ? argv[1] : "sysvsem:1234");
-    if (tong_region_open("mmap:?size=4K", TONG_READ | TONG_WRITE, &region) < 0 ||
-        tong_semaphore_open(address, 0, &turn) < 0)
-        return failed("open");
+    if (tong_region_open("mmap:?size=4K", TONG_READ | TONG_WRITE, &region) < 0)
+        return failed("region");
+    if (tong_semaphore_open(address, 0, &turn) < 0)
+        return failed("semaphores") | (tong_region_close(region) < 0);
     pid_t pid = fork();
     if (pid < 0)
         perror("fork");

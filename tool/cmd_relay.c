@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -75,13 +75,19 @@ static void begin(struct relaying *x, struct relay *relay, const struct side *fr
 
 static void say_losses(const struct relaying *x)
 {
-    struct text text = TEXT_INIT;
-    relay_losses(&x->there, &text);
+    struct text there = TEXT_INIT, back = TEXT_INIT;
+    const char *from = x->from.info.object, *to = x->to.info.object;
+    relay_losses(&x->there, &there);
     if (x->set.both)
-        relay_losses(&x->back, &text);
-    if (text.used)
-        say("%s", text.data);
-    text_free(&text);
+        relay_losses(&x->back, &back);
+    if (there.used && back.used && !strcmp(there.data, back.data))
+        say("%s to %s and back cannot keep: %s", from, to, there.data);
+    else if (there.used && back.used)
+        say("%s to %s cannot keep: %s; and back: %s", from, to, there.data, back.data);
+    else if (there.used || back.used)
+        say("%s to %s cannot keep: %s", there.used ? from : to, there.used ? to : from, there.used ? there.data : back.data);
+    text_free(&there);
+    text_free(&back);
 }
 
 /* ---- Both ways ----------------------------------------------------------------------------------------- */

@@ -77,23 +77,13 @@ static const struct { bool (*applies)(const struct relay *); const char *words; 
     { loses_death, "the death of a sender (it looks like the end)" },
 };
 
-static const char *separator(const struct text *text, size_t start)
-{
-    return text->used > start ? ", " : "";
-}
-
 void relay_losses(const struct relay *x, struct text *text)
 {
-    struct text words = TEXT_INIT;
     for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
         if (losses[i].applies(x))
-            text_print(&words, "%s%s", separator(&words, 0), losses[i].words);
+            text_print(text, "%s%s", text->used ? ", " : "", losses[i].words);
     if (x->from->info.largest > x->to->info.largest && !has(x->from, TONG_INFO_BYTES))
-        text_print(&words, "%smessages above %" PRIu64 " bytes", separator(&words, 0), x->to->info.largest);
-    if (words.used)
-        text_print(text, "%s%s to %s cannot keep: %s", text->used ? "; " : "", x->from->info.object,
-                   x->to->info.object, words.data);
-    text_free(&words);
+        text_print(text, "%smessages above %" PRIu64 " bytes", text->used ? ", " : "", x->to->info.largest);
 }
 
 /* ---- Taking -------------------------------------------------------------------------------------------- */

@@ -36,7 +36,7 @@ struct relay {
     bool ended;           /* `to` was told that this is the end */
 };
 
-/* Adds what this direction cannot keep to `text`, in words; nothing when it keeps everything. */
+/* What this direction cannot keep, in words, into an empty `text`: nothing when it keeps everything. */
 void relay_losses(const struct relay *relay, struct text *text);
 
 /* Until the end: 0 when `to` was told of it in order, else an exit code, after saying why (not when cancelled). */

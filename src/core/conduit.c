@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every conduit and listener begins and ends with. */
+/* What every conduit, listener, semaphore and lock begins and ends with. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -103,6 +103,62 @@ void listener_free(struct listener *listener)
     free(listener);
 }
 
+/* `size` zeroed bytes and a copy of `object`; NULL, and words, when there is no memory. */
+static void *new_noun(size_t size, const char *object, char **ret_words)
+{
+    void *noun = calloc(1, size);
+    *ret_words = noun ? strdup(object) : NULL;
+    if (*ret_words)
+        return noun;
+    free(noun);
+    fail(-ENOMEM, "%s: out of memory", object);
+    return NULL;
+}
+
+int semaphore_new(const struct open_request *request, size_t size, const char *object, unsigned count,
+                  struct semaphore **ret)
+{
+    char *words;
+    struct semaphore *semaphore = new_noun(size, object, &words);
+    if (!semaphore)
+        return -ENOMEM;
+    semaphore->facet = request->mechanism->semaphore;
+    semaphore->mechanism = request->mechanism;
+    semaphore->object = words;
+    semaphore->count = count;
+    *ret = semaphore;
+    return 0;
+}
+
+void semaphore_free(struct semaphore *semaphore)
+{
+    if (!semaphore)
+        return;
+    free(semaphore->object);
+    free(semaphore);
+}
+
+int lock_new(const struct open_request *request, size_t size, const char *object, struct lock **ret)
+{
+    char *words;
+    struct lock *lock = new_noun(size, object, &words);
+    if (!lock)
+        return -ENOMEM;
+    lock->facet = request->mechanism->lock;
+    lock->mechanism = request->mechanism;
+    lock->object = words;
+    *ret = lock;
+    return 0;
+}
+
+void lock_free(struct lock *lock)
+{
+    if (!lock)
+        return;
+    free(lock->object);
+    free(lock);
+}
+
 bool limit_text_from_proc(const char *source, char *ret, size_t size)
 {
     char path[96];
@@ -128,4 +184,22 @@ uint64_t limit_pipe_buf(const char *source)
 {
     (void)source;
     return PIPE_BUF;
+}
+
+uint64_t limit_memory(const char *source)
+{
+    (void)source;
+    char text[1024];
+    int fd = sys_open("/proc/meminfo", O_RDONLY, 0);
+    ssize_t size = fd < 0 ? fd : sys_read(fd, text, sizeof text - 1);
+    sys_close(fd);
+    text[size > 0 ? size : 0] = '\0';
+    const char *line = strstr(text, "MemAvailable:");
+    return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024 : TONG_UNKNOWN;
+}
+
+uint64_t limit_space(const char *source)
+{
+    struct statvfs status;
+    return sys_statvfs(source, &status) < 0 ? TONG_UNKNOWN : (uint64_t)status.f_bavail * status.f_frsize;
 }

@@ -25,7 +25,7 @@ enum port_kind {
     PORT_CLOSED,
     PORT_SOCKET, /* stream sockets */
     PORT_PIPE,   /* anonymous pipes, and FIFOs opened by others */
-    PORT_FIFO,   /* our own FIFO descriptions: one blocking, one not */
+    PORT_FIFO,   /* descriptions of our own: one blocking, one not (FIFOs, signals) */
     PORT_OTHER   /* terminals, devices, regular files */
 };
 

@@ -11,23 +11,29 @@
 
 #include "base/detail.h"
 #include "ring/channel.h"
+#include "shm_region.h"
 #include "sys/sys.h"
 
-#define SHM_DIRECTORY "/dev/shm"
-#define SHM_NAME_MAX 200
-
-static int shm_path(const char *name, char ret[RING_PATH_MAX])
+int shm_check_name(const char *name)
 {
     size_t size = strlen(name);
     if (size == 0 || *name == '.' || strchr(name, '/'))
-        return fail(-EINVAL, "shm:%s: a name is not empty, has no '/' and does not begin with '.'", name);
+        return fail(-EINVAL, "shm:%s: a name is not empty, has no '/' (shm_open(\"/jobs\") is shm:jobs) and does not begin "
+                    "with '.'", name);
     if (size > SHM_NAME_MAX)
         return fail(-ENAMETOOLONG, "shm: the name has %zu bytes, the most is %d", size, SHM_NAME_MAX);
     for (size_t i = 0; i < size; i++)
         if (iscntrl((unsigned char)name[i]))
             return fail(-EINVAL, "shm: the name has a control character at byte %zu", i + 1);
-    snprintf(ret, RING_PATH_MAX, SHM_DIRECTORY "/tong.%s", name);
     return 0;
+}
+
+static int shm_path(const char *name, char ret[RING_PATH_MAX])
+{
+    int r = shm_check_name(name);
+    if (r == 0)
+        snprintf(ret, RING_PATH_MAX, SHM_DIRECTORY "/tong.%s", name);
+    return r;
 }
 
 static const struct ring_home home = {
@@ -41,22 +47,28 @@ static int shm_open_channel(const struct open_request *request, struct conduit *
     return ring_channel_open(&home, request, ret);
 }
 
+static bool channel_named(const char *name)
+{
+    char path[RING_PATH_MAX];
+    struct stat status;
+    return shm_path(name, path) == 0 && sys_lstat(path, &status) == 0;
+}
+
+/* One name may be a channel's and a region's, and nothing says which of the two is meant. */
 static int shm_remove(const struct address *address)
 {
-    return ring_channel_remove(&home, address);
+    if (address->second || !shm_region_named(address->name))
+        return ring_channel_remove(&home, address);
+    if (channel_named(address->name))
+        return fail(-EEXIST, "shm:%s is a channel and a region: remove the region with rm " SHM_DIRECTORY "/%s, and then, by "
+                    "this, the channel", address->name, address->name);
+    return shm_region_remove(address->name);
 }
 
 static const struct channel_facet *const variants[] = { &ring_channel_facet, NULL };
 
-/* Free bytes in the file system at `source`. */
-static uint64_t shm_space(const char *source)
-{
-    struct statvfs status;
-    return sys_statvfs(source, &status) < 0 ? TONG_UNKNOWN : (uint64_t)status.f_bavail * status.f_frsize;
-}
-
 static const struct limit limits[] = {
-    { "free space", "bytes", SHM_DIRECTORY, shm_space },
+    { "free space", "bytes", SHM_DIRECTORY, limit_space },
     { "largest message", "bytes", "capacity=1G", ring_channel_largest },
     { NULL, NULL, NULL, NULL },
 };
@@ -64,9 +76,9 @@ static const struct limit limits[] = {
 const struct mechanism mechanism_shm = {
     .scheme = "shm",
     .form = "shm:NAME, shm:IN,OUT",
-    .summary = "a ring in shared memory: messages without a system call, and without a copy if you like",
+    .summary = "shared memory: a ring of messages without a system call, or a region of plain bytes",
     .medium = "memory",
-    .unit = "message",
+    .unit = "message; bytes of a region",
     .reach = "one machine",
     .order = "a lock-free ring; who must wait sleeps on a futex, then on a FIFO, as event loops do",
     .lifetime = "until removed or the machine restarts",
@@ -74,6 +86,8 @@ const struct mechanism mechanism_shm = {
     .options = ring_channel_options,
     .limits = limits,
     .channels = variants,
+    .region = &shm_region,
+    .lock = &shm_lock,
     .open = shm_open_channel,
     .remove = shm_remove,
 };

@@ -11,10 +11,14 @@
     each(fifo) \
     each(unix) \
     each(tcp) \
+    each(udp) \
     each(msgq) \
     each(mq) \
     each(shm) \
-    each(mmap)
+    each(mmap) \
+    each(signal) \
+    each(sem) \
+    each(sysvsem)
 
 #define DECLARE(name) extern const struct mechanism mechanism_##name;
 #define ENTER(name) &mechanism_##name,

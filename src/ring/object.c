@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/detail.h"
+#include "core/made_name.h"
 #include "ring/place.h"
 #include "sys/sys.h"
 
@@ -64,15 +65,6 @@ static void unlink_sides(const char *path, uint64_t id)
 
 /* ---- Making ---------------------------------------------------------------------------------------------- */
 
-/* Gives a finished file its name.  By /proc, because AT_EMPTY_PATH wants a capability on older kernels. */
-static int give_name(int fd, const char *path)
-{
-    char self[40];
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    int r = sys_linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
-    return r < 0 && r != -EEXIST ? fail_call(r, "linkat(%s)", path) : r;
-}
-
 /* What the file system at `path` lacks. */
 static int cannot_live(const char *path, const char *what)
 {
@@ -110,7 +102,7 @@ static int make_segment(const char *path, const struct layout_header *header, mo
     if (r == 0 && (r = sys_fstat(fd, ret)) < 0)
         r = fail_call(r, "fstat(%s)", path);
     if (r == 0)
-        r = give_name(fd, path);
+        r = made_name_give(fd, path);
     sys_close(fd);
     return r;
 }

@@ -4,6 +4,7 @@
 
 #include "base/hot.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <netdb.h>
@@ -17,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,6 +68,11 @@ int sys_statvfs(const char *path, struct statvfs *ret)
     SYS_CALL(int, "statvfs", statvfs(path, ret));
 }
 
+int sys_fstatvfs(int fd, struct statvfs *ret)
+{
+    SYS_CALL(int, "fstatvfs", fstatvfs(fd, ret));
+}
+
 int sys_chmod(const char *path, mode_t mode)
 {
     SYS_CALL(int, "chmod", fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW));
@@ -104,6 +111,11 @@ int sys_fallocate(int fd, int mode, off_t at, off_t size)
 int sys_fdatasync(int fd)
 {
     SYS_CALL(int, "fdatasync", fdatasync(fd));
+}
+
+ssize_t sys_getdents(int fd, void *entries, size_t size)
+{
+    SYS_CALL(ssize_t, "getdents64", getdents64(fd, entries, size));
 }
 
 int sys_flock(int fd, int operation)
@@ -262,6 +274,60 @@ int sys_msgctl(int id, int command, struct msqid_ds *data)
     SYS_CALL(int, "msgctl", msgctl(id, command, data));
 }
 
+/* System V shared memory. */
+
+int sys_shmget(key_t key, size_t size, int flags)
+{
+    SYS_CALL(int, "shmget", shmget(key, size, flags));
+}
+
+int sys_shmat(int id, int flags, void **ret)
+{
+    SYS_CALL(int, "shmat", (*ret = shmat(id, NULL, flags)) == (void *)-1 ? -1 : 0);
+}
+
+int sys_shmdt(const void *address)
+{
+    SYS_CALL(int, "shmdt", shmdt(address));
+}
+
+int sys_shmctl(int id, int command, struct shmid_ds *data)
+{
+    SYS_CALL(int, "shmctl", shmctl(id, command, data));
+}
+
+/* Semaphores. */
+
+int sys_semget(key_t key, int count, int flags)
+{
+    SYS_CALL(int, "semget", semget(key, count, flags));
+}
+
+HOT int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
+{
+    SYS_CALL(int, "semop", semtimedop(id, operations, count, timeout));
+}
+
+int sys_semctl(int id, int index, int command, union sem_argument argument)
+{
+    SYS_CALL(int, "semctl", semctl(id, index, command, argument));
+}
+
+int sys_sem_getvalue(sem_t *counter, int *ret)
+{
+    SYS_CALL(int, "sem_getvalue", sem_getvalue(counter, ret));
+}
+
+int sys_sem_wait(sem_t *counter)
+{
+    SYS_CALL(int, "sem_wait", sem_wait(counter));
+}
+
+int sys_sem_clockwait(sem_t *counter, const struct timespec *until)
+{
+    SYS_CALL(int, "sem_clockwait", sem_clockwait(counter, CLOCK_MONOTONIC, until));
+}
+
 /* POSIX message queues. */
 
 int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes)
@@ -353,11 +419,53 @@ int sys_pidfd_open(pid_t pid)
     SYS_CALL(int, "pidfd_open", (int)syscall(SYS_pidfd_open, pid, 0));
 }
 
+/* Signals. */
+
+int sys_pidfd_send_signal(int pidfd, int number, const siginfo_t *about)
+{
+    SYS_CALL(int, "pidfd_send_signal", (int)syscall(SYS_pidfd_send_signal, pidfd, number, about, 0));
+}
+
+int sys_signalfd(const sigset_t *set, bool nonblocking)
+{
+    SYS_CALL(int, "signalfd", signalfd(-1, set, SFD_CLOEXEC | (nonblocking ? SFD_NONBLOCK : 0)));
+}
+
+int sys_sigaction(int number, const struct sigaction *action, struct sigaction *ret_before)
+{
+    SYS_CALL(int, "sigaction", sigaction(number, action, ret_before));
+}
+
+int sys_sigmask(int how, const sigset_t *set, sigset_t *ret_before)
+{
+    SYS_CALL(int, "sigmask", (errno = pthread_sigmask(how, set, ret_before)) ? -1 : 0);
+}
+
+int sys_sigtimedwait(const sigset_t *set, siginfo_t *ret, const struct timespec *timeout)
+{
+    SYS_CALL(int, "sigtimedwait", sigtimedwait(set, ret, timeout));
+}
+
 /* Memory and chance. */
 
 int sys_getrandom(void *ret, size_t size)
 {
     SYS_CALL(int, "getrandom", (int)getrandom(ret, size, 0));
+}
+
+int sys_memfd(const char *label, unsigned flags)
+{
+    SYS_CALL(int, "memfd", memfd_create(label, flags | MFD_CLOEXEC));
+}
+
+int sys_msync(void *address, size_t size, int flags)
+{
+    SYS_CALL(int, "msync", msync(address, size, flags));
+}
+
+int sys_mincore(void *address, size_t size, unsigned char *ret)
+{
+    SYS_CALL(int, "mincore", mincore(address, size, ret));
 }
 
 #ifndef RWF_NOSIGNAL

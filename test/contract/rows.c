@@ -6,6 +6,7 @@
 #define STREAM (CHANNEL | TONG_HAS_READINESS | TONG_HAS_FINISH)
 #define SOCKET (STREAM | TONG_HAS_LISTENER | TONG_HAS_PAIR | TONG_HAS_PEER | TONG_HAS_DESCRIPTOR | TONG_HAS_TWO_WAY)
 #define INTERNET (STREAM | TONG_HAS_LISTENER | TONG_HAS_DESCRIPTOR | TONG_HAS_TWO_WAY)
+#define NUMBERED (CHANNEL | TONG_HAS_READINESS | TONG_HAS_TWO_WAY | TONG_HAS_MANY_SENDERS | TONG_MAY_LOSE)
 #define DATAGRAM (CHANNEL | TONG_HAS_READINESS | TONG_HAS_PAIR | TONG_HAS_DESCRIPTOR | TONG_HAS_MANY_SENDERS)
 #define QUEUE (CHANNEL | TONG_HAS_SELECT | TONG_HAS_REMOVE | TONG_HAS_TWO_WAY | TONG_HAS_MANY_SENDERS | \
                TONG_HAS_MANY_RECEIVERS | TONG_HAS_PEER)
@@ -79,6 +80,12 @@ const struct row rows[] = {
       LINES | HAS_FULL | HAS_BOTH | REMOTE },
     { "tcp-none", "tcp", "", MAKE_LISTEN, "tcp:127.0.0.1:0?frame=none", "tcp:127.0.0.1:0?frame=none", INTERNET,
       BYTES | HAS_FULL | HAS_BOTH | REMOTE },
+    { "udp", "udp", "", MAKE_OPEN, "udp:127.0.0.1:0", "udp:127.0.0.1:0", NUMBERED,
+      WHOLE | HAS_READY | HAS_TYPE | HAS_LONG | HAS_BOTH | HAS_LOSS | REMOTE },
+    { "udp6", "udp", "", MAKE_OPEN, "udp:[::1]:0", "udp:[::1]:0", NUMBERED,
+      WHOLE | HAS_READY | HAS_TYPE | HAS_LONG | HAS_BOTH | HAS_LOSS | REMOTE },
+    { "udp-none", "udp", "", MAKE_OPEN, "udp:127.0.0.1:0?frame=none", "udp:127.0.0.1:0?frame=none", NUMBERED,
+      WHOLE | HAS_READY | HAS_LONG | HAS_BOTH | HAS_LOSS | REMOTE },
 };
 
 const int rows_count = sizeof rows / sizeof *rows;

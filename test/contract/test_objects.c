@@ -387,8 +387,8 @@ static void test_options(const struct row *row)
     snprintf(detail, sizeof detail, "%s", tong_detail());
     MUST(strstr(detail, "colour"), "the unknown option is not named: %s", detail);
     tong_option_info option = TONG_OPTION_INFO_INIT;
-    size_t count = 0;
-    for (; tong_mechanism_option(row->scheme, count, &option) == 0; count++) {
+    size_t count = 0; /* channels come first */
+    for (; tong_mechanism_option(row->scheme, count, &option) == 0 && option.noun == TONG_HAS_CHANNEL; count++) {
         MUST(strstr(detail, option.name), "the option '%s' is not offered: %s", option.name, detail);
         MUST(*option.values && *option.fallback && *option.help, "the option '%s' lacks words", option.name);
     }

@@ -34,7 +34,7 @@ SYSTEM_CALLS = """
     sched_yield select semctl semget semop semtimedop send sendfile sendmmsg sendmsg sendto setsockopt shm_open
     shm_unlink shmat shmctl shmdt shmget shutdown sigaction signal signalfd sleep socket socketpair splice stat
     statfs statx symlink syscall tee timerfd_create timerfd_settime tmpfile truncate umask unlink unlinkat usleep
-    vmsplice waitpid write writev
+    sem_clockwait sem_getvalue sem_open sem_post sem_trywait sem_wait vmsplice waitpid write writev
 """.split()
 CALLS = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(SYSTEM_CALLS))
 

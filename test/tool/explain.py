@@ -248,7 +248,7 @@ FACTS = {
     "siblings": lambda f: f["written"] == f["read"] == 7,
     "disk": lambda f: f["waiting"] == 4096 and f["size"] == f["disk"] == 0,
     "readers": lambda f: f["first"] == f["second"] == 4096,
-    "faults": lambda f: 0 < f["first_faults"] <= f["pages"] and f["second_faults"] == 0,
+    "faults": lambda f: f["first_faults"] > 0 and f["second_faults"] == 0,
     "calls": lambda f: f["accesses"] == 1000000 and f["system_calls"] == 0,
     "globals": lambda f: (f["global"], f["mapped"]) == (1, 2),
     "place": lambda f: f["rights"] == "rw-s" and int(f["address_here"], 16) > 0 < int(f["address_there"], 16),
