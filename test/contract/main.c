@@ -50,6 +50,7 @@ static const struct { uint64_t bit; const char *words; } facets[] = {
     { HAS_DROP, "a policy for being full" },
     { HAS_SENDER, "the sender of each message" },
     { HAS_CREATE, "the option create" },
+    { HAS_LOSS, "messages to lose" },
     { HAS_MAILBOX, "a life between its ends" },
 };
 
@@ -116,7 +117,7 @@ static uint64_t options_of(const struct row *row)
 {
     tong_option_info option = TONG_OPTION_INFO_INIT;
     for (size_t i = 0; tong_mechanism_option(row->scheme, i, &option) == 0; i++)
-        if (!strcmp(option.name, "full"))
+        if (option.noun == TONG_HAS_CHANNEL && !strcmp(option.name, "full"))
             return HAS_DROP;
     return 0;
 }

@@ -65,7 +65,7 @@ const struct row rows[] = {
       WHOLE | HAS_READY | HAS_SPURIOUS | HAS_TYPE | HAS_FULL | NAMED | HAS_CREATE | HAS_LONG },
     { "msgq-both", "msgq", "", MAKE_OPEN, "msgq:%K?type=1&select=2", "msgq:%K?type=2&select=1", QUEUE,
       WHOLE | HAS_FULL | NAMED | HAS_BOTH | HAS_LONG },
-    { "mq", "mq", "", MAKE_OPEN, "mq:/%N", "mq:/%N", PRIORITY_QUEUE,
+    { "mq", "mq", "", MAKE_OPEN, "mq:/%N?messages=8&size=4200", "mq:/%N?messages=8&size=4200", PRIORITY_QUEUE,
       WHOLE | HAS_READY | HAS_PRIORITY | HAS_FULL | NAMED | HAS_CREATE | HAS_LONG },
     { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
     { "mmap", "mmap", "", MAKE_OPEN, "mmap:%P", "mmap:%P", MEMORY,

@@ -21,7 +21,7 @@ const struct scenario scenarios[] = {
     { "unix-pair", SCENARIO_PAIR, "unix:", TONG_BOTH },
     { "msgq", SCENARIO_OPEN, "msgq:%K", 0 },
     { "msgq-poll", SCENARIO_OPEN, "msgq:%K?poll=1ms", 0 },
-    { "mq", SCENARIO_OPEN, "mq:/%N", 0 },
+    { "mq", SCENARIO_OPEN, "mq:/%N?messages=2&size=6000", 0 },
     { "shm", SCENARIO_OPEN, "shm:%N", 0 },
     { "mmap", SCENARIO_OPEN, "mmap:%P", 0 },
     { "file", SCENARIO_OPEN, "file:%P", 0 },
