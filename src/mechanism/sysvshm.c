@@ -130,8 +130,7 @@ static int leave(struct segment *segment)
 static int segment_close(struct region *region, bool forked)
 {
     struct segment *segment = (struct segment *)region;
-    if (region->data)
-        sys_shmdt(region->data);
+    sys_shmdt(region->data);
     if (forked && segment->remove == REMOVE_OWNER)
         segment->remove = REMOVE_NEVER;
     int r = leave(segment);

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tong/tong.h>
+#include <unistd.h>
 
 #include "frame.h"
 
@@ -29,6 +31,16 @@ const struct scenario scenarios[] = {
     { "tcp", SCENARIO_LISTEN, "tcp:127.0.0.1:0", TONG_BOTH },
     { "udp", SCENARIO_OPEN, "udp:127.0.0.1:0", TONG_BOTH },
     { "udp-none", SCENARIO_OPEN, "udp:127.0.0.1:0?frame=none", 0 },
+    { "region-shm", SCENARIO_REGION, "shm:%N?size=8K", 0 },
+    { "region-owner", SCENARIO_REGION, "shm:%N?size=8K&remove=owner", 0 },
+    { "region-mmap", SCENARIO_REGION, "mmap:%P?size=8K", 0 },
+    { "region-nameless", SCENARIO_REGION, "mmap:?size=8K", 0 },
+    { "region-memfd", SCENARIO_REGION, "memfd:?size=8K", 0 },
+    { "region-sysvshm", SCENARIO_REGION, "sysvshm:%K?size=8K&mode=0400", 0 },
+    { "lock-file", SCENARIO_LOCK, "file:%P", 0 },
+    { "lock-shm", SCENARIO_LOCK, "shm:%N", 0 },
+    { "lock-sysvshm", SCENARIO_LOCK, "sysvshm:%K", 0 },
+    { "lock-sysvsem", SCENARIO_LOCK, "sysvsem:%K", 0 },
 };
 
 const int scenarios_count = sizeof scenarios / sizeof *scenarios;
@@ -150,10 +162,75 @@ static int converse(struct talk *talk)
     return 0;
 }
 
+/* A second handle on what the first has: by name, or by its descriptor. */
+static int open_again(const char *address, tong_region *region, tong_region **ret)
+{
+    char heir[32];
+    const char *name = strchr(address, ':') + 1;
+    if (*name != '?')
+        return tong_region_open(address, TONG_READ, ret);
+    int r = tong_region_inherit(region, heir, sizeof heir);
+    if (r < 0)
+        return r;
+    int fd = dup(atoi(heir + 3));
+    snprintf(heir, sizeof heir, "fd:%d", fd);
+    r = tong_region_open(heir, TONG_READ, ret);
+    if (r < 0)
+        close(fd);
+    return r;
+}
+
+static int use_region(const char *address, tong_region *region)
+{
+    tong_region_info info = TONG_REGION_INFO_INIT;
+    tong_region *other;
+    memset(tong_region_data(region), 'r', tong_region_size(region));
+    STEP(tong_region_describe(region, &info));
+    STEP(offered(tong_region_sync(region, 0, tong_region_size(region))));
+    STEP(tong_region_lock(region, TONG_SECOND));
+    STEP(open_again(address, region, &other));
+    int r = tong_region_lock(other, TONG_MILLISECOND);
+    r = checked(r == -ETIMEDOUT ? 0 : r, "lock what is locked");
+    checked(tong_region_close(other), "close the other region");
+    if (r < 0)
+        return r;
+    STEP(tong_region_unlock(region));
+    return 0;
+}
+
+static int run_region(const char *address)
+{
+    tong_region *region;
+    STEP(tong_region_open(address, TONG_READ | TONG_WRITE, &region));
+    int r = use_region(address, region);
+    checked(tong_region_close(region), "close the region");
+    return r;
+}
+
+static int run_lock(const char *address)
+{
+    tong_lock *lock;
+    STEP(tong_lock_open(address, &lock));
+    int r = checked(tong_lock_take(lock, TONG_SECOND), "take the lock");
+    int fd = r < 0 ? -1 : (int)offered(tong_lock_share(lock));
+    if (fd > 0)
+        close(fd);
+    if (r == 0)
+        r = checked(fd, "share the lock");
+    if (r == 0)
+        r = checked(tong_lock_release(lock), "release the lock");
+    checked(tong_lock_close(lock), "close the lock");
+    return r;
+}
+
 int scenario_run(const struct scenario *scenario)
 {
     struct talk talk = { .listener = NULL };
     write_address(scenario, talk.address, sizeof talk.address);
+    if (scenario->kind == SCENARIO_REGION)
+        return run_region(talk.address);
+    if (scenario->kind == SCENARIO_LOCK)
+        return run_lock(talk.address);
     int r = open_ends(scenario, &talk);
     if (r == 0)
         r = converse(&talk);
