@@ -40,7 +40,7 @@ offers() {
     "$TONG" explain "$1" >/dev/null 2>&1
 }
 
-# Everything that a test could leave: names with its mark, queues with its key.
+# Everything that a test could leave: names with its mark, System V objects with its key.
 leftovers() {
     ls /dev/shm 2>/dev/null | grep -F "$mark"
     # 0x746f6e67 lies between the keys of a segment and of the set that is its lock
