@@ -7,6 +7,8 @@
 #define BENCH_CARRIER_H
 
 #include <netinet/in.h>
+#include <semaphore.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,6 +32,10 @@ struct carriage {
     tong_channel *pair[2], *channel;
     tong_listener *listener;
     struct sockaddr_in client; /* of the raw server: whom it answers */
+    int role;                 /* of semaphores: this process's, */
+    bool free_of_others;      /* whether nobody else takes part, */
+    sem_t *counters;          /* and two counters */
+    tong_semaphore *semaphores[2];
 };
 
 struct carrier {
@@ -50,5 +56,6 @@ struct contest {
 
 extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_tcp, contest_udp, contest_msgq,
     contest_mq;
+extern const struct contest contest_sem, contest_sysvsem; /* semaphore.c; `frame` is "pingpong" or "free" */
 
 #endif

@@ -146,7 +146,7 @@ static void test_every_variant_has_a_row(int unused)
     tong_mechanism_info info = TONG_MECHANISM_INFO_INIT;
     size_t count = 0;
     for (; tong_mechanism_describe(count, &info) == 0; count++) {
-        bool found = false;
+        bool found = !(info.offers & TONG_HAS_CHANNEL); /* other nouns have rows of their own */
         for (int i = 0; i < rows_count && !found; i++)
             found = !strcmp(rows[i].scheme, info.scheme) && !strcmp(rows[i].variant, info.variant);
         MUST(found, "%s: %s has no row in test/contract/rows.c", info.scheme, info.variant);

@@ -33,6 +33,10 @@ const struct scenario scenarios[] = {
     { "tcp", SCENARIO_LISTEN, "tcp:127.0.0.1:0", TONG_BOTH },
     { "udp", SCENARIO_OPEN, "udp:127.0.0.1:0", TONG_BOTH },
     { "udp-none", SCENARIO_OPEN, "udp:127.0.0.1:0?frame=none", 0 },
+    { "sem", SCENARIO_SEMAPHORE, "sem:/%N?value=1", 0 },
+    { "sysvsem", SCENARIO_SEMAPHORE, "sysvsem:%K?value=1&count=3&remove=owner", 0 },
+    { "sysvsem-mode", SCENARIO_SEMAPHORE, "sysvsem:%K?value=1&mode=0400", 0 },
+    { "sysvsem-lock", SCENARIO_LOCK, "sysvsem:%K?count=600", 0 },
 };
 
 const int scenarios_count = sizeof scenarios / sizeof *scenarios;
@@ -178,10 +182,70 @@ static int converse(struct talk *talk)
     return 0;
 }
 
+/* Takes what is there, finds nothing more, gives it back. */
+static int count(tong_semaphore *first, tong_semaphore *second)
+{
+    tong_semaphore_info info = TONG_SEMAPHORE_INFO_INIT;
+    tong_semaphore_operation two[2] = { { sizeof *two, TONG_SEMAPHORE_UNDO, 0, 1 }, { sizeof *two, 0, 0, -1 } };
+    STEP(tong_semaphore_wait(first, 0, TONG_FOREVER));
+    int r = tong_semaphore_wait(second, 0, 0);
+    STEP(r == -EAGAIN ? 0 : r);
+    r = tong_semaphore_wait(second, 0, TONG_MILLISECOND);
+    STEP(r == -ETIMEDOUT ? 0 : r);
+    STEP(tong_semaphore_post(second, 0));
+    STEP(offered(tong_semaphore_operate(first, two, 2, TONG_SECOND)));
+    STEP(tong_semaphore_get(second, 0, &info));
+    MUST(info.value == 1, "the counter is at %u, and was at 1", info.value);
+    STEP(offered(tong_semaphore_set(second, 0, 2)));
+    return 0;
+}
+
+static int run_semaphore(const char *address)
+{
+    tong_semaphore *first = NULL, *second = NULL;
+    int r = checked(tong_semaphore_open(address, 0, &first), "open");
+    if (r == 0)
+        r = checked(tong_semaphore_open(address, 0, &second), "open again");
+    if (r == 0)
+        r = count(first, second);
+    checked(tong_semaphore_close(second), "close");
+    checked(tong_semaphore_close(first), "close");
+    return r;
+}
+
+static int take_turns(tong_lock *first, tong_lock *second)
+{
+    STEP(tong_lock_take(first, TONG_SECOND));
+    int r = tong_lock_take(second, 0);
+    STEP(r == -EAGAIN ? 0 : r);
+    r = tong_lock_take(second, TONG_MILLISECOND);
+    STEP(r == -ETIMEDOUT ? 0 : r);
+    STEP(tong_lock_release(first));
+    STEP(tong_lock_take(second, TONG_FOREVER));
+    return 0;
+}
+
+static int run_lock(const char *address)
+{
+    tong_lock *first = NULL, *second = NULL;
+    int r = checked(tong_lock_open(address, &first), "open");
+    if (r == 0)
+        r = checked(tong_lock_open(address, &second), "open again");
+    if (r == 0)
+        r = take_turns(first, second);
+    checked(tong_lock_close(second), "close");
+    checked(tong_lock_close(first), "close");
+    return r;
+}
+
 int scenario_run(const struct scenario *scenario)
 {
     struct talk talk = { .listener = NULL };
     write_address(scenario, talk.address, sizeof talk.address);
+    if (scenario->kind == SCENARIO_SEMAPHORE)
+        return run_semaphore(talk.address);
+    if (scenario->kind == SCENARIO_LOCK)
+        return run_lock(talk.address);
     int r = open_ends(scenario, &talk);
     if (r == 0)
         r = converse(&talk);
