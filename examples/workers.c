@@ -67,14 +67,14 @@ static long share_out(tong_channel *queue, int workers, long limit)
     piece.type = PIECE;
     for (long i = 0; i < PIECES; i++) {
         long range[2] = { limit / PIECES * i, i == PIECES - 1 ? limit : limit / PIECES * (i + 1) };
-        if (tong_channel_send(queue, range, sizeof range, &piece, 20 * TONG_SECOND) < 0)
+        if (tong_channel_send(queue, range, sizeof range, &piece, 10 * TONG_SECOND) < 0)
             return failed("parent"), -1;
     }
     for (int i = 0; i < workers; i++)
-        if (tong_channel_send(queue, NULL, 0, &piece, 20 * TONG_SECOND) < 0)
+        if (tong_channel_send(queue, NULL, 0, &piece, 10 * TONG_SECOND) < 0)
             return failed("parent"), -1;
     for (int i = 0; i < PIECES; i++, sum += count)
-        if (tong_channel_receive(queue, &count, sizeof count, NULL, 20 * TONG_SECOND) != sizeof count)
+        if (tong_channel_receive(queue, &count, sizeof count, NULL, 10 * TONG_SECOND) != sizeof count)
             return failed("parent"), -1;
     return sum;
 }
