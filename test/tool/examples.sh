@@ -25,8 +25,8 @@ counted() {
         END { if (NR != 3) exit 1 }' "$1"
 }
 
-# kill_child NUMBER WHERE PROGRAM...: the child of that number is killed there; in the background, because those who wait
-# for the dead wait for seconds.  doomed.c does it.
+# kill_child NUMBER WHERE PROGRAM...: the child of that number is killed there, by doomed.c; in the background, because
+# those who wait for the dead wait for seconds.
 kill_child() {
     number=$1 where=$2
     shift 2
