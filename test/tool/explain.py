@@ -232,6 +232,9 @@ def korean_throughout():
         for line in part(text, "분류"):
             if not line.startswith("   ") and not line.startswith("  주소") and not HANGUL.search(line[8:]):
                 yield "%s: %s" % (scheme, line)
+        for line in part(text, "옵션과 기본값") + part(text, "이 컴퓨터의 한계"):
+            if not line.startswith("   ") and not HANGUL.search(line):
+                yield "%s: an option or limit without a translation: %s" % (scheme, line)
         for line in part(text, "할 수 있는 일"):
             if not HANGUL.search(line):
                 yield "%s: an ability without a translation: %s" % (scheme, line)
