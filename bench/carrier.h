@@ -19,7 +19,7 @@ struct carriage {
     const struct carrier *carrier;
     const char *frame;        /* "packet" or "none"; raw carriers ignore it */
     int window;               /* as in struct contest */
-    int role;                 /* of a raw UDP socket: 1 is bound, and answers */
+    int role;                 /* this process's; of a raw UDP socket: 1 is bound, and answers */
     char directory[64];       /* private, for names */
     int descriptors[4];       /* in, out of role 0; in, out of role 1 */
     int in, out;
@@ -32,9 +32,8 @@ struct carriage {
     tong_channel *pair[2], *channel;
     tong_listener *listener;
     struct sockaddr_in client; /* of the raw server: whom it answers */
-    int role;                 /* of semaphores: this process's, */
-    bool free_of_others;      /* whether nobody else takes part, */
-    sem_t *counters;          /* and two counters */
+    bool free_of_others;      /* of semaphores: nobody else takes part */
+    sem_t *counters;          /* two */
     tong_semaphore *semaphores[2];
 };
 
