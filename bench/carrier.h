@@ -7,6 +7,8 @@
 #define BENCH_CARRIER_H
 
 #include <netinet/in.h>
+#include <semaphore.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,7 +19,7 @@ struct carriage {
     const struct carrier *carrier;
     const char *frame;        /* "packet" or "none"; raw carriers ignore it */
     int window;               /* as in struct contest */
-    int role;                 /* of a raw UDP socket: 1 is bound, and answers */
+    int role;                 /* this process's; of a raw UDP socket: 1 is bound, and answers */
     char directory[64];       /* private, for names */
     int descriptors[4];       /* in, out of role 0; in, out of role 1 */
     int in, out;
@@ -30,6 +32,9 @@ struct carriage {
     tong_channel *pair[2], *channel;
     tong_listener *listener;
     struct sockaddr_in client; /* of the raw server: whom it answers */
+    bool free_of_others;      /* of semaphores: nobody else takes part */
+    sem_t *counters;          /* two */
+    tong_semaphore *semaphores[2];
 };
 
 struct carrier {
@@ -50,5 +55,6 @@ struct contest {
 
 extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_tcp, contest_udp, contest_msgq,
     contest_mq;
+extern const struct contest contest_sem, contest_sysvsem; /* semaphore.c; `frame` is "pingpong" or "free" */
 
 #endif

@@ -29,6 +29,8 @@ const struct overhead_row overhead_rows[] = {
     { &contest_udp, "packet", 64 }, { &contest_udp, "packet", 4072 }, { &contest_udp, "none", 4096 },
     { &contest_msgq, "message", 64 }, { &contest_msgq, "message", 4096 },
     { &contest_mq, "message", 64 }, { &contest_mq, "message", 4096 },
+    { &contest_sem, "pingpong", 0 }, { &contest_sem, "free", 0 },
+    { &contest_sysvsem, "pingpong", 0 }, { &contest_sysvsem, "free", 0 },
 };
 const size_t overhead_row_count = sizeof overhead_rows / sizeof *overhead_rows;
 

@@ -286,9 +286,10 @@ int sys_shmat(int id, int flags, void **ret)
     SYS_CALL(int, "shmat", (*ret = shmat(id, NULL, flags)) == (void *)-1 ? -1 : 0);
 }
 
-int sys_shmdt(const void *address)
+void sys_shmdt(const void *address)
 {
-    SYS_CALL(int, "shmdt", shmdt(address));
+    if (address)
+        shmdt(address);
 }
 
 int sys_shmctl(int id, int command, struct shmid_ds *data)
@@ -301,11 +302,6 @@ int sys_shmctl(int id, int command, struct shmid_ds *data)
 int sys_semget(key_t key, int count, int flags)
 {
     SYS_CALL(int, "semget", semget(key, count, flags));
-}
-
-HOT int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
-{
-    SYS_CALL(int, "semop", semtimedop(id, operations, count, timeout));
 }
 
 int sys_semctl(int id, int index, int command, union sem_argument argument)

@@ -87,7 +87,7 @@ static void test_no_select(const struct row *row)
 
 static void send_and_stay(tong_channel *channel)
 {
-    OK(tong_channel_send(channel, "me", 2, NULL, TONG_FOREVER));
+    OK(tong_channel_send(channel, "10", 2, NULL, TONG_FOREVER));
     for (;;)
         pause();
 }

@@ -40,10 +40,12 @@ offers() {
     "$TONG" explain "$1" >/dev/null 2>&1
 }
 
-# Everything that a test could leave: names with its mark, queues with its key.
+# Everything that a test could leave: names with its mark, System V objects with its key.
 leftovers() {
     ls /dev/shm 2>/dev/null | grep -F "$mark"
-    awk -v key="$key" '$1 == key { print "queue " $2 }' /proc/sysvipc/msg 2>/dev/null
+    # 0x746f6e67 lies between the keys of a segment and of the set that is its lock
+    awk -v key="$key" -v lock="$((key ^ 0x746f6e67))" '$1 == key || $1 == lock { print FILENAME, $2 }' \
+        /proc/sysvipc/msg /proc/sysvipc/shm /proc/sysvipc/sem 2>/dev/null
     grep -F -e "$mark" -e "$directory" /proc/net/unix 2>/dev/null
 }
 
