@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +163,59 @@ static void msgq_leave(struct carriage *c, int role)
         msgctl(c->queue, IPC_RMID, NULL);
 }
 
+/* ---- POSIX message queues: one for each direction, both of the system's usual length -------------------- */
+
+static void mq_name(const struct carriage *c, int which, char ret[48])
+{
+    snprintf(ret, 48, "/tong-bench-%016llx-%d", (unsigned long long)c->name, which);
+}
+
+static int mq_prepare(struct carriage *c)
+{
+    return getrandom(&c->name, sizeof c->name, 0) < 0 ? -errno : 0;
+}
+
+/* The first process receives from 0 and sends to 1. */
+static int mq_enter(struct carriage *c, int role)
+{
+    struct mq_attr attributes = { .mq_maxmsg = 10, .mq_msgsize = (long)c->size };
+    char in[48], out[48];
+    mq_name(c, role, in);
+    mq_name(c, !role, out);
+    c->in = mq_open(in, O_RDONLY | O_CREAT, 0600, &attributes);
+    c->out = mq_open(out, O_WRONLY | O_CREAT, 0600, &attributes);
+    return c->in < 0 || c->out < 0 ? -errno : 0;
+}
+
+static void mq_put(struct carriage *c, const uint8_t *data, size_t size)
+{
+    if (mq_send(c->out, (const char *)data, size, 0) < 0)
+        stop("mq_send");
+}
+
+static void mq_take(struct carriage *c, uint8_t *data, size_t size)
+{
+    if (mq_receive(c->in, (char *)data, size, NULL) != (ssize_t)size)
+        stop("mq_receive");
+}
+
+static void mq_remove(const struct carriage *c)
+{
+    char name[48];
+    for (int which = 0; which < 2; which++) {
+        mq_name(c, which, name);
+        mq_unlink(name);
+    }
+}
+
+static void mq_leave(struct carriage *c, int role)
+{
+    mq_close(c->in);
+    mq_close(c->out);
+    if (role == 0)
+        mq_remove(c);
+}
+
 /* ---- Through tong: only the addresses differ -------------------------------------------------------------- */
 
 static void tong_stop(const char *what)
@@ -234,6 +288,22 @@ static int tong_msgq_enter(struct carriage *c, int role)
     return tong_channel_open(address, TONG_BOTH, TONG_FOREVER, &c->channel);
 }
 
+static int tong_mq_enter(struct carriage *c, int role)
+{
+    char in[48], out[48], address[160];
+    mq_name(c, role, in);
+    mq_name(c, !role, out);
+    snprintf(address, sizeof address, "mq:%s,%s?messages=10&size=%zu", in, out, c->size);
+    return tong_channel_open(address, TONG_BOTH, TONG_FOREVER, &c->channel);
+}
+
+static void tong_mq_leave(struct carriage *c, int role)
+{
+    tong_channel_close(c->channel);
+    if (role == 0)
+        mq_remove(c);
+}
+
 static void tong_leave(struct carriage *c, int role)
 {
     char address[96];
@@ -252,12 +322,15 @@ static const struct carrier raw_pipe = { "pipe", pipe_prepare, fd_enter, fd_send
 static const struct carrier raw_fifo = { "fifo", fifo_prepare, fifo_enter, fd_send, fd_receive, fifo_leave };
 static const struct carrier raw_unix = { "unix", unix_prepare, fd_enter, fd_send, fd_receive, fd_leave };
 static const struct carrier raw_msgq = { "msgq", msgq_prepare, msgq_enter, msgq_send, msgq_receive, msgq_leave };
+static const struct carrier raw_mq = { "mq", mq_prepare, mq_enter, mq_put, mq_take, mq_leave };
 static const struct carrier over_pipe = { "pipe", tong_pipe_prepare, tong_pair_enter, tong_send, tong_receive, tong_leave };
 static const struct carrier over_fifo = { "fifo", fifo_prepare, tong_fifo_enter, tong_send, tong_receive, tong_leave };
 static const struct carrier over_unix = { "unix", tong_unix_prepare, tong_pair_enter, tong_send, tong_receive, tong_leave };
 static const struct carrier over_msgq = { "msgq", tong_msgq_prepare, tong_msgq_enter, tong_send, tong_receive, tong_leave };
+static const struct carrier over_mq = { "mq", mq_prepare, tong_mq_enter, tong_send, tong_receive, tong_mq_leave };
 
 const struct contest contest_pipe = { &raw_pipe, &over_pipe };
 const struct contest contest_fifo = { &raw_fifo, &over_fifo };
 const struct contest contest_unix = { &raw_unix, &over_unix };
 const struct contest contest_msgq = { &raw_msgq, &over_msgq };
+const struct contest contest_mq = { &raw_mq, &over_mq };

@@ -19,6 +19,8 @@ struct carriage {
     int descriptors[4];       /* in, out of role 0; in, out of role 1 */
     int in, out;
     int queue;
+    size_t size;              /* of every message: what a queue is made for */
+    uint64_t name;            /* random, of two queues */
     int key;
     long send_type, receive_type;
     struct { long type; uint8_t text[8192]; } box;
@@ -40,6 +42,6 @@ struct contest {
     const struct carrier *raw, *tong;
 };
 
-extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_msgq;
+extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_msgq, contest_mq;
 
 #endif

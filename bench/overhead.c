@@ -26,6 +26,7 @@ const struct overhead_row overhead_rows[] = {
     { &contest_fifo, "packet", 64 }, { &contest_fifo, "packet", 4072 }, { &contest_fifo, "none", 4096 },
     { &contest_unix, "packet", 64 }, { &contest_unix, "packet", 4072 }, { &contest_unix, "none", 4096 },
     { &contest_msgq, "message", 64 }, { &contest_msgq, "message", 4096 },
+    { &contest_mq, "message", 64 }, { &contest_mq, "message", 4096 },
 };
 const size_t overhead_row_count = sizeof overhead_rows / sizeof *overhead_rows;
 
@@ -120,7 +121,7 @@ static double run_once(struct carriage *c, enum work work, int count, size_t siz
 
 static struct carriage fresh(const struct overhead_row *row, const struct carrier *carrier, const char *directory)
 {
-    struct carriage c = { .carrier = carrier, .frame = row->frame };
+    struct carriage c = { .carrier = carrier, .frame = row->frame, .size = row->size };
     snprintf(c.directory, sizeof c.directory, "%s", directory);
     return c;
 }

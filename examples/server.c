@@ -3,9 +3,15 @@
  * server.c - one server, many clients on a unix socket, in one thread; says who sent each message.
  * tong_wait() sleeps until a client comes or one that is here has sent something.  With creds=on the kernel
  * vouches for the sender of every message.  The clients are children, so that the program can be run alone.
- * From a shell, one client after the other:
  *
+ * With the bare calls: raw/server.c.  From a shell, one client after the other:
  *     tong recv --json --follow 'unix:/tmp/s?creds=on'
+ *
+ * Build: cc server.c -o server $(pkg-config --cflags --libs tong)
+ * Prints, in the order in which they come:
+ *     client 1 says hello (pid 4711, uid 1000)
+ *     client 2 says hello (pid 4712, uid 1000)
+ *     client 3 says hello (pid 4713, uid 1000)
  */
 #include <errno.h>
 #include <stdio.h>

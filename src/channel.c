@@ -510,7 +510,7 @@ int tong_channel_describe(tong_channel *channel, tong_channel_info *ret)
     struct conduit *conduit = channel->conduit;
     tong_channel_info info = { sizeof info, conduit->flags, TONG_UNKNOWN, TONG_UNKNOWN, TONG_UNKNOWN, TONG_UNKNOWN,
                                atomic_load_explicit(&conduit->dropped, memory_order_relaxed),
-                               conduit->facet->identity, 0, conduit->mechanism->scheme, conduit->object };
+                               conduit->facet->identity, 0, conduit->mechanism->scheme, conduit->object, 0 };
     int r = conduit->facet->describe ? conduit->facet->describe(conduit, &info) : 0;
     if (r == 0)
         give(ret, &info, sizeof info);

@@ -15,6 +15,23 @@ struct tong_listener {
     struct listener *listener;
 };
 
+/*
+ * Whether a lock is held through a handle.  The word is 0, or 1 more than the generation of the process that holds, or
+ * is just taking or giving back: a forked child reads its parent's as free.  Written by whoever takes (compare and swap)
+ * and then by that holder alone.
+ */
+struct holding {
+    atomic_uint word;
+};
+
+/* -EDEADLK this process holds it by this handle. */
+int holding_begin(struct holding *holding, const char *object);
+/* Whether it does. */
+bool holding_is(const struct holding *holding);
+/* -EPERM it does not. */
+int holding_check(const struct holding *holding, const char *object);
+void holding_end(struct holding *holding);
+
 /* Wraps a conduit.  Closes it when there is no memory. */
 int handle_new(struct conduit *conduit, tong_channel **ret);
 

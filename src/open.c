@@ -61,6 +61,9 @@ static int wrong_noun(const struct mechanism *mechanism, uint32_t noun)
         else if (noun_options(mechanism, noun_words[i].noun) && used < sizeof is)
             used += (size_t)snprintf(is + used, sizeof is - used, "%s%s", used ? " and " : "", noun_words[i].words);
     }
+    if (noun == TONG_HAS_LOCK && mechanism->semaphore)
+        return fail(-EOPNOTSUPP, "%s: is not a lock: what a process took and then died with, nobody gives back; use file:, "
+                    "shm: or sysvsem:, where the kernel does", mechanism->scheme);
     return fail(-EOPNOTSUPP, "%s: is not %s; it is %s", mechanism->scheme, wanted, is);
 }
 

@@ -14,6 +14,7 @@
 struct tong_region {
     struct region *region;
     unsigned generation; /* of the process that opened it */
+    struct holding holding;
 };
 
 static int check_flags(uint32_t flags)
@@ -42,6 +43,7 @@ int tong_region_open(const char *text, uint32_t flags, tong_region **ret)
         return r;
     }
     handle->generation = fork_generation;
+    atomic_init(&handle->holding.word, 0);
     *ret = handle;
     return 0;
 }
@@ -50,9 +52,10 @@ int tong_region_close(tong_region *handle)
 {
     if (!handle)
         return 0;
+    int unlocked = holding_is(&handle->holding) ? tong_region_unlock(handle) : 0;
     int r = handle->region->facet->close(handle->region, handle->generation != fork_generation);
     free(handle);
-    return r;
+    return unlocked < 0 ? unlocked : r;
 }
 
 void *tong_region_data(const tong_region *handle)
@@ -67,12 +70,25 @@ size_t tong_region_size(const tong_region *handle)
 
 int tong_region_lock(tong_region *handle, int64_t timeout)
 {
-    return handle->region->facet->lock(handle->region, deadline_after(timeout));
+    struct region *region = handle->region;
+    int r = holding_begin(&handle->holding, region->object);
+    if (r < 0)
+        return r;
+    r = region->facet->lock(region, deadline_after(timeout));
+    if (r < 0)
+        holding_end(&handle->holding);
+    return r;
 }
 
 int tong_region_unlock(tong_region *handle)
 {
-    return handle->region->facet->unlock(handle->region);
+    struct region *region = handle->region;
+    int r = holding_check(&handle->holding, region->object);
+    if (r < 0)
+        return r;
+    r = region->facet->unlock(region);
+    holding_end(&handle->holding);
+    return r;
 }
 
 int tong_region_sync(tong_region *handle, size_t offset, size_t size)
@@ -111,7 +127,7 @@ int tong_region_describe(tong_region *handle, tong_region_info *ret)
     info.flags = region->flags;
     info.bytes = region->size;
     info.page = (uint64_t)sysconf(_SC_PAGESIZE);
-    info.attached = TONG_UNKNOWN;
+    info.attached = info.resident = TONG_UNKNOWN;
     info.scheme = region->mechanism->scheme;
     info.object = region->object;
     int r = region->facet->describe(region, &info);

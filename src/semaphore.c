@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The semaphore facade. */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -59,26 +60,53 @@ __attribute__((cold, noinline)) static int no_index(const struct semaphore *sema
                 semaphore->count);
 }
 
-int tong_semaphore_operate(tong_semaphore *handle, const tong_semaphore_operation *operations, size_t count,
-                           int64_t timeout)
-{
-    struct semaphore *semaphore = handle->semaphore;
-    for (size_t i = 0; i < count; i++)
-        if (operations[i].index >= semaphore->count)
-            return no_index(semaphore, operations[i].index);
-    return count ? semaphore->facet->operate(semaphore, operations, count, deadline_after(timeout)) : 0;
-}
-
 int tong_semaphore_wait(tong_semaphore *handle, unsigned index, int64_t timeout)
 {
-    return tong_semaphore_operate(handle, &(tong_semaphore_operation){ sizeof(tong_semaphore_operation), 0, index, -1 }, 1,
-                                  timeout);
+    struct semaphore *semaphore = handle->semaphore;
+    if (__builtin_expect(index >= semaphore->count, 0))
+        return no_index(semaphore, index);
+    return semaphore->facet->wait(semaphore, index, deadline_after(timeout));
 }
 
 int tong_semaphore_post(tong_semaphore *handle, unsigned index)
 {
-    return tong_semaphore_operate(handle, &(tong_semaphore_operation){ sizeof(tong_semaphore_operation), 0, index, 1 }, 1,
-                                  TONG_FOREVER);
+    struct semaphore *semaphore = handle->semaphore;
+    if (__builtin_expect(index >= semaphore->count, 0))
+        return no_index(semaphore, index);
+    return semaphore->facet->post(semaphore, index);
+}
+
+static int check_operations(const struct semaphore *semaphore, const tong_semaphore_operation *operations, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const tong_semaphore_operation *operation = operation_at(operations, i);
+        if (operation->size < sizeof *operation || operation->size != operations->size)
+            return fail(-EINVAL, "tong_semaphore_operation.size is not set: use sizeof(tong_semaphore_operation)");
+        if (operation->flags & ~TONG_SEMAPHORE_UNDO)
+            return fail(-EINVAL, "flags 0x%x: a semaphore operation takes TONG_SEMAPHORE_UNDO and no other",
+                        operation->flags);
+        if (operation->index >= semaphore->count)
+            return no_index(semaphore, operation->index);
+    }
+    return 0;
+}
+
+int tong_semaphore_operate(tong_semaphore *handle, const tong_semaphore_operation *operations, size_t count,
+                           int64_t timeout)
+{
+    struct semaphore *semaphore = handle->semaphore;
+    int r = check_operations(semaphore, operations, count);
+    if (r < 0 || count == 0)
+        return r;
+    bool single = count == 1 && operations->flags == 0;
+    if (single && operations->change == -1)
+        return semaphore->facet->wait(semaphore, operations->index, deadline_after(timeout));
+    if (single && operations->change == 1)
+        return semaphore->facet->post(semaphore, operations->index);
+    if (!semaphore->facet->operate)
+        return fail(-EOPNOTSUPP, "%s: a POSIX semaphore only adds 1 or takes 1, one at a time, and undoes nothing: sysvsem: "
+                    "does more in one step", semaphore->object);
+    return semaphore->facet->operate(semaphore, operations, count, deadline_after(timeout));
 }
 
 int tong_semaphore_get(tong_semaphore *handle, unsigned index, tong_semaphore_info *ret)

@@ -62,7 +62,8 @@ static int count_lines(const char *path, bool (*wanted)(const char *), FILE *lis
 
 static bool is_shared_mapping(const char *line)
 {
-    return strstr(line, " /dev/shm/") || strstr(line, " /memfd:") || strstr(line, " /SYSV");
+    return strstr(line, " /dev/shm/") || strstr(line, " /memfd:") || strstr(line, " /SYSV") ||
+           strstr(line, frame_directory());
 }
 
 static int count_mappings(FILE *list, bool remove)

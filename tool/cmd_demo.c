@@ -77,16 +77,27 @@ static void print_heading(const struct source *source, const char *path)
            "MECHANISM", "BYTES", "MESSAGES", "TIME", "RATE", "SWITCHES", "VERDICT");
 }
 
+/* "ok", or what is missing where that is no failure. */
+static void verdict(const struct row *row, const struct outcome *outcome, char *ret, size_t size)
+{
+    if (outcome->ok && row->mechanism.offers & TONG_MAY_LOSE)
+        snprintf(ret, size, "ok: sent %" PRIu64 ", received %" PRIu64 ", lost %" PRIu64, outcome->sent, outcome->messages,
+                 outcome->lost);
+    else
+        snprintf(ret, size, "%s", outcome->ok ? "ok" : "FAILED");
+}
+
 static void print_row(const struct row *row, const struct outcome *outcome)
 {
-    char time[32] = "-", rate[32] = "-";
+    char time[32] = "-", rate[32] = "-", words[96];
     double elapsed = seconds(outcome);
     if (elapsed > 0)
         snprintf(time, sizeof time, "%.2f ms", elapsed * 1e3);
     if (elapsed > 0 && outcome->bytes)
         rate_words((double)outcome->bytes / elapsed, rate, sizeof rate);
+    verdict(row, outcome, words, sizeof words);
     printf("%-26s %12" PRIu64 " %9" PRIu64 " %10s %11s %9" PRId64 "  %s\n", row->label, outcome->bytes,
-           outcome->messages, time, rate, outcome->switches, outcome->ok ? "ok" : "FAILED");
+           outcome->messages, time, rate, outcome->switches, words);
     if (!outcome->ok) {
         struct text reason = TEXT_INIT;
         text_visible(&reason, outcome->failure, strlen(outcome->failure), "");
@@ -99,9 +110,14 @@ static void print_row(const struct row *row, const struct outcome *outcome)
 static void print_end(const struct outcome *outcomes, int carried, int count)
 {
     bool hashing = false;
-    for (int i = 0; i < count; i++)
+    int losing = 0;
+    for (int i = 0; i < count; i++) {
         hashing |= outcomes[i].hashing;
-    printf("\n%d of %d mechanisms carried it unchanged\n", carried, count);
+        losing += outcomes[i].ok && outcomes[i].lost;
+    }
+    printf("\n%d of %d mechanisms carried it unchanged\n", carried - losing, count);
+    if (losing)
+        printf("%d lost some of it, as datagrams may, and counted what\n", losing);
     if (hashing)
         puts("The file is too large to be kept in memory: the times include reading it and its digest.");
 }
@@ -111,6 +127,7 @@ static void print_end(const struct outcome *outcomes, int carried, int count)
 static void write_row(struct json *json, const struct row *row, const struct outcome *outcome)
 {
     double elapsed = seconds(outcome);
+    bool losing = row->mechanism.offers & TONG_MAY_LOSE;
     const struct { const char *name, *text; } words[] = {
         { "mechanism", row->mechanism.scheme }, { "variant", row->mechanism.variant },
         { "relation", relation_words[row->relation] }, { "address", row->address },
@@ -125,6 +142,10 @@ static void write_row(struct json *json, const struct row *row, const struct out
     json_unsigned(json, outcome->bytes);
     json_name(json, "messages");
     json_unsigned(json, outcome->messages);
+    json_name(json, "sent");
+    json_unsigned(json, losing ? outcome->sent : outcome->messages);
+    json_name(json, "lost");
+    json_unsigned(json, losing ? outcome->lost : 0);
     json_name(json, "seconds");
     json_real(json, elapsed);
     json_name(json, "context_switches");

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "program.h"
 #include "report.h"
 #include "tong/channel.h"
 
@@ -52,10 +52,7 @@ static void execute(const struct program *program)
         fail_system(-errno, "dup2");
         _exit(CODE_OWN_FAILURE);
     }
-    execvp(program->argv[0], program->argv);
-    int error = errno;
-    say("cannot run '%s': %s", program->argv[0], strerror(error));
-    _exit(error == ENOENT ? CODE_NO_COMMAND : CODE_NOT_EXECUTABLE);
+    _exit(program_execute(program->argv));
 }
 
 static pid_t start(const struct program *program)
@@ -68,25 +65,14 @@ static pid_t start(const struct program *program)
     return pid;
 }
 
-static int wait_for(pid_t pid)
-{
-    int status;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR) {
-            fail_system(-errno, "waitpid");
-            return CODE_OWN_FAILURE;
-        }
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 static int run_both(const struct program *producer, const struct program *consumer, tong_channel *ends[4])
 {
     pid_t from = start(producer), to = from < 0 ? -1 : start(consumer);
     for (int i = 0; i < 4; i++)
         tong_channel_close(ends[i]);
-    int code = to < 0 ? CODE_OWN_FAILURE : wait_for(to);
+    int code = to < 0 ? CODE_OWN_FAILURE : program_wait(to);
     if (from > 0)
-        wait_for(from);
+        program_wait(from);
     return code;
 }
 
@@ -132,5 +118,5 @@ const struct command cmd_pipe = {
     "tong pipe -- seq 1 100 -- wc -l\n"
     "tong pipe --both -- sh -c 'echo 6; read x; echo $x >&2' -- sh -c 'read y; echo $((y * 7))'\n"
     "tong pipe --sep ++ -- git log --oneline -- src ++ wc -l",
-    options, 1, -1, true, run,
+    options, 1, -1, 1, run,
 };

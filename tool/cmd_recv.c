@@ -67,33 +67,6 @@ static int flush(struct reception *x)
     return r < 0 ? fail_system(r, "standard output") : 0;
 }
 
-static void write_number(struct json *json, const char *name, uint64_t value, bool known)
-{
-    json_name(json, name);
-    if (known)
-        json_unsigned(json, value);
-    else
-        json_null(json);
-}
-
-static void write_sender(struct json *json, const tong_identity *sender)
-{
-    static const char *const sources[] = { "none", "message", "connection", "last", "claimed" };
-    json_name(json, "sender");
-    if (sender->source == TONG_IDENTITY_NONE || sender->source >= sizeof sources / sizeof *sources) {
-        json_null(json);
-        return;
-    }
-    json_open(json, '{');
-    json_name(json, "source");
-    json_string(json, sources[sender->source]);
-    write_number(json, "pid", (uint64_t)sender->pid, sender->pid > 0);
-    write_number(json, "start_time", sender->start_time, sender->start_time != 0);
-    write_number(json, "uid", sender->uid, sender->uid != UINT32_MAX);
-    write_number(json, "gid", sender->gid, sender->gid != UINT32_MAX);
-    json_close(json, '}');
-}
-
 static void write_flags(struct json *json, uint32_t flags)
 {
     static const struct { uint32_t flag; const char *word; } words[] = {
@@ -120,7 +93,8 @@ static void add_json(struct reception *x, const tong_message *message, const cha
     write_flags(&json, message->flags);
     json_name(&json, "lost");
     json_unsigned(&json, message->lost);
-    write_sender(&json, &message->sender);
+    json_name(&json, "sender");
+    json_identity(&json, &message->sender);
     bool text = utf8_valid(data, size);
     json_name(&json, text ? "data" : "data_base64");
     if (text)
@@ -233,6 +207,15 @@ static int conclude(struct reception *x, int r, bool *ret_more)
     return fail_library(r, NULL);
 }
 
+/* Who sends something else than was expected would never know why nothing is received. */
+static void say_refused(const struct reception *x)
+{
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    if (x->side.channel && tong_channel_describe(x->side.channel, &info) == 0 && info.refused)
+        say("%llu that came were passed over: they were not sent by tong (to receive them: ?frame=none)",
+            (unsigned long long)info.refused);
+}
+
 static int apply_selection(struct reception *x)
 {
     int r = x->set.type ? tong_channel_select(x->side.channel, x->rule, x->type) : 0;
@@ -316,6 +299,7 @@ static int run(const struct command *self, int argc, char **argv)
     x.terminal = isatty(STDOUT_FILENO);
     stop_catch();
     code = receive_conversations(&x);
+    say_refused(&x);
     side_close(&x.side);
     text_free(&x.message);
     text_free(&x.out);

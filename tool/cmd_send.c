@@ -142,8 +142,7 @@ static int send_input(struct sending *x)
 /* A type that would not arrive must not be dropped in silence: plain bytes have no place for one. */
 static int check_type(const struct sending *x)
 {
-    bool plain = find_option(x->side.mechanism.scheme, "frame", NULL) && !(x->side.info.flags & TONG_INFO_FRAMED);
-    if (x->set.type == 0 || !plain)
+    if (x->set.type == 0 || side_carries_types(&x->side))
         return 0;
     say("%s: carries plain bytes, so the type %lld would be lost", x->side.info.object, (long long)x->set.type);
     return CODE_USAGE;

@@ -20,7 +20,7 @@ struct command {
     const char *example;    /* commands that run as they stand */
     const struct option_row *options;
     int least, most;        /* operands; most -1: no bound */
-    bool leading;           /* runs programs: options end at the first operand, what follows is theirs */
+    int leading;            /* runs programs: options end at this operand, what follows is theirs; 0: it does not */
     int (*run)(const struct command *self, int argc, char **argv); /* NULL: one of `verbs` follows */
     const struct command *const *verbs; /* under this one, ended by NULL; or NULL */
 };
@@ -28,7 +28,28 @@ struct command {
 /* The table of verbs (main.c), ended by NULL, in the order in which a newcomer should meet them. */
 extern const struct command *const commands[];
 
-extern const struct command cmd_bench, cmd_send, cmd_recv, cmd_talk, cmd_pipe, cmd_rm, cmd_explain, cmd_demo, cmd_demo_carry;
+extern const struct command
+    cmd_bench,
+    cmd_complete,
+    cmd_completion,
+    cmd_demo,
+    cmd_demo_carry,
+    cmd_explain,
+    cmd_lock,
+    cmd_pipe,
+    cmd_recv,
+    cmd_region,
+    cmd_relay,
+    cmd_rm,
+    cmd_sem,
+    cmd_send,
+    cmd_signal,
+    cmd_signal_show,
+    cmd_signal_wait,
+    cmd_talk;
+
+/* Its last word: "wait" of "sem wait". */
+const char *command_word(const struct command *command);
 
 /* The verb called `word` in a table; or NULL. */
 const struct command *command_find(const struct command *const *table, const char *word);

@@ -35,6 +35,8 @@ struct row {
 /* What the processes said of it. */
 struct outcome {
     uint64_t bytes, messages;
+    uint64_t sent, lost;         /* messages: as the sender counts, and as the receiver was told (TONG_MAY_LOSE) */
+    char address[400];           /* where the sender finds the receiver, if the kernel chose it; else "" */
     int64_t start, ready, end;   /* CLOCK_MONOTONIC, nanoseconds */
     char digest[SHA256_TEXT];
     char failure[640];           /* "" when nothing failed */

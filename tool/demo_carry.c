@@ -28,6 +28,9 @@
 #define CHUNK (64 * 1024)
 #define PIECE (1024 * 1024)
 #define MEMORY_MAX (INT64_C(256) << 20)
+#define DATAGRAM 8192           /* where messages may be lost: what a receive buffer holds many of */
+#define PACE_BYTES (256 * 1024)
+#define PACE_MICROSECONDS 100
 #define PEER_TIMEOUT (30 * TONG_SECOND)
 
 struct settings {
@@ -48,6 +51,8 @@ struct carry {
     struct settings set;
     const char *address;
     bool sends, keeps;        /* keeps: the whole file fits in memory */
+    bool loses;               /* messages may be lost on the way */
+    uint64_t sent;            /* messages */
     tong_channel *channel;
     tong_channel_info info;
     char *memory;
@@ -115,20 +120,32 @@ static int accept_one(struct carry *x)
     int r = tong_listener_open(x->address, 0, &listener);
     if (r < 0)
         return r;
+    speak(x, "address", tong_listener_address(listener));
     speak_number(x, "ready", clock_now());
     r = tong_listener_accept(listener, TONG_RECEIVE, PEER_TIMEOUT, &x->channel);
     tong_listener_close(listener);
     return r;
 }
 
+/* A port may have been left to the kernel. */
+static void speak_ready(const struct carry *x, const tong_mechanism_info *mechanism)
+{
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    if (strstr(mechanism->form, "PORT") && tong_channel_describe(x->channel, &info) == 0)
+        speak(x, "address", info.object);
+    speak_number(x, "ready", clock_now());
+}
+
 static int open_end(struct carry *x)
 {
-    tong_mechanism_info mechanism;
-    bool serves = !x->sends && find_mechanism(x->address, &mechanism) && mechanism.offers & TONG_HAS_LISTENER;
+    tong_mechanism_info mechanism = TONG_MECHANISM_INFO_INIT;
+    bool known = find_mechanism(x->address, &mechanism);
+    bool serves = !x->sends && known && mechanism.offers & TONG_HAS_LISTENER;
+    x->loses = mechanism.offers & TONG_MAY_LOSE;
     int r = x->set.spawn ? open_pair(x) : serves ? accept_one(x)
           : tong_channel_open(x->address, x->sends ? TONG_SEND : TONG_RECEIVE, PEER_TIMEOUT, &x->channel);
-    if (r == 0 && !x->sends && !serves)
-        speak_number(x, "ready", clock_now());
+    if (r == 0 && !x->sends && !serves && known)
+        speak_ready(x, &mechanism);
     x->info = (tong_channel_info)TONG_CHANNEL_INFO_INIT;
     return r < 0 ? r : tong_channel_describe(x->channel, &x->info);
 }
@@ -150,12 +167,36 @@ static ssize_t read_fully(int fd, char *to, size_t want)
     return (ssize_t)have;
 }
 
+/* Who never waits for the receiver would lose most: a pause after so many bytes, and what is lost all the same is told. */
+static void pace(const struct carry *x, size_t before, size_t after)
+{
+    if (x->loses && before / PACE_BYTES != after / PACE_BYTES)
+        usleep(PACE_MICROSECONDS);
+}
+
 static int send_piece(struct carry *x, const char *piece, size_t size)
 {
-    size_t most = x->info.largest < CHUNK ? (size_t)x->info.largest : CHUNK;
+    size_t wanted = x->loses ? DATAGRAM : CHUNK;
+    size_t most = x->info.largest < wanted ? (size_t)x->info.largest : wanted;
     int r = 0;
-    for (size_t sent = 0; sent < size && r == 0; sent += most)
+    for (size_t sent = 0; sent < size && r == 0; sent += most) {
         r = tong_channel_send(x->channel, piece + sent, size - sent < most ? size - sent : most, NULL, TONG_FOREVER);
+        x->sent += r == 0;
+        pace(x, sent, sent + most);
+    }
+    return r;
+}
+
+/* Where even the mark of the end may be lost, it is said more than once. */
+static int send_end(struct carry *x)
+{
+    int r = tong_channel_send(x->channel, NULL, 0, NULL, TONG_FOREVER);
+    speak_number(x, "sent", (int64_t)x->sent);
+    for (int again = 0; x->loses && again < 5 && r == 0; again++) {
+        usleep(10000);
+        if (tong_channel_send(x->channel, NULL, 0, NULL, TONG_FOREVER) < 0) /* it has heard, and gone */
+            break;
+    }
     return r;
 }
 
@@ -173,9 +214,11 @@ static int send_file(struct carry *x, int fd)
         size = x->keeps ? 0 : read_fully(fd, x->memory, room);
     }
     if (r == 0)
-        r = x->info.flags & TONG_INFO_ENDLESS ? tong_channel_send(x->channel, NULL, 0, NULL, TONG_FOREVER)
-                                              : tong_channel_finish(x->channel, TONG_FOREVER);
-    return r < 0 ? r : size < 0 ? (int)size : tong_channel_close(x->channel);
+        r = x->info.flags & TONG_INFO_ENDLESS ? send_end(x) : tong_channel_finish(x->channel, TONG_FOREVER);
+    if (r < 0 || size < 0)
+        return r < 0 ? r : (int)size;
+    r = tong_channel_close(x->channel);
+    return x->loses ? 0 : r;
 }
 
 /* ---- Receiving ----------------------------------------------------------------------------------------- */
@@ -183,16 +226,19 @@ static int send_file(struct carry *x, int fd)
 struct arrival {
     struct sha256 sha;
     size_t room;      /* of the memory */
-    uint64_t bytes, messages;
+    uint64_t bytes, messages, lost;
 };
 
 /* One message; its bytes stay in memory or are digested on the spot.  -ENODATA at the end. */
 static int receive_one(struct carry *x, struct arrival *arrival)
 {
     size_t at = x->keeps ? (size_t)arrival->bytes : 0;
-    ssize_t size = tong_channel_receive(x->channel, x->memory + at, arrival->room - at, NULL, TONG_FOREVER);
+    tong_message message = TONG_MESSAGE_INIT;
+    ssize_t size = tong_channel_receive(x->channel, x->memory + at, arrival->room - at, &message,
+                                        x->loses ? PEER_TIMEOUT : TONG_FOREVER);
     if (size < 0)
         return (int)size;
+    arrival->lost += message.lost;
     if (size == 0 && x->info.flags & TONG_INFO_ENDLESS)
         return -ENODATA;
     arrival->messages++;
@@ -219,6 +265,7 @@ static int receive_file(struct carry *x)
     speak_number(x, "end", end);
     speak_number(x, "bytes", (int64_t)arrival.bytes);
     speak_number(x, "messages", (int64_t)arrival.messages);
+    speak_number(x, "lost", (int64_t)arrival.lost);
     speak_number(x, "hashing", !x->keeps);
     speak(x, "digest", digest);
     return tong_channel_close(x->channel);

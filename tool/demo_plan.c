@@ -141,6 +141,8 @@ static bool make_name(const char *word, const struct source *source, int index, 
         snprintf(ret, size, "%stong-demo-%016llx", *word == '/' ? "/" : "", (unsigned long long)random_number());
     else if (!strcmp(word, "KEY"))
         snprintf(ret, size, "0x%08x", (unsigned)(random_number() | 1) & 0x7fffffff);
+    else if (!strcmp(word, "HOST:PORT"))
+        snprintf(ret, size, "127.0.0.1:0"); /* any free port: the receiver says which */
     else
         return false;
     return true;

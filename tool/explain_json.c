@@ -5,6 +5,7 @@
 
 #include "explain.h"
 #include "json.h"
+#include "probe.h"
 #include "report.h"
 
 static void write_text(struct json *json, const char *name, const char *text)
@@ -78,6 +79,48 @@ static void write_mechanism(struct json *json, const tong_mechanism_info *mechan
     json_close(json, '}');
 }
 
+static void write_figure(struct json *json, const struct figure *figure)
+{
+    json_name(json, figure->key);
+    if (figure->text)
+        json_string(json, figure->text);
+    else if (figure->real)
+        json_real(json, figure->value);
+    else
+        json_signed(json, (int64_t)figure->value);
+}
+
+static void write_probe(struct json *json, const struct probe *probe, const char *scheme)
+{
+    struct measured measured;
+    probe_run(probe, scheme, &measured);
+    json_open(json, '{');
+    write_text(json, "probe", probe->name);
+    write_text(json, "error", measured.error ? strerror(measured.error) : NULL);
+    json_name(json, "shown");
+    json_bool(json, measured.shown && !measured.error);
+    json_name(json, "figures");
+    json_open(json, '{');
+    for (int i = 0; i < measured.count; i++)
+        write_figure(json, &measured.figures[i]);
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+static void write_measured(struct json *json, const char *scheme)
+{
+    const struct page *page = page_for_scheme(scheme, "en");
+    const char *list = page ? page->measured : "", *word;
+    json_name(json, "measured");
+    json_open(json, '[');
+    for (size_t size; (size = next_word(&list, &word));) {
+        const struct probe *probe = probe_find(word, size);
+        if (probe)
+            write_probe(json, probe, scheme);
+    }
+    json_close(json, ']');
+}
+
 int explain_json(const char *scheme)
 {
     struct text text = TEXT_INIT;
@@ -90,6 +133,8 @@ int explain_json(const char *scheme)
         if (!scheme || !strcmp(scheme, mechanism.scheme))
             write_mechanism(&json, &mechanism);
     json_close(&json, ']');
+    if (scheme)
+        write_measured(&json, scheme);
     json_close(&json, '}');
     text_add(&text, "\n", 1);
     int r = write_all(STDOUT_FILENO, text.data, text.used);

@@ -25,8 +25,25 @@ static const struct command cmd_version = {
 };
 
 const struct command *const commands[] = {
-    &cmd_demo, &cmd_explain, &cmd_send, &cmd_recv, &cmd_talk, &cmd_pipe,
-    &cmd_rm, &cmd_bench, &cmd_help, &cmd_version, &cmd_demo_carry, NULL,
+    &cmd_demo,
+    &cmd_explain,
+    &cmd_send,
+    &cmd_recv,
+    &cmd_talk,
+    &cmd_pipe,
+    &cmd_relay,
+    &cmd_region,
+    &cmd_sem,
+    &cmd_lock,
+    &cmd_signal,
+    &cmd_rm,
+    &cmd_bench,
+    &cmd_completion,
+    &cmd_help,
+    &cmd_version,
+    &cmd_demo_carry,
+    &cmd_complete,
+    NULL,
 };
 
 static const struct { const char *option; const struct command *command; } spellings[] = {
@@ -68,7 +85,7 @@ static void print_overview(void)
             continue;
         if (strcmp(group, (*row)->group))
             printf("\n%s\n", group = (*row)->group);
-        printf("  %-10s %s\n", (*row)->name, (*row)->summary);
+        printf("  %-11s %s\n", (*row)->name, (*row)->summary);
     }
     puts("\nThe address chooses the mechanism: fifo:/tmp/f, unix:/tmp/s, msgq:1234, shm:jobs, file:/tmp/log ...\n"
          "'tong explain' lists them, 'tong VERB --help' says all about a verb.  In two terminals:\n\n"
@@ -133,17 +150,16 @@ void command_help(const struct command *command)
         print_codes();
 }
 
-/* The last word of "sem wait". */
-static const char *last_word(const char *name)
+const char *command_word(const struct command *command)
 {
-    const char *blank = strrchr(name, ' ');
-    return blank ? blank + 1 : name;
+    const char *blank = strrchr(command->name, ' ');
+    return blank ? blank + 1 : command->name;
 }
 
 const struct command *command_find(const struct command *const *table, const char *word)
 {
     for (; *table; table++)
-        if (!strcmp(last_word((*table)->name), word))
+        if (!strcmp(command_word(*table), word))
             return *table;
     return NULL;
 }

@@ -105,7 +105,7 @@ int options_read(const struct command *command, int argc, char **argv, void *set
         char *argument = argv[reader.next++];
         if (over || argument[0] != '-' || !argument[1]) {
             argv[count++] = argument;
-            over |= command->leading;
+            over |= count == command->leading;
         } else if (!strcmp(argument, "--")) {
             over = true;
         } else if (!strcmp(argument, "--help") || !strcmp(argument, "-h")) {

@@ -38,7 +38,7 @@ struct option_row {
 
 /*
  * Reads argv[0..argc) into `settings` and leaves the operands in argv[0..*ret_count), with a NULL behind.
- * Options may stand anywhere before "--" (before the first operand, for a command that is `leading`).
+ * Options may stand anywhere before "--" (before operand number `leading`, for a command that runs others).
  * Returns OPTIONS_GO, or the exit code when there is nothing left to do: help was asked for, or a wrong
  * option or number of operands was named on standard error.
  */

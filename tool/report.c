@@ -21,6 +21,7 @@ static const struct { int error, code; } codes[] = {
     { EPROTONOSUPPORT, CODE_USAGE },
     { EOPNOTSUPP, CODE_USAGE },
     { ENAMETOOLONG, CODE_USAGE },
+    { ERANGE, CODE_USAGE },
     { ETIMEDOUT, CODE_TIMEOUT },
     { ECONNRESET, CODE_GONE },
     { EPIPE, CODE_GONE },
@@ -33,10 +34,15 @@ static const struct { int error, code; } codes[] = {
     { EBADF, CODE_MISSING }, /* fd:N that nobody handed over */
     { ENOTDIR, CODE_MISSING },
     { ENXIO, CODE_MISSING },
+    { EADDRNOTAVAIL, CODE_MISSING }, /* no such host, or not this machine */
+    { EHOSTUNREACH, CODE_MISSING },
+    { ENETUNREACH, CODE_MISSING },
+    { ESRCH, CODE_MISSING },
     { ECONNREFUSED, CODE_MISSING },
     { ENOTCONN, CODE_MISSING },
     { EAGAIN, CODE_FULL },
     { EBUSY, CODE_FULL },
+    { EOVERFLOW, CODE_FULL },
     { ENOSPC, CODE_FULL },
     { EDQUOT, CODE_FULL },
 };

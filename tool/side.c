@@ -4,6 +4,7 @@
 #include "side.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 #include "report.h"
 #include "stop.h"
 #include "text.h"
+
+#define ANSWER (3 * TONG_SECOND)
 
 /* Whether the address says "socket=seqpacket" for that variant. */
 static bool names_variant(const char *address, const char *variant)
@@ -53,6 +56,12 @@ bool find_option(const char *scheme, const char *name, tong_option_info *ret)
     return false;
 }
 
+/* What frames nothing though it could has no place for a type; what never frames has one of its own. */
+bool side_carries_types(const struct side *side)
+{
+    return side->info.flags & TONG_INFO_FRAMED || !find_option(side->mechanism.scheme, "frame", NULL);
+}
+
 static void say_made(const struct side *side)
 {
     tong_option_info option;
@@ -76,7 +85,24 @@ static int describe(struct side *side)
         return fail_library(r, NULL);
     if (side->info.flags & TONG_INFO_CREATED)
         say_made(side);
+    if (side->info.flags & TONG_RECEIVE && find_option(side->mechanism.scheme, "signal", NULL))
+        say("receives as %s", side->info.object);
     return 0;
+}
+
+/* A signal is received only where it is blocked, which opening leaves to the program: here, before any thread. */
+static void block_signal(const struct side *side, uint32_t flags)
+{
+    tong_option_info option;
+    char name[32];
+    size_t size;
+    if (!(flags & TONG_RECEIVE) || !find_option(side->mechanism.scheme, "signal", &option))
+        return;
+    const char *given = text_find_option(side->address, option.name, &size);
+    snprintf(name, sizeof name, "%.*s", given ? (int)size : (int)sizeof name, given ? given : option.fallback);
+    int number = tong_signal_number(name);
+    if (number > 0)
+        tong_signal_block(TONG_SIGNAL_BIT(number), NULL);
 }
 
 static void say_waiting(const struct side *side, uint32_t flags)
@@ -92,11 +118,19 @@ static bool lacks_peer(int error)
     return error == -ENXIO || error == -ENOENT;
 }
 
+/* A machine that is far away cannot answer at once: then as long as an answer may take. */
+static int look(const struct side_request *request, struct side *side)
+{
+    int r = tong_channel_open(side->address, request->flags, 0, &side->channel);
+    return r == -EAGAIN ? tong_channel_open(side->address, request->flags, ANSWER, &side->channel) : r;
+}
+
 /* Looks without waiting first, to know whether there is anything to say. */
 static int open_channel(const struct side_request *request, struct side *side)
 {
     bool waits = request->wait != NOT_GIVEN, terminal = isatty(STDERR_FILENO);
-    int r = tong_channel_open(side->address, request->flags, 0, &side->channel);
+    block_signal(side, request->flags);
+    int r = look(request, side);
     if (lacks_peer(r) && (waits || terminal)) {
         if (terminal)
             say_waiting(side, request->flags);
@@ -125,11 +159,14 @@ static int accept_client(const struct side_request *request, struct side *side)
     return r < 0 ? fail_library(r, "waiting for a client") : describe(side);
 }
 
+/* What was left to the kernel, such as a port, nobody could guess. */
 static int accept_first(const struct side_request *request, struct side *side)
 {
+    const char *address = tong_listener_address(side->listener);
     if (isatty(STDERR_FILENO))
-        say("waiting for a client on %.*s, Ctrl-C to stop", (int)strcspn(tong_listener_address(side->listener), "?"),
-            tong_listener_address(side->listener));
+        say("waiting for a client on %.*s, Ctrl-C to stop", (int)strcspn(address, "?"), address);
+    else if (strcmp(address, side->address))
+        say("waiting for a client on %s", address);
     return accept_client(request, side);
 }
 
@@ -157,7 +194,7 @@ int side_meet(const struct side_request *request, struct side *side)
     *side = (struct side){ .address = request->address };
     if (!find_mechanism(request->address, &side->mechanism) || !(side->mechanism.offers & TONG_HAS_LISTENER))
         return open_channel(request, side);
-    int r = tong_channel_open(side->address, request->flags, 0, &side->channel);
+    int r = look(request, side);
     if (lacks_peer(r))
         r = tong_listener_open(side->address, 0, &side->listener);
     if (r == -EADDRINUSE)

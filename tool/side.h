@@ -41,6 +41,9 @@ int side_close(struct side *side);
 /* Lets go of the listener only: the process is about to exit, and the receiver shall see that it did not finish. */
 void side_abandon(struct side *side);
 
+/* Whether a message's type, or priority, arrives at the other end. */
+bool side_carries_types(const struct side *side);
+
 /* The mechanism, and its variant, that an address names: false when there is none. */
 bool find_mechanism(const char *address, tong_mechanism_info *ret);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,6 +85,33 @@ size_t utf8_character(const unsigned char *data, size_t size, unsigned *ret_code
         return leads[i].length;
     }
     return 0;
+}
+
+/* The ranges of Unicode's EastAsianWidth.txt that are wide throughout and that our words, or names, may have. */
+static bool wide(unsigned code)
+{
+    static const struct { unsigned first, last; } ranges[] = {
+        { 0x1100, 0x115f }, { 0x2e80, 0x303e }, { 0x3041, 0xa4cf }, { 0xa960, 0xa97f }, { 0xac00, 0xd7a3 },
+        { 0xf900, 0xfaff }, { 0xfe30, 0xfe6f }, { 0xff00, 0xff60 }, { 0xffe0, 0xffe6 }, { 0x1f300, 0x1faff },
+        { 0x20000, 0x3fffd },
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+        if (code >= ranges[i].first && code <= ranges[i].last)
+            return true;
+    return false;
+}
+
+size_t text_columns(const char *text)
+{
+    size_t columns = 0, left = strlen(text);
+    while (left) {
+        unsigned code = 0;
+        size_t length = utf8_character((const unsigned char *)text, left, &code);
+        columns += wide(code) ? 2 : 1;
+        text += length ? length : 1;
+        left -= length ? length : 1;
+    }
+    return columns;
 }
 
 int utf8_valid(const void *data, size_t size)

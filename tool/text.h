@@ -31,6 +31,10 @@ const char *text_find_option(const char *address, const char *name, size_t *ret_
 
 /* The length of the UTF-8 character at `data`, 0 if there is none.  ret_code may be NULL. */
 size_t utf8_character(const unsigned char *data, size_t size, unsigned *ret_code);
+
+/* How many columns of a terminal UTF-8 text takes: Korean letters and their like take two. */
+size_t text_columns(const char *text);
+
 int utf8_valid(const void *data, size_t size);
 
 /* Writes everything to a descriptor: 0 or a negative errno.  -EINTR only when stopping was asked for (stop.h). */

@@ -49,7 +49,7 @@ typedef struct tong_channel tong_channel;
 typedef struct tong_message {
     uint32_t size;        /* sizeof(tong_message) */
     uint32_t flags;       /* received: TONG_MESSAGE_... */
-    int64_t type;         /* both ways: the type (msgq:), else a number that framing carries; see the mechanism */
+    int64_t type;         /* both ways: the type (msgq:), the priority (mq:), else a number that framing carries */
     uint64_t length;      /* received: bytes of the message; after -EMSGSIZE the buffer it needs */
     uint64_t lost;        /* received: messages known to be lost since the one before */
     tong_identity sender; /* received: who sent it, as far as the mechanism knows */
@@ -191,7 +191,7 @@ int tong_channel_release(tong_channel *channel, tong_token *token);
  * Ends sending in order (half close): delivers what is still kept, then tells the receiver, who gets
  * -ENODATA after the last message.  The other direction goes on.  Later sends return -EPIPE.
  * Blocks until `timeout` while kept data or the mark of the end cannot be written.
- * -EOPNOTSUPP where a conduit has no end (msgq:, datagrams).
+ * -EOPNOTSUPP where a conduit has no end (msgq:, mq:, datagrams).
  */
 int tong_channel_finish(tong_channel *channel, int64_t timeout);
 
@@ -255,6 +255,8 @@ int tong_channel_peer(tong_channel *channel, tong_identity *ret);
 
 #define TONG_INFO_FRAMED UINT32_C(0x20)   /* messages carry tong's own header */
 #define TONG_INFO_ENDLESS UINT32_C(0x40)  /* the conduit has no end of its own */
+#define TONG_INFO_LINES UINT32_C(0x80)    /* each message is a line: none can have a newline in it */
+#define TONG_INFO_BYTES UINT32_C(0x100)   /* plain bytes: where a message ends is not kept */
 
 typedef struct tong_channel_info {
     uint32_t size;        /* sizeof(tong_channel_info) */
@@ -267,10 +269,12 @@ typedef struct tong_channel_info {
     uint32_t identity;    /* TONG_IDENTITY_...: what messages, or else tong_channel_peer(), say of the sender */
     uint32_t reserved;
     const char *scheme;   /* "msgq"; static */
-    const char *object;   /* the object in words, "msgq:1234 (key 0x4d2, id 7)"; valid until close */
+    const char *object;   /* the object in words, "msgq:1234 (key 0x4d2, id 7)"; valid until close.  Of udp: that is
+                           * bound, the address that others open */
+    uint64_t refused;     /* what came here and was passed over because it was no message of tong's (udp:) */
 } tong_channel_info;
 
-#define TONG_CHANNEL_INFO_INIT { sizeof(tong_channel_info), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL }
+#define TONG_CHANNEL_INFO_INIT { sizeof(tong_channel_info), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, 0 }
 
 /* What the channel is and holds at this moment.  Does not block. */
 int tong_channel_describe(tong_channel *channel, tong_channel_info *ret);
@@ -279,7 +283,8 @@ int tong_channel_describe(tong_channel *channel, tong_channel_info *ret);
  * Removes the object that `address` names: unlinks a FIFO, a socket's path, a file or a shared-memory
  * channel with all that belongs to it, or removes a queue.  Refuses what is not of that kind (-EEXIST) and
  * what has no name (-EOPNOTSUPP).  Those who have it open keep it, except System V queues, where they get
- * -EIDRM; who waits alone on a shm: channel, or for more of a file:, gets -ESTALE.  -ENOENT, -EACCES, -EPERM.
+ * -EIDRM; who waits alone on a shm: or mmap: channel, or for more of a file:, gets -ESTALE, and so does who waits on
+ * mq: with a timeout or cancellably.  -ENOENT, -EACCES, -EPERM.
  */
 int tong_remove(const char *address);
 

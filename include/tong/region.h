@@ -50,12 +50,14 @@ size_t tong_region_size(const tong_region *region);
 
 /*
  * Takes the region's lock, which one handle holds at a time, among all processes; waits until `timeout`.  When its
- * holder dies the kernel gives it to the next.  Advisory: memory can be touched without it.  -EAGAIN, -ETIMEDOUT, -EINTR;
- * -EDEADLK this handle holds it.
+ * holder dies the kernel gives it to the next.  Advisory: memory can be touched without it.  It is the lock that
+ * tong_lock_open() of the same address gives (tong/lock.h: flock(2), or a semaphore with SEM_UNDO beside sysvshm:), and
+ * who may only read takes it too, but on sysvshm:.  -EAGAIN, -ETIMEDOUT, -EINTR; -EDEADLK this handle holds it, or is
+ * just taking it in another thread; -EACCES.
  */
 int tong_region_lock(tong_region *region, int64_t timeout);
 
-/* Gives it back.  -EPERM this handle does not hold it. */
+/* Gives it back.  -EPERM this handle does not hold it (a forked child: its parent may). */
 int tong_region_unlock(tong_region *region);
 
 /* Waits until bytes [offset, offset + size) of a mapped file are on its disk, msync(2).  -EOPNOTSUPP where memory is
@@ -73,16 +75,19 @@ typedef struct tong_region_info {
     uint32_t flags;       /* TONG_READ, TONG_WRITE, TONG_INFO_CREATED */
     uint64_t bytes;       /* of the region */
     uint64_t page;        /* bytes of a page of it */
-    uint64_t attached;    /* mappings or attachments in all processes; TONG_UNKNOWN */
+    uint64_t attached;    /* attachments in all processes, this one too (sysvshm:); TONG_UNKNOWN */
+    uint64_t resident;    /* bytes of pages that are in memory at this moment, mincore(2); TONG_UNKNOWN */
     uint32_t mode;        /* permissions; UINT32_MAX: unknown */
     uint32_t uid;         /* owner; UINT32_MAX: unknown */
     tong_identity last;   /* who attached or detached it last, source TONG_IDENTITY_LAST; else NONE */
+    tong_identity holder; /* who took the lock and has not given it back, source TONG_IDENTITY_LAST; NONE: nobody, or
+                             nobody who can be seen from here */
     const char *scheme;   /* "sysvshm"; static */
     const char *object;   /* in words; valid until close */
 } tong_region_info;
 
 #define TONG_REGION_INFO_INIT \
-    { sizeof(tong_region_info), 0, 0, 0, 0, UINT32_MAX, UINT32_MAX, TONG_IDENTITY_INIT, NULL, NULL }
+    { sizeof(tong_region_info), 0, 0, 0, 0, 0, UINT32_MAX, UINT32_MAX, TONG_IDENTITY_INIT, TONG_IDENTITY_INIT, NULL, NULL }
 
 int tong_region_describe(tong_region *region, tong_region_info *ret);
 

@@ -10,6 +10,7 @@
 #include <tong/mechanism.h>
 #include <tong/region.h>
 #include <tong/semaphore.h>
+#include <tong/signal.h>
 #include <tong/wait.h>
 
 #endif

@@ -8,9 +8,11 @@
 #include <string.h>
 
 #include "base/detail.h"
+#include "core/signal_name.h"
 #include "tong/channel.h"
 
-enum option_kind { KIND_WORD, KIND_SWITCH, KIND_OCTAL, KIND_BYTES, KIND_COUNT, KIND_DURATION, KIND_NUMBER, KIND_SELECTION };
+enum option_kind { KIND_WORD, KIND_SWITCH, KIND_OCTAL, KIND_BYTES, KIND_COUNT, KIND_DURATION, KIND_NUMBER, KIND_SELECTION,
+                   KIND_SIGNAL };
 
 struct option_rule {
     const char *name;
@@ -24,7 +26,8 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_CREATE] = { "create", KIND_WORD, "yes|no|excl", "make the object if it is missing, never, or only if it is" },
     [OPTION_REMOVE] = { "remove", KIND_WORD, "never|owner|last", "who removes the object: nobody (never), who made it (owner), who leaves last (last)" },
     [OPTION_CAPACITY] = { "capacity", KIND_BYTES, NULL, "bytes the conduit holds before a sender waits" },
-    [OPTION_SIZE] = { "size", KIND_BYTES, NULL, "largest message" },
+    [OPTION_MESSAGES] = { "messages", KIND_COUNT, NULL, "messages the conduit holds before a sender waits" },
+    [OPTION_SIZE] = { "size", KIND_BYTES, NULL, "largest message; of a region, its bytes when it is made" },
     [OPTION_FULL] = { "full", KIND_WORD, "wait|drop|fail", "when it is full: wait, drop and count, or fail" },
     [OPTION_DELIVER] = { "deliver", KIND_WORD, "queue|broadcast", "each message to one receiver, or to every one" },
     [OPTION_FRAME] = { "frame", KIND_WORD, "packet|line|none", "how messages are told apart in bytes" },
@@ -39,6 +42,12 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_RECONNECT] = { "reconnect", KIND_WORD, "no|yes", "wait for the next sender when all are gone" },
     [OPTION_SYNC] = { "sync", KIND_SWITCH, NULL, "every message reaches the disk before send returns" },
     [OPTION_FOLLOW] = { "follow", KIND_WORD, "no|yes", "wait for more where the sender, or the file, ends" },
+    [OPTION_COUNTERS] = { "count", KIND_COUNT, NULL, "counters in the set when it is made" },
+    [OPTION_VALUE] = { "value", KIND_NUMBER, NULL, "what each counter holds when it is made" },
+    [OPTION_INDEX] = { "index", KIND_NUMBER, NULL, "which counter of the set is the lock" },
+    [OPTION_SIGNAL] = { "signal", KIND_SIGNAL, NULL, "which signal carries the messages" },
+    [OPTION_NODELAY] = { "nodelay", KIND_SWITCH, NULL, "send every message at once instead of gathering small ones" },
+    [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time that an idle peer's machine has vanished; 0: never" },
 };
 
 /* ---- Option values ------------------------------------------------------------------------------------- */
@@ -80,6 +89,15 @@ static int parse_selection(const char *value, int64_t *ret_rule, int64_t *ret_ty
     return 0;
 }
 
+static int parse_signal(const char *value, int64_t *ret)
+{
+    int number = signal_number(value);
+    if (number < 0)
+        return number;
+    *ret = number;
+    return 0;
+}
+
 static const char *kind_values(const struct option_rule *rule)
 {
     switch (rule->kind) {
@@ -91,6 +109,7 @@ static const char *kind_values(const struct option_rule *rule)
     case KIND_DURATION: return "a duration such as 1ms or 2s";
     case KIND_NUMBER: return "a number";
     case KIND_SELECTION: return "first, T, <=T or !T";
+    case KIND_SIGNAL: return "a signal such as USR1, RTMIN+3 or 34";
     }
     return "";
 }
@@ -107,6 +126,7 @@ static int parse_value(struct address *address, enum option_id id, const char *v
     case KIND_DURATION: return parse_duration(value, ret);
     case KIND_NUMBER: return parse_count(value, 0, ret);
     case KIND_SELECTION: return parse_selection(value, ret, &address->selection_type);
+    case KIND_SIGNAL: return parse_signal(value, ret);
     }
     return -EINVAL;
 }
@@ -322,6 +342,7 @@ void option_describe(const struct option_use *use, struct option_words *ret)
     *ret = (struct option_words){ .name = rule->name, .help = rule->help };
     values_in_words(use, ret->values, sizeof ret->values);
     size_t size = sizeof ret->fallback;
+    bool whole = use->fallback % 1000000000 == 0; /* seconds */
     switch (rule->kind) {
     case KIND_WORD: word_at(rule->words, use->fallback, ret->fallback, size); break;
     case KIND_SWITCH: word_at("off|on", use->fallback, ret->fallback, size); break;
@@ -333,12 +354,19 @@ void option_describe(const struct option_use *use, struct option_words *ret)
             bytes_in_words(use->fallback, ret->fallback, size);
         break;
     case KIND_SELECTION: snprintf(ret->fallback, size, "first"); break;
+    case KIND_SIGNAL: snprintf(ret->fallback, size, "RTMIN"); break;
     case KIND_DURATION:
         if (use->fallback == 0)
             snprintf(ret->fallback, size, "none");
         else
-            snprintf(ret->fallback, size, "%lldms", (long long)use->fallback / 1000000);
+            snprintf(ret->fallback, size, "%lld%s", (long long)use->fallback / (whole ? 1000000000 : 1000000), whole ? "s" : "ms");
         break;
-    case KIND_COUNT: case KIND_NUMBER: snprintf(ret->fallback, size, "%lld", (long long)use->fallback); break;
+    case KIND_COUNT:
+        if (use->fallback == 0)
+            snprintf(ret->fallback, size, "system");
+        else
+            snprintf(ret->fallback, size, "%lld", (long long)use->fallback);
+        break;
+    case KIND_NUMBER: snprintf(ret->fallback, size, "%lld", (long long)use->fallback); break;
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every conduit and listener begins and ends with. */
+/* What every conduit, listener, semaphore and lock begins and ends with. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -66,6 +66,14 @@ int conduit_refuse_type(const struct conduit *conduit, int64_t type)
                 "there is one, or type 0", conduit->object, (long long)type);
 }
 
+uint32_t conduit_frame_flag(int frame)
+{
+    static const uint32_t flags[] = {
+        [FRAME_PACKET] = TONG_INFO_FRAMED, [FRAME_LINE] = TONG_INFO_LINES, [FRAME_NONE] = TONG_INFO_BYTES,
+    };
+    return flags[frame];
+}
+
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret)
 {
     struct listener *listener = calloc(1, size);
@@ -95,25 +103,103 @@ void listener_free(struct listener *listener)
     free(listener);
 }
 
-uint64_t limit_from_proc(const char *source)
+/* `size` zeroed bytes and a copy of `object`; NULL, and words, when there is no memory. */
+static void *new_noun(size_t size, const char *object, char **ret_words)
 {
-    char path[96], text[32];
+    void *noun = calloc(1, size);
+    *ret_words = noun ? strdup(object) : NULL;
+    if (*ret_words)
+        return noun;
+    free(noun);
+    fail(-ENOMEM, "%s: out of memory", object);
+    return NULL;
+}
+
+int semaphore_new(const struct open_request *request, size_t size, const char *object, unsigned count,
+                  struct semaphore **ret)
+{
+    char *words;
+    struct semaphore *semaphore = new_noun(size, object, &words);
+    if (!semaphore)
+        return -ENOMEM;
+    semaphore->facet = request->mechanism->semaphore;
+    semaphore->mechanism = request->mechanism;
+    semaphore->object = words;
+    semaphore->count = count;
+    *ret = semaphore;
+    return 0;
+}
+
+void semaphore_free(struct semaphore *semaphore)
+{
+    if (!semaphore)
+        return;
+    free(semaphore->object);
+    free(semaphore);
+}
+
+int lock_new(const struct open_request *request, size_t size, const char *object, struct lock **ret)
+{
+    char *words;
+    struct lock *lock = new_noun(size, object, &words);
+    if (!lock)
+        return -ENOMEM;
+    lock->facet = request->mechanism->lock;
+    lock->mechanism = request->mechanism;
+    lock->object = words;
+    *ret = lock;
+    return 0;
+}
+
+void lock_free(struct lock *lock)
+{
+    if (!lock)
+        return;
+    free(lock->object);
+    free(lock);
+}
+
+bool limit_text_from_proc(const char *source, char *ret, size_t size)
+{
+    char path[96];
     snprintf(path, sizeof path, "/proc/sys/%s", source);
     for (char *dot = path; (dot = strchr(dot, '.')); )
         *dot = '/';
     int fd = sys_open(path, O_RDONLY, 0);
     if (fd < 0)
-        return TONG_UNKNOWN;
-    ssize_t size = sys_read(fd, text, sizeof text - 1);
+        return false;
+    ssize_t got = sys_read(fd, ret, size - 1);
     sys_close(fd);
-    if (size <= 0)
-        return TONG_UNKNOWN;
-    text[size] = '\0';
-    return strtoull(text, NULL, 10);
+    ret[got > 0 ? got : 0] = '\0';
+    return got > 0;
+}
+
+uint64_t limit_from_proc(const char *source)
+{
+    char text[32];
+    return limit_text_from_proc(source, text, sizeof text) ? strtoull(text, NULL, 10) : TONG_UNKNOWN;
 }
 
 uint64_t limit_pipe_buf(const char *source)
 {
     (void)source;
     return PIPE_BUF;
+}
+
+uint64_t limit_memory(const char *source)
+{
+    (void)source;
+    char text[1024];
+    int fd = sys_open("/proc/meminfo", O_RDONLY, 0);
+    ssize_t size = fd < 0 ? fd : sys_read(fd, text, sizeof text - 1);
+    sys_close(fd);
+    text[size > 0 ? size : 0] = '\0';
+    const char *line = strstr(text, "MemAvailable:");
+    return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024 : TONG_UNKNOWN;
+}
+
+uint64_t limit_space(const char *source)
+{
+    struct statvfs status;
+    return sys_statvfs(source, &status) < 0 ? TONG_UNKNOWN : (uint64_t)status.f_bavail * status.f_frsize;
 }

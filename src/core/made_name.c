@@ -3,6 +3,7 @@
 #include "core/made_name.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,10 +23,16 @@ int made_name_note(struct made_name *name, const char *path)
     return 0;
 }
 
-void made_name_remove(const struct made_name *name)
+bool made_name_stands(const struct made_name *name)
 {
     struct stat status;
-    if (name->path && sys_lstat(name->path, &status) == 0 && status.st_dev == name->device && status.st_ino == name->inode)
+    return name->path && sys_lstat(name->path, &status) == 0 && status.st_dev == name->device &&
+           status.st_ino == name->inode;
+}
+
+void made_name_remove(const struct made_name *name)
+{
+    if (made_name_stands(name))
         sys_unlink(name->path);
 }
 
@@ -33,4 +40,13 @@ void made_name_free(struct made_name *name)
 {
     free(name->path);
     name->path = NULL;
+}
+
+/* By /proc, because AT_EMPTY_PATH wants a capability on older kernels. */
+int made_name_give(int fd, const char *path)
+{
+    char self[40];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    int r = sys_linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+    return r < 0 && r != -EEXIST ? fail_call(r, "linkat(%s)", path) : r;
 }

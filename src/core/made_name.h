@@ -3,6 +3,7 @@
 #ifndef CORE_MADE_NAME_H
 #define CORE_MADE_NAME_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* The path, owned, or NULL; and what stood there when it was noted. */
@@ -19,6 +20,13 @@ int made_name_note(struct made_name *name, const char *path);
  * been used again. */
 void made_name_remove(const struct made_name *name);
 
+/* Whether the path still is what was noted. */
+bool made_name_stands(const struct made_name *name);
+
 void made_name_free(struct made_name *name);
+
+/* Gives a finished file that has no name (O_TMPFILE) its first one, atomically: whoever finds the name finds a finished
+ * file.  -EEXIST, without words, when something stands there. */
+int made_name_give(int fd, const char *path);
 
 #endif

@@ -82,7 +82,7 @@ struct channel_facet {
     const char *variant;     /* "socket=seqpacket", or "" */
     uint32_t identity;       /* TONG_IDENTITY_...: the best that receive can say of a sender */
     bool accepted;           /* the mechanism's listener makes these */
-    uint32_t shape;          /* TONG_HAS_TWO_WAY, _TWO_WAY_PAIR, _MANY_SENDERS, _MANY_RECEIVERS */
+    uint32_t shape;          /* TONG_HAS_TWO_WAY, _TWO_WAY_PAIR, _MANY_SENDERS, _MANY_RECEIVERS, TONG_MAY_LOSE */
 
     /* Sends one message whole or not at all.  -EMSGSIZE before anything moved. */
     int (*send)(struct conduit *, const struct message_out *, int64_t deadline);
@@ -147,7 +147,9 @@ struct region {
 struct region_facet {
     const struct option_use *options;
     int (*open)(const struct open_request *, struct region **ret);
-    /* One holder at a time, among all processes; the kernel takes it back from the dead. */
+    /* One holder at a time, among all processes; the kernel takes it back from the dead.  The facade calls lock only
+     * when this process does not hold it through this region, also in a child whose parent does, and unlock only when
+     * it does, also before close; never two of them at once.  A forked child's copy must not keep its parent's lock. */
     int (*lock)(struct region *, int64_t deadline);
     int (*unlock)(struct region *);
     /* Bytes [offset, offset + size) reach what keeps them.  NULL: nothing is behind the memory. */
@@ -168,14 +170,24 @@ struct semaphore {
     unsigned count;           /* semaphores in the set */
 };
 
+/* Elements are as large as the caller was compiled with. */
+static inline const tong_semaphore_operation *operation_at(const tong_semaphore_operation *operations, size_t index)
+{
+    return (const tong_semaphore_operation *)((const char *)operations + index * operations->size);
+}
+
 /* The semaphore noun.  Indices are below `count`. */
 struct semaphore_facet {
     const struct option_use *options;
-    /* All or nothing.  NULL operations beyond what the kernel can do in one step are -EOPNOTSUPP. */
+    int (*open)(const struct open_request *, struct semaphore **ret);
+    /* Takes 1, sleeping while it is 0; adds 1, never sleeping. */
+    int (*wait)(struct semaphore *, unsigned index, int64_t deadline);
+    int (*post)(struct semaphore *, unsigned index);
+    /* All or nothing; the elements are checked.  NULL: the mechanism can do no more than wait and post. */
     int (*operate)(struct semaphore *, const tong_semaphore_operation *, size_t count, int64_t deadline);
+    /* Fills in value, and waiting, zero and last where the kernel knows them. */
     int (*get)(struct semaphore *, unsigned index, tong_semaphore_info *);
     int (*set)(struct semaphore *, unsigned index, unsigned value);   /* NULL: a value cannot be set */
-    int (*open)(const struct open_request *, struct semaphore **ret);
     int (*close)(struct semaphore *, bool forked);
 };
 
@@ -186,12 +198,15 @@ struct lock {
     char *object;
 };
 
-/* The lock noun: only where the kernel releases it when its holder dies. */
+/* The lock noun: only where the kernel releases it when its holder dies.  take and release are called as lock and
+ * unlock of a region are. */
 struct lock_facet {
     const struct option_use *options;
     int (*open)(const struct open_request *, struct lock **ret);
     int (*take)(struct lock *, int64_t deadline);
     int (*release)(struct lock *);
+    /* The descriptor that carries the lock once it is taken.  NULL: it belongs to the process. */
+    int (*descriptor)(struct lock *);
     int (*close)(struct lock *, bool forked);
 };
 
@@ -228,13 +243,28 @@ void conduit_free(struct conduit *conduit);
 /* For conduits that add nothing to what is sent: a type has no place in them and is not dropped in silence. */
 int conduit_refuse_type(const struct conduit *conduit, int64_t type);
 
+/* What a frame= of byte streams and files makes of a channel: the TONG_INFO_... flag that says so. */
+uint32_t conduit_frame_flag(int frame);
+
 int listener_new(const struct open_request *request, size_t size, const char *object, struct listener **ret);
 void listener_free(struct listener *listener);
 
+/* `count` counters. */
+int semaphore_new(const struct open_request *request, size_t size, const char *object, unsigned count,
+                  struct semaphore **ret);
+void semaphore_free(struct semaphore *semaphore);
+
+int lock_new(const struct open_request *request, size_t size, const char *object, struct lock **ret);
+void lock_free(struct lock *lock);
+
 /* Limits that several mechanisms have: a sysctl by its name ("kernel.msgmax", TONG_UNKNOWN if it cannot be
- * read), and PIPE_BUF. */
+ * read), the text of one that holds more than a number (false), PIPE_BUF, the memory that can be had without swapping,
+ * and what is free in the file system at a path. */
 uint64_t limit_from_proc(const char *source);
+bool limit_text_from_proc(const char *source, char *ret, size_t size);
 uint64_t limit_pipe_buf(const char *source);
+uint64_t limit_memory(const char *source);
+uint64_t limit_space(const char *source);
 
 /* The only list of mechanisms (src/mechanism/table.c), ended by NULL. */
 extern const struct mechanism *const mechanism_table[];

@@ -161,6 +161,11 @@ static int fifo_ended(struct port *port, int cancel_fd, int64_t deadline)
     return events < 0 ? events : !(events & POLLIN);
 }
 
+bool port_has_vanished(int error)
+{
+    return error == -ETIMEDOUT || error == -EHOSTUNREACH || error == -ENETUNREACH || error == -ENETDOWN;
+}
+
 static ssize_t translate(ssize_t r, const char *call)
 {
     if (r >= 0)
@@ -181,6 +186,8 @@ ssize_t port_read(struct port *port, const struct iovec *spans, int count, int c
                 return ended < 0 ? ended : 0;
             continue;
         }
+        if (port_has_vanished((int)r))
+            return fail_static(PORT_VANISHED, "the machine at the other end has vanished: it does not answer any more");
         if (r != -EAGAIN)
             return translate(r, "read");
         if (deadline == DEADLINE_NOW)
@@ -196,7 +203,7 @@ ssize_t port_write(struct port *port, const struct iovec *spans, int count, int 
     bool bare = deadline == DEADLINE_NEVER && cancel_fd < 0;
     for (;;) {
         ssize_t r = write_once(port, spans, count, bare);
-        if (r == -ECONNRESET || r == -ENOTCONN || r == -ECONNREFUSED)
+        if (r == -ECONNRESET || r == -ENOTCONN || r == -ECONNREFUSED || port_has_vanished((int)r))
             r = -EPIPE;
         if (r == -EPIPE)
             return fail_static(-EPIPE, "nobody is left to receive: the other end was closed");

@@ -25,7 +25,7 @@ enum port_kind {
     PORT_CLOSED,
     PORT_SOCKET, /* stream sockets */
     PORT_PIPE,   /* anonymous pipes, and FIFOs opened by others */
-    PORT_FIFO,   /* our own FIFO descriptions: one blocking, one not */
+    PORT_FIFO,   /* descriptions of our own: one blocking, one not (FIFOs, signals) */
     PORT_OTHER   /* terminals, devices, regular files */
 };
 
@@ -44,6 +44,11 @@ struct port {
 
 /* What kind of port `fd` is, by fstat; -EBADF.  Sockets that keep boundaries are -EPROTOTYPE: see datagram.h. */
 int port_kind_of(int fd, enum port_kind *ret);
+
+/* What a socket says once, of a machine that stopped answering: afterwards it reads as ended.  port_read() tells it
+ * from a timeout of its own by returning PORT_VANISHED. */
+bool port_has_vanished(int error);
+#define PORT_VANISHED (-EHOSTUNREACH)
 
 /* Reads at least one byte: its count, 0 at the end of the stream, or -errno as wait_descriptor(). */
 ssize_t port_read(struct port *port, const struct iovec *spans, int count, int cancel_fd, int64_t deadline);

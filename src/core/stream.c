@@ -67,8 +67,7 @@ int stream_new(const struct open_request *request, const struct channel_facet *f
     stream->in = *in;
     stream->out = *out;
     stream->out.quiet = sys_ignores_sigpipe();
-    if (stream->frame == FRAME_PACKET)
-        conduit->flags |= TONG_INFO_FRAMED;
+    conduit->flags |= conduit_frame_flag(stream->frame);
     *ret = stream;
     return 0;
 }

@@ -93,9 +93,18 @@ static int say_ended(const struct stream *stream)
     }
 }
 
+/* No framing is needed to know that this is not the end. */
+static int note_vanished(struct stream *stream)
+{
+    stream->ended = -ECONNRESET;
+    return fail(-ECONNRESET, "%s: the other machine has vanished: it does not answer any more", stream->base.object);
+}
+
 static ssize_t read_some(struct stream *stream, const struct iovec *spans, int count, int64_t deadline)
 {
     ssize_t r = port_read(&stream->in, spans, count, stream->base.cancel_fd, deadline);
+    if (r == PORT_VANISHED)
+        return note_vanished(stream);
     if (r == 0 || r == -ECONNRESET) {
         note_end(stream);
         return say_ended(stream);
@@ -516,6 +525,8 @@ static ssize_t read_bare(struct stream *stream, void *data, size_t size)
     ssize_t r = port_read_bare(&stream->in, data, size);
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before anything moved");
+    if (r < 0 && port_has_vanished((int)r))
+        return note_vanished(stream);
     if (r == 0 && stream->in.kind == PORT_OTHER) { /* a terminal says it once */
         note_end(stream);
         return say_ended(stream);

@@ -84,3 +84,9 @@ int sysv_name_parse(const struct address *address, struct sysv_name *ret)
         return fail(-EINVAL, "%s: one object serves all who use it: give one key", address->scheme);
     return strncmp(address->name, "id=", 3) ? parse_key(address, &ret->key) : parse_id(address, address->name + 3, ret);
 }
+
+int sysv_removed(const char *object)
+{
+    return fail(-EIDRM, "%s was removed: by tong rm or ipcrm, or by logind when its user logged out (RemoveIPC=yes in "
+                "logind.conf)", object);
+}

@@ -17,4 +17,7 @@ struct sysv_name {
 /* Takes "1234", "0x4d2", "PATH#proj" or "id=N" apart.  -EINVAL; -ENOENT and others for the PATH of ftok. */
 int sysv_name_parse(const struct address *address, struct sysv_name *ret);
 
+/* Words for an object that was there and is not: returns -EIDRM. */
+int sysv_removed(const char *object);
+
 #endif

@@ -331,7 +331,7 @@ static int file_open(const struct open_request *request, struct conduit **ret)
     file->out = (struct appender){ .fd = -1 };
     file->writable_fd = -1;
     file->largest = (uint64_t)address->value[OPTION_SIZE];
-    conduit->flags |= address->value[OPTION_FRAME] == FRAME_PACKET ? TONG_INFO_FRAMED : 0;
+    conduit->flags |= conduit_frame_flag((int)address->value[OPTION_FRAME]);
     if (request->flags & TONG_RECEIVE)
         r = open_in(file, address);
     if (r == 0 && request->flags & TONG_SEND)

@@ -116,12 +116,6 @@ static int back_off(struct queue *queue, int side, int64_t *pause, int64_t deadl
     return r;
 }
 
-static int removed(const struct queue *queue)
-{
-    return fail(-EIDRM, "%s was removed: by tong rm or ipcrm, or by logind when its user logged out (RemoveIPC=yes in "
-                "logind.conf)", queue->conduit.object);
-}
-
 /* The words for what msgsnd or msgrcv said; the waits have said theirs. */
 static int failed(const struct queue *queue, const char *call, int error)
 {
@@ -131,7 +125,7 @@ static int failed(const struct queue *queue, const char *call, int error)
     case -EINTR:
         return fail_static(-EINTR, "a signal was caught before anything moved");
     case -EIDRM: case -EINVAL:
-        return removed(queue);
+        return sysv_removed(queue->conduit.object);
     case -EACCES:
         return fail(-EACCES, "%s: %s is not permitted: its mode and owner (ipcs -q) do not let this user",
                     queue->conduit.object, call);

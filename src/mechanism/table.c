@@ -4,16 +4,25 @@
 
 #include "core/mechanism.h"
 
-extern const struct mechanism mechanism_file, mechanism_pipe, mechanism_fd, mechanism_fifo, mechanism_unix, mechanism_msgq,
-    mechanism_shm;
+#define MECHANISMS(each) \
+    each(file) \
+    each(pipe) \
+    each(fd) \
+    each(fifo) \
+    each(unix) \
+    each(tcp) \
+    each(udp) \
+    each(msgq) \
+    each(mq) \
+    each(shm) \
+    each(mmap) \
+    each(signal) \
+    each(sem) \
+    each(sysvsem)
 
-const struct mechanism *const mechanism_table[] = {
-    &mechanism_file,
-    &mechanism_pipe,
-    &mechanism_fd,
-    &mechanism_fifo,
-    &mechanism_unix,
-    &mechanism_msgq,
-    &mechanism_shm,
-    NULL,
-};
+#define DECLARE(name) extern const struct mechanism mechanism_##name;
+#define ENTER(name) &mechanism_##name,
+
+MECHANISMS(DECLARE)
+
+const struct mechanism *const mechanism_table[] = { MECHANISMS(ENTER) NULL };

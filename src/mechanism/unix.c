@@ -21,9 +21,9 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "core/connection.h"
 #include "core/datagram.h"
 #include "core/process.h"
-#include "core/stream.h"
 #include "sys/sys.h"
 
 static const struct option_use unix_options[] = {
@@ -120,12 +120,19 @@ static int foreign(const char *path, int otherwise)
 
 /* ---- Connecting ------------------------------------------------------------------------------------------ */
 
-static int try_connect(const struct open_request *request, const struct socket_name *name, int *ret)
+struct unix_target {
+    const struct socket_name *name;
+    int type;
+};
+
+static int try_connect(const void *target, int64_t deadline, int *ret)
 {
-    int fd = sys_socket(AF_UNIX, socket_type(request->address) | SOCK_NONBLOCK);
+    const struct unix_target *x = target;
+    (void)deadline; /* a server's backlog has room for us, or not: nothing to wait for */
+    int fd = sys_socket(AF_UNIX, x->type | SOCK_NONBLOCK);
     if (fd < 0)
-        return fail_call(fd, "socket");
-    int r = sys_connect(fd, raw(name), name->size);
+        return fd;
+    int r = sys_connect(fd, raw(x->name), x->name->size);
     /* our own, unshared description */
     if (r == 0)
         r = sys_fcntl_int(fd, F_SETFL, 0);
@@ -150,25 +157,12 @@ static int connect_failed(const char *text, const char *path, int error)
     }
 }
 
-/* Waits for a server that is not there yet, or whose backlog is full, looking ever more slowly. */
 static int connect_until(const struct open_request *request, const struct socket_name *name, int *ret)
 {
-    int64_t pause = 100 * TONG_MICROSECOND;
-    const char *text = request->address->text, *path = request->address->name;
-    for (;;) {
-        int r = try_connect(request, name, ret);
-        bool later = r == -ECONNREFUSED || r == -ENOENT || r == -EAGAIN;
-        if (r == 0)
-            return 0;
-        if (!later || request->deadline == DEADLINE_NOW)
-            return connect_failed(text, path, r);
-        r = wait_pause(pause, -1, request->deadline);
-        if (r == -ETIMEDOUT)
-            return fail(-ETIMEDOUT, "nobody began to listen on %s in time", text);
-        if (r < 0)
-            return r;
-        pause = pause < 20 * TONG_MILLISECOND ? 2 * pause : pause;
-    }
+    struct unix_target target = { name, socket_type(request->address) };
+    bool said;
+    int r = connection_await(try_connect, &target, request->address->text, request->deadline, &said, ret);
+    return r == 0 || said ? r : connect_failed(request->address->text, request->address->name, r);
 }
 
 /* ---- Binding --------------------------------------------------------------------------------------------- */
@@ -270,18 +264,8 @@ static int note_name(const struct address *address, const struct socket_name *na
 
 static int wrap_stream(const struct open_request *request, int fd, struct conduit **ret)
 {
-    struct port both = PORT_INIT;
-    both.kind = PORT_SOCKET;
-    both.fd = fd;
-    both.owned = true;
-    both.creds = request->address->value[OPTION_CREDS];
-    int on = 1;
-    int r = both.creds ? sys_setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on) : 0;
-    if (r < 0)
-        return fail_call(r, "SO_PASSCRED");
-    /* both ways whatever the flags say, which the facade minds: an end can then be marked by a mere receiver */
     struct stream *stream;
-    r = stream_new(request, &unix_stream, &both, &both, request->address->text, &stream);
+    int r = connection_stream(request, &unix_stream, fd, request->address->text, &stream);
     if (r < 0)
         return r;
     *ret = &stream->base;
@@ -326,9 +310,7 @@ static void belongs_to_two(struct conduit *conduit)
     if (conduit->flags & TONG_RECEIVE)
         conduit->facet->peer(conduit, &peer);
     if (conduit->facet == &unix_stream) {
-        struct stream *stream = (struct stream *)conduit;
-        stream->must_end = stream->announced = true;
-        stream->in.sender = peer;
+        connection_belongs_to_two((struct stream *)conduit, &peer);
     } else {
         struct datagram *datagram = (struct datagram *)conduit;
         datagram->must_end = datagram->announced = true;
@@ -426,13 +408,27 @@ static int unix_remove(const struct address *address)
 /* ---- The listener ---------------------------------------------------------------------------------------- */
 
 struct unix_listener {
-    struct listener base;
-    struct address address; /* for the channels it accepts */
+    struct acceptor base;
     struct made_name made;
-    bool abstract;
-    int fd;
     unsigned generation;    /* only the process that bound the path removes it */
 };
+
+static bool may_enter(const struct acceptor *acceptor, int fd)
+{
+    struct ucred client;
+    socklen_t size = sizeof client;
+    if (sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client, &size) < 0)
+        return false;
+    return port_admits(client.uid, client.gid, acceptor->address.value[OPTION_MODE]);
+}
+
+static int wrap_accepted(const struct open_request *request, int fd, struct conduit **ret)
+{
+    int r = wrap(request, fd, ret);
+    if (r == 0)
+        belongs_to_two(*ret);
+    return r;
+}
 
 static int unix_listen(const struct open_request *request, struct listener **ret)
 {
@@ -450,84 +446,25 @@ static int unix_listen(const struct open_request *request, struct listener **ret
     if (r == 0)
         r = sys_listen(fd, (int)address->value[OPTION_BACKLOG]);
     r = r < 0 ? fail_call(r, "listen(%s)", address->text) : 0;
-    struct listener *listener = NULL;
-    struct address copy = { .text = NULL };
+    struct acceptor *acceptor = NULL;
     struct made_name made = { NULL, 0, 0 };
     if (r == 0)
         r = note_name(address, &name, &made);
     if (r == 0)
-        r = address_parse(address->text, &copy);
-    if (r == 0 && (r = address_settle(&copy, unix_options)) == 0)
-        r = listener_new(request, sizeof(struct unix_listener), address->text, &listener);
+        r = acceptor_new(request, sizeof(struct unix_listener), address->text, fd, &acceptor);
     if (r < 0) {
-        address_free(&copy);
         made_name_free(&made);
         if (!name.abstract)
             sys_unlink(name.address.sun_path);
         sys_close(fd);
         return r;
     }
-    struct unix_listener *unix_listener = (struct unix_listener *)listener;
-    unix_listener->address = copy;
-    unix_listener->made = made;
-    unix_listener->abstract = name.abstract;
-    unix_listener->fd = fd;
-    unix_listener->generation = fork_generation;
-    *ret = listener;
-    return 0;
-}
-
-static bool may_enter(const struct unix_listener *listener, int fd)
-{
-    struct ucred client;
-    socklen_t size = sizeof client;
-    if (!listener->abstract)
-        return true;
-    if (sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client, &size) < 0)
-        return false;
-    return port_admits(client.uid, client.gid, listener->address.value[OPTION_MODE]);
-}
-
-static int accept_failed(const struct unix_listener *listener, int error)
-{
-    return error == -EINTR ? fail_static(-EINTR, "a signal was caught before a client came")
-                           : fail_call(error, "accept(%s)", listener->base.object);
-}
-
-static int accept_one(struct unix_listener *listener, int64_t deadline, int *ret)
-{
-    for (;;) {
-        int r = sys_accept(listener->fd, 0);
-        if (r >= 0 && may_enter(listener, r)) {
-            *ret = r;
-            return 0;
-        }
-        if (r >= 0) {
-            sys_close(r);
-            if (deadline_left(deadline) == 0) /* those who are turned away do not hold us up */
-                return wait_expired(deadline);
-        } else if (r != -EAGAIN && r != -ECONNABORTED)
-            return accept_failed(listener, r);
-        if (r == -EAGAIN && (r = wait_descriptor(listener->fd, POLLIN, listener->base.cancel_fd, deadline)) < 0)
-            return r;
-    }
-}
-
-static int unix_accept(struct listener *base, uint32_t flags, int64_t deadline, struct conduit **ret)
-{
-    struct unix_listener *listener = (struct unix_listener *)base;
-    struct open_request request = { base->mechanism, &listener->address, flags, deadline };
-    int fd = -1;
-    int r = accept_one(listener, deadline, &fd);
-    if (r < 0 || (r = wrap(&request, fd, ret)) < 0)
-        return r;
-    belongs_to_two(*ret);
-    return 0;
-}
-
-static int unix_listener_pollfd(struct listener *base, struct pollfd *ret)
-{
-    *ret = (struct pollfd){ ((struct unix_listener *)base)->fd, POLLIN, 0 };
+    acceptor->admits = name.abstract ? may_enter : NULL;
+    acceptor->wrap = wrap_accepted;
+    struct unix_listener *listener = (struct unix_listener *)acceptor;
+    listener->made = made;
+    listener->generation = fork_generation;
+    *ret = &acceptor->base;
     return 0;
 }
 
@@ -537,13 +474,11 @@ static void unix_listener_close(struct listener *base)
     if (listener->generation == fork_generation)
         made_name_remove(&listener->made);
     made_name_free(&listener->made);
-    sys_close(listener->fd);
-    address_free(&listener->address);
-    listener_free(base);
+    acceptor_close(base);
 }
 
 static const struct listener_facet unix_listener = {
-    .open = unix_listen, .accept = unix_accept, .pollfd = unix_listener_pollfd, .close = unix_listener_close,
+    .open = unix_listen, .accept = acceptor_accept, .pollfd = acceptor_pollfd, .close = unix_listener_close,
 };
 
 /* ---- The row --------------------------------------------------------------------------------------------- */

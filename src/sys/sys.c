@@ -4,8 +4,10 @@
 
 #include "base/hot.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,6 +68,11 @@ int sys_statvfs(const char *path, struct statvfs *ret)
     SYS_CALL(int, "statvfs", statvfs(path, ret));
 }
 
+int sys_fstatvfs(int fd, struct statvfs *ret)
+{
+    SYS_CALL(int, "fstatvfs", fstatvfs(fd, ret));
+}
+
 int sys_chmod(const char *path, mode_t mode)
 {
     SYS_CALL(int, "chmod", fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW));
@@ -103,6 +111,11 @@ int sys_fallocate(int fd, int mode, off_t at, off_t size)
 int sys_fdatasync(int fd)
 {
     SYS_CALL(int, "fdatasync", fdatasync(fd));
+}
+
+ssize_t sys_getdents(int fd, void *entries, size_t size)
+{
+    SYS_CALL(ssize_t, "getdents64", getdents64(fd, entries, size));
 }
 
 int sys_flock(int fd, int operation)
@@ -162,6 +175,16 @@ int sys_shutdown(int fd, int how)
     SYS_CALL(int, "shutdown", shutdown(fd, how));
 }
 
+int sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size)
+{
+    SYS_CALL(int, "getsockname", getsockname(fd, ret, size));
+}
+
+int sys_getpeername(int fd, struct sockaddr *ret, socklen_t *size)
+{
+    SYS_CALL(int, "getpeername", getpeername(fd, ret, size));
+}
+
 int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size)
 {
     SYS_CALL(int, "getsockopt", getsockopt(fd, level, name, ret, size));
@@ -180,6 +203,42 @@ ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags)
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     SYS_CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
+}
+
+HOT ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size)
+{
+    SYS_CALL(ssize_t, "recvfrom", recvfrom(fd, data, size, flags, from, from_size));
+}
+
+HOT ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
+{
+    SYS_CALL(ssize_t, "sendto", sendto(fd, data, size, flags | MSG_NOSIGNAL, to, to_size));
+}
+
+static int resolver_error(int code)
+{
+    switch (code) {
+    case EAI_NONAME: case EAI_NODATA: case EAI_ADDRFAMILY: return EADDRNOTAVAIL;
+    case EAI_SERVICE: return EPROTONOSUPPORT;
+    case EAI_AGAIN: case EAI_FAIL: return EHOSTUNREACH;
+    case EAI_MEMORY: return ENOMEM;
+    case EAI_SYSTEM: return errno;
+    default: return EIO;
+    }
+}
+
+static int resolve(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    int code = getaddrinfo(host, service, hints, ret);
+    if (code == 0)
+        return 0;
+    errno = resolver_error(code);
+    return -1;
+}
+
+int sys_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **ret)
+{
+    SYS_CALL(int, "getaddrinfo", resolve(host, service, hints, ret));
 }
 
 int sys_ioctl_int(int fd, unsigned long request, int *ret)
@@ -213,6 +272,94 @@ HOT ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags)
 int sys_msgctl(int id, int command, struct msqid_ds *data)
 {
     SYS_CALL(int, "msgctl", msgctl(id, command, data));
+}
+
+/* System V shared memory. */
+
+int sys_shmget(key_t key, size_t size, int flags)
+{
+    SYS_CALL(int, "shmget", shmget(key, size, flags));
+}
+
+int sys_shmat(int id, int flags, void **ret)
+{
+    SYS_CALL(int, "shmat", (*ret = shmat(id, NULL, flags)) == (void *)-1 ? -1 : 0);
+}
+
+int sys_shmdt(const void *address)
+{
+    SYS_CALL(int, "shmdt", shmdt(address));
+}
+
+int sys_shmctl(int id, int command, struct shmid_ds *data)
+{
+    SYS_CALL(int, "shmctl", shmctl(id, command, data));
+}
+
+/* Semaphores. */
+
+int sys_semget(key_t key, int count, int flags)
+{
+    SYS_CALL(int, "semget", semget(key, count, flags));
+}
+
+HOT int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
+{
+    SYS_CALL(int, "semop", semtimedop(id, operations, count, timeout));
+}
+
+int sys_semctl(int id, int index, int command, union sem_argument argument)
+{
+    SYS_CALL(int, "semctl", semctl(id, index, command, argument));
+}
+
+int sys_sem_getvalue(sem_t *counter, int *ret)
+{
+    SYS_CALL(int, "sem_getvalue", sem_getvalue(counter, ret));
+}
+
+int sys_sem_wait(sem_t *counter)
+{
+    SYS_CALL(int, "sem_wait", sem_wait(counter));
+}
+
+int sys_sem_clockwait(sem_t *counter, const struct timespec *until)
+{
+    SYS_CALL(int, "sem_clockwait", sem_clockwait(counter, CLOCK_MONOTONIC, until));
+}
+
+/* POSIX message queues. */
+
+int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes)
+{
+    SYS_CALL(int, "mq_open", mq_open(name, flags | O_CLOEXEC, mode, attributes));
+}
+
+int sys_mq_unlink(const char *name)
+{
+    SYS_CALL(int, "unlink", mq_unlink(name));
+}
+
+/* libc promises that the timed calls' time is not NULL. */
+HOT int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until)
+{
+    SYS_CALL(int, "mq_send", until ? mq_timedsend(fd, data, size, priority, until) : mq_send(fd, data, size, priority));
+}
+
+HOT ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until)
+{
+    SYS_CALL(ssize_t, "mq_receive", until ? mq_timedreceive(fd, data, size, ret_priority, until)
+                                          : mq_receive(fd, data, size, ret_priority));
+}
+
+int sys_mq_getattr(int fd, struct mq_attr *ret)
+{
+    SYS_CALL(int, "mq_getattr", mq_getattr(fd, ret));
+}
+
+int sys_getrlimit(int resource, struct rlimit *ret)
+{
+    SYS_CALL(int, "getrlimit", getrlimit(resource, ret));
 }
 
 /* Waiting. */
@@ -272,11 +419,53 @@ int sys_pidfd_open(pid_t pid)
     SYS_CALL(int, "pidfd_open", (int)syscall(SYS_pidfd_open, pid, 0));
 }
 
+/* Signals. */
+
+int sys_pidfd_send_signal(int pidfd, int number, const siginfo_t *about)
+{
+    SYS_CALL(int, "pidfd_send_signal", (int)syscall(SYS_pidfd_send_signal, pidfd, number, about, 0));
+}
+
+int sys_signalfd(const sigset_t *set, bool nonblocking)
+{
+    SYS_CALL(int, "signalfd", signalfd(-1, set, SFD_CLOEXEC | (nonblocking ? SFD_NONBLOCK : 0)));
+}
+
+int sys_sigaction(int number, const struct sigaction *action, struct sigaction *ret_before)
+{
+    SYS_CALL(int, "sigaction", sigaction(number, action, ret_before));
+}
+
+int sys_sigmask(int how, const sigset_t *set, sigset_t *ret_before)
+{
+    SYS_CALL(int, "sigmask", (errno = pthread_sigmask(how, set, ret_before)) ? -1 : 0);
+}
+
+int sys_sigtimedwait(const sigset_t *set, siginfo_t *ret, const struct timespec *timeout)
+{
+    SYS_CALL(int, "sigtimedwait", sigtimedwait(set, ret, timeout));
+}
+
 /* Memory and chance. */
 
 int sys_getrandom(void *ret, size_t size)
 {
     SYS_CALL(int, "getrandom", (int)getrandom(ret, size, 0));
+}
+
+int sys_memfd(const char *label, unsigned flags)
+{
+    SYS_CALL(int, "memfd", memfd_create(label, flags | MFD_CLOEXEC));
+}
+
+int sys_msync(void *address, size_t size, int flags)
+{
+    SYS_CALL(int, "msync", msync(address, size, flags));
+}
+
+int sys_mincore(void *address, size_t size, unsigned char *ret)
+{
+    SYS_CALL(int, "mincore", mincore(address, size, ret));
 }
 
 #ifndef RWF_NOSIGNAL

@@ -11,12 +11,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mqueue.h>
 #include <poll.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
+#include <sys/resource.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -43,7 +49,7 @@ extern int (*sys_fault)(const char *call);
         return result < 0 ? (type)-errno : result;                  \
     } while (0)
 
-/* The three that messages go through are here, so that they cost no call of ours. */
+/* Those that messages go through are here, so that they cost no call of ours. */
 static inline ssize_t sys_read(int fd, void *data, size_t size)
 {
     SYS_CALL(ssize_t, "read", read(fd, data, size));
@@ -52,6 +58,11 @@ static inline ssize_t sys_read(int fd, void *data, size_t size)
 static inline ssize_t sys_write(int fd, const void *data, size_t size)
 {
     SYS_CALL(ssize_t, "write", write(fd, data, size));
+}
+
+static inline ssize_t sys_recv(int fd, void *data, size_t size, int flags)
+{
+    SYS_CALL(ssize_t, "recv", recv(fd, data, size, flags));
 }
 
 static inline ssize_t sys_send(int fd, const void *data, size_t size, int flags)
@@ -68,6 +79,7 @@ ssize_t sys_writev(int fd, const struct iovec *spans, int count);
 int sys_fstat(int fd, struct stat *ret);
 int sys_lstat(const char *path, struct stat *ret);
 int sys_statvfs(const char *path, struct statvfs *ret);
+int sys_fstatvfs(int fd, struct statvfs *ret);
 int sys_chmod(const char *path, mode_t mode); /* of the name itself: a link is not followed */
 int sys_fchmod(int fd, mode_t mode);
 int sys_unlink(const char *path);
@@ -76,6 +88,7 @@ int sys_mkfifo(const char *path, mode_t mode);
 int sys_ftruncate(int fd, off_t size);
 int sys_fallocate(int fd, int mode, off_t at, off_t size);
 int sys_fdatasync(int fd);
+ssize_t sys_getdents(int fd, void *entries, size_t size); /* struct dirent64, one after another */
 int sys_flock(int fd, int operation);
 int sys_fcntl_int(int fd, int command, int argument);
 int sys_fcntl_lock(int fd, int command, struct flock *lock);
@@ -89,11 +102,23 @@ int sys_listen(int fd, int backlog);
 int sys_accept(int fd, int flags);
 int sys_connect(int fd, const struct sockaddr *address, socklen_t size);
 int sys_shutdown(int fd, int how);
+int sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size);
+int sys_getpeername(int fd, struct sockaddr *ret, socklen_t *size);
 int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size);
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags);
+ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size);
+ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size);
 int sys_ioctl_int(int fd, unsigned long request, int *ret);
+
+/*
+ * getaddrinfo(3), which blocks for as long as the system's resolver does.  Its own errors become these:
+ * -EADDRNOTAVAIL no such host, -EPROTONOSUPPORT no such service, -EHOSTUNREACH the name servers do not answer, -ENOMEM;
+ * anything else -EIO.  freeaddrinfo(3) frees the result.
+ */
+struct addrinfo;
+int sys_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **ret);
 
 /* System V message queues. */
 int sys_ftok(const char *path, int project, key_t *ret);
@@ -101,6 +126,46 @@ int sys_msgget(key_t key, int flags);
 int sys_msgsnd(int id, const void *message, size_t size, int flags);
 ssize_t sys_msgrcv(int id, void *message, size_t size, long type, int flags);
 int sys_msgctl(int id, int command, struct msqid_ds *data);
+
+/* System V shared memory. */
+int sys_shmget(key_t key, size_t size, int flags);
+int sys_shmat(int id, int flags, void **ret);
+int sys_shmdt(const void *address);
+int sys_shmctl(int id, int command, struct shmid_ds *data);
+
+/* System V semaphores.  What semctl(2) takes last, which every program has to declare by itself. */
+union sem_argument {
+    int value;
+    struct semid_ds *state;
+    unsigned short *values;
+    struct seminfo *limits;
+};
+int sys_semget(key_t key, int count, int flags);
+int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout);
+int sys_semctl(int id, int index, int command, union sem_argument argument);
+
+/* POSIX semaphores: libc's, which enter the kernel only to sleep and to wake. */
+int sys_sem_getvalue(sem_t *counter, int *ret);
+int sys_sem_wait(sem_t *counter);
+int sys_sem_clockwait(sem_t *counter, const struct timespec *until); /* of CLOCK_MONOTONIC */
+
+static inline int sys_sem_trywait(sem_t *counter)
+{
+    SYS_CALL(int, "sem_trywait", sem_trywait(counter));
+}
+
+static inline int sys_sem_post(sem_t *counter)
+{
+    SYS_CALL(int, "sem_post", sem_post(counter));
+}
+
+/* POSIX message queues.  until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past. */
+int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes);
+int sys_mq_unlink(const char *name);
+int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until);
+ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until);
+int sys_mq_getattr(int fd, struct mq_attr *ret);
+int sys_getrlimit(int resource, struct rlimit *ret);
 
 /* Waiting. */
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout);
@@ -115,8 +180,18 @@ int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *t
 int sys_futex_wake(const void *word, int count);
 int sys_pidfd_open(pid_t pid);
 
+/* Signals.  What a NULL new action or mask leaves as it is, is only asked for. */
+int sys_pidfd_send_signal(int pidfd, int number, const siginfo_t *about);
+int sys_signalfd(const sigset_t *set, bool nonblocking);
+int sys_sigaction(int number, const struct sigaction *action, struct sigaction *ret_before);
+int sys_sigmask(int how, const sigset_t *set, sigset_t *ret_before); /* of the calling thread */
+int sys_sigtimedwait(const sigset_t *set, siginfo_t *ret, const struct timespec *timeout);
+
 /* Memory and chance. */
 int sys_getrandom(void *ret, size_t size);
+int sys_memfd(const char *label, unsigned flags);
+int sys_msync(void *address, size_t size, int flags);
+int sys_mincore(void *address, size_t size, unsigned char *ret);
 
 /*
  * writev(2) that never raises SIGPIPE, on pipes: RWF_NOSIGNAL where the kernel has it (Linux 6.18), else with

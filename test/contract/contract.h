@@ -51,6 +51,9 @@ enum making {
 #define HAS_TEARING (UINT64_C(1) << 54)      /* writers that share one description and add no header: whole up to PIPE_BUF */
 #define HAS_SESSIONS (UINT64_C(1) << 55)     /* the next sender or receiver may come: an end is told once */
 #define HAS_MAILBOX (UINT64_C(1) << 56)      /* who leaves in order is not missed: it is filled before and drained after */
+#define HAS_PRIORITY (UINT64_C(1) << 59)     /* the type is a priority: the highest comes first */
+#define HAS_PORT (UINT64_C(1) << 57)         /* the name is a port that the kernel chooses: ends say it to one another */
+#define HAS_LOSS (UINT64_C(1) << 58)         /* what outruns the receiver is lost, and counted */
 #define HAS_LONG (UINT64_C(1) << 50)         /* messages above PIPE_BUF fit */
 
 struct row {

@@ -47,6 +47,22 @@ void ends_address(struct ends *ends, const struct row *row, const char *options)
     write_addresses(ends, options);
 }
 
+/* Where the kernel chose the port, both ends go by the address that came of it. */
+static void learn_address(struct ends *ends, const char *address)
+{
+    if (!(ends->row->has & HAS_PORT))
+        return;
+    for (int i = 0; i < 2; i++)
+        snprintf(ends->address[i], sizeof ends->address[i], "%s", address);
+}
+
+static void learn_from(struct ends *ends, tong_channel *receiver)
+{
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    OK(tong_channel_describe(receiver, &info));
+    learn_address(ends, info.object);
+}
+
 /* ---- Opening --------------------------------------------------------------------------------------------- */
 
 static uint32_t flags_for(uint32_t flags, uint32_t direction)
@@ -70,6 +86,7 @@ void ends_prepare(struct ends *ends, const struct row *row, const char *options,
     switch (row->making) {
     case MAKE_LISTEN:
         OK(tong_listener_open(ends->address[1], flags & TONG_CANCELLABLE, &ends->listener));
+        learn_address(ends, tong_listener_address(ends->listener));
         break;
     case MAKE_PAIR:
         OK(tong_channel_pair(ends->address[0], flags_for(flags, TONG_SEND), pair));
@@ -104,6 +121,8 @@ void ends_open_receiver(struct ends *ends, uint32_t flags)
     default:
         OK(tong_channel_open(ends->address[1], flags_for(flags, TONG_RECEIVE), 10 * TONG_SECOND, &ends->receiver));
         ends->fds[0] = -1; /* fd: has taken it over */
+        if (ends->row->making == MAKE_OPEN)
+            learn_from(ends, ends->receiver);
     }
 }
 
@@ -144,10 +163,12 @@ static void child_sends(struct ends *ends, uint32_t flags, void (*child)(tong_ch
     _exit(0);
 }
 
-static void child_receives(struct ends *ends, uint32_t flags, void (*child)(tong_channel *))
+static void child_receives(struct ends *ends, uint32_t flags, int told, void (*child)(tong_channel *))
 {
     drop(&ends->sender, &ends->fds[1]);
     ends_open_receiver(ends, flags);
+    MUST(write(told, ends->address[1], sizeof ends->address[1]) == sizeof ends->address[1], "write: %s", strerror(errno));
+    close(told);
     child(ends->receiver);
     _exit(0);
 }
@@ -187,10 +208,19 @@ static void open_when_there(struct ends *ends, uint32_t flags)
 pid_t ends_with_receiver(struct ends *ends, const struct row *row, const char *options, uint32_t flags,
                          void (*child)(tong_channel *))
 {
+    int told[2];
+    char address[sizeof ends->address[1]];
     ends_prepare(ends, row, options, flags);
+    MUST(pipe2(told, O_CLOEXEC) == 0, "pipe: %s", strerror(errno));
     pid_t pid = frame_fork();
     if (pid == 0)
-        child_receives(ends, flags, child);
+        child_receives(ends, flags, told[1], child);
+    close(told[1]);
+    if (row->making == MAKE_OPEN && row->has & HAS_PORT) {
+        MUST(read(told[0], address, sizeof address) == sizeof address, "the receiver never said its address");
+        learn_address(ends, address);
+    }
+    close(told[0]);
     drop(&ends->receiver, &ends->fds[0]);
     if (row->making != MAKE_PAIR)
         open_when_there(ends, flags);

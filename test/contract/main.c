@@ -31,6 +31,7 @@ static const struct { uint64_t bit; const char *words; } facets[] = {
     { TONG_HAS_MANY_RECEIVERS, "several receivers" },
     { HAS_BOUNDARIES, "message boundaries" },
     { HAS_ANY_BYTES, "room for any byte" },
+    { HAS_PRIORITY, "priorities" },
     { HAS_EMPTY, "empty messages" },
     { HAS_TYPE, "types" },
     { HAS_DEATH, "a way to tell death from the end" },
@@ -115,7 +116,7 @@ static uint64_t options_of(const struct row *row)
 {
     tong_option_info option = TONG_OPTION_INFO_INIT;
     for (size_t i = 0; tong_mechanism_option(row->scheme, i, &option) == 0; i++)
-        if (!strcmp(option.name, "full"))
+        if (option.noun == TONG_HAS_CHANNEL && !strcmp(option.name, "full"))
             return HAS_DROP;
     return 0;
 }

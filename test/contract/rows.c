@@ -5,9 +5,13 @@
 #define CHANNEL TONG_HAS_CHANNEL
 #define STREAM (CHANNEL | TONG_HAS_READINESS | TONG_HAS_FINISH)
 #define SOCKET (STREAM | TONG_HAS_LISTENER | TONG_HAS_PAIR | TONG_HAS_PEER | TONG_HAS_DESCRIPTOR | TONG_HAS_TWO_WAY)
+#define INTERNET (STREAM | TONG_HAS_LISTENER | TONG_HAS_DESCRIPTOR | TONG_HAS_TWO_WAY)
+#define NUMBERED (CHANNEL | TONG_HAS_READINESS | TONG_HAS_TWO_WAY | TONG_HAS_MANY_SENDERS | TONG_MAY_LOSE)
 #define DATAGRAM (CHANNEL | TONG_HAS_READINESS | TONG_HAS_PAIR | TONG_HAS_DESCRIPTOR | TONG_HAS_MANY_SENDERS)
 #define QUEUE (CHANNEL | TONG_HAS_SELECT | TONG_HAS_REMOVE | TONG_HAS_TWO_WAY | TONG_HAS_MANY_SENDERS | \
                TONG_HAS_MANY_RECEIVERS | TONG_HAS_PEER)
+#define PRIORITY_QUEUE (CHANNEL | TONG_HAS_READINESS | TONG_HAS_REMOVE | TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS | \
+                        TONG_HAS_MANY_RECEIVERS | TONG_HAS_AFTER_FORK)
 #define MEMORY (STREAM | TONG_HAS_REMOVE | TONG_HAS_ZERO_COPY | TONG_HAS_PEER)
 #define SHARED_FILE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_MANY_RECEIVERS)
 #define NAMED_PIPE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_TWO_WAY_PAIR)
@@ -19,6 +23,7 @@
 #define LINES (HAS_READY | HAS_BOUNDARIES | HAS_EMPTY | HAS_END | HAS_BROKEN | HAS_LONG)
 #define BYTES (HAS_READY | HAS_ANY_BYTES | HAS_END | HAS_BROKEN | HAS_LONG)
 #define NAMED (HAS_NAME | HAS_NO_FORKING | HAS_OTHER)
+#define REMOTE (HAS_NAME | HAS_NO_FORKING | HAS_PORT)
 #define INHERITED (HAS_FORKING | HAS_HEIRS)
 
 const struct row rows[] = {
@@ -60,11 +65,27 @@ const struct row rows[] = {
       WHOLE | HAS_READY | HAS_SPURIOUS | HAS_TYPE | HAS_FULL | NAMED | HAS_CREATE | HAS_LONG },
     { "msgq-both", "msgq", "", MAKE_OPEN, "msgq:%K?type=1&select=2", "msgq:%K?type=2&select=1", QUEUE,
       WHOLE | HAS_FULL | NAMED | HAS_BOTH | HAS_LONG },
+    { "mq", "mq", "", MAKE_OPEN, "mq:/%N", "mq:/%N", PRIORITY_QUEUE,
+      WHOLE | HAS_READY | HAS_PRIORITY | HAS_FULL | NAMED | HAS_CREATE | HAS_LONG },
     { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
+    { "mmap", "mmap", "", MAKE_OPEN, "mmap:%P", "mmap:%P", MEMORY,
+      FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
     { "file", "file", "", MAKE_OPEN, "file:%P", "file:%P", SHARED_FILE,
       WHOLE | HAS_READY | HAS_TYPE | HAS_END | HAS_ROOM | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
     { "file-line", "file", "", MAKE_OPEN, "file:%P?frame=line&follow=yes", "file:%P?frame=line&follow=yes", SHARED_FILE,
       HAS_READY | HAS_BOUNDARIES | HAS_EMPTY | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
+    { "tcp", "tcp", "", MAKE_LISTEN, "tcp:127.0.0.1:0", "tcp:127.0.0.1:0", INTERNET, FRAMED | HAS_FULL | HAS_BOTH | REMOTE },
+    { "tcp6", "tcp", "", MAKE_LISTEN, "tcp:[::1]:0", "tcp:[::1]:0", INTERNET, FRAMED | HAS_FULL | HAS_BOTH | REMOTE },
+    { "tcp-line", "tcp", "", MAKE_LISTEN, "tcp:127.0.0.1:0?frame=line", "tcp:127.0.0.1:0?frame=line", INTERNET,
+      LINES | HAS_FULL | HAS_BOTH | REMOTE },
+    { "tcp-none", "tcp", "", MAKE_LISTEN, "tcp:127.0.0.1:0?frame=none", "tcp:127.0.0.1:0?frame=none", INTERNET,
+      BYTES | HAS_FULL | HAS_BOTH | REMOTE },
+    { "udp", "udp", "", MAKE_OPEN, "udp:127.0.0.1:0", "udp:127.0.0.1:0", NUMBERED,
+      WHOLE | HAS_READY | HAS_TYPE | HAS_LONG | HAS_BOTH | HAS_LOSS | REMOTE },
+    { "udp6", "udp", "", MAKE_OPEN, "udp:[::1]:0", "udp:[::1]:0", NUMBERED,
+      WHOLE | HAS_READY | HAS_TYPE | HAS_LONG | HAS_BOTH | HAS_LOSS | REMOTE },
+    { "udp-none", "udp", "", MAKE_OPEN, "udp:127.0.0.1:0?frame=none", "udp:127.0.0.1:0?frame=none", NUMBERED,
+      WHOLE | HAS_READY | HAS_LONG | HAS_BOTH | HAS_LOSS | REMOTE },
 };
 
 const int rows_count = sizeof rows / sizeof *rows;

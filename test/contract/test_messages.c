@@ -231,6 +231,30 @@ static void test_type(const struct row *row)
     ends_close(&ends);
 }
 
+/* The highest first, the oldest of equals; what is none is refused and nothing is sent. */
+static void test_priority(const struct row *row)
+{
+    static const int64_t sent[] = { 0, 5, 32767, 5, 1, 0 };
+    static const char expected[] = "213405";
+    struct ends ends;
+    char got[8];
+    tong_message message = TONG_MESSAGE_INIT;
+    ends_open(&ends, row, NULL, 0);
+    for (size_t i = 0; i < sizeof sent / sizeof *sent; i++) {
+        message.type = sent[i];
+        OK(tong_channel_send(ends.sender, &(char){ (char)('0' + i) }, 1, &message, TONG_SECOND));
+    }
+    for (message.type = 32768; message.type > -2; message.type -= 32769)
+        GIVES(tong_channel_send(ends.sender, "x", 1, &message, 0), -EINVAL);
+    for (size_t i = 0; i < sizeof sent / sizeof *sent; i++) {
+        GIVES(tong_channel_receive(ends.receiver, got, sizeof got, &message, TONG_SECOND), 1);
+        MUST(got[0] == expected[i], "message %c came when %c was due", got[0], expected[i]);
+        MUST(message.type == sent[expected[i] - '0'], "message %c came with priority %lld", got[0], (long long)message.type);
+    }
+    GIVES(tong_channel_receive(ends.receiver, got, sizeof got, NULL, 0), -EAGAIN);
+    ends_close(&ends);
+}
+
 #define BATCH 8
 
 static void test_batch(const struct row *row)
@@ -300,7 +324,7 @@ static void test_batch_full(const struct row *row)
 }
 
 const struct contract_test message_tests[] = {
-    { "order", test_order, HAS_BOUNDARIES, 0, 60 },
+    { "order", test_order, HAS_BOUNDARIES, HAS_LOSS, 60 },
     { "order-of-bytes", test_order_of_bytes, 0, HAS_BOUNDARIES, 60 },
     { "sizes", test_sizes, HAS_BOUNDARIES, 0, 30 },
     { "largest-and-one-more", test_largest, HAS_BOUNDARIES, 0, 60 },
@@ -309,6 +333,7 @@ const struct contract_test message_tests[] = {
     { "newline-refused", test_line_refused, HAS_BOUNDARIES, HAS_ANY_BYTES, 10 },
     { "both-ways", test_both_ways, HAS_BOTH, 0, 20 },
     { "type", test_type, HAS_TYPE, 0, 10 },
+    { "priority", test_priority, HAS_PRIORITY, 0, 10 },
     { "batch", test_batch, HAS_BOUNDARIES, 0, 10 },
     { "batch-too-long", test_batch_too_long, HAS_BOUNDARIES, 0, 10 },
     { "batch-full", test_batch_full, HAS_BOUNDARIES | HAS_FULL, 0, 30 },

@@ -400,9 +400,9 @@ const struct contract_test process_tests[] = {
     { "heir-receives", test_heir_receives, HAS_HEIRS, 0, 20 },
     { "inherit-short", test_inherit_short, HAS_HEIRS, 0, 10 },
     { "descriptor", test_descriptor, TONG_HAS_DESCRIPTOR, 0, 10 },
-    { "writers", test_writers, TONG_HAS_MANY_SENDERS | HAS_BOUNDARIES, HAS_BOTH, 60 },
-    { "writer-killed", test_writer_killed, TONG_HAS_MANY_SENDERS | HAS_BOUNDARIES | HAS_ANY_BYTES | HAS_NAME, HAS_BOTH, 60 },
+    { "writers", test_writers, TONG_HAS_MANY_SENDERS | HAS_BOUNDARIES, HAS_BOTH | HAS_LOSS, 60 },
+    { "writer-killed", test_writer_killed, TONG_HAS_MANY_SENDERS | HAS_BOUNDARIES | HAS_ANY_BYTES | HAS_NAME, HAS_BOTH | HAS_LOSS, 60 },
     { "threads", test_threads, 0, 0, 60 },
-    { "clones", test_clones, HAS_BOUNDARIES, 0, 60 },
+    { "clones", test_clones, HAS_BOUNDARIES, HAS_LOSS, 60 },
     { NULL, NULL, 0, 0, 0 },
 };

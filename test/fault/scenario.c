@@ -21,9 +21,14 @@ const struct scenario scenarios[] = {
     { "unix-pair", SCENARIO_PAIR, "unix:", TONG_BOTH },
     { "msgq", SCENARIO_OPEN, "msgq:%K", 0 },
     { "msgq-poll", SCENARIO_OPEN, "msgq:%K?poll=1ms", 0 },
+    { "mq", SCENARIO_OPEN, "mq:/%N", 0 },
     { "shm", SCENARIO_OPEN, "shm:%N", 0 },
+    { "mmap", SCENARIO_OPEN, "mmap:%P", 0 },
     { "file", SCENARIO_OPEN, "file:%P", 0 },
     { "file-line", SCENARIO_OPEN, "file:%P?frame=line&follow=yes", 0 },
+    { "tcp", SCENARIO_LISTEN, "tcp:127.0.0.1:0", TONG_BOTH },
+    { "udp", SCENARIO_OPEN, "udp:127.0.0.1:0", TONG_BOTH },
+    { "udp-none", SCENARIO_OPEN, "udp:127.0.0.1:0?frame=none", 0 },
 };
 
 const int scenarios_count = sizeof scenarios / sizeof *scenarios;
@@ -69,6 +74,13 @@ static int checked(int64_t result, const char *call)
             return step;                     \
     } while (0)
 
+/* Where the kernel chose the port, the address that came of it. */
+static void learn(struct talk *talk, const char *chosen)
+{
+    if (strstr(talk->address, ":0"))
+        snprintf(talk->address, sizeof talk->address, "%s", chosen);
+}
+
 static int open_ends(const struct scenario *scenario, struct talk *talk)
 {
     uint32_t both = scenario->flags | TONG_CANCELLABLE;
@@ -81,11 +93,15 @@ static int open_ends(const struct scenario *scenario, struct talk *talk)
     }
     if (scenario->kind == SCENARIO_LISTEN) {
         STEP(tong_listener_open(talk->address, TONG_CANCELLABLE, &talk->listener));
+        learn(talk, tong_listener_address(talk->listener));
         STEP(tong_channel_open(talk->address, both | TONG_SEND, TONG_SECOND, &talk->sender));
         STEP(tong_listener_accept(talk->listener, both | TONG_RECEIVE, TONG_SECOND, &talk->receiver));
         return 0;
     }
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
     STEP(tong_channel_open(talk->address, both | TONG_RECEIVE, TONG_SECOND, &talk->receiver));
+    STEP(tong_channel_describe(talk->receiver, &info));
+    learn(talk, info.object);
     STEP(tong_channel_open(talk->address, both | TONG_SEND, TONG_SECOND, &talk->sender));
     return 0;
 }

@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "core/address.h"
-#include "core/mechanism.h"
+#include "handle.h"
+
+static const uint32_t nouns[] = { TONG_HAS_CHANNEL, TONG_HAS_REGION, TONG_HAS_SEMAPHORE, TONG_HAS_LOCK };
 
 static void promise_words(int r)
 {
@@ -15,16 +17,16 @@ static void promise_words(int r)
     PROMISE(strlen(tong_detail()) < 640);
 }
 
-/* Every mechanism's options, whatever the scheme says: each parses the text anew. */
-static void settle(const char *text, const struct mechanism *mechanism)
+/* Options of a noun of a mechanism, whatever the scheme says: each parses the text anew. */
+static void settle(const char *text, const struct option_use *uses)
 {
     struct address address;
-    if (address_parse(text, &address) < 0)
+    if (!uses || address_parse(text, &address) < 0)
         return;
-    int r = address_settle(&address, mechanism->options);
+    int r = address_settle(&address, uses);
     if (r < 0)
         promise_words(r);
-    for (const struct option_use *use = mechanism->options; r == 0 && use->id != OPTION_COUNT; use++)
+    for (const struct option_use *use = uses; r == 0 && use->id != OPTION_COUNT; use++)
         if (use->low < use->high)
             PROMISE(address.value[use->id] == use->fallback ||
                     (address.value[use->id] >= use->low && address.value[use->id] <= use->high));
@@ -47,7 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         PROMISE(address.name && strlen(address.name) <= ADDRESS_NAME_MAX);
         address_free(&address);
         for (const struct mechanism *const *mechanism = mechanism_table; *mechanism; mechanism++)
-            settle(text, *mechanism);
+            for (size_t i = 0; i < sizeof nouns / sizeof *nouns; i++)
+                settle(text, noun_options(*mechanism, nouns[i]));
     }
     free(text);
     return 0;

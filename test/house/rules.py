@@ -27,13 +27,14 @@ SYSTEM_CALLS = """
     epoll_pwait eventfd execl execv execve execvp fallocate fchmod fchown fcntl fdatasync fdopen flock fopen fork
     fstat fstatat fsync ftruncate futimens getpeername getrandom getsockname getsockopt inotify_add_watch inotify_init
     inotify_init1 inotify_rm_watch ioctl kill link linkat listen lseek lstat madvise memfd_create mkdir mkfifo
-    mkfifoat mkstemp mlock mmap mprotect mq_open mq_receive mq_send mremap msgctl msgget msgrcv msgsnd msync munmap
+    mkfifoat mkstemp mlock mmap mprotect mq_getattr mq_notify mq_open mq_receive mq_send
+    mq_timedreceive mq_timedsend mq_unlink mremap msgctl msgget msgrcv msgsnd msync munmap
     nanosleep clock_nanosleep open openat opendir pause pidfd_open pipe pipe2 poll ppoll prctl pread preadv preadv2
     pwrite pwritev pwritev2 read readlink readv recv recvfrom recvmmsg recvmsg rename renameat renameat2 rmdir
     sched_yield select semctl semget semop semtimedop send sendfile sendmmsg sendmsg sendto setsockopt shm_open
     shm_unlink shmat shmctl shmdt shmget shutdown sigaction signal signalfd sleep socket socketpair splice stat
     statfs statx symlink syscall tee timerfd_create timerfd_settime tmpfile truncate umask unlink unlinkat usleep
-    vmsplice waitpid write writev
+    sem_clockwait sem_getvalue sem_open sem_post sem_trywait sem_wait vmsplice waitpid write writev
 """.split()
 CALLS = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(SYSTEM_CALLS))
 
@@ -107,7 +108,7 @@ def lone_mechanisms():
 
 
 def nameless_core():
-    schemes = {"pipe", "fifo", "unix", "msgq", "shm", "file", "fd"}
+    schemes = {"pipe", "fifo", "unix", "msgq", "mq", "shm", "mmap", "file", "fd"}
     for path in sources("src/base", "src/sys", "src/core", "src/ring"):
         for match in re.finditer(r"\bmechanism_(\w+)", code(path)):
             if match.group(1) in schemes:

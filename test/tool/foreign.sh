@@ -1,7 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Programs that never heard of tong: cat and echo, socat, a plain C program with msgsnd and msgrcv, ipcs, tail.
+# Programs that never heard of tong: cat and echo, socat, plain C programs with msgsnd and msgrcv,
+# and with mq_send, mq_receive and mq_notify, ipcs, tail.
 sysv=$(readlink -f "$2")
+posix=$(readlink -f "$3")
 . "${0%/*}/shell.sh"
 
 says() {
@@ -54,6 +56,34 @@ if offers msgq:; then
     "$TONG" rm "msgq:$key"
 else
     skip "System V programs" "there is no msgq:"
+fi
+
+if offers mq:; then
+    queue=/$mark
+    "$TONG" send "mq:$queue" --type 7 later 2>/dev/null
+    "$TONG" send "mq:$queue" --type 9 first
+    check "a plain C program takes the most urgent of what tong sent" test "$("$posix" receive "$queue")" = "9 first"
+    check "and then the other" test "$("$posix" receive "$queue")" = "7 later"
+    "$posix" send "$queue" 1 low
+    "$posix" send "$queue" 2 high
+    check "tong takes the most urgent of what a plain C program sent" test "$("$TONG" recv "mq:$queue" -n 1)" = high
+    check "and then the other, too" test "$("$TONG" recv "mq:$queue" -n 1)" = low
+    timeout 20 "$posix" notify "$queue" >out &
+    listener=$!
+    until_true grep -q registered out
+    "$TONG" send "mq:$queue" news
+    wait $listener
+    check "who registered with mq_notify is notified when tong sends" says out "registered
+notified"
+    if [ -d /dev/mqueue ] && [ "$(stat -f -c %T /dev/mqueue)" = mqueue ]; then
+        check "/dev/mqueue lists our queue" test -e "/dev/mqueue$queue"
+    else
+        skip "/dev/mqueue lists our queue" "no mqueue file system is mounted there"
+    fi
+    "$TONG" rm "mq:$queue"
+    check "and after tong rm it is gone" test "$("$posix" receive "$queue" 2>&1)" = "mq_open: No such file or directory"
+else
+    skip "programs with POSIX queues" "there is no mq:"
 fi
 
 if offers file:; then

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""tutorial.py [--write] TONG DOCUMENT...: runs every command of the documents and compares what they print.
+"""tutorial.py [--write] [--beside DIRECTORY] TONG DOCUMENT...: runs every command of the documents and compares what they print.
 
 A fenced block that begins with ```console holds commands ("$ ", continued by "> ") and, below each, its output.
 ```console about: numbers in the output may differ.  The documents, which are one text in several languages, must have
 the same commands; a command that names a language's own words (tong explain) may differ.  --write puts the real output
-into the documents instead.
+into the documents instead.  --beside: commands find what is in that directory in theirs (raw/pipe, ./pipe).
 
 The tutorial's key 1234 and the word "tutorial" in names stand for what nobody else has: while it runs, they are
 replaced by this run's own, so that no object of anybody is touched.
 """
+import argparse
 import os
 import re
 import subprocess
@@ -52,13 +53,15 @@ def steps_of(document):
 class Place:
     """Where the commands run: a directory of their own, a key and a word of their own."""
 
-    def __init__(self, tong):
+    def __init__(self, tong, beside):
         self.key = str(0x50000000 + os.getpid())
         self.word = "tutorial-test-%d" % os.getpid()
         self.directory = tempfile.TemporaryDirectory(prefix="tong-test-")
         bin_directory = os.path.join(self.directory.name, ".bin")
         os.mkdir(bin_directory)
         os.symlink(os.path.abspath(tong), os.path.join(bin_directory, "tong"))
+        for name in os.listdir(beside) if beside else []:
+            os.symlink(os.path.join(os.path.abspath(beside), name), os.path.join(self.directory.name, name))
         self.environment = {**os.environ, "PATH": bin_directory + ":" + os.environ["PATH"], "LC_ALL": "C.UTF-8"}
 
     def ours(self, text):
@@ -91,18 +94,26 @@ def difference(step, output):
         ["came:"] + output.splitlines()
 
 
-def check(report, tong, document):
-    place = Place(tong)
+def left_behind(place):
+    for directory in "/dev/shm", "/tmp":
+        yield from (name for name in os.listdir(directory) if place.word in name)
+    for kind in "msg", "sem", "shm":
+        try:
+            with open("/proc/sysvipc/" + kind, encoding="ascii") as table:
+                yield from ("%s %s" % (kind, line.strip()) for line in table if line.split()[0] == place.key)
+        except FileNotFoundError:
+            pass
+
+
+def check(report, place, document):
     for step in steps_of(document):
         output = place.run(step)
         name = "%s:%d" % (os.path.basename(document), step.line)
         report.rule(name, [] if same(step, output) else difference(step, output))
-    left = [name for name in os.listdir("/dev/shm") + os.listdir("/tmp") if place.word in name]
-    report.rule(os.path.basename(document) + " leaves nothing behind", left)
+    report.rule(os.path.basename(document) + " leaves nothing behind", list(left_behind(place)))
 
 
-def write(tong, document):
-    place = Place(tong)
+def write(place, document):
     outputs = iter([place.run(step) for step in steps_of(document)])
 
     def filled(block):
@@ -125,19 +136,24 @@ def commands_of(document):
 
 
 def main():
-    arguments = sys.argv[1:]
-    if arguments[0] == "--write":
-        for document in arguments[2:]:
-            write(arguments[1], document)
-        return
-    tong, documents = arguments[0], arguments[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--beside")
+    parser.add_argument("tong")
+    parser.add_argument("documents", nargs="+")
+    asked = parser.parse_args()
     report = Report()
-    for document in documents:
-        check(report, tong, document)
-    for document in documents[1:]:
-        differ = sorted(set(commands_of(documents[0])) ^ set(commands_of(document)))
-        report.rule("%s has the commands of %s" % (document, documents[0]), differ)
-    report.end()
+    for document in asked.documents:
+        place = Place(asked.tong, asked.beside)
+        if asked.write:
+            write(place, document)
+        else:
+            check(report, place, document)
+    for document in asked.documents[1:]:
+        differ = sorted(set(commands_of(asked.documents[0])) ^ set(commands_of(document)))
+        report.rule("%s has the commands of %s" % (document, asked.documents[0]), differ)
+    if not asked.write:
+        report.end()
 
 
 main()

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sending side of udp:.  One copy and one bare system call a message.
+ *
+ * A connected end learns from ICMP that nobody receives, one call late: the send that finds it out has sent nothing
+ * (-EPIPE), and the next may succeed.  A bound end answers who was heard last; each of those it answers sees a writer
+ * of its own, numbered without gaps.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "base/hot.h"
+#include "core/process.h"
+#include "mechanism/udp_channel.h"
+#include "sys/sys.h"
+
+/* Where a message goes, and what it is numbered. */
+struct destination {
+    const union inet_address *to; /* NULL: where the socket is connected to */
+    union inet_address place;
+    struct udp_sender *sender;
+    uint32_t writer, number;
+};
+
+void udp_announcement(uint32_t writer, uint32_t number, uint8_t ret[FRAME_HEADER])
+{
+    frame_encode(&(struct frame){ FRAME_BEGIN, 0, writer, number, 0 }, ret);
+}
+
+int udp_after_fork(struct conduit *conduit)
+{
+    struct udp *udp = (struct udp *)conduit;
+    int r = sys_getrandom(&udp->writer, sizeof udp->writer);
+    if (r < 0)
+        return fail_call(r, "getrandom");
+    udp->generation = fork_generation;
+    udp->number = 0;
+    return 0;
+}
+
+/* ---- Whom to answer ---------------------------------------------------------------------------------------------- */
+
+/* Looks at what waits to be received, without taking it: who sent it can be answered. */
+static bool meet_next(struct udp *udp, ssize_t *ret)
+{
+    uint8_t header[FRAME_HEADER];
+    union inet_address from = { .any.sa_family = 0 };
+    socklen_t size = sizeof from;
+    struct frame frame;
+    memset(&from, 0, sizeof from);
+    *ret = sys_recvfrom(udp->fd, header, sizeof header, MSG_PEEK | MSG_DONTWAIT, &from.any, &size);
+    if (*ret < 0 || (udp->framed && ((size_t)*ret < sizeof header || frame_decode(header, UDP_LARGEST_6, &frame) < 0)))
+        return false;
+    udp_lock(udp);
+    if (!udp->heard)
+        udp_heard(udp, &from, udp->framed ? &frame : NULL);
+    udp_unlock(udp);
+    return true;
+}
+
+static bool has_heard(struct udp *udp)
+{
+    udp_lock(udp);
+    bool heard = udp->heard;
+    udp_unlock(udp);
+    return heard;
+}
+
+static int await_somebody(struct udp *udp, int64_t deadline)
+{
+    ssize_t got;
+    int r;
+    while (!has_heard(udp) && !meet_next(udp, &got)) {
+        if (got < 0 && got != -EAGAIN)
+            return fail_call((int)got, "%s: recvfrom", udp->base.object);
+        if (deadline == DEADLINE_NOW)
+            return fail_static(-EAGAIN, "nobody was heard yet, so there is nobody to send to");
+        /* what is there is no message of tong's: the receiving side has to pass over it */
+        if (got >= 0)
+            r = wait_pause(TONG_MILLISECOND, udp->base.cancel_fd, deadline);
+        else
+            r = wait_descriptor(udp->fd, POLLIN, udp->base.cancel_fd, deadline);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int find_destination(struct udp *udp, int64_t deadline, struct destination *ret)
+{
+    *ret = (struct destination){ .writer = udp->writer, .number = udp->number };
+    if (!udp->answers)
+        return 0;
+    int r = await_somebody(udp, deadline);
+    if (r < 0)
+        return r;
+    udp_lock(udp);
+    if (udp->framed) {
+        ret->sender = udp->senders->answered;
+        ret->place = ret->sender->from;
+        ret->writer = ret->sender->answer_writer;
+        ret->number = ret->sender->answers;
+    } else {
+        ret->place = udp->last;
+    }
+    udp_unlock(udp);
+    ret->to = &ret->place;
+    return 0;
+}
+
+/* Only what went out is counted: a number that is missing is a loss. */
+static void count_sent(struct udp *udp, const struct destination *destination)
+{
+    if (!udp->answers) {
+        udp->number++;
+        return;
+    }
+    udp_lock(udp);
+    struct udp_sender *sender = destination->sender;
+    if (sender && sender->answer_writer == destination->writer) /* else its place is another's by now */
+        sender->answers++;
+    udp_unlock(udp);
+}
+
+/* ---- Sending ------------------------------------------------------------------------------------------------------ */
+
+static int send_failed(const struct udp *udp, int error, size_t size)
+{
+    switch (error) {
+    case -ECONNREFUSED:
+        return fail(-EPIPE, "%s: nobody receives there: what was sent before was refused, and this message was not sent",
+                    udp->base.object);
+    case -EMSGSIZE:
+        return fail(-EMSGSIZE, "%s: a message of %zu bytes; the largest that fits a datagram is %zu", udp->base.object, size,
+                    udp->largest);
+    case -EINTR:
+        return fail_static(-EINTR, "a signal was caught before anything moved");
+    default:
+        return fail_call(error, "%s: send", udp->base.object);
+    }
+}
+
+static inline ssize_t send_once(const struct udp *udp, const void *data, size_t size, int flags, const union inet_address *to)
+{
+    return to ? sys_sendto(udp->fd, data, size, flags, &to->any, inet_size(to)) : sys_send(udp->fd, data, size, flags);
+}
+
+static int transmit(struct udp *udp, const void *data, size_t size, const union inet_address *to, int64_t deadline)
+{
+    bool bare = deadline == DEADLINE_NEVER && udp->base.cancel_fd < 0;
+    for (;;) {
+        ssize_t r = send_once(udp, data, size, bare ? 0 : MSG_DONTWAIT, to);
+        if (__builtin_expect(r >= 0, 1))
+            return 0;
+        if (r != -EAGAIN)
+            return send_failed(udp, (int)r, size);
+        if (deadline == DEADLINE_NOW)
+            return wait_expired(deadline);
+        int events = wait_descriptor(udp->fd, POLLOUT, udp->base.cancel_fd, deadline);
+        if (events < 0)
+            return events;
+    }
+}
+
+static int send_framed(struct udp *udp, const struct message_out *out, const struct destination *destination, int64_t deadline)
+{
+    uint8_t *bytes = udp->scratch + stream_offset(out->data);
+    frame_encode(&(struct frame){ FRAME_FIRST | FRAME_LAST, (uint32_t)out->size, destination->writer, destination->number,
+                                  out->type }, bytes);
+    if (out->size)
+        memcpy(bytes + FRAME_HEADER, out->data, out->size);
+    return transmit(udp, bytes, FRAME_HEADER + out->size, destination->to, deadline);
+}
+
+HOT int udp_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
+{
+    struct udp *udp = (struct udp *)conduit;
+    struct destination destination;
+    if (out->size > udp->largest)
+        return send_failed(udp, -EMSGSIZE, out->size);
+    if (out->type && !udp->framed)
+        return conduit_refuse_type(conduit, out->type);
+    int r = find_destination(udp, deadline, &destination);
+    if (r == 0)
+        r = udp->framed ? send_framed(udp, out, &destination, deadline)
+                        : transmit(udp, out->data, out->size, destination.to, deadline);
+    if (r == 0)
+        count_sent(udp, &destination);
+    return r;
+}
+
+/* Before anybody was heard, what makes sending possible is that somebody is. */
+int udp_pollfd_send(struct udp *udp, struct pollfd *ret)
+{
+    *ret = (struct pollfd){ udp->fd, udp->answers && !has_heard(udp) ? POLLIN : POLLOUT, 0 };
+    return 0;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A channel in mapped memory: a ring in files that have a name (object.c), with a sender's and a receiver's place
+ * (end.c).  In which directory, and under which names, is the mechanism's.
+ *
+ * After opening, the kernel is asked for nothing while both ends are awake: an end that must wait sleeps on the
+ * other's cursor, and after a while on its bell (channel_wait.c).  A sender begins a session when it opens and ends it
+ * when it finishes or closes (channel_send.c); the receiver is told where one ends (channel_receive.c).
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "ring/channel.h"
+
+int ring_channel_damaged(const struct ring_end *end)
+{
+    return fail(-EBADMSG, "%s is damaged: the other end wrote what cannot be; remove it and begin again",
+                end->object.path);
+}
+
+int ring_channel_contradictory(const struct ring_end *end, int error)
+{
+    if (error == -EBADMSG)
+        return fail(-EPROTO, "%s is damaged: its cursors contradict each other; remove it", end->object.path);
+    return fail(error, "%s: out of memory", end->object.path);
+}
+
+int ring_channel_bad_token(const struct conduit *conduit)
+{
+    return fail(-EINVAL, "%s: the token was given back already, or is used for more than was reserved",
+                conduit->object);
+}
+
+void ring_channel_fill_token(struct conduit *conduit, uint32_t direction, uint64_t start, uint64_t size, uint64_t claim,
+                             tong_token *ret)
+{
+    const struct ring_object *object = &ring_end_of((struct ring_channel *)conduit, direction)->object;
+    struct ring_span span[2];
+    ret->parts = ring_spans(object->data, object->capacity, start, size, span);
+    for (unsigned i = 0; i < ret->parts; i++) {
+        ret->span[i].data = span[i].data;
+        ret->span[i].size = span[i].size;
+    }
+    ret->private_word[0] = claim;
+    ret->private_word[1] = direction;
+    ret->private_word[2] = size;
+    ret->private_word[3] = (uintptr_t)conduit;
+}
+
+/* ---- Questions and cancelling ---------------------------------------------------------------------------- */
+
+static int channel_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret)
+{
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    struct ring_end *end = ring_end_of(channel, direction);
+    int r = ring_bell_is_open(&end->bell) ? 0 : ring_bell_open(&end->bell, &end->own->places[0], end->own_fifo);
+    *ret = (struct pollfd){ end->bell.epoll_fd, POLLIN, 0 };
+    return r;
+}
+
+static void cancel_end(const struct ring_end *end)
+{
+    if (!end->open)
+        return;
+    ring_disturb(&end->peer->cursor);
+    ring_bell_disturb(end->own_fifo);
+}
+
+/* Async-signal-safe: two system calls an end. */
+static int channel_cancel(struct conduit *conduit)
+{
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    cancel_end(&channel->in);
+    cancel_end(&channel->out);
+    return 0;
+}
+
+static int channel_peer(struct conduit *conduit, tong_identity *ret)
+{
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    const struct ring_end *end = channel->in.open ? &channel->in : &channel->out;
+    int held = session_state(ring_place_session(end->peer)) == SESSION_OPEN ? ring_place_held(end->peer_fd) : 0;
+    if (held < 0)
+        return held;
+    if (!held)
+        return fail(-ENOTCONN, "%s: nobody is at the other end now", conduit->object);
+    ring_place_identity(end->peer, ret);
+    return 0;
+}
+
+/* May run beside a call in either direction, so it reads shared words and what never changes. */
+static int channel_describe(struct conduit *conduit, tong_channel_info *ret)
+{
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    const struct ring_end *end = channel->out.open ? &channel->out : &channel->in;
+    const struct ring_object *object = &end->object;
+    uint64_t head = atomic_load_explicit(&object->receivers->cursor, memory_order_acquire);
+    uint64_t tail = atomic_load_explicit(&object->senders->cursor, memory_order_acquire);
+    ret->largest = record_largest(object->capacity);
+    ret->capacity = object->capacity;
+    ret->depth = tail - head <= object->capacity ? tail - head : TONG_UNKNOWN;
+    return 0;
+}
+
+/* ---- Opening and closing --------------------------------------------------------------------------------- */
+
+static int channel_close(struct conduit *conduit, bool forked)
+{
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    int r = 0;
+    if (!forked && channel->out.announced && !conduit->finished) {
+        ring_abandon(&channel->writer);
+        r = ring_channel_finish(conduit, DEADLINE_NOW);
+    }
+    if (!forked && channel->in.announced)
+        ring_place_close(&channel->in.place);
+    ring_end_close(&channel->out, channel->remove, forked);
+    ring_end_close(&channel->in, channel->remove, forked);
+    ring_writer_close(&channel->writer);
+    ring_reader_close(&channel->reader);
+    conduit_free(conduit);
+    return r;
+}
+
+/* Nobody is told of the first end before the second one is open too: if that fails, there was none. */
+static int open_ends(struct ring_channel *channel, const struct address *address)
+{
+    const char *to = address->second ? address->second : address->name;
+    int r = channel->base.flags & TONG_RECEIVE ? ring_channel_open_receiver(channel, address, address->name) : 0;
+    if (r == 0 && channel->base.flags & TONG_SEND)
+        r = ring_channel_open_sender(channel, address, to);
+    if (r < 0)
+        return r;
+    if (channel->in.open)
+        ring_end_announce(&channel->in);
+    if (channel->out.open)
+        ring_end_announce(&channel->out);
+    if (channel->in.object.created || channel->out.object.created)
+        channel->base.flags |= TONG_INFO_CREATED;
+    return 0;
+}
+
+static int check_names(const struct ring_home *home, const struct open_request *request)
+{
+    bool both = (request->flags & TONG_BOTH) == TONG_BOTH;
+    if (both && !request->address->second)
+        return fail(-EOPNOTSUPP, "%s goes one way: name two channels, %s:IN,OUT, for both", request->address->text,
+                    home->scheme);
+    if (!both && request->address->second)
+        return fail(-EINVAL, "%s names two channels, but only one direction is opened", request->address->text);
+    return 0;
+}
+
+int ring_channel_open(const struct ring_home *home, const struct open_request *request, struct conduit **ret)
+{
+    const struct address *address = request->address;
+    char object[2 * RING_PATH_MAX + ADDRESS_SCHEME_MAX + 4];
+    int r = check_names(home, request);
+    if (r < 0)
+        return r;
+    snprintf(object, sizeof object, "%s:%s%s%s", home->scheme, address->name, address->second ? "," : "",
+             address->second ? address->second : "");
+    struct conduit *conduit;
+    r = conduit_new(request, &ring_channel_facet, sizeof(struct ring_channel), object, &conduit);
+    if (r < 0)
+        return r;
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    channel->home = home;
+    channel->remove = address->value[OPTION_REMOVE];
+    channel->reconnect = address->value[OPTION_RECONNECT];
+    conduit->flags |= TONG_INFO_FRAMED;
+    r = open_ends(channel, address);
+    if (r == 0)
+        *ret = conduit;
+    else
+        channel_close(conduit, false);
+    return r;
+}
+
+int ring_channel_remove(const struct ring_home *home, const struct address *address)
+{
+    int r = ring_object_remove(home, address->name);
+    int second = address->second ? ring_object_remove(home, address->second) : 0;
+    return r < 0 ? r : second;
+}
+
+const struct channel_facet ring_channel_facet = {
+    .variant = "",
+    .identity = TONG_IDENTITY_CLAIMED,
+    .shape = TONG_HAS_TWO_WAY_PAIR,
+    .send = ring_channel_send,
+    .receive = ring_channel_receive,
+    .reserve = ring_channel_reserve,
+    .commit = ring_channel_commit,
+    .abort = ring_channel_abort,
+    .peek = ring_channel_peek,
+    .release = ring_channel_release,
+    .finish = ring_channel_finish,
+    .pollfd = channel_pollfd,
+    .cancel = channel_cancel,
+    .peer = channel_peer,
+    .describe = channel_describe,
+    .close = channel_close,
+};
+
+const struct option_use ring_channel_options[] = {
+    { OPTION_MODE, 0600, 0, 0666, 0 },
+    { OPTION_CREATE, CREATE_YES, 0, 0, 0 },
+    { OPTION_REMOVE, REMOVE_NEVER, 0, 0, 0 },
+    { OPTION_CAPACITY, 4 << 20, (int64_t)LAYOUT_CAPACITY_LOW, (int64_t)LAYOUT_CAPACITY_HIGH, 0 },
+    { OPTION_FULL, FULL_WAIT, 0, 0, 0 },
+    { OPTION_RECONNECT, 0, 0, 0, 0 },
+    { OPTION_DELIVER, DELIVER_QUEUE, 0, 0, 1 << DELIVER_QUEUE },
+    OPTIONS_END
+};
+
+uint64_t ring_channel_largest(const char *source)
+{
+    (void)source;
+    return record_largest(LAYOUT_CAPACITY_HIGH);
+}

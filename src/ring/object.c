@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The files of a channel, side by side in one directory:
+ *
+ *     PATH                   the senders' segment and the ring; its name is the channel's
+ *     PATH.ID.receive        the receivers' segment
+ *     PATH.ID.bell, .room    the FIFOs for event loops
+ *
+ * ID is random and in the header, so that the side files of two channels that had one name after the other are
+ * never mixed.  Whoever comes first makes all of them, the one with the name last: without a name (O_TMPFILE),
+ * with all of its memory (fallocate, because a write into a page that a full file system cannot give is SIGBUS)
+ * and with its header, and then with linkat, which is atomic and fails if somebody else was first.  So whoever
+ * finds the name finds a finished channel.  Not every file system can do all that (vfat has no FIFOs, NFS no files
+ * without a name): those are refused by name.
+ *
+ * What stands under the name may be anything: it is opened without following links and without blocking (it may
+ * be a FIFO), and its kind, owner, mode, size and header are checked, on a private copy, before it is mapped.
+ * An object of another user is refused unless create=no says that somebody else was to make it: otherwise
+ * whoever is first to put something under a well-known name would get our messages.
+ */
+#include "ring/object.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/detail.h"
+#include "core/made_name.h"
+#include "ring/place.h"
+#include "sys/sys.h"
+
+#define RACES 16 /* how often others may make and remove the name while we look */
+
+static const struct ring_object no_object = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1 };
+
+/* ---- Names ----------------------------------------------------------------------------------------------- */
+
+/* The directory of a path: it need not name one. */
+static void directory_of(const char *path, char ret[RING_PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        snprintf(ret, RING_PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    else
+        strcpy(ret, ".");
+}
+
+static const char *const sides[] = { "receive", "bell", "room" };
+
+static void side_path(const char *path, uint64_t id, const char *side, char ret[RING_PATH_MAX])
+{
+    snprintf(ret, RING_PATH_MAX, "%.*s.%016llx.%s", (int)(RING_PATH_MAX - 1 - RING_SIDE_MAX), path,
+             (unsigned long long)id, side);
+}
+
+static void unlink_sides(const char *path, uint64_t id)
+{
+    char side[RING_PATH_MAX];
+    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+        side_path(path, id, sides[i], side);
+        sys_unlink(side);
+    }
+}
+
+/* ---- Making ---------------------------------------------------------------------------------------------- */
+
+/* What the file system at `path` lacks. */
+static int cannot_live(const char *path, const char *what)
+{
+    char directory[RING_PATH_MAX];
+    directory_of(path, directory);
+    return fail(-EOPNOTSUPP, "the file system of %s has no %s, which a channel needs: put it on another one (ext4, xfs, "
+                "btrfs and tmpfs will do)", directory, what);
+}
+
+static int fill_segment(int fd, const char *path, const struct layout_header *header, mode_t mode)
+{
+    int r = sys_fchmod(fd, mode);
+    if (r < 0)
+        return fail_call(r, "fchmod(%s)", path);
+    r = sys_fallocate(fd, 0, 0, (off_t)header->file_size);
+    if (r == -EOPNOTSUPP)
+        return cannot_live(path, "fallocate(2)");
+    if (r < 0)
+        return fail_call(r, "%s: %llu bytes asked of its file system (give a smaller capacity=, or free some)", path,
+                         (unsigned long long)header->file_size);
+    ssize_t written = sys_write(fd, header, sizeof *header);
+    return written == (ssize_t)sizeof *header ? 0 : fail_call(written < 0 ? (int)written : -EIO, "write(%s)", path);
+}
+
+static int make_segment(const char *path, const struct layout_header *header, mode_t mode, struct stat *ret)
+{
+    char directory[RING_PATH_MAX];
+    directory_of(path, directory);
+    int fd = sys_open(directory, O_TMPFILE | O_RDWR, 0600);
+    if (fd == -EOPNOTSUPP)
+        return cannot_live(path, "files without a name (O_TMPFILE)");
+    if (fd < 0)
+        return fail_call(fd, "a new file in %s", directory);
+    int r = fill_segment(fd, path, header, mode);
+    if (r == 0 && (r = sys_fstat(fd, ret)) < 0)
+        r = fail_call(r, "fstat(%s)", path);
+    if (r == 0)
+        r = made_name_give(fd, path);
+    sys_close(fd);
+    return r;
+}
+
+/* The name is as random as the id, so nobody else stands under it; chmod because of the umask. */
+static int make_fifo(const char *path, mode_t mode)
+{
+    int r = sys_mkfifo(path, 0600);
+    if (r == -EPERM || r == -EOPNOTSUPP)
+        return cannot_live(path, "FIFOs");
+    if (r == 0)
+        r = sys_chmod(path, mode);
+    return r < 0 ? fail_call(r, "mkfifo(%s)", path) : 0;
+}
+
+static uint64_t rounded(uint64_t capacity)
+{
+    uint64_t power = LAYOUT_CAPACITY_LOW;
+    while (power < capacity)
+        power *= 2;
+    return power;
+}
+
+static int make_sides(const char *path, uint64_t id, uint64_t capacity, mode_t mode)
+{
+    struct layout_header header;
+    struct stat status;
+    char side[RING_PATH_MAX];
+    layout_prepare(&header, LAYOUT_KIND_RECEIVERS, id, capacity);
+    side_path(path, id, "receive", side);
+    int r = make_segment(side, &header, mode, &status);
+    for (size_t i = 1; i < sizeof sides / sizeof *sides && r == 0; i++) {
+        side_path(path, id, sides[i], side);
+        r = make_fifo(side, mode);
+    }
+    return r;
+}
+
+/* -EEXIST: somebody else was first, and nothing of ours is left. */
+static int make(struct ring_object *object, const struct address *address)
+{
+    struct layout_header header;
+    struct stat status;
+    mode_t mode = (mode_t)address->value[OPTION_MODE];
+    uint64_t id, capacity = rounded((uint64_t)address->value[OPTION_CAPACITY]);
+    int r = sys_getrandom(&id, sizeof id);
+    if (r < (int)sizeof id)
+        return fail_call(r < 0 ? r : -EIO, "getrandom");
+    r = make_sides(object->path, id, capacity, mode);
+    if (r == 0) {
+        layout_prepare(&header, LAYOUT_KIND_SENDERS, id, capacity);
+        r = make_segment(object->path, &header, mode, &status);
+    }
+    if (r < 0) {
+        unlink_sides(object->path, id);
+        return r;
+    }
+    object->id = id;
+    object->device = status.st_dev;
+    object->inode = status.st_ino;
+    object->created = true;
+    return 0;
+}
+
+/* ---- Checking -------------------------------------------------------------------------------------------- */
+
+static int check_owner(const char *path, const struct stat *status, const struct address *address)
+{
+    if (status->st_uid != geteuid() && address->value[OPTION_CREATE] != CREATE_NO)
+        return fail(-EACCES, "%s belongs to uid %u: add create=no if that is whom you want to talk to", path,
+                    (unsigned)status->st_uid);
+    if (status->st_mode & 0002 && !(address->value[OPTION_MODE] & 0002))
+        return fail(-EACCES, "%s can be written by everybody: add mode=0666 if it should", path);
+    return 0;
+}
+
+static int read_header(int fd, const char *path, struct layout_header *ret, struct stat *ret_status)
+{
+    int r = sys_fstat(fd, ret_status);
+    if (r < 0)
+        return fail_call(r, "fstat(%s)", path);
+    ssize_t size = S_ISREG(ret_status->st_mode) ? sys_pread(fd, ret, sizeof *ret, 0) : 0;
+    if (size < 0)
+        return fail_call((int)size, "read(%s)", path);
+    if (size < (ssize_t)sizeof *ret || !layout_is_ours(ret))
+        return fail(-EEXIST, "%s exists and is not a channel of tong: choose another name", path);
+    return 0;
+}
+
+static int open_file(const char *path, int flags)
+{
+    int fd = sys_open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+    if (fd == -ELOOP)
+        return fail(-EEXIST, "%s is a symbolic link, which is not followed: choose another name", path);
+    if (fd == -EISDIR || fd == -ENXIO)
+        return fail(-EEXIST, "%s exists and is not a channel of tong: choose another name", path);
+    if (fd == -EACCES)
+        return fail(fd, "open(%s): not allowed to uid %u: whoever makes it must do so with a wider mode=", path,
+                    (unsigned)geteuid());
+    return fd < 0 ? fail_call(fd, "open(%s)", path) : fd;
+}
+
+static int check_segment(int fd, const char *path, const struct address *address, uint32_t kind,
+                         struct layout_header *ret, struct stat *ret_status)
+{
+    int r = read_header(fd, path, ret, ret_status);
+    if (r == 0)
+        r = check_owner(path, ret_status, address);
+    if (r < 0)
+        return r;
+    const char *refusal = layout_refusal(ret, kind, (uint64_t)ret_status->st_size);
+    return refusal ? fail(-EPROTO, "%s: %s (layout %u, ours is %d)", path, refusal, ret->version, LAYOUT_VERSION) : 0;
+}
+
+static int open_segment(const char *path, const struct address *address, uint32_t kind, bool writes,
+                        struct layout_header *ret, struct stat *ret_status)
+{
+    int fd = open_file(path, writes ? O_RDWR : O_RDONLY);
+    if (fd < 0)
+        return fd;
+    int r = check_segment(fd, path, address, kind, ret, ret_status);
+    if (r == 0)
+        return fd;
+    sys_close(fd);
+    return r;
+}
+
+static int open_fifo(const char *path, const struct address *address)
+{
+    struct stat status;
+    int fd = open_file(path, O_RDWR);
+    if (fd < 0)
+        return fd;
+    int r = sys_fstat(fd, &status);
+    if (r < 0)
+        r = fail_call(r, "fstat(%s)", path);
+    else if (!S_ISFIFO(status.st_mode))
+        r = fail(-EEXIST, "%s is not a FIFO: it does not belong to a channel of tong", path);
+    else
+        r = check_owner(path, &status, address);
+    if (r == 0)
+        return fd;
+    sys_close(fd);
+    return r;
+}
+
+/* ---- Opening --------------------------------------------------------------------------------------------- */
+
+static int map_segment(int fd, uint32_t kind, uint64_t capacity, bool writes, const char *path,
+                       struct layout_control **ret)
+{
+    int r, protection = PROT_READ | (writes ? PROT_WRITE : 0);
+    void *memory = sys_mmap(layout_size(kind, capacity), protection, MAP_SHARED, fd, 0, &r);
+    if (!memory)
+        return fail_call(r, "mmap(%s, %llu bytes)", path, (unsigned long long)layout_size(kind, capacity));
+    *ret = memory;
+    return 0;
+}
+
+static int map(struct ring_object *object, bool sender)
+{
+    const uint64_t capacity = object->capacity;
+    struct { int fd; uint32_t kind; struct layout_control **memory; } side[2] = {
+        { object->receivers_fd, LAYOUT_KIND_RECEIVERS, &object->receivers },
+        { object->senders_fd, LAYOUT_KIND_SENDERS, &object->senders },
+    }, *own = &side[sender], *peer = &side[!sender];
+    int r = map_segment(own->fd, own->kind, capacity, true, object->path, own->memory);
+    if (r == 0)
+        r = map_segment(peer->fd, peer->kind, capacity, false, object->path, peer->memory);
+    if (r == 0)
+        object->data = (unsigned char *)(object->senders + 1);
+    return r;
+}
+
+/* The side files: -ESTALE when they are gone, as while somebody removes the channel. */
+static int open_sides(struct ring_object *object, const struct address *address, bool sender)
+{
+    char side[RING_PATH_MAX];
+    struct layout_header header;
+    struct stat status;
+    side_path(object->path, object->id, "receive", side);
+    int r = object->receivers_fd = open_segment(side, address, LAYOUT_KIND_RECEIVERS, !sender, &header, &status);
+    if (r >= 0 && (header.id != object->id || header.capacity != object->capacity))
+        return fail(-EPROTO, "%s does not belong to %s", side, object->path);
+    if (r >= 0) {
+        side_path(object->path, object->id, "bell", side);
+        r = object->bell_fd = open_fifo(side, address);
+    }
+    if (r >= 0) {
+        side_path(object->path, object->id, "room", side);
+        r = object->room_fd = open_fifo(side, address);
+    }
+    if (r == -ENOENT)
+        return fail(-ESTALE, "%s: its side file %s is gone: remove the channel and begin again", object->path, side);
+    return r;
+}
+
+static int attach(struct ring_object *object, const struct address *address, bool sender)
+{
+    struct layout_header header;
+    struct stat status;
+    int r = object->senders_fd = open_segment(object->path, address, LAYOUT_KIND_SENDERS, sender, &header, &status);
+    if (r < 0)
+        return r;
+    object->id = header.id;
+    object->capacity = header.capacity;
+    object->device = status.st_dev;
+    object->inode = status.st_ino;
+    r = open_sides(object, address, sender);
+    return r < 0 ? r : map(object, sender);
+}
+
+static int try_open(struct ring_object *object, const struct address *address, bool sender)
+{
+    int64_t create = address->value[OPTION_CREATE];
+    int r = create == CREATE_EXCL ? -ENOENT : attach(object, address, sender);
+    if (r != -ENOENT || create == CREATE_NO)
+        return r;
+    r = make(object, address);
+    if (r == -EEXIST && create == CREATE_EXCL)
+        return fail(-EEXIST, "%s exists, and create=excl was asked", object->path);
+    if (r < 0 && r != -EEXIST)
+        return r;
+    bool created = object->created;
+    r = attach(object, address, sender);
+    if (r < 0 && created)
+        ring_object_remove_unused(object);
+    return r;
+}
+
+int ring_object_open(const struct ring_home *home, const struct address *address, const char *name, bool sender,
+                     struct ring_object *ret)
+{
+    char path[RING_PATH_MAX];
+    int r = home->path(name, path);
+    if (r < 0)
+        return r;
+    for (int race = 0; race < RACES; race++) {
+        *ret = no_object;
+        ret->home = home;
+        strcpy(ret->path, path);
+        r = try_open(ret, address, sender);
+        if (r >= 0)
+            return 0;
+        ring_object_close(ret);
+        if ((r != -ENOENT && r != -ESTALE) || address->value[OPTION_CREATE] != CREATE_YES)
+            return r;
+    }
+    return r;
+}
+
+void ring_object_close(struct ring_object *object)
+{
+    sys_munmap(object->senders, layout_size(LAYOUT_KIND_SENDERS, object->capacity));
+    sys_munmap(object->receivers, layout_size(LAYOUT_KIND_RECEIVERS, object->capacity));
+    sys_close(object->senders_fd);
+    sys_close(object->receivers_fd);
+    sys_close(object->bell_fd);
+    sys_close(object->room_fd);
+    object->senders_fd = object->receivers_fd = object->bell_fd = object->room_fd = -1;
+    object->senders = object->receivers = NULL;
+}
+
+/* ---- Removing -------------------------------------------------------------------------------------------- */
+
+int ring_object_named(const struct ring_object *object)
+{
+    struct stat status;
+    int r = sys_lstat(object->path, &status);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return fail_call(r, "lstat(%s)", object->path);
+    return status.st_dev == object->device && status.st_ino == object->inode;
+}
+
+/* The name first: whoever finds it finds everything. */
+static int unlink_channel(const char *path, uint64_t id)
+{
+    int r = sys_unlink(path);
+    if (r < 0)
+        return fail_call(r, "unlink(%s)", path);
+    unlink_sides(path, id);
+    return 0;
+}
+
+int ring_object_remove(const struct ring_home *home, const char *name)
+{
+    char path[RING_PATH_MAX];
+    struct layout_header header;
+    struct stat status;
+    int r = home->path(name, path);
+    int fd = r < 0 ? r : open_file(path, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    r = read_header(fd, path, &header, &status);
+    sys_close(fd);
+    if (r < 0)
+        return r;
+    const char *refusal = layout_refusal(&header, LAYOUT_KIND_SENDERS, (uint64_t)status.st_size);
+    if (refusal)
+        return fail(-EPROTO, "%s: %s, so what belongs to it is not known: remove its files by hand", path, refusal);
+    return unlink_channel(path, header.id);
+}
+
+/* Both places are held while the names go, so nobody can come in between and find himself in a channel without a
+ * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
+static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd)
+{
+    int r = ring_place_lock(senders_fd);
+    if (r == 0)
+        r = ring_place_lock(receivers_fd);
+    if (r == 0)
+        r = ring_object_named(object);
+    return r > 0 ? unlink_channel(object->path, object->id) : r;
+}
+
+int ring_object_remove_unused(const struct ring_object *object)
+{
+    char side[RING_PATH_MAX];
+    side_path(object->path, object->id, "receive", side);
+    int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
+    int r = senders_fd < 0 ? senders_fd : receivers_fd;
+    if (r >= 0)
+        r = remove_if_unused(object, senders_fd, receivers_fd);
+    ring_place_unlock(senders_fd);
+    ring_place_unlock(receivers_fd);
+    sys_close(senders_fd);
+    sys_close(receivers_fd);
+    return r;
+}
+
+int ring_object_remove_ours(const struct ring_object *object)
+{
+    int r = ring_object_named(object);
+    return r > 0 ? unlink_channel(object->path, object->id) : r;
+}

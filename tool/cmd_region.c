@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tong region: shared memory from the command line: make it, write into it, read it, look at it.
+ *
+ * What is read is copied first and printed afterwards, without the lock: whoever reads our output may be slow, and
+ * what is in the memory may change at any moment.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "command.h"
+#include "region_describe.h"
+#include "report.h"
+#include "text.h"
+#include "tong/tong.h"
+
+struct settings {
+    const char *size, *mode, *at;
+    bool lock, text, excl, json;
+    int64_t timeout;
+};
+
+#define LOCKED FLAG(lock, "hold the region's lock meanwhile"), \
+    VALUE(timeout, TAKES_DURATION, "T", "with --lock: give up when it is not to be had for so long")
+
+/* ---- What the verbs share -------------------------------------------------------------------------------- */
+
+/* A number of bytes, as in an address; not given: `fallback`. */
+static int read_bytes(const char *option, const char *text, uint64_t fallback, uint64_t *ret)
+{
+    int64_t bytes = 0;
+    if (text && parse_bytes(text, &bytes) < 0)
+        return fail_usage("option '--%s': '%s' should be bytes such as 4096, 64K or 4M", option, text);
+    *ret = text ? (uint64_t)bytes : fallback;
+    return CODE_DONE;
+}
+
+/* Opens what is there, and takes its lock if that was asked for. */
+static int open_region(const char *address, uint32_t flags, const struct settings *set, tong_region **ret)
+{
+    char *existing = text_with_option(address, "create", "no");
+    int r = tong_region_open(existing, flags, ret);
+    free(existing);
+    if (r < 0)
+        return fail_library(r, NULL);
+    do
+        r = set->lock ? tong_region_lock(*ret, set->timeout) : 0;
+    while (r == -EINTR);
+    if (r == 0)
+        return CODE_DONE;
+    int code = fail_library(r, "the lock");
+    tong_region_close(*ret);
+    return code;
+}
+
+static int outside(const tong_region *region, uint64_t at, uint64_t size)
+{
+    say("the region has %zu bytes: %llu from %llu on are not all in it", tong_region_size(region),
+        (unsigned long long)size, (unsigned long long)at);
+    return CODE_FULL;
+}
+
+static bool is_inside(const tong_region *region, uint64_t at, uint64_t size)
+{
+    return at <= tong_region_size(region) && size <= tong_region_size(region) - at;
+}
+
+/* ---- create ---------------------------------------------------------------------------------------------- */
+
+static const struct option_row create_options[] = {
+    VALUE(size, TAKES_TEXT, "BYTES", "how large: 4096, 64K, 4M"),
+    VALUE(mode, TAKES_TEXT, "MODE", "its permissions, in place of 0600"),
+    FLAG(excl, "fail if it is there already"),
+    OPTIONS_LAST,
+};
+
+/* The address with the options of the command line added. */
+static char *full_address(const char *address, const struct settings *set)
+{
+    char *full = text_with_option(address, "create", set->excl ? "excl" : "yes");
+    const struct { const char *name, *value; } added[] = { { "size", set->size }, { "mode", set->mode } };
+    for (size_t i = 0; i < sizeof added / sizeof *added; i++) {
+        if (!added[i].value)
+            continue;
+        char *longer = text_with_option(full, added[i].name, added[i].value);
+        free(full);
+        full = longer;
+    }
+    return full;
+}
+
+static int run_create(const struct command *self, int argc, char **argv)
+{
+    struct settings set = { .size = NULL };
+    int count, code = options_read(self, argc, argv, &set, &count);
+    if (code != OPTIONS_GO)
+        return code;
+    size_t scheme = strcspn(argv[0], ":");
+    if (argv[0][scheme] == ':' && strchr("?", argv[0][scheme + 1]))
+        return fail_usage("'%s' has no name, so the region would be gone with this command", argv[0]);
+    char *address = full_address(argv[0], &set);
+    tong_region_info info = TONG_REGION_INFO_INIT;
+    tong_region *region;
+    int r = tong_region_open(address, TONG_READ | TONG_WRITE, &region);
+    free(address);
+    if (r < 0)
+        return fail_library(r, NULL);
+    r = tong_region_describe(region, &info);
+    if (r == 0)
+        say("%s %s, %llu bytes", info.flags & TONG_INFO_CREATED ? "made" : "there already:", info.object,
+            (unsigned long long)info.bytes);
+    code = r < 0 ? fail_library(r, NULL) : CODE_DONE;
+    tong_region_close(region);
+    return code;
+}
+
+static const struct command cmd_create = {
+    "region create", NULL, "make a region: bytes that processes share, all of them 0", "ADDRESS --size BYTES",
+    "A region that is there already is left as it is, unless it is smaller than asked.",
+    "tong region create shm:jobs --size 4K; tong rm shm:jobs", create_options, 1, 1, 0, run_create,
+};
+
+/* ---- write ----------------------------------------------------------------------------------------------- */
+
+static const struct option_row write_options[] = {
+    VALUE(at, TAKES_TEXT, "OFFSET", "from this byte on: 0, 64K ..."),
+    FLAG(text, "with a NUL behind it, as strcpy(3) writes"),
+    LOCKED,
+    OPTIONS_LAST,
+};
+
+/* All of standard input, but no more than one byte above what has room. */
+static int read_input(struct text *text, size_t room)
+{
+    while (text->used <= room) {
+        size_t wanted = room + 1 - text->used < 65536 ? room + 1 - text->used : 65536;
+        text_reserve(text, wanted);
+        ssize_t size = read(STDIN_FILENO, text->data + text->used, wanted);
+        if (size < 0 && errno != EINTR)
+            return fail_system(-errno, "standard input");
+        if (size == 0)
+            break;
+        text->used += size > 0 ? (size_t)size : 0;
+    }
+    return CODE_DONE;
+}
+
+static int write_bytes(tong_region *region, uint64_t at, const struct text *text)
+{
+    if (!is_inside(region, at, text->used))
+        return outside(region, at, text->used);
+    if (text->used)
+        memcpy((char *)tong_region_data(region) + at, text->data, text->used);
+    return CODE_DONE;
+}
+
+/* Input is read before the lock is taken: it may be long in coming. */
+static int gather(const char *address, const char *words, struct text *ret)
+{
+    if (words) {
+        text_add(ret, words, strlen(words));
+        return CODE_DONE;
+    }
+    tong_region *region;
+    int code = open_region(address, TONG_READ, &(struct settings){ .size = NULL }, &region);
+    if (code)
+        return code;
+    size_t room = tong_region_size(region);
+    tong_region_close(region);
+    return read_input(ret, room);
+}
+
+static int run_write(const struct command *self, int argc, char **argv)
+{
+    struct settings set = { .timeout = TONG_FOREVER };
+    struct text text = TEXT_INIT;
+    tong_region *region;
+    uint64_t at = 0;
+    int count, code = options_read(self, argc, argv, &set, &count);
+    if (code != OPTIONS_GO || (code = read_bytes("at", set.at, 0, &at)))
+        return code;
+    code = gather(argv[0], count > 1 ? argv[1] : NULL, &text);
+    if (code == 0 && set.text)
+        text_add(&text, "", 1);
+    if (code == 0 && (code = open_region(argv[0], TONG_READ | TONG_WRITE, &set, &region)) == 0) {
+        code = write_bytes(region, at, &text);
+        tong_region_close(region);
+    }
+    text_free(&text);
+    return code;
+}
+
+static const struct command cmd_write = {
+    "region write", NULL, "write TEXT, or standard input, into a region", "ADDRESS [TEXT]",
+    "All of it or, where it does not fit, nothing (exit code 7).  What it does not cover stays as it was.",
+    "tong region create shm:jobs --size 4K; tong region write shm:jobs hello --text; tong rm shm:jobs",
+    write_options, 1, 2, 0, run_write,
+};
+
+/* ---- read ------------------------------------------------------------------------------------------------ */
+
+static const struct option_row read_options[] = {
+    VALUE(at, TAKES_TEXT, "OFFSET", "from this byte on"),
+    VALUE(size, TAKES_TEXT, "BYTES", "so many; else to the end"),
+    FLAG(text, "up to the first NUL, as C and its strings do"),
+    LOCKED,
+    OPTIONS_LAST,
+};
+
+static int copy_bytes(const tong_region *region, uint64_t at, const char *asked, bool as_text, struct text *ret)
+{
+    uint64_t size = tong_region_size(region), rest = at < size ? size - at : 0;
+    int code = read_bytes("size", asked, rest, &size);
+    if (code)
+        return code;
+    if (!is_inside(region, at, size))
+        return outside(region, at, size);
+    if (size)
+        text_add(ret, (const char *)tong_region_data(region) + at, size);
+    if (as_text && size)
+        ret->used = strnlen(ret->data, size);
+    return CODE_DONE;
+}
+
+/* Raw, but a terminal is only shown what it can show; and a text gets the end of a line there. */
+static int print_bytes(struct text *bytes, bool as_text)
+{
+    struct text shown = TEXT_INIT;
+    bool terminal = isatty(STDOUT_FILENO);
+    if (terminal)
+        text_visible(&shown, bytes->data, bytes->used, "\n\t");
+    if (terminal || as_text)
+        text_add(terminal ? &shown : bytes, "\n", 1);
+    int r = terminal ? write_all(STDOUT_FILENO, shown.data, shown.used) : write_all(STDOUT_FILENO, bytes->data, bytes->used);
+    text_free(&shown);
+    return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
+}
+
+static int run_read(const struct command *self, int argc, char **argv)
+{
+    struct settings set = { .timeout = TONG_FOREVER };
+    struct text bytes = TEXT_INIT;
+    tong_region *region;
+    uint64_t at = 0;
+    int count, code = options_read(self, argc, argv, &set, &count);
+    if (code != OPTIONS_GO || (code = read_bytes("at", set.at, 0, &at)))
+        return code;
+    if ((code = open_region(argv[0], TONG_READ, &set, &region)))
+        return code;
+    code = copy_bytes(region, at, set.size, set.text, &bytes);
+    tong_region_close(region);
+    if (code == 0)
+        code = print_bytes(&bytes, set.text);
+    text_free(&bytes);
+    return code;
+}
+
+static const struct command cmd_read = {
+    "region read", NULL, "print the bytes of a region", "ADDRESS",
+    "Raw, for other programs; escaped on a terminal.  --text prints one line.",
+    "tong region create shm:jobs --size 4K; tong region write shm:jobs hello; tong region read shm:jobs --text; tong rm shm:jobs",
+    read_options, 1, 1, 0, run_read,
+};
+
+/* ---- info ------------------------------------------------------------------------------------------------ */
+
+static const struct option_row info_options[] = {
+    FLAG(json, "as JSON (doc/json.md)"),
+    OPTIONS_LAST,
+};
+
+static int run_info(const struct command *self, int argc, char **argv)
+{
+    struct settings set = { .json = false };
+    tong_region_info info = TONG_REGION_INFO_INIT;
+    tong_region *region;
+    int count, code = options_read(self, argc, argv, &set, &count);
+    if (code != OPTIONS_GO || (code = open_region(argv[0], TONG_READ, &set, &region)))
+        return code;
+    int r = tong_region_describe(region, &info);
+    code = r < 0 ? fail_library(r, NULL) : region_describe(&info, set.json);
+    tong_region_close(region);
+    return code;
+}
+
+static const struct command cmd_info = {
+    "region info", NULL, "what a region is: its size, pages, owner, and who holds its lock", "ADDRESS", NULL,
+    "tong region create shm:jobs --size 4K; tong region info shm:jobs; tong rm shm:jobs", info_options, 1, 1, 0, run_info,
+};
+
+static const struct command *const verbs[] = { &cmd_create, &cmd_write, &cmd_read, &cmd_info, NULL };
+
+const struct command cmd_region = {
+    "region", "Objects", "memory that processes share, as plain bytes: create, write, read, info", "create, write, read or info",
+    "The same bytes are seen by C (shm_open, shmget, mmap) and by Python (multiprocessing.shared_memory, mmap).",
+    "tong region create shm:jobs --size 4K\ntong region write shm:jobs hello\ntong region read shm:jobs --text\ntong rm shm:jobs",
+    NULL, 0, 0, 0, NULL, verbs,
+};

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* One mechanism on the screen: its page, what the library says of it, and what was measured just now. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "explain.h"
+#include "probe.h"
+#include "text.h"
+
+#define WIDTH 100
+#define VARIANTS 8
+
+/* ---- Lines ----------------------------------------------------------------------------------------------- */
+
+void print_padded(const char *words, size_t width)
+{
+    size_t used = text_columns(words);
+    printf("%s%*s", words, used < width ? (int)(width - used) : 0, "");
+}
+
+void print_field(const char *label, int left, const char *words)
+{
+    size_t start = (size_t)left + 2, used = start;
+    fputs("  ", stdout);
+    print_padded(label, (size_t)left);
+    if (text_columns(label) > (size_t)left)
+        used += text_columns(label) - (size_t)left;
+    for (bool first = true; *words; first = false) {
+        size_t size = strcspn(words, " ");
+        char word[256];
+        snprintf(word, sizeof word, "%.*s", (int)size, words);
+        if (!first && used + 1 + text_columns(word) > WIDTH) {
+            printf("\n%*s", (int)start, "");
+            used = start;
+            first = true;
+        }
+        used += text_columns(word) + !first;
+        printf("%s%s", first ? "" : " ", word);
+        words += size + (words[size] == ' ');
+    }
+    putchar('\n');
+}
+
+static void print_heading(const char *words)
+{
+    printf("\n%s\n", local(words));
+}
+
+static void print_section(const struct page *page, int section)
+{
+    printf("\n%s\n%s", page->sections[section].heading, page->sections[section].body);
+}
+
+/* ---- What the library says ------------------------------------------------------------------------------- */
+
+static size_t widest(size_t width, const char *words)
+{
+    size_t used = text_columns(words);
+    return used > width ? used : width;
+}
+
+/* Every noun that the mechanism has stands for a model of communication and a way to wait. */
+static void print_models(uint32_t offers, int left)
+{
+    for (const struct model *model = models; model->flag; model++)
+        if (offers & model->flag) {
+            print_field(local("model"), left, local(model->model));
+            print_field(local("waiting"), left, local(model->waiting));
+        }
+}
+
+static void print_facts(const tong_mechanism_info *mechanism)
+{
+    const struct { const char *label, *words; } fields[] = {
+        { "address", mechanism->form }, { "medium", mechanism->medium }, { "unit", mechanism->unit },
+        { "reach", mechanism->reach }, { "synchronised by", mechanism->order }, { "lifetime", mechanism->lifetime },
+        { "family", mechanism->family },
+    };
+    size_t left = text_columns(local("direction"));
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        left = widest(left, local(fields[i].label));
+    print_heading("Classification");
+    print_field(local("direction"), (int)left + 2, local(mechanism->offers & TONG_HAS_TWO_WAY_PAIR
+        ? "one way; two of them, in one address or as a pair, go both ways" : direction_words(mechanism)));
+    print_models(mechanism->offers, (int)left + 2);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        char words[300];
+        local_facet(fields[i].words, words, sizeof words);
+        print_field(local(fields[i].label), (int)left + 2, words);
+    }
+}
+
+/* "seqpacket" of "socket=seqpacket". */
+static const char *variant_words(const tong_mechanism_info *mechanism)
+{
+    const char *equals = strchr(mechanism->variant, '=');
+    return equals ? equals + 1 : mechanism->variant;
+}
+
+/* One line of the table of abilities: no blanks behind the last word. */
+static void print_ability(const char *words, size_t width, const char *const *values, int count)
+{
+    int last = count;
+    while (last && !*values[last - 1])
+        last--;
+    print_padded(words, last ? width : 0);
+    for (int i = 0; i < last; i++) {
+        fputs("  ", stdout);
+        print_padded(values[i], i + 1 < last ? 10 : 0);
+    }
+    putchar('\n');
+}
+
+static void print_abilities(const tong_mechanism_info *variants, int count)
+{
+    const char *values[VARIANTS] = { NULL };
+    char words[160];
+    size_t width = text_columns(local("what is known of who sent a message")) + 2;
+    for (const struct ability *ability = abilities; ability->flag; ability++)
+        width = widest(width - 2, local(ability->words)) + 2;
+    for (int i = 0; i < count; i++)
+        values[i] = variant_words(&variants[i]);
+    putchar('\n');
+    print_ability(local("Abilities"), width, values, count);
+    for (const struct ability *ability = abilities; ability->flag; ability++) {
+        for (int i = 0; i < count; i++)
+            values[i] = variants[i].offers & ability->flag ? local("yes") : "-";
+        snprintf(words, sizeof words, "  %s", local(ability->words));
+        print_ability(words, width, values, count);
+    }
+    for (int i = 0; i < count; i++)
+        values[i] = local(identity_words(variants[i].identity));
+    snprintf(words, sizeof words, "  %s", local("what is known of who sent a message"));
+    print_ability(words, width, values, count);
+}
+
+/* What the words about senders mean, once each. */
+static void print_identities(const tong_mechanism_info *variants, int count)
+{
+    unsigned seen = 0;
+    for (int i = 0; i < count; i++)
+        if (!(seen & 1u << variants[i].identity)) {
+            seen |= 1u << variants[i].identity;
+            printf("    %s: %s\n", local(identity_words(variants[i].identity)),
+                   local(identity_meaning(variants[i].identity)));
+        }
+}
+
+/* "name=default", which is also how it is written. */
+static void option_words(const tong_option_info *option, char *ret, size_t size)
+{
+    snprintf(ret, size, "%s=%s", option->name, option->fallback);
+}
+
+static void print_options(const char *scheme)
+{
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    char left[64], words[300];
+    size_t width = 0;
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
+        option_words(&option, left, sizeof left);
+        width = widest(width, left);
+    }
+    if (width)
+        print_heading("Options, with what holds when they are not given (?option=value&option=value after the name)");
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
+        option_words(&option, left, sizeof left);
+        snprintf(words, sizeof words, "%s (%s)", local(option.help), local(option.values));
+        print_field(left, (int)width + 2, words);
+    }
+}
+
+static void print_limits(const char *scheme)
+{
+    tong_limit_info limit = TONG_LIMIT_INFO_INIT;
+    size_t width = 0;
+    for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++)
+        width = widest(width, local(limit.name));
+    if (width)
+        print_heading("Limits in force here");
+    for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++) {
+        char value[32];
+        snprintf(value, sizeof value, "%" PRIu64, limit.value);
+        fputs("  ", stdout);
+        print_padded(local(limit.name), width + 2);
+        const char *shown = limit.value == TONG_UNKNOWN ? local("not known") : value;
+        printf("%*s%s ", text_columns(shown) < 20 ? (int)(20 - text_columns(shown)) : 0, "", shown);
+        print_padded(local(limit.unit), 12);
+        printf(" %s\n", limit.source);
+    }
+}
+
+/* ---- What was measured ----------------------------------------------------------------------------------- */
+
+static void print_figure(const struct figure *figure, size_t width)
+{
+    char value[64] = "";
+    if (figure->text)
+        snprintf(value, sizeof value, "%s", local(figure->text));
+    else
+        snprintf(value, sizeof value, figure->real ? "%.1f" : "%.0f", figure->value);
+    fputs("    ", stdout);
+    print_padded(local(figure->words), width + 2);
+    printf("%s%s%s\n", value, figure->unit ? " " : "", figure->unit ? local(figure->unit) : "");
+}
+
+static void print_measured(const struct probe *probe, const char *scheme)
+{
+    struct measured measured;
+    size_t width = 0;
+    probe_run(probe, scheme, &measured);
+    if (measured.error) {
+        printf("  - %s: %s (%s)\n", local(probe->subject), local("could not be measured here"),
+               strerror(measured.error));
+        return;
+    }
+    print_field("-", 2, local(measured.shown ? probe->shows : "this machine does not show what is said of it:"));
+    for (int i = 0; i < measured.count; i++)
+        width = widest(width, local(measured.figures[i].words));
+    for (int i = 0; i < measured.count; i++)
+        print_figure(&measured.figures[i], width);
+}
+
+static void print_probes(const struct page *page, const char *scheme)
+{
+    const char *list = page->measured, *word;
+    if (*list)
+        print_heading("Measured here, just now");
+    fflush(stdout);
+    for (size_t size; (size = next_word(&list, &word));) {
+        const struct probe *probe = probe_find(word, size);
+        if (probe)
+            print_measured(probe, scheme);
+    }
+}
+
+/* ---- The page -------------------------------------------------------------------------------------------- */
+
+static int find_variants(const char *scheme, tong_mechanism_info *ret)
+{
+    int count = 0;
+    ret[0] = (tong_mechanism_info)TONG_MECHANISM_INFO_INIT;
+    for (size_t i = 0; count < VARIANTS && tong_mechanism_describe(i, &ret[count]) == 0; i++)
+        if (!strcmp(ret[count].scheme, scheme) && ++count < VARIANTS)
+            ret[count] = (tong_mechanism_info)TONG_MECHANISM_INFO_INIT;
+    return count;
+}
+
+static void print_related(const struct page *page)
+{
+    const char *list = page->related, *word;
+    bool first = true;
+    for (size_t size; (size = next_word(&list, &word));) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)size, word);
+        const struct page *other = page_find(name);
+        if (other && first)
+            print_heading("See also");
+        first = first && !other;
+        if (other)
+            printf("  tong explain %-9s %s\n", other->name, page_translated(other, page->language)->title);
+    }
+}
+
+static void print_sections(const struct page *page, int first, int last)
+{
+    for (int i = first; page && i <= last; i++)
+        print_section(page, i);
+}
+
+static void print_mechanism(const struct page *page, const char *scheme)
+{
+    tong_mechanism_info variants[VARIANTS];
+    int count = find_variants(scheme, variants);
+    if (page)
+        printf("%s (%s)\n  %s\n", page->title, scheme, local(variants[0].summary));
+    else
+        printf("%s: %s\n", scheme, local(variants[0].summary));
+    print_sections(page, PAGE_DEFINITION, PAGE_STRUCTURE);
+    print_facts(&variants[0]);
+    print_abilities(variants, count);
+    print_identities(variants, count);
+    if (page)
+        print_probes(page, scheme);
+    print_sections(page, PAGE_WHEN, PAGE_CAUTIONS);
+    print_options(scheme);
+    print_limits(scheme);
+    print_sections(page, PAGE_EXAMPLE, PAGE_EXAMPLE);
+}
+
+void explain_page(const struct page *page, const char *scheme)
+{
+    if (scheme) {
+        print_mechanism(page, scheme);
+    } else {
+        puts(page->title);
+        print_sections(page, 0, PAGE_SECTIONS - 1);
+    }
+    if (page)
+        print_related(page);
+}
