@@ -2,9 +2,11 @@
 /* The carriers: each mechanism raw, and through tong. */
 #include "bench/carrier.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +76,77 @@ static int unix_prepare(struct carriage *c)
         return -errno;
     memcpy(c->descriptors, (int[4]){ s[0], dup(s[0]), s[1], dup(s[1]) }, sizeof c->descriptors);
     return 0;
+}
+
+/* ---- Sockets of the Internet, on this machine -------------------------------------------------------------- */
+
+/* Bound to a free port, and where. */
+static int bound_socket(int type, struct sockaddr_in *ret)
+{
+    struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof here;
+    int fd = socket(AF_INET, type, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&here, sizeof here) < 0 || getsockname(fd, (struct sockaddr *)&here, &size) < 0)
+        return -errno;
+    *ret = here;
+    return fd;
+}
+
+static int connected_socket(int type, const struct sockaddr_in *to)
+{
+    int fd = socket(AF_INET, type, 0);
+    return fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof *to) < 0 ? -errno : fd;
+}
+
+static int tcp_prepare(struct carriage *c)
+{
+    struct sockaddr_in here;
+    int on = 1, listening = bound_socket(SOCK_STREAM, &here);
+    if (listening < 0 || listen(listening, 1) < 0)
+        return listening < 0 ? listening : -errno;
+    int client = connected_socket(SOCK_STREAM, &here);
+    int server = client < 0 ? -1 : accept(listening, NULL, NULL);
+    close(listening);
+    if (server < 0 || setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+        setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        return -errno;
+    memcpy(c->descriptors, (int[4]){ client, dup(client), server, dup(server) }, sizeof c->descriptors);
+    return 0;
+}
+
+/* The first process is connected; the second is bound and answers, as a server of many clients must. */
+static int udp_prepare(struct carriage *c)
+{
+    struct sockaddr_in here;
+    int server = bound_socket(SOCK_DGRAM, &here);
+    int client = server < 0 ? server : connected_socket(SOCK_DGRAM, &here);
+    if (client < 0)
+        return client;
+    memcpy(c->descriptors, (int[4]){ client, dup(client), server, dup(server) }, sizeof c->descriptors);
+    return 0;
+}
+
+static int udp_enter(struct carriage *c, int role)
+{
+    fd_enter(c, role);
+    c->role = role;
+    return 0;
+}
+
+static void udp_send(struct carriage *c, const uint8_t *data, size_t size)
+{
+    ssize_t n = c->role ? sendto(c->out, data, size, 0, (struct sockaddr *)&c->client, sizeof c->client)
+                         : send(c->out, data, size, 0);
+    if (n != (ssize_t)size)
+        stop("send");
+}
+
+static void udp_receive(struct carriage *c, uint8_t *data, size_t size)
+{
+    socklen_t length = sizeof c->client;
+    ssize_t n = c->role ? recvfrom(c->in, data, size, 0, (struct sockaddr *)&c->client, &length) : recv(c->in, data, size, 0);
+    if (n != (ssize_t)size)
+        stop("recv");
 }
 
 /* ---- FIFOs ----------------------------------------------------------------------------------------------- */
@@ -275,6 +348,43 @@ static int tong_fifo_enter(struct carriage *c, int role)
     return tong_channel_open(address, TONG_BOTH, 10 * TONG_SECOND, &c->channel);
 }
 
+static int tong_tcp_prepare(struct carriage *c)
+{
+    char address[64];
+    snprintf(address, sizeof address, "tcp:127.0.0.1:0?frame=%s", c->frame);
+    return tong_listener_open(address, 0, &c->listener);
+}
+
+static int tong_tcp_enter(struct carriage *c, int role)
+{
+    int r = role ? tong_channel_open(tong_listener_address(c->listener), TONG_BOTH, 10 * TONG_SECOND, &c->channel)
+                 : tong_listener_accept(c->listener, TONG_BOTH, 10 * TONG_SECOND, &c->channel);
+    tong_listener_close(c->listener);
+    return r;
+}
+
+static int tong_udp_prepare(struct carriage *c)
+{
+    char address[64];
+    snprintf(address, sizeof address, "udp:127.0.0.1:0?frame=%s", c->frame);
+    return tong_channel_open(address, TONG_BOTH, TONG_FOREVER, &c->pair[1]);
+}
+
+/* As raw: the second process is the bound one. */
+static int tong_udp_enter(struct carriage *c, int role)
+{
+    tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    if (role == 1) {
+        c->channel = c->pair[1];
+        return tong_channel_after_fork(c->channel);
+    }
+    int r = tong_channel_describe(c->pair[1], &info);
+    if (r == 0)
+        r = tong_channel_open(info.object, TONG_BOTH, TONG_FOREVER, &c->channel);
+    tong_channel_close(c->pair[1]);
+    return r;
+}
+
 static int tong_msgq_prepare(struct carriage *c)
 {
     return getrandom(&c->key, sizeof c->key, 0) < 0 ? -errno : 0;
@@ -321,16 +431,22 @@ static void tong_leave(struct carriage *c, int role)
 static const struct carrier raw_pipe = { "pipe", pipe_prepare, fd_enter, fd_send, fd_receive, fd_leave };
 static const struct carrier raw_fifo = { "fifo", fifo_prepare, fifo_enter, fd_send, fd_receive, fifo_leave };
 static const struct carrier raw_unix = { "unix", unix_prepare, fd_enter, fd_send, fd_receive, fd_leave };
+static const struct carrier raw_tcp = { "tcp", tcp_prepare, fd_enter, fd_send, fd_receive, fd_leave };
+static const struct carrier raw_udp = { "udp", udp_prepare, udp_enter, udp_send, udp_receive, fd_leave };
 static const struct carrier raw_msgq = { "msgq", msgq_prepare, msgq_enter, msgq_send, msgq_receive, msgq_leave };
 static const struct carrier raw_mq = { "mq", mq_prepare, mq_enter, mq_put, mq_take, mq_leave };
 static const struct carrier over_pipe = { "pipe", tong_pipe_prepare, tong_pair_enter, tong_send, tong_receive, tong_leave };
 static const struct carrier over_fifo = { "fifo", fifo_prepare, tong_fifo_enter, tong_send, tong_receive, tong_leave };
 static const struct carrier over_unix = { "unix", tong_unix_prepare, tong_pair_enter, tong_send, tong_receive, tong_leave };
+static const struct carrier over_tcp = { "tcp", tong_tcp_prepare, tong_tcp_enter, tong_send, tong_receive, tong_leave };
+static const struct carrier over_udp = { "udp", tong_udp_prepare, tong_udp_enter, tong_send, tong_receive, tong_leave };
 static const struct carrier over_msgq = { "msgq", tong_msgq_prepare, tong_msgq_enter, tong_send, tong_receive, tong_leave };
 static const struct carrier over_mq = { "mq", mq_prepare, tong_mq_enter, tong_send, tong_receive, tong_mq_leave };
 
-const struct contest contest_pipe = { &raw_pipe, &over_pipe };
-const struct contest contest_fifo = { &raw_fifo, &over_fifo };
-const struct contest contest_unix = { &raw_unix, &over_unix };
-const struct contest contest_msgq = { &raw_msgq, &over_msgq };
-const struct contest contest_mq = { &raw_mq, &over_mq };
+const struct contest contest_pipe = { &raw_pipe, &over_pipe, 0 };
+const struct contest contest_fifo = { &raw_fifo, &over_fifo, 0 };
+const struct contest contest_unix = { &raw_unix, &over_unix, 0 };
+const struct contest contest_tcp = { &raw_tcp, &over_tcp, 0 };
+const struct contest contest_udp = { &raw_udp, &over_udp, 16 };
+const struct contest contest_msgq = { &raw_msgq, &over_msgq, 0 };
+const struct contest contest_mq = { &raw_mq, &over_mq, 0 };

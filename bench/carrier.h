@@ -6,6 +6,9 @@
 #ifndef BENCH_CARRIER_H
 #define BENCH_CARRIER_H
 
+#include <netinet/in.h>
+#include <semaphore.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,6 +18,8 @@
 struct carriage {
     const struct carrier *carrier;
     const char *frame;        /* "packet" or "none"; raw carriers ignore it */
+    int window;               /* as in struct contest */
+    int role;                 /* this process's; of a raw UDP socket: 1 is bound, and answers */
     char directory[64];       /* private, for names */
     int descriptors[4];       /* in, out of role 0; in, out of role 1 */
     int in, out;
@@ -25,6 +30,11 @@ struct carriage {
     long send_type, receive_type;
     struct { long type; uint8_t text[8192]; } box;
     tong_channel *pair[2], *channel;
+    tong_listener *listener;
+    struct sockaddr_in client; /* of the raw server: whom it answers */
+    bool free_of_others;      /* of semaphores: nobody else takes part */
+    sem_t *counters;          /* two */
+    tong_semaphore *semaphores[2];
 };
 
 struct carrier {
@@ -40,8 +50,11 @@ struct carrier {
 /* Both carriers of one mechanism. */
 struct contest {
     const struct carrier *raw, *tong;
+    int window;               /* what may be lost: so many messages one way, then one back; 0: all go at once */
 };
 
-extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_msgq, contest_mq;
+extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_tcp, contest_udp, contest_msgq,
+    contest_mq;
+extern const struct contest contest_sem, contest_sysvsem; /* semaphore.c; `frame` is "pingpong" or "free" */
 
 #endif

@@ -25,8 +25,12 @@ const struct overhead_row overhead_rows[] = {
     { &contest_pipe, "packet", 64 }, { &contest_pipe, "packet", 4072 }, { &contest_pipe, "none", 4096 },
     { &contest_fifo, "packet", 64 }, { &contest_fifo, "packet", 4072 }, { &contest_fifo, "none", 4096 },
     { &contest_unix, "packet", 64 }, { &contest_unix, "packet", 4072 }, { &contest_unix, "none", 4096 },
+    { &contest_tcp, "packet", 64 }, { &contest_tcp, "packet", 4072 }, { &contest_tcp, "none", 4096 },
+    { &contest_udp, "packet", 64 }, { &contest_udp, "packet", 4072 }, { &contest_udp, "none", 4096 },
     { &contest_msgq, "message", 64 }, { &contest_msgq, "message", 4096 },
     { &contest_mq, "message", 64 }, { &contest_mq, "message", 4096 },
+    { &contest_sem, "pingpong", 0 }, { &contest_sem, "free", 0 },
+    { &contest_sysvsem, "pingpong", 0 }, { &contest_sysvsem, "free", 0 },
 };
 const size_t overhead_row_count = sizeof overhead_rows / sizeof *overhead_rows;
 
@@ -53,12 +57,17 @@ static uint64_t touch(const uint8_t *data, size_t size)
     return sum;
 }
 
+static bool ends_window(const struct carriage *c, int i)
+{
+    return c->window && i % c->window == c->window - 1;
+}
+
 static void role_first(struct carriage *c, enum work work, int count, size_t size, uint8_t *data)
 {
     for (int i = 0; i < count; i++) {
         memcpy(data, &i, sizeof i);
         c->carrier->send(c, data, size);
-        if (work == ROUND_TRIP)
+        if (work == ROUND_TRIP || ends_window(c, i))
             c->carrier->receive(c, data, size);
     }
     if (work == ONE_WAY)
@@ -71,7 +80,7 @@ static void role_second(struct carriage *c, enum work work, int count, size_t si
     for (int i = 0; i < count; i++) {
         c->carrier->receive(c, data, size);
         sink = sink + touch(data, size);
-        if (work == ROUND_TRIP)
+        if (work == ROUND_TRIP || ends_window(c, i))
             c->carrier->send(c, data, size);
     }
     if (work == ONE_WAY)
@@ -121,7 +130,7 @@ static double run_once(struct carriage *c, enum work work, int count, size_t siz
 
 static struct carriage fresh(const struct overhead_row *row, const struct carrier *carrier, const char *directory)
 {
-    struct carriage c = { .carrier = carrier, .frame = row->frame, .size = row->size };
+    struct carriage c = { .carrier = carrier, .frame = row->frame, .size = row->size, .window = row->contest->window };
     snprintf(c.directory, sizeof c.directory, "%s", directory);
     return c;
 }

@@ -30,7 +30,7 @@ static int lines(const char *text, size_t size, size_t *ret_end)
 {
     int number = 0;
     const char *at = text, *newline;
-    while (atoi(at) == number + 1 && (newline = memchr(at, '\n', size - (size_t)(at - text))) != NULL) {
+    while ((newline = memchr(at, '\n', size - (size_t)(at - text))) != NULL && atoi(at) == number + 1) {
         number++;
         at = newline + 1;
     }
@@ -54,23 +54,28 @@ static int append(tong_region *region, const char *author)
     return tong_region_unlock(region) < 0 || full;
 }
 
+static int look(tong_region *region)
+{
+    const char *text = tong_region_data(region);
+    size_t end, size = tong_region_size(region);
+    if (tong_region_lock(region, 5 * TONG_SECOND) < 0)
+        return failed();
+    int number = lines(text, size, &end);
+    printf("%d lines, numbered %s a gap\n", number, strnlen(text, size) == end ? "without" : "with");
+    return tong_region_unlock(region) < 0;
+}
+
 int main(int argc, char **argv)
 {
     char address[4096];
     tong_region *region;
-    size_t end;
-    int result = 0;
     if (argc != 2 && argc != 4)
         return fprintf(stderr, "usage: document ADDRESS [AUTHOR LINES]\n"), 2;
     snprintf(address, sizeof address, "%s?size=64K", argv[1]);
-    if (tong_region_open(argc == 4 ? address : argv[1], TONG_READ | (argc == 4 ? TONG_WRITE : 0), &region) < 0)
+    if (tong_region_open(argc == 4 ? address : argv[1], argc == 4 ? TONG_READ | TONG_WRITE : TONG_READ, &region) < 0)
         return failed();
+    int result = argc == 4 ? 0 : look(region);
     for (int left = argc == 4 ? atoi(argv[3]) : 0; left > 0 && result == 0; left--)
         result = append(region, argv[2]);
-    if (argc == 2) {
-        int count = lines(tong_region_data(region), tong_region_size(region), &end);
-        size_t all = strnlen(tong_region_data(region), tong_region_size(region));
-        printf("%d lines, numbered %s a gap\n", count, all == end ? "without" : "with");
-    }
     return tong_region_close(region) < 0 || result;
 }

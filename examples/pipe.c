@@ -2,8 +2,8 @@
 /*
  * pipe.c - a parent says something to its child through an anonymous pipe.
  *
- * What arrives is a message and not bytes, so one receive gives what one send took.  Each process closes the end that it
- * does not use: as long as a sending end is open anywhere, its receiver never sees the end.
+ * What arrives is a message and not bytes, so one receive gives what one send took.  Each process closes the end
+ * that it does not use: as long as a sending end is open anywhere, its receiver never sees the end.
  *
  * With the bare calls: raw/pipe.c.  From a shell, with two programs in the place of parent and child:
  *     tong pipe -- printf 'Hello Child Process' -- cat

@@ -6,8 +6,9 @@
  * The memory synchronises nobody.  Without the semaphores the parent would read its own question.  The set is removed
  * by who made it, also when the other has died: that is what the time limit is for.
  *
- * With the bare calls: raw/turns.c.  From a shell, the two halves of one turn, in two terminals:
- *     tong sem wait sysvsem:1234 1; tong region read shm:radio            tong sem post sysvsem:1234 1
+ * With the bare calls: raw/turns.c.  From a shell, one turn: this terminal says something, the other one hears it:
+ *     tong region write --text shm:radio over; tong sem post sysvsem:1234 1
+ *     tong sem wait sysvsem:1234 1; tong region read --text shm:radio
  *
  * Build: cc turns.c -o turns $(pkg-config --cflags --libs tong)
  * Usage: turns [ADDRESS]            (of the semaphores; default sysvsem:1234, which no set may have yet)

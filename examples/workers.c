@@ -48,7 +48,8 @@ static int work(const char *address)
     long range[2];
     ssize_t size;
     result.type = RESULT;
-    if (tong_channel_open(address, TONG_BOTH, 0, &queue) < 0 || tong_channel_select(queue, TONG_SELECT_EQUAL, PIECE) < 0)
+    if (tong_channel_open(address, TONG_BOTH, 0, &queue) < 0 ||
+        tong_channel_select(queue, TONG_SELECT_EQUAL, PIECE) < 0)
         return failed("worker");
     while ((size = tong_channel_receive(queue, range, sizeof range, NULL, TONG_FOREVER)) == sizeof range) {
         long count = primes(range);

@@ -36,7 +36,7 @@ static void print_heading(int64_t runs)
            "range of their ratios.  CALLS: system calls of both processes per message, raw and tong.\n\n",
            (long long)runs);
     printf("%-23s%-40s%s\n", "", "ROUND TRIP", "ONE WAY");
-    printf("%-6s%-8s%8s ", "", "FRAME", "SIZE");
+    printf("%-8s%-9s%5s ", "", "FRAME", "SIZE");
     for (int i = 0; i < 2; i++)
         printf("%7s%7s%7s %-12s%-8s", "RAW", "TONG", "RATIO", " RANGE", "CALLS");
     puts("");
@@ -55,7 +55,7 @@ static void print_figure(const struct overhead_figure *f)
 
 static void print_row(const struct overhead_row *row, const struct overhead_result *result)
 {
-    printf("%-6s%-8s%8zu ", row->contest->raw->mechanism, row->frame, row->size);
+    printf("%-8s%-9s%5zu ", row->contest->raw->mechanism, row->frame, row->size);
     print_figure(&result->round_trip);
     print_figure(&result->one_way);
     puts("");

@@ -251,7 +251,7 @@ static void complete_arguments(const struct command *command, int count, char **
             operands++;
         else
             waiting = waits_for_value(command, words[i]);
-        over |= operands && command->leading;
+        over |= command->leading && operands >= command->leading;
     }
     place_of(command->usage, operands, place, sizeof place);
     if (waiting)

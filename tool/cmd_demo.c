@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "demo.h"
+#include "demo_trial.h"
 #include "json.h"
 #include "report.h"
 #include "stop.h"
@@ -45,11 +46,23 @@ static void show_progress(void)
     progress.shown = true;
 }
 
+static void show_trial(const char *label)
+{
+    progress.label = label;
+    show_progress();
+}
+
 static void clear_progress(void)
 {
     if (progress.shown)
         write_all(STDERR_FILENO, "\r\033[K", 4);
     progress.shown = false;
+}
+
+static void end_trial(void)
+{
+    progress.done++;
+    clear_progress();
 }
 
 /* ---- Rows in words ------------------------------------------------------------------------------------- */
@@ -72,8 +85,12 @@ static void rate_words(double rate, char *ret, size_t size)
 
 static void print_heading(const struct source *source, const char *path)
 {
-    printf("%s: %" PRIu64 " bytes\nSHA-256 %s\n\n", path ? path : "random data", source->size, source->digest);
-    printf("%-26s %12s %9s %10s %11s %9s  %s\n",
+    printf("%s: %" PRIu64 " bytes\nSHA-256 %s\n", path ? path : "random data", source->size, source->digest);
+}
+
+static void print_columns(void)
+{
+    printf("\n%-26s %12s %9s %10s %11s %9s  %s\n",
            "MECHANISM", "BYTES", "MESSAGES", "TIME", "RATE", "SWITCHES", "VERDICT");
 }
 
@@ -157,32 +174,24 @@ static void write_row(struct json *json, const struct row *row, const struct out
     json_close(json, '}');
 }
 
-static int print_json(const struct source *source, const char *path, const struct row *rows,
-                      const struct outcome *outcomes, int carried, int count)
+static void write_rows(struct json *json, const struct source *source, const char *path, const struct row *rows,
+                       const struct outcome *outcomes, int carried, int count)
 {
-    struct text text = TEXT_INIT;
-    struct json json = { &text, false };
-    json_open(&json, '{');
-    json_name(&json, "file");
-    json_string(&json, path);
-    json_name(&json, "bytes");
-    json_unsigned(&json, source->size);
-    json_name(&json, "sha256");
-    json_string(&json, source->digest);
-    json_name(&json, "rows");
-    json_open(&json, '[');
+    json_name(json, "file");
+    json_string(json, path);
+    json_name(json, "bytes");
+    json_unsigned(json, source->size);
+    json_name(json, "sha256");
+    json_string(json, source->digest);
+    json_name(json, "rows");
+    json_open(json, '[');
     for (int i = 0; i < count; i++)
-        write_row(&json, &rows[i], &outcomes[i]);
-    json_close(&json, ']');
-    json_name(&json, "carried");
-    json_signed(&json, carried);
-    json_name(&json, "of");
-    json_signed(&json, count);
-    json_close(&json, '}');
-    text_add(&text, "\n", 1);
-    int r = write_all(STDOUT_FILENO, text.data, text.used);
-    text_free(&text);
-    return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
+        write_row(json, &rows[i], &outcomes[i]);
+    json_close(json, ']');
+    json_name(json, "carried");
+    json_signed(json, carried);
+    json_name(json, "of");
+    json_signed(json, count);
 }
 
 /* ---- The demo ------------------------------------------------------------------------------------------ */
@@ -190,39 +199,73 @@ static int print_json(const struct source *source, const char *path, const struc
 static void run_row(const struct row *row, const struct source *source, struct outcome *outcome)
 {
     *outcome = (struct outcome){ .bytes = 0 };
-    progress.label = row->label;
-    show_progress();
+    show_trial(row->label);
     if (row_prepare(row, outcome) == 0) {
         row_run(row, source, outcome, show_progress);
         row_remove(row);
     }
-    clear_progress();
+    end_trial();
+}
+
+/* The file through everything that carries bytes; returns how many rows carried it. */
+static int carry_all(const struct source *source, const struct row *rows, struct outcome *outcomes, int count, bool show)
+{
+    int carried = 0;
+    for (int i = 0; i < count && !stop_asked(); i++) {
+        run_row(&rows[i], source, &outcomes[i]);
+        carried += outcomes[i].ok;
+        if (show && !stop_asked())
+            print_row(&rows[i], &outcomes[i]);
+    }
+    return carried;
+}
+
+/* Both parts into one object; 0, or an exit code. */
+static int run_json(const struct source *source, const char *path, const struct row *rows, struct outcome *outcomes,
+                    int count, int *ret_failed)
+{
+    struct text text = TEXT_INIT;
+    struct json json = { &text, false };
+    int carried = carry_all(source, rows, outcomes, count, false), r = 0;
+    json_open(&json, '{');
+    write_rows(&json, source, path, rows, outcomes, carried, count);
+    *ret_failed = count - carried + sections_run(&json, show_trial, end_trial);
+    json_close(&json, '}');
+    text_add(&text, "\n", 1);
+    if (!stop_asked())
+        r = write_all(STDOUT_FILENO, text.data, text.used);
+    text_free(&text);
+    return r < 0 ? fail_system(r, "standard output") : 0;
+}
+
+static void run_shown(const struct source *source, const char *path, const struct row *rows, struct outcome *outcomes,
+                      int count, int *ret_failed)
+{
+    int carried = 0;
+    print_heading(source, path);
+    if (count) {
+        print_columns();
+        carried = carry_all(source, rows, outcomes, count, true);
+    }
+    if (count && !stop_asked())
+        print_end(outcomes, carried, count);
+    *ret_failed = count - carried + sections_run(NULL, show_trial, end_trial);
 }
 
 static int run_all(const struct source *source, const char *path, const struct settings *set)
 {
     static struct row rows[ROWS_MAX];
     static struct outcome outcomes[ROWS_MAX];
-    int carried = 0, count = plan_rows(source, set->only, rows, ROWS_MAX), code = CODE_DONE;
-    if (count == 0 && set->only)
-        return fail_usage("--only '%s': no mechanism of that name that carries bytes between programs by a name or a pair", set->only);
-    progress.count = count;
-    if (!set->json)
-        print_heading(source, path);
-    for (int i = 0; i < count && !stop_asked(); i++) {
-        progress.done = i;
-        run_row(&rows[i], source, &outcomes[i]);
-        carried += outcomes[i].ok;
-        if (!set->json && !stop_asked())
-            print_row(&rows[i], &outcomes[i]);
-    }
-    if (stop_asked())
-        return CODE_FAILED;
+    int count = plan_rows(source, set->only, rows, ROWS_MAX), trials = sections_plan(source, set->only);
+    int failed = 0, code = CODE_DONE;
+    if (count + trials == 0 && set->only)
+        return fail_usage("--only '%s': no mechanism of that name that the demo can show by itself", set->only);
+    progress.count = count + trials;
     if (set->json)
-        code = print_json(source, path, rows, outcomes, carried, count);
+        code = run_json(source, path, rows, outcomes, count, &failed);
     else
-        print_end(outcomes, carried, count);
-    return code ? code : carried == count ? CODE_DONE : CODE_FAILED;
+        run_shown(source, path, rows, outcomes, count, &failed);
+    return code ? code : failed || stop_asked() ? CODE_FAILED : CODE_DONE;
 }
 
 static int run(const struct command *self, int argc, char **argv)

@@ -23,6 +23,9 @@ static const struct option_row options[] = {
 const struct ability abilities[] = {
     { TONG_HAS_CHANNEL, "channel", "messages can be sent and received" },
     { TONG_HAS_LISTENER, "listener", "a server that accepts many clients" },
+    { TONG_HAS_REGION, "region", "plain memory that processes read and write themselves" },
+    { TONG_HAS_SEMAPHORE, "semaphore", "counters to wait on" },
+    { TONG_HAS_LOCK, "lock", "a lock that ends with its holder (tong lock)" },
     { TONG_HAS_PAIR, "pair", "both ends at once, for parent, child and siblings" },
     { TONG_HAS_TWO_WAY, "two_way", "one object serves both directions" },
     { TONG_HAS_TWO_WAY_PAIR, "two_way_pair", "two objects in one address serve both directions" },
@@ -41,13 +44,20 @@ const struct ability abilities[] = {
 
 const struct model models[] = {
     { TONG_HAS_CHANNEL, "message passing",
-      "blocking: who receives sleeps until something comes; non-blocking with --timeout 0" },
+      "blocking: who receives sleeps until something comes; non-blocking with timeout 0" },
+    { TONG_HAS_REGION, "shared memory",
+      "non-blocking: nobody is told of a change; look again and again (busy wait), or take turns by a semaphore or a "
+      "lock (half duplex)" },
+    { TONG_HAS_SEMAPHORE, "synchronisation",
+      "blocking: who waits sleeps until the counter is above 0; non-blocking with timeout 0" },
     { 0, NULL, NULL },
 };
 
 const char *direction_words(const tong_mechanism_info *mechanism)
 {
-    return mechanism->offers & TONG_HAS_TWO_WAY ? "both ways" : "one way";
+    if (mechanism->offers & TONG_HAS_CHANNEL)
+        return mechanism->offers & TONG_HAS_TWO_WAY ? "both ways" : "one way";
+    return mechanism->offers & TONG_HAS_REGION ? "both ways" : "none";
 }
 
 const char *identity_words(uint32_t identity)

@@ -39,10 +39,22 @@ static int read_bytes(const char *option, const char *text, uint64_t fallback, u
     return CODE_DONE;
 }
 
+/* The address with an option added, where regions of its mechanism take it; the caller frees it. */
+static char *with_option(const char *address, const char *name, const char *value)
+{
+    char scheme[16];
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    snprintf(scheme, sizeof scheme, "%.*s", (int)strcspn(address, ":"), address);
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++)
+        if (option.noun == TONG_HAS_REGION && !strcmp(option.name, name))
+            return text_with_option(address, name, value);
+    return strdup(address);
+}
+
 /* Opens what is there, and takes its lock if that was asked for. */
 static int open_region(const char *address, uint32_t flags, const struct settings *set, tong_region **ret)
 {
-    char *existing = text_with_option(address, "create", "no");
+    char *existing = with_option(address, "create", "no");
     int r = tong_region_open(existing, flags, ret);
     free(existing);
     if (r < 0)
@@ -81,7 +93,7 @@ static const struct option_row create_options[] = {
 /* The address with the options of the command line added. */
 static char *full_address(const char *address, const struct settings *set)
 {
-    char *full = text_with_option(address, "create", set->excl ? "excl" : "yes");
+    char *full = set->excl ? text_with_option(address, "create", "excl") : strdup(address);
     const struct { const char *name, *value; } added[] = { { "size", set->size }, { "mode", set->mode } };
     for (size_t i = 0; i < sizeof added / sizeof *added; i++) {
         if (!added[i].value)

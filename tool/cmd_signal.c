@@ -58,7 +58,7 @@ static const struct option_row list_options[] = {
     OPTIONS_LAST,
 };
 
-static const char *const actions[] = { "", "terminate", "core", "ignore", "stop", "continue" };
+static const char *const actions[] = { "-", "terminate", "core", "ignore", "stop", "continue" };
 
 static const struct { uint32_t origin; const char *word; } origins[] = {
     { TONG_SIGNAL_FROM_KERNEL, "kernel" }, { TONG_SIGNAL_FROM_PROCESS, "process" },
@@ -117,15 +117,6 @@ static void list_as_json(void)
     text_free(&out);
 }
 
-/* What the numbers leave out. */
-static void print_reserved(void)
-{
-    tong_signal_info info = TONG_SIGNAL_INFO_INIT;
-    for (int number = 1; tong_signal_describe(number, &info) == 0; number++)
-        if (info.flags & TONG_SIGNAL_RESERVED)
-            printf("%2d  %-8s  %-9s  %-17s  %s\n", number, "-", "-", "-", info.summary);
-}
-
 static int run_list(const struct command *self, int argc, char **argv)
 {
     struct settings set = { .json = false };
@@ -138,9 +129,8 @@ static int run_list(const struct command *self, int argc, char **argv)
         return CODE_DONE;
     }
     printf("%2s  %-8s  %-9s  %-17s  %s\n", "NO", "NAME", "DEFAULT", "FROM, AS A RULE", "MEANING");
-    for (size_t i = 0; tong_signal_list(i, &info) == 0; i++)
+    for (int number = 1; tong_signal_describe(number, &info) == 0; number++)
         print_signal(&info);
-    print_reserved();
     return CODE_DONE;
 }
 

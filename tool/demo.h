@@ -52,6 +52,10 @@ void source_close(struct source *source);
 /* The rows for the mechanisms that carry bytes; scheme NULL: all.  Returns how many were filled in. */
 int plan_rows(const struct source *source, const char *scheme, struct row *rows, int most);
 
+/* An address of this mechanism with a name that nobody has, where `word` of its form stands ("PATH"): false when we
+ * cannot make one up. */
+bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret, size_t size);
+
 /* Makes sure the name is ours before anything is carried, and removes it afterwards. */
 int row_prepare(const struct row *row, struct outcome *outcome);
 void row_remove(const struct row *row);

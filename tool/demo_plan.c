@@ -133,10 +133,11 @@ static uint64_t random_number(void)
 }
 
 /* The name that stands in an address of this form, by the word in its place; false when we cannot make one up. */
-static bool make_name(const char *word, const struct source *source, int index, char *ret, size_t size)
+static bool make_name(const char *word, const struct source *source, char *ret, size_t size)
 {
+    static int made;
     if (!strcmp(word, "PATH"))
-        snprintf(ret, size, "%s/%d", source->directory, index);
+        snprintf(ret, size, "%s/%d", source->directory, made++);
     else if (!strcmp(word, "NAME") || !strcmp(word, "/NAME"))
         snprintf(ret, size, "%stong-demo-%016llx", *word == '/' ? "/" : "", (unsigned long long)random_number());
     else if (!strcmp(word, "KEY"))
@@ -148,14 +149,24 @@ static bool make_name(const char *word, const struct source *source, int index, 
     return true;
 }
 
-static bool make_address(struct row *row, const struct source *source, int index)
+bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret, size_t size)
+{
+    char name[300];
+    if (!make_name(word, source, name, sizeof name))
+        return false;
+    snprintf(ret, size, "%s:%s", mechanism->scheme, name);
+    return true;
+}
+
+static bool make_address(struct row *row, const struct source *source)
 {
     const char *form = row->mechanism.form, *variant = row->mechanism.variant;
-    char word[32], name[300];
+    char word[32];
     snprintf(word, sizeof word, "%.*s", (int)strcspn(strchr(form, ':') + 1, ", "), strchr(form, ':') + 1);
-    if (!make_name(word, source, index, name, sizeof name))
+    if (!name_address(&row->mechanism, source, word, row->address, sizeof row->address))
         return false;
-    snprintf(row->address, sizeof row->address, "%s:%s%s%s", row->mechanism.scheme, name, *variant ? "?" : "", variant);
+    size_t used = strlen(row->address);
+    snprintf(row->address + used, sizeof row->address - used, "%s%s", *variant ? "?" : "", variant);
     snprintf(row->label, sizeof row->label, "%s%s%s", row->mechanism.scheme, *variant ? " " : "", variant);
     return true;
 }
@@ -189,7 +200,7 @@ int plan_rows(const struct source *source, const char *scheme, struct row *rows,
         rows[count] = (struct row){ .mechanism = mechanism, .relation = UNRELATED };
         if (nameless)
             count += plan_family(&mechanism, rows + count, most - count);
-        else if (colon && make_address(&rows[count], source, count))
+        else if (colon && make_address(&rows[count], source))
             count++;
     }
     return count;

@@ -81,7 +81,7 @@ static void print_facts(const tong_mechanism_info *mechanism)
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         left = widest(left, local(fields[i].label));
     print_heading("Classification");
-    print_field(local("direction"), (int)left + 2, local(mechanism->offers & TONG_HAS_TWO_WAY_PAIR
+    print_field(local("direction"), (int)left + 2, local(mechanism->offers & TONG_HAS_TWO_WAY_PAIR && !(mechanism->offers & TONG_HAS_TWO_WAY)
         ? "one way; two of them, in one address or as a pair, go both ways" : direction_words(mechanism)));
     print_models(mechanism->offers, (int)left + 2);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -112,6 +112,18 @@ static void print_ability(const char *words, size_t width, const char *const *va
     putchar('\n');
 }
 
+/* What the words about senders mean, once each. */
+static void print_identities(const tong_mechanism_info *variants, int count)
+{
+    unsigned seen = 0;
+    for (int i = 0; i < count; i++)
+        if (!(seen & 1u << variants[i].identity)) {
+            seen |= 1u << variants[i].identity;
+            printf("    %s: %s\n", local(identity_words(variants[i].identity)),
+                   local(identity_meaning(variants[i].identity)));
+        }
+}
+
 static void print_abilities(const tong_mechanism_info *variants, int count)
 {
     const char *values[VARIANTS] = { NULL };
@@ -129,22 +141,13 @@ static void print_abilities(const tong_mechanism_info *variants, int count)
         snprintf(words, sizeof words, "  %s", local(ability->words));
         print_ability(words, width, values, count);
     }
+    if (!(variants[0].offers & TONG_HAS_CHANNEL))
+        return;
     for (int i = 0; i < count; i++)
         values[i] = local(identity_words(variants[i].identity));
     snprintf(words, sizeof words, "  %s", local("what is known of who sent a message"));
     print_ability(words, width, values, count);
-}
-
-/* What the words about senders mean, once each. */
-static void print_identities(const tong_mechanism_info *variants, int count)
-{
-    unsigned seen = 0;
-    for (int i = 0; i < count; i++)
-        if (!(seen & 1u << variants[i].identity)) {
-            seen |= 1u << variants[i].identity;
-            printf("    %s: %s\n", local(identity_words(variants[i].identity)),
-                   local(identity_meaning(variants[i].identity)));
-        }
+    print_identities(variants, count);
 }
 
 /* "name=default", which is also how it is written. */
@@ -153,41 +156,92 @@ static void option_words(const tong_option_info *option, char *ret, size_t size)
     snprintf(ret, size, "%s=%s", option->name, option->fallback);
 }
 
+/* What stands over the options of one noun, where a mechanism has several. */
+static const char *noun_words(uint32_t noun)
+{
+    static const struct { uint32_t noun; const char *words; } rows[] = {
+        { TONG_HAS_CHANNEL, "as a channel" }, { TONG_HAS_REGION, "as a region" },
+        { TONG_HAS_SEMAPHORE, "as a semaphore" }, { TONG_HAS_LOCK, "as a lock" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].noun == noun)
+            return rows[i].words;
+    return "";
+}
+
+/* How wide their left side is; *ret_nouns: which nouns take any. */
+static size_t measure_options(const char *scheme, uint32_t *ret_nouns)
+{
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    char left[64];
+    size_t width = 0;
+    *ret_nouns = 0;
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
+        option_words(&option, left, sizeof left);
+        width = widest(width, left);
+        *ret_nouns |= option.noun;
+    }
+    return width;
+}
+
 static void print_options(const char *scheme)
 {
     tong_option_info option = TONG_OPTION_INFO_INIT;
     char left[64], words[300];
-    size_t width = 0;
-    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
-        option_words(&option, left, sizeof left);
-        width = widest(width, left);
-    }
+    uint32_t nouns, before = 0;
+    size_t width = measure_options(scheme, &nouns);
     if (width)
         print_heading("Options, with what holds when they are not given (?option=value&option=value after the name)");
     for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
+        if (option.noun != before && nouns & (nouns - 1))
+            printf("  %s\n", local(noun_words(option.noun)));
+        before = option.noun;
         option_words(&option, left, sizeof left);
         snprintf(words, sizeof words, "%s (%s)", local(option.help), local(option.values));
         print_field(left, (int)width + 2, words);
     }
 }
 
+/* A limit is four cells: name, value, unit, and where it was read. */
+#define CELLS 4
+#define CELL 160
+
+static void limit_cells(const tong_limit_info *limit, char ret[CELLS][CELL])
+{
+    snprintf(ret[0], CELL, "%s", local(limit->name));
+    if (limit->value == TONG_UNKNOWN)
+        snprintf(ret[1], CELL, "%s", local("not known"));
+    else
+        snprintf(ret[1], CELL, "%" PRIu64, limit->value);
+    snprintf(ret[2], CELL, "%s", local(limit->unit));
+    snprintf(ret[3], CELL, "%s", limit->source);
+}
+
+static void print_limit(char cells[CELLS][CELL], const size_t *widths)
+{
+    fputs("  ", stdout);
+    print_padded(cells[0], widths[0] + 2);
+    print_padded("", widths[1] - text_columns(cells[1])); /* figures stand to the right */
+    printf("%s ", cells[1]);
+    print_padded(cells[2], widths[2] + 2);
+    puts(cells[3]);
+}
+
 static void print_limits(const char *scheme)
 {
     tong_limit_info limit = TONG_LIMIT_INFO_INIT;
-    size_t width = 0;
-    for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++)
-        width = widest(width, local(limit.name));
-    if (width)
+    size_t widths[CELLS] = { 0 };
+    char cells[CELLS][CELL];
+    for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++) {
+        limit_cells(&limit, cells);
+        for (int k = 0; k < CELLS; k++)
+            widths[k] = widest(widths[k], cells[k]);
+    }
+    if (widths[0])
         print_heading("Limits in force here");
     for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++) {
-        char value[32];
-        snprintf(value, sizeof value, "%" PRIu64, limit.value);
-        fputs("  ", stdout);
-        print_padded(local(limit.name), width + 2);
-        const char *shown = limit.value == TONG_UNKNOWN ? local("not known") : value;
-        printf("%*s%s ", text_columns(shown) < 20 ? (int)(20 - text_columns(shown)) : 0, "", shown);
-        print_padded(local(limit.unit), 12);
-        printf(" %s\n", limit.source);
+        limit_cells(&limit, cells);
+        print_limit(cells, widths);
     }
 }
 
@@ -280,7 +334,6 @@ static void print_mechanism(const struct page *page, const char *scheme)
     print_sections(page, PAGE_DEFINITION, PAGE_STRUCTURE);
     print_facts(&variants[0]);
     print_abilities(variants, count);
-    print_identities(variants, count);
     if (page)
         print_probes(page, scheme);
     print_sections(page, PAGE_WHEN, PAGE_CAUTIONS);

@@ -46,7 +46,7 @@ static int probe_faults(struct measured *measured)
     figure_number(measured, "pages", "pages touched", PAGES, NULL);
     figure_number(measured, "first_faults", "page faults the first time", (double)first, NULL);
     figure_number(measured, "second_faults", "page faults the second time", (double)second, NULL);
-    measured->shown = first > 0 && first <= PAGES && second == 0;
+    measured->shown = first > 0 && second == 0;
     return 0;
 }
 

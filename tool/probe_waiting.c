@@ -75,7 +75,7 @@ static void wait_in_mechanism(const struct waiting *waiting)
     tong_channel *ends[2];
     close(waiting->ends[1]);
     if (row->relation != UNRELATED) {
-        if (tong_channel_pair(row->address, 0, ends) == 0)
+        if (tong_channel_pair(row->address, TONG_RECEIVE, ends) == 0)
             wait_in_receive(ends[0], end);
     } else if (row->mechanism.offers & TONG_HAS_LISTENER) {
         wait_in_accept(row->address, end);
@@ -137,12 +137,26 @@ static void run_three(struct measured *measured, struct waiting *waiting)
     measured->shown = asleep >= 0 && asleep < 5 && loop > 10 * asleep && mine < 5;
 }
 
+/* Hosts and ports are not the demo's business: here the kernel chooses a port that only this machine can reach. */
+static bool plan_port(const char *scheme, struct row *row)
+{
+    tong_mechanism_info *mechanism = &row->mechanism;
+    *row = (struct row){ .mechanism = TONG_MECHANISM_INFO_INIT, .relation = UNRELATED };
+    snprintf(row->address, sizeof row->address, "%s:127.0.0.1:0", scheme);
+    for (size_t i = 0; tong_mechanism_describe(i, mechanism) == 0; i++)
+        if (!strcmp(mechanism->scheme, scheme))
+            return strstr(mechanism->form, "HOST:PORT") != NULL;
+    return false;
+}
+
 /* A row of the demo's plan is an address of our own on this mechanism, where one can be made up. */
 static bool plan_row(const char *scheme, struct source *source, struct row *row)
 {
     struct outcome outcome;
     probe_directory(source->directory);
-    return *source->directory && scheme && plan_rows(source, scheme, row, 1) == 1 && row_prepare(row, &outcome) == 0;
+    if (!*source->directory)
+        return false;
+    return plan_rows(source, scheme, row, 1) ? row_prepare(row, &outcome) == 0 : plan_port(scheme, row);
 }
 
 static int probe_waiting(struct measured *measured)

@@ -63,6 +63,8 @@ class Page:
             for line in lines if kind == "code" else ():
                 if line.startswith("$ "):
                     result.append((line[2:], []))
+                elif result and line.startswith("> ") and not result[-1][1]:
+                    result[-1] = (result[-1][0] + "\n" + line[2:], [])
                 elif result:
                     result[-1][1].append(line)
         return result

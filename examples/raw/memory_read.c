@@ -12,6 +12,7 @@
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 
@@ -25,7 +26,8 @@ int main(int argc, char **argv)
     const char *memory = shmat(id, NULL, SHM_RDONLY);
     if (memory == (void *)-1)
         err(1, "shmat");
-    printf("%.*s\n", (int)segment.shm_segsz, memory);
+    fwrite(memory, 1, strnlen(memory, segment.shm_segsz), stdout);
+    putchar('\n');
     if (shmdt(memory) < 0 || shmctl(id, IPC_RMID, NULL) < 0)
         err(1, "removing the segment");
     return 0;

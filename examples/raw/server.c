@@ -42,6 +42,8 @@ static int serve(int socket)
     struct ucred who;
     socklen_t length = sizeof who;
     ssize_t size = recv(socket, text, sizeof text, MSG_DONTWAIT);
+    if (size < 0)
+        warn("a client died");
     if (size <= 0)
         return 1;
     if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &length) < 0)

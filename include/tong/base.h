@@ -13,8 +13,8 @@
  * Structures.  Every option and result structure starts with `size`, which the caller sets to sizeof of the
  * structure it was compiled with (the TONG_..._INIT macros do).  A newer library fills in no more than that.
  *
- * The library never prints, exits, installs a signal handler, starts a thread, or changes the signal mask or
- * the flags of a descriptor that others share.  SIGPIPE is never raised by it, provided that a process which
+ * The library never prints, exits, starts a thread, or changes the flags of a descriptor that others share; nor does it
+ * touch signal handlers or the signal mask, but in the calls of tong/signal.h that are for just that.  SIGPIPE is never raised by it, provided that a process which
  * ignored SIGPIPE when it opened a channel goes on ignoring it while it uses the channel.
  */
 #ifndef TONG_BASE_H

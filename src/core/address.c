@@ -47,7 +47,7 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_INDEX] = { "index", KIND_NUMBER, NULL, "which counter of the set is the lock" },
     [OPTION_SIGNAL] = { "signal", KIND_SIGNAL, NULL, "which signal carries the messages" },
     [OPTION_NODELAY] = { "nodelay", KIND_SWITCH, NULL, "send every message at once instead of gathering small ones" },
-    [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time that an idle peer's machine has vanished; 0: never" },
+    [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time, at least 2s, that an idle peer's machine has vanished; 0: never" },
 };
 
 /* ---- Option values ------------------------------------------------------------------------------------- */

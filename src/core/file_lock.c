@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/sysmacros.h>
@@ -185,19 +184,31 @@ struct lock_file {
     struct file_lock lock;
 };
 
-int lock_file_new(const struct open_request *request, int fd, const char *object, struct lock **ret)
+static int new_lock(const struct open_request *request, int fd, const char *object, struct lock **ret)
 {
-    struct lock_file *file = malloc(sizeof *file);
-    char *words = strdup(object);
-    if (!file || !words) {
-        free(file);
-        free(words);
+    int r = lock_new(request, sizeof(struct lock_file), object, ret);
+    if (r < 0) {
         sys_close(fd);
-        return fail(-ENOMEM, "%s: out of memory", object);
+        return r;
     }
-    *file = (struct lock_file){ { request->mechanism->lock, request->mechanism, words }, fd, FILE_LOCK_INIT(fd) };
-    *ret = &file->base;
+    struct lock_file *file = (struct lock_file *)*ret;
+    file->fd = fd;
+    file->lock = (struct file_lock)FILE_LOCK_INIT(fd);
     return 0;
+}
+
+int lock_file_open(const struct open_request *request, const struct named_file *where, struct lock **ret)
+{
+    struct named_file file = *where;
+    bool made;
+    file.flags = O_RDONLY;
+    file.create = request->address->value[OPTION_CREATE];
+    file.mode = (mode_t)request->address->value[OPTION_MODE];
+    int fd = named_file_open(&file, &made);
+    int r = fd < 0 ? fd : new_lock(request, fd, file.object, ret);
+    if (fd >= 0 && r < 0 && made)
+        sys_unlink(file.path);
+    return r;
 }
 
 int lock_file_take(struct lock *lock, int64_t deadline)
@@ -221,7 +232,6 @@ int lock_file_close(struct lock *lock, bool forked)
     struct lock_file *file = (struct lock_file *)lock;
     file_lock_close(&file->lock);
     sys_close(file->fd);
-    free(lock->object);
-    free(file);
+    lock_free(lock);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/mechanism.h"
+#include "core/named_file.h"
 
 /* Belongs to one owner, who lets no two threads in at a time; FILE_LOCK_INIT(fd) before use. */
 struct file_lock {
@@ -30,10 +31,11 @@ void file_lock_close(struct file_lock *lock);
 void file_lock_holder(int fd, tong_identity *ret);
 
 /*
- * The lock noun for mechanisms whose objects are files.  lock_file_new() takes `fd` over, also when it fails; the
- * others are members of a facet.
+ * The lock noun for mechanisms whose objects are files: lock_file_open() opens the one at `where` (its object, path and
+ * own), or makes an empty one, as the options create and mode of the request's address say.  The others are members of a
+ * facet.
  */
-int lock_file_new(const struct open_request *request, int fd, const char *object, struct lock **ret);
+int lock_file_open(const struct open_request *request, const struct named_file *where, struct lock **ret);
 int lock_file_take(struct lock *lock, int64_t deadline);
 int lock_file_release(struct lock *lock);
 int lock_file_descriptor(struct lock *lock);

@@ -60,14 +60,7 @@ int mapped_new(const struct open_request *request, const char *object, int fd, b
     return 0;
 }
 
-int mapped_check_size(const struct address *address, const char *object, uint64_t size)
-{
-    uint64_t asked = (uint64_t)address->value[OPTION_SIZE];
-    if (size >= asked)
-        return 0;
-    return fail(-EOVERFLOW, "%s: is there and has %llu bytes; size=%llu is more: open it without size=, or remove it first",
-                object, (unsigned long long)size, (unsigned long long)asked);
-}
+/* ---- By name --------------------------------------------------------------------------------------------- */
 
 /* Who finds a file without a byte (another program is just making it, or it was made for its lock) gives it the bytes:
  * nobody can have mapped any, and fallocate(2) never takes one away. */
@@ -78,10 +71,13 @@ static int check_or_fill(const struct open_request *request, const char *object,
     int r = sys_fstat(fd, &status);
     if (r < 0)
         return fail_call(r, "%s: fstat", object);
-    bool fills = request->flags & TONG_WRITE && address->value[OPTION_CREATE] == CREATE_YES;
-    if (status.st_size == 0 && address->value[OPTION_SIZE] && fills)
-        return named_file_fill(object, fd, (uint64_t)address->value[OPTION_SIZE]);
-    return mapped_check_size(address, object, (uint64_t)status.st_size);
+    uint64_t size = (uint64_t)status.st_size, asked = (uint64_t)address->value[OPTION_SIZE];
+    if (size >= asked)
+        return 0;
+    if (size == 0 && request->flags & TONG_WRITE && address->value[OPTION_CREATE] == CREATE_YES)
+        return named_file_fill(object, fd, asked);
+    return fail(-EOVERFLOW, "%s: is there and has %llu bytes; size=%llu is more: open it without size=, or remove it first",
+                object, (unsigned long long)size, (unsigned long long)asked);
 }
 
 /* How `file` is to be opened for this request: only a writer who says how large it shall be may make it. */
@@ -133,6 +129,42 @@ int mapped_open_named(const struct open_request *request, const struct named_fil
     mapped->base.flags |= fresh ? TONG_INFO_CREATED : 0;
     *ret = &mapped->base;
     return 0;
+}
+
+/* ---- Without a name -------------------------------------------------------------------------------------- */
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3; vm.memfd_noexec may demand it */
+#endif
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+static int new_memory(const char *object, const char *label, uint64_t size)
+{
+    int fd = sys_memfd(label, MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd == -EINVAL)
+        fd = sys_memfd(label, MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return fail_call(fd, "%s: memfd_create", object);
+    int r = named_file_fill(object, fd, size);
+    if (r == 0 && (r = sys_fcntl_int(fd, F_ADD_SEALS, SEALS)) < 0)
+        r = fail_call(r, "%s: fcntl(F_ADD_SEALS)", object);
+    if (r == 0)
+        return fd;
+    sys_close(fd);
+    return r;
+}
+
+int mapped_open_nameless(const struct open_request *request, const char *object, const char *label, struct mapped **ret)
+{
+    uint64_t size = (uint64_t)request->address->value[OPTION_SIZE];
+    if (!(request->flags & TONG_WRITE) || !size)
+        return fail(-EINVAL, "%s: has no name by which it could be there already: open it to write, and say how many bytes: "
+                    "size=4K", object);
+    int fd = new_memory(object, label, size);
+    int r = fd < 0 ? fd : mapped_new(request, object, fd, false, ret);
+    if (r == 0)
+        (*ret)->base.flags |= TONG_INFO_CREATED;
+    return r;
 }
 
 /* ---- The calls ------------------------------------------------------------------------------------------- */

@@ -26,8 +26,9 @@ int mapped_new(const struct open_request *request, const char *object, int fd, b
  * remove of the request's address say. */
 int mapped_open_named(const struct open_request *request, const struct named_file *file, struct region **ret);
 
-/* What `size=` asked must be there. */
-int mapped_check_size(const struct address *address, const char *object, uint64_t size);
+/* The same without a name: memory that is there until its last descriptor and mapping are gone, option size, sealed so
+ * that nobody who gets the descriptor can change its size.  `label` shows in /proc/PID/maps. */
+int mapped_open_nameless(const struct open_request *request, const char *object, const char *label, struct mapped **ret);
 
 /* Members of facets. */
 int mapped_lock(struct region *region, int64_t deadline);
@@ -37,7 +38,7 @@ int mapped_descriptor(struct region *region);
 int mapped_describe(struct region *region, tong_region_info *ret);
 int mapped_close(struct region *region, bool forked);
 
-/* Counts what lies in memory of the region, in bytes, mincore(2); TONG_UNKNOWN. */
+/* Bytes of the region's pages that are in memory at this moment, mincore(2); TONG_UNKNOWN. */
 uint64_t mapped_resident(const struct region *region);
 
 #endif

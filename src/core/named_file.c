@@ -19,6 +19,7 @@
 
 #include "base/detail.h"
 #include "core/address.h"
+#include "core/made_name.h"
 #include "core/mechanism.h"
 #include "sys/sys.h"
 
@@ -92,15 +93,6 @@ static int give_mode_and_size(const struct named_file *file, int fd)
     return file->size ? named_file_fill(file->object, fd, file->size) : 0;
 }
 
-/* By /proc, because AT_EMPTY_PATH wants a capability on older kernels.  -EEXIST has no words. */
-static int give_name(const struct named_file *file, int fd)
-{
-    char self[40];
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    int r = sys_linkat(AT_FDCWD, self, AT_FDCWD, file->path, AT_SYMLINK_FOLLOW);
-    return r < 0 && r != -EEXIST ? fail_call(r, "%s: linkat(%s)", file->object, file->path) : r;
-}
-
 static int make_in(const struct named_file *file, const char *directory)
 {
     int flags = O_RDWR | (file->flags & O_APPEND);
@@ -112,7 +104,7 @@ static int make_in(const struct named_file *file, const char *directory)
         return fd == -EEXIST ? fd : cannot_open(file, fd);
     int r = give_mode_and_size(file, fd);
     if (r == 0 && !named) {
-        r = give_name(file, fd);
+        r = made_name_give(fd, file->path);
         named = r == 0;
     }
     if (r == 0 && file->durable)

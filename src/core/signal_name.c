@@ -58,7 +58,7 @@ static const struct signal_row rows[] = {
 };
 
 static const struct signal_row real_time = {
-    0, "RT", TONG_SIGNAL_TERMINATE, PROCESS | TIMER, "real time: each one queues in order with its value, for programs to give a meaning",
+    0, "RT", TONG_SIGNAL_TERMINATE, PROCESS | TIMER, "real time: queues in order, each with its value",
 };
 
 static const struct { const char *name; int number; } aliases[] = {

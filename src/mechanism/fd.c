@@ -12,6 +12,7 @@
 
 #include "base/detail.h"
 #include "core/datagram.h"
+#include "core/mapped.h"
 #include "core/stream.h"
 #include "sys/sys.h"
 
@@ -58,9 +59,9 @@ static int check_direction(int fd, uint32_t direction)
         return fail(-EBADF, "fd:%d carries nothing: it was closed before, or is only a place in the file system", fd);
     int mode = flags & O_ACCMODE;
     if (direction & TONG_RECEIVE && mode == O_WRONLY)
-        return fail(-EBADF, "fd:%d is open for writing only: it cannot receive", fd);
+        return fail(-EBADF, "fd:%d is open for writing only: nothing can be received or read", fd);
     if (direction & TONG_SEND && mode == O_RDONLY)
-        return fail(-EBADF, "fd:%d is open for reading only: it cannot send", fd);
+        return fail(-EBADF, "fd:%d is open for reading only: nothing can be sent or written", fd);
     int r = fd > 2 ? sys_fcntl_int(fd, F_SETFD, FD_CLOEXEC) : 0;
     return r < 0 ? fail_call(r, "fd:%d: FD_CLOEXEC", fd) : 0;
 }
@@ -125,12 +126,51 @@ static int fd_open(const struct open_request *request, struct conduit **ret)
     return 0;
 }
 
+/* ---- Regions: a descriptor of memory or a file ----------------------------------------------------------- */
+
+static int check_mappable(int fd)
+{
+    struct stat status;
+    int r = sys_fstat(fd, &status);
+    if (r < 0)
+        return fail_call(r, "fd:%d: fstat", fd);
+    return S_ISREG(status.st_mode) ? 0 : fail(-EINVAL, "fd:%d is no memory and no regular file: it cannot be mapped", fd);
+}
+
+/* A descriptor that cannot be taken over stays the caller's. */
+static int region_open(const struct open_request *request, struct region **ret)
+{
+    const struct address *address = request->address;
+    int fd = -1;
+    int r = address->second ? fail(-EINVAL, "%s names two descriptors: a region is one", address->text)
+                            : parse_descriptor(address->name, &fd);
+    if (r == 0)
+        r = check_direction(fd, TONG_RECEIVE | (request->flags & TONG_WRITE ? TONG_SEND : 0));
+    if (r == 0)
+        r = check_mappable(fd);
+    struct mapped *mapped = NULL;
+    if (r == 0)
+        r = mapped_new(request, address->text, fd, true, &mapped);
+    if (r < 0)
+        return r;
+    mapped->lent = fd <= 2;
+    *ret = &mapped->base;
+    return 0;
+}
+
+static const struct option_use region_options[] = { OPTIONS_END };
+
+static const struct region_facet fd_region = {
+    .options = region_options, .open = region_open, .lock = mapped_lock, .unlock = mapped_unlock, .sync = mapped_sync,
+    .descriptor = mapped_descriptor, .describe = mapped_describe, .close = mapped_close,
+};
+
 static const struct channel_facet *const fd_channels[] = { &fd_stream, NULL };
 
 const struct mechanism mechanism_fd = {
     .scheme = "fd",
     .form = "fd:N, fd:IN,OUT",
-    .summary = "a descriptor this process was given: a pipe, a socket, a terminal",
+    .summary = "a descriptor this process was given: a pipe, a socket, a terminal, or memory to map",
     .medium = "any: whatever the descriptor refers to",
     .unit = "bytes, framed into messages",
     .reach = "related processes: whoever shares the descriptor",
@@ -139,5 +179,6 @@ const struct mechanism mechanism_fd = {
     .family = "POSIX; every Unix",
     .options = fd_options,
     .channels = fd_channels,
+    .region = &fd_region,
     .open = fd_open,
 };

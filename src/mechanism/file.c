@@ -8,9 +8,9 @@
  * follows it and no other sender is there (core/follower.c); a file that grows again can be read on.  In a file
  * of lines or bytes (frame=line, frame=none) the end of the file is the end.  follow=yes takes neither for one.
  *
- * How a record stays whole is told in core/record.h, appending in core/appender.c, reading in core/follower.c.
- * Traps dealt with here: poll(2) and epoll(7) call a regular file always ready, or refuse it; a link, a FIFO or
- * a device may stand under the name; O_APPEND makes pwrite(2) append too, so a receiver never has it.
+ * How a record stays whole is told in core/record.h, appending in core/appender.c, reading in core/follower.c, opening in
+ * core/named_file.c.  Traps dealt with here: poll(2) and epoll(7) call a regular file always ready, or refuse it;
+ * O_APPEND makes pwrite(2) append too, so a receiver never has it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "core/appender.h"
+#include "core/file_lock.h"
 #include "core/follower.h"
 #include "core/mechanism.h"
 #include "core/record.h"
@@ -176,75 +177,17 @@ static const struct channel_facet file_facet = {
 
 /* ---- Opening ------------------------------------------------------------------------------------------- */
 
-static int not_a_file(const char *path)
+#define OBJECT_MAX (sizeof "file:" + ADDRESS_NAME_MAX)
+
+static void find_file(const char *path, char object[OBJECT_MAX], struct named_file *ret)
 {
-    return fail(-EEXIST, "file:%s is not a regular file: choose another name", path);
+    snprintf(object, OBJECT_MAX, "file:%s", path);
+    *ret = (struct named_file){ .object = object, .path = path };
 }
 
-static int cannot_open(const char *path, int error)
-{
-    switch (error) {
-    case -ELOOP: return fail(-ELOOP, "file:%s is a symbolic link, which is not followed: give the file itself", path);
-    case -ENOENT: return fail(-ENOENT, "file:%s: it, or its directory, does not exist", path);
-    case -EEXIST: return fail(-EEXIST, "file:%s exists, and create=excl", path);
-    case -EISDIR: case -ENXIO: return not_a_file(path);
-    default: return fail_call(error, "file: open(%s)", path);
-    }
-}
-
-static int make(const char *path, int flags, const struct address *address, bool sync)
-{
-    mode_t mode = (mode_t)address->value[OPTION_MODE];
-    int fd = sys_open(path, flags | O_CREAT | O_EXCL, mode & 0600);
-    if (fd < 0)
-        return fd;
-    /* The mode asked for, whatever the umask is. */
-    int r = sys_fchmod(fd, mode);
-    char *directory = r == 0 && sync ? strdup(path) : NULL;
-    if (directory) {
-        char *slash = strrchr(directory, '/');
-        if (slash)
-            slash[slash == directory] = '\0';
-        int parent = sys_open(slash ? directory : ".", O_RDONLY | O_DIRECTORY, 0);
-        r = parent < 0 ? parent : sys_fdatasync(parent);
-        sys_close(parent);
-        free(directory);
-    }
-    if (r == 0)
-        return fd;
-    sys_unlink(path);
-    sys_close(fd);
-    return r;
-}
-
-/* O_NONBLOCK, which means nothing to a regular file, so that a FIFO under the name does not hold us. */
-static int open_or_make(const char *path, int flags, const struct address *address, bool *ret_made)
-{
-    int64_t create = address->value[OPTION_CREATE];
-    flags |= O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    *ret_made = false;
-    for (;;) {
-        int fd = create == CREATE_EXCL ? -ENOENT : sys_open(path, flags, 0);
-        if (fd != -ENOENT || create == CREATE_NO)
-            return fd < 0 ? cannot_open(path, fd) : fd;
-        fd = make(path, flags, address, address->value[OPTION_SYNC]);
-        *ret_made = fd >= 0;
-        if (fd != -EEXIST || create == CREATE_EXCL)
-            return fd < 0 ? cannot_open(path, fd) : fd;
-    }
-}
-
-static int check_kind(const char *path, int fd, int frame)
+static int check_records(const char *path, int fd)
 {
     unsigned char start[4];
-    struct stat state;
-    int r = sys_fstat(fd, &state);
-    if (r < 0)
-        return fail_call(r, "file: fstat(%s)", path);
-    if (!S_ISREG(state.st_mode))
-        return not_a_file(path);
-    if (frame != FRAME_PACKET)
-        return 0;
     ssize_t size = sys_pread(fd, start, sizeof start, 0);
     if (size < 0)
         return fail_call((int)size, "file: pread(%s)", path);
@@ -256,11 +199,18 @@ static int check_kind(const char *path, int fd, int frame)
 /* Opens one of the names; made[side] remembers it if it was made. */
 static int open_side(struct file *file, const char *path, const struct address *address, int side, int flags)
 {
+    char object[OBJECT_MAX];
+    struct named_file wanted;
     bool made;
-    int fd = open_or_make(path, flags, address, &made);
+    find_file(path, object, &wanted);
+    wanted.flags = flags;
+    wanted.create = address->value[OPTION_CREATE];
+    wanted.mode = (mode_t)address->value[OPTION_MODE];
+    wanted.durable = address->value[OPTION_SYNC];
+    int fd = named_file_open(&wanted, &made);
     if (fd < 0)
         return fd;
-    int r = check_kind(path, fd, (int)address->value[OPTION_FRAME]);
+    int r = address->value[OPTION_FRAME] == FRAME_PACKET ? check_records(path, fd) : 0;
     if (r == 0 && made && !(file->made[side] = strdup(path)))
         r = fail(-ENOMEM, "file:%s: out of memory", path);
     if (r < 0) {
@@ -348,15 +298,10 @@ static int file_open(const struct open_request *request, struct conduit **ret)
 
 static int remove_one(const char *path)
 {
-    struct stat state;
-    int r = sys_lstat(path, &state);
-    if (r == 0 && !S_ISREG(state.st_mode))
-        return not_a_file(path);
-    if (r == 0)
-        r = sys_unlink(path);
-    if (r == -ENOENT)
-        return fail(r, "file:%s does not exist", path);
-    return r < 0 ? fail_call(r, "file: unlink(%s)", path) : 0;
+    char object[OBJECT_MAX];
+    struct named_file file;
+    find_file(path, object, &file);
+    return named_file_remove(object, path);
 }
 
 static int file_remove(const struct address *address)
@@ -365,6 +310,31 @@ static int file_remove(const struct address *address)
     int second = address->second ? remove_one(address->second) : 0;
     return r < 0 ? r : second;
 }
+
+/* ---- The lock ------------------------------------------------------------------------------------------ */
+
+/* flock(2), which flock(1) takes too, and which meets none of the locks by fcntl(2) under which senders append: a program
+ * may send to the file whose lock it holds. */
+static int lock_open(const struct open_request *request, struct lock **ret)
+{
+    char object[OBJECT_MAX];
+    struct named_file file;
+    if (!*request->address->name || request->address->second)
+        return fail(-EINVAL, "%s: a lock is on one file: write file:PATH", request->address->text);
+    find_file(request->address->name, object, &file);
+    return lock_file_open(request, &file, ret);
+}
+
+static const struct option_use lock_options[] = {
+    { OPTION_MODE, 0600, 0, 0777, 0 },
+    { OPTION_CREATE, CREATE_YES, 0, 0, 0 },
+    OPTIONS_END,
+};
+
+static const struct lock_facet file_lock = {
+    .options = lock_options, .open = lock_open, .take = lock_file_take, .release = lock_file_release,
+    .descriptor = lock_file_descriptor, .close = lock_file_close,
+};
 
 /* ---- The row ------------------------------------------------------------------------------------------- */
 
@@ -409,6 +379,7 @@ const struct mechanism mechanism_file = {
     .options = file_options,
     .limits = file_limits,
     .channels = file_channels,
+    .lock = &file_lock,
     .open = file_open,
     .remove = file_remove,
 };

@@ -23,6 +23,8 @@
 #include <unistd.h>
 
 #include "base/detail.h"
+#include "core/named_file.h"
+#include "mmap_region.h"
 #include "ring/channel.h"
 
 static int mmap_path(const char *name, char ret[RING_PATH_MAX])
@@ -48,9 +50,11 @@ static int mmap_open(const struct open_request *request, struct conduit **ret)
     return ring_channel_open(&home, request, ret);
 }
 
+/* A file that is no channel is a region. */
 static int mmap_remove(const struct address *address)
 {
-    return ring_channel_remove(&home, address);
+    int r = ring_channel_remove(&home, address);
+    return r == -EEXIST && !address->second ? named_file_remove(address->text, address->name) : r;
 }
 
 static const struct channel_facet *const variants[] = { &ring_channel_facet, NULL };
@@ -70,9 +74,9 @@ static const struct limit limits[] = {
 const struct mechanism mechanism_mmap = {
     .scheme = "mmap",
     .form = "mmap:PATH, mmap:IN,OUT",
-    .summary = "a ring in a mapped file: as shared memory, and what is in it outlives its processes",
+    .summary = "a mapped file: a ring of messages, or a region of plain bytes, that outlives its processes",
     .medium = "file (mapped: its pages are shared memory)",
-    .unit = "message",
+    .unit = "message; page of a region",
     .reach = "one machine",
     .order = "a lock-free ring; who must wait sleeps on a futex, then on a FIFO, as event loops do",
     .lifetime = "until removed: it survives processes and restarts",
@@ -80,6 +84,8 @@ const struct mechanism mechanism_mmap = {
     .options = ring_channel_options,
     .limits = limits,
     .channels = variants,
+    .region = &mmap_region,
+    .lock = &mmap_lock,
     .open = mmap_open,
     .remove = mmap_remove,
 };

@@ -32,6 +32,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/hot.h"
 #include "core/mechanism.h"
 #include "core/wait.h"
 #include "sys/sys.h"
@@ -110,7 +111,7 @@ static int failed(const struct queue *queue, const char *call, int error)
 
 /* ---- Sending --------------------------------------------------------------------------------------------- */
 
-static int put(const struct queue *queue, const void *data, size_t size, unsigned priority, int64_t deadline)
+HOT static int put(const struct queue *queue, const void *data, size_t size, unsigned priority, int64_t deadline)
 {
     int fd = queue->out.fd;
     if (kernel_waits(queue, deadline))
@@ -122,7 +123,7 @@ static int put(const struct queue *queue, const void *data, size_t size, unsigne
     }
 }
 
-static int queue_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
+HOT static int queue_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
 {
     struct queue *queue = (struct queue *)conduit;
     int64_t priority = out->type ? out->type : queue->priority;
@@ -138,7 +139,7 @@ static int queue_send(struct conduit *conduit, const struct message_out *out, in
 
 /* ---- Receiving ------------------------------------------------------------------------------------------- */
 
-static ssize_t take(const struct queue *queue, void *data, size_t size, unsigned *priority, int64_t deadline)
+HOT static ssize_t take(const struct queue *queue, void *data, size_t size, unsigned *priority, int64_t deadline)
 {
     int fd = queue->in.fd;
     if (kernel_waits(queue, deadline))
@@ -191,7 +192,7 @@ static ssize_t receive_by_copy(struct queue *queue, struct message_in *in, int64
 }
 
 /* Straight into the caller's buffer where the kernel takes it. */
-static ssize_t queue_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
+HOT static ssize_t queue_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
 {
     struct queue *queue = (struct queue *)conduit;
     unsigned priority;

@@ -62,13 +62,10 @@ static int lock_open(const struct open_request *request, struct lock **ret)
     int r = find_only_place(address, &place);
     if (r < 0)
         return r;
-    bool made;
     struct named_file file = {
-        .object = place.object, .path = place.path, .flags = O_RDONLY, .create = address->value[OPTION_CREATE],
-        .mode = (mode_t)address->value[OPTION_MODE], .own = address->value[OPTION_CREATE] != CREATE_NO,
+        .object = place.object, .path = place.path, .own = address->value[OPTION_CREATE] != CREATE_NO,
     };
-    int fd = named_file_open(&file, &made);
-    return fd < 0 ? fd : lock_file_new(request, fd, place.object, ret);
+    return lock_file_open(request, &file, ret);
 }
 
 int shm_region_remove(const char *name)

@@ -373,13 +373,6 @@ static uint64_t limit_sigpending(const char *source)
     return sys_getrlimit(RLIMIT_SIGPENDING, &limit) < 0 ? TONG_UNKNOWN : (uint64_t)limit.rlim_cur;
 }
 
-static uint64_t limit_queued(const char *source)
-{
-    struct signal_status status;
-    (void)source;
-    return signal_status_read(0, 0, &status) < 0 ? TONG_UNKNOWN : status.queued;
-}
-
 static uint64_t limit_real_time(const char *source)
 {
     (void)source;
@@ -388,7 +381,6 @@ static uint64_t limit_real_time(const char *source)
 
 static const struct limit signals_limits[] = {
     { "signals that may wait", "signals", "RLIMIT_SIGPENDING", limit_sigpending },
-    { "signals of this user that wait", "signals", "SigQ", limit_queued },
     { "real-time signals", "signals", "SIGRTMAX - SIGRTMIN + 1", limit_real_time },
     { NULL, NULL, NULL, NULL },
 };

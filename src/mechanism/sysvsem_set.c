@@ -22,9 +22,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/detail.h"
-#include "base/hot.h"
 #include "core/mechanism.h"
 #include "core/sysv_name.h"
 #include "core/wait.h"
@@ -110,18 +108,19 @@ static int cannot_get(const struct address *address, key_t key, int error)
 
 /* ---- Operating ---------------------------------------------------------------------------------------------- */
 
-HOT int sysvsem_set_operate(int id, const char *object, struct sembuf *operations, size_t count, int64_t deadline)
+int sysvsem_set_operate_until(int id, struct sembuf *operations, size_t count, int64_t deadline)
 {
-    struct timespec left;
     int64_t nanoseconds = deadline_left(deadline);
+    struct timespec left = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
     if (nanoseconds == 0)
         for (size_t i = 0; i < count; i++)
             operations[i].sem_flg |= IPC_NOWAIT;
-    left = (struct timespec){ nanoseconds / 1000000000, nanoseconds % 1000000000 };
-    int r = sys_semop(id, operations, count, nanoseconds > 0 ? &left : NULL);
-    if (__builtin_expect(r >= 0, 1))
-        return 0;
-    return r == -EAGAIN ? wait_expired(deadline) : sysvsem_set_failed(object, "semop", r);
+    return sys_semop(id, operations, count, &left);
+}
+
+int sysvsem_set_unable(const char *object, int error, int64_t deadline)
+{
+    return error == -EAGAIN ? wait_expired(deadline) : sysvsem_set_failed(object, "semop", error);
 }
 
 int sysvsem_set_ask(int id, const char *object, unsigned index, int command)

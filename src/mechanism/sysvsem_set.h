@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/clock.h"
 #include "core/address.h"
 #include "sys/sys.h"
 
@@ -30,8 +31,20 @@ int sysvsem_set_open(const struct address *address, unsigned value, bool wanted,
 void sysvsem_set_words(const struct address *address, const struct sysvsem_set *set, char *ret, size_t size);
 #define SYSVSEM_WORDS_MAX (ADDRESS_NAME_MAX + 64)
 
-/* All of the operations or none, waiting until the deadline.  `object` is for the words. */
-int sysvsem_set_operate(int id, const char *object, struct sembuf *operations, size_t count, int64_t deadline);
+/* The parts of the next one that are not worth being inlined: a wait that has an end, and words. */
+int sysvsem_set_operate_until(int id, struct sembuf *operations, size_t count, int64_t deadline);
+int sysvsem_set_unable(const char *object, int error, int64_t deadline);
+
+/*
+ * All of the operations or none, waiting until the deadline.  `object` is for the words.  Inline, because behind a system
+ * call every return is mispredicted (the kernel clears the predictor), so that each level of calls costs some ns.
+ */
+static inline int sysvsem_set_operate(int id, const char *object, struct sembuf *operations, size_t count, int64_t deadline)
+{
+    int r = __builtin_expect(deadline == DEADLINE_NEVER, 1) ? sys_semop(id, operations, count, NULL)
+                                                            : sysvsem_set_operate_until(id, operations, count, deadline);
+    return __builtin_expect(r >= 0, 1) ? 0 : sysvsem_set_unable(object, r, deadline);
+}
 
 /* What semctl(2) returns for one counter: GETVAL, GETNCNT, GETZCNT, GETPID. */
 int sysvsem_set_ask(int id, const char *object, unsigned index, int command);

@@ -15,6 +15,8 @@
     each(msgq) \
     each(mq) \
     each(shm) \
+    each(memfd) \
+    each(sysvshm) \
     each(mmap) \
     each(signal) \
     each(sem) \

@@ -49,11 +49,12 @@ static const struct channel_facet tcp_stream = {
 
 /* ---- Sockets --------------------------------------------------------------------------------------------------- */
 
-/* Probes begin after half the time, and three of them go unanswered in the other half. */
+/* Probes begin after half the time, and three of them go unanswered in the other half; fewer where seconds are few. */
 static int keep_alive(int fd, int64_t time)
 {
-    int64_t sixth = time / 6 / TONG_SECOND;
-    int on = 1, interval = sixth > 1 ? (int)sixth : 1, idle = 3 * interval, probes = 3;
+    int seconds = time > 2 * TONG_SECOND ? (int)((time + TONG_SECOND - 1) / TONG_SECOND) : 2;
+    int on = 1, interval = seconds >= 6 ? seconds / 6 : 1, probes = seconds >= 4 ? 3 : seconds - 1;
+    int idle = seconds - probes * interval;
     const struct { int level, name; const int *value; } settings[] = {
         { SOL_SOCKET, SO_KEEPALIVE, &on }, { IPPROTO_TCP, TCP_KEEPIDLE, &idle },
         { IPPROTO_TCP, TCP_KEEPINTVL, &interval }, { IPPROTO_TCP, TCP_KEEPCNT, &probes },

@@ -38,7 +38,7 @@ struct udp {
     pthread_mutex_t lock;
     struct udp_senders *senders;  /* framed and receiving */
     union inet_address last;      /* unframed: who gets what is sent next */
-    bool heard;                   /* somebody was */
+    atomic_bool heard;            /* somebody was (release); read without the lock (acquire) */
 };
 
 static inline void udp_lock(struct udp *udp)

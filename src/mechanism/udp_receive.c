@@ -32,9 +32,9 @@ struct udp_sender *udp_heard(struct udp *udp, const union inet_address *from, co
         sender = udp_sender_of(udp->senders, from, frame->writer);
     if (!frame)
         udp->last = *from;
-    else if (!udp->heard || frame->flags != FRAME_BEGIN) /* a newcomer does not take the answer to another's question */
-        udp->senders->answered = sender;
-    udp->heard = true;
+    else if (frame->flags != FRAME_BEGIN || !atomic_load_explicit(&udp->heard, memory_order_relaxed))
+        udp->senders->answered = sender; /* and a mere newcomer does not take the answer to another's question */
+    atomic_store_explicit(&udp->heard, true, memory_order_release);
     return sender;
 }
 

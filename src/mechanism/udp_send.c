@@ -16,6 +16,8 @@
 #include "mechanism/udp_channel.h"
 #include "sys/sys.h"
 
+#define SLICE (10 * TONG_MILLISECOND)
+
 /* Where a message goes, and what it is numbered. */
 struct destination {
     const union inet_address *to; /* NULL: where the socket is connected to */
@@ -60,12 +62,18 @@ static bool meet_next(struct udp *udp, ssize_t *ret)
     return true;
 }
 
-static bool has_heard(struct udp *udp)
+static bool has_heard(const struct udp *udp)
 {
-    udp_lock(udp);
-    bool heard = udp->heard;
-    udp_unlock(udp);
-    return heard;
+    return atomic_load_explicit(&udp->heard, memory_order_acquire);
+}
+
+/* Sleeps until something comes, but not for long: the receiving side may take it before we look. */
+static int await_arrival(const struct udp *udp, int64_t deadline)
+{
+    int64_t slice = clock_now() + SLICE;
+    bool last = deadline != DEADLINE_NEVER && deadline <= slice;
+    int r = wait_descriptor(udp->fd, POLLIN, udp->base.cancel_fd, last ? deadline : slice);
+    return r == -ETIMEDOUT && !last ? 0 : r;
 }
 
 static int await_somebody(struct udp *udp, int64_t deadline)
@@ -78,10 +86,7 @@ static int await_somebody(struct udp *udp, int64_t deadline)
         if (deadline == DEADLINE_NOW)
             return fail_static(-EAGAIN, "nobody was heard yet, so there is nobody to send to");
         /* what is there is no message of tong's: the receiving side has to pass over it */
-        if (got >= 0)
-            r = wait_pause(TONG_MILLISECOND, udp->base.cancel_fd, deadline);
-        else
-            r = wait_descriptor(udp->fd, POLLIN, udp->base.cancel_fd, deadline);
+        r = got >= 0 ? wait_pause(TONG_MILLISECOND, udp->base.cancel_fd, deadline) : await_arrival(udp, deadline);
         if (r < 0)
             return r;
     }
@@ -93,7 +98,7 @@ static int find_destination(struct udp *udp, int64_t deadline, struct destinatio
     *ret = (struct destination){ .writer = udp->writer, .number = udp->number };
     if (!udp->answers)
         return 0;
-    int r = await_somebody(udp, deadline);
+    int r = has_heard(udp) ? 0 : await_somebody(udp, deadline);
     if (r < 0)
         return r;
     udp_lock(udp);
@@ -101,7 +106,7 @@ static int find_destination(struct udp *udp, int64_t deadline, struct destinatio
         ret->sender = udp->senders->answered;
         ret->place = ret->sender->from;
         ret->writer = ret->sender->answer_writer;
-        ret->number = ret->sender->answers;
+        ret->number = ret->sender->answers++;
     } else {
         ret->place = udp->last;
     }
@@ -111,16 +116,14 @@ static int find_destination(struct udp *udp, int64_t deadline, struct destinatio
 }
 
 /* Only what went out is counted: a number that is missing is a loss. */
-static void count_sent(struct udp *udp, const struct destination *destination)
+static void count_sent(struct udp *udp, const struct destination *destination, bool sent)
 {
-    if (!udp->answers) {
-        udp->number++;
+    udp->number += sent;
+    if (sent || !destination->sender)
         return;
-    }
     udp_lock(udp);
-    struct udp_sender *sender = destination->sender;
-    if (sender && sender->answer_writer == destination->writer) /* else its place is another's by now */
-        sender->answers++;
+    if (destination->sender->answer_writer == destination->writer) /* else its place is another's by now */
+        destination->sender->answers--;
     udp_unlock(udp);
 }
 
@@ -183,11 +186,11 @@ HOT int udp_send(struct conduit *conduit, const struct message_out *out, int64_t
     if (out->type && !udp->framed)
         return conduit_refuse_type(conduit, out->type);
     int r = find_destination(udp, deadline, &destination);
-    if (r == 0)
-        r = udp->framed ? send_framed(udp, out, &destination, deadline)
-                        : transmit(udp, out->data, out->size, destination.to, deadline);
-    if (r == 0)
-        count_sent(udp, &destination);
+    if (r < 0)
+        return r;
+    r = udp->framed ? send_framed(udp, out, &destination, deadline)
+                    : transmit(udp, out->data, out->size, destination.to, deadline);
+    count_sent(udp, &destination, r == 0);
     return r;
 }
 

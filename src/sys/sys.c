@@ -303,11 +303,6 @@ int sys_semget(key_t key, int count, int flags)
     SYS_CALL(int, "semget", semget(key, count, flags));
 }
 
-HOT int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
-{
-    SYS_CALL(int, "semop", semtimedop(id, operations, count, timeout));
-}
-
 int sys_semctl(int id, int index, int command, union sem_argument argument)
 {
     SYS_CALL(int, "semctl", semctl(id, index, command, argument));

@@ -141,8 +141,12 @@ union sem_argument {
     struct seminfo *limits;
 };
 int sys_semget(key_t key, int count, int flags);
-int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout);
 int sys_semctl(int id, int index, int command, union sem_argument argument);
+
+static inline int sys_semop(int id, struct sembuf *operations, size_t count, const struct timespec *timeout)
+{
+    SYS_CALL(int, "semop", semtimedop(id, operations, count, timeout));
+}
 
 /* POSIX semaphores: libc's, which enter the kernel only to sleep and to wake. */
 int sys_sem_getvalue(sem_t *counter, int *ret);

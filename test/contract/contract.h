@@ -54,13 +54,16 @@ enum making {
 #define HAS_PRIORITY (UINT64_C(1) << 59)     /* the type is a priority: the highest comes first */
 #define HAS_PORT (UINT64_C(1) << 57)         /* the name is a port that the kernel chooses: ends say it to one another */
 #define HAS_LOSS (UINT64_C(1) << 58)         /* what outruns the receiver is lost, and counted */
+#define HAS_NUMBERS (UINT64_C(1) << 60)      /* a message is the text of an int, or empty */
+#define HAS_TEXT (UINT64_C(1) << 61)         /* a message may hold any text: all rows but those of numbers */
 #define HAS_LONG (UINT64_C(1) << 50)         /* messages above PIPE_BUF fit */
 
 struct row {
     const char *name;       /* what the command line calls it */
     const char *scheme, *variant;
     enum making making;
-    /* Addresses of both ends; %P a path in the tests' directory, %N a name with their mark, %K a key. */
+    /* Addresses of both ends; %P a path in the tests' directory, %N a name with their mark, %K a key, %I this
+     * process, %S a real-time signal. */
     const char *sender, *receiver;
     uint64_t required;      /* TONG_HAS_... that design.md requires of it: lacking one fails the suite */
     uint64_t has;           /* HAS_... */

@@ -25,6 +25,8 @@ static void expand(const char *form, const char *options, int fd, char *ret, siz
         case 'P': used += (size_t)snprintf(ret + used, left, "%s/end%d", frame_directory(), conduit_number); break;
         case 'N': used += (size_t)snprintf(ret + used, left, "%s%d", frame_mark(), conduit_number); break;
         case 'K': used += (size_t)snprintf(ret + used, left, "0x%x", (unsigned)frame_key() + conduit_number % 256); break;
+        case 'I': used += (size_t)snprintf(ret + used, left, "%d", (int)getpid()); break;
+        case 'S': used += (size_t)snprintf(ret + used, left, "RTMIN+%d", conduit_number % 30); break;
         case 'F': used += (size_t)snprintf(ret + used, left, "%d", fd); break;
         }
     }
@@ -79,8 +81,17 @@ static void make_descriptors(struct ends *ends, const char *options)
     write_addresses(ends, options);
 }
 
+/* Before any thread is started, and for the children too. */
+static void block_signals(void)
+{
+    for (int number = tong_signal_number("RTMIN"); number <= tong_signal_number("RTMAX"); number++)
+        OK(tong_signal_block(TONG_SIGNAL_BIT(number), NULL));
+}
+
 void ends_prepare(struct ends *ends, const struct row *row, const char *options, uint32_t flags)
 {
+    if (row->has & HAS_NUMBERS)
+        block_signals();
     ends_address(ends, row, options);
     tong_channel *pair[2];
     switch (row->making) {

@@ -16,6 +16,7 @@
 #define SHARED_FILE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_MANY_RECEIVERS)
 #define NAMED_PIPE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_TWO_WAY_PAIR)
 #define UNNAMED_PIPE (STREAM | TONG_HAS_PAIR | TONG_HAS_DESCRIPTOR | TONG_HAS_TWO_WAY_PAIR)
+#define NUMBERS (CHANNEL | TONG_HAS_READINESS | TONG_HAS_PEER | TONG_HAS_MANY_SENDERS | TONG_HAS_TWO_WAY_PAIR)
 
 #define WHOLE (HAS_BOUNDARIES | HAS_ANY_BYTES | HAS_EMPTY)
 #define FRAMED (WHOLE | HAS_READY | HAS_TYPE | HAS_DEATH | HAS_END | HAS_BROKEN | HAS_ROOM | HAS_LONG)
@@ -65,7 +66,7 @@ const struct row rows[] = {
       WHOLE | HAS_READY | HAS_SPURIOUS | HAS_TYPE | HAS_FULL | NAMED | HAS_CREATE | HAS_LONG },
     { "msgq-both", "msgq", "", MAKE_OPEN, "msgq:%K?type=1&select=2", "msgq:%K?type=2&select=1", QUEUE,
       WHOLE | HAS_FULL | NAMED | HAS_BOTH | HAS_LONG },
-    { "mq", "mq", "", MAKE_OPEN, "mq:/%N", "mq:/%N", PRIORITY_QUEUE,
+    { "mq", "mq", "", MAKE_OPEN, "mq:/%N?messages=8&size=4200", "mq:/%N?messages=8&size=4200", PRIORITY_QUEUE,
       WHOLE | HAS_READY | HAS_PRIORITY | HAS_FULL | NAMED | HAS_CREATE | HAS_LONG },
     { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
     { "mmap", "mmap", "", MAKE_OPEN, "mmap:%P", "mmap:%P", MEMORY,
@@ -86,6 +87,8 @@ const struct row rows[] = {
       WHOLE | HAS_READY | HAS_TYPE | HAS_LONG | HAS_BOTH | HAS_LOSS | REMOTE },
     { "udp-none", "udp", "", MAKE_OPEN, "udp:127.0.0.1:0?frame=none", "udp:127.0.0.1:0?frame=none", NUMBERED,
       WHOLE | HAS_READY | HAS_LONG | HAS_BOTH | HAS_LOSS | REMOTE },
+    { "signal", "signal", "", MAKE_OPEN, "signal:%I?signal=%S", "signal:?signal=%S", NUMBERS,
+      HAS_BOUNDARIES | HAS_NUMBERS | HAS_EMPTY | HAS_READY | HAS_NO_FORKING | HAS_OTHER },
 };
 
 const int rows_count = sizeof rows / sizeof *rows;

@@ -191,8 +191,44 @@ static void test_line_refused(const struct row *row)
     ends_open(&ends, row, NULL, 0);
     int64_t r = tong_channel_send(ends.sender, "a\nb", 3, NULL, TONG_SECOND);
     MUST(r == -EINVAL || r == -EBADMSG || r == -EILSEQ, "a message with a newline gave %lld on a conduit of lines", (long long)r);
-    OK(tong_channel_send(ends.sender, "c", 1, NULL, TONG_SECOND));
+    OK(tong_channel_send(ends.sender, "1", 1, NULL, TONG_SECOND));
     GIVES(tong_channel_receive(ends.receiver, got, sizeof got, NULL, TONG_SECOND), 1);
+    ends_close(&ends);
+}
+
+/* ---- Numbers --------------------------------------------------------------------------------------------------- */
+
+static void test_numbers(const struct row *row)
+{
+    static const char *const numbers[] = { "0", "42", "-1", "2147483647", "-2147483648", "" };
+    struct ends ends;
+    char got[16];
+    ends_open(&ends, row, NULL, 0);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        OK(tong_channel_send(ends.sender, numbers[i], strlen(numbers[i]), NULL, TONG_SECOND));
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        int64_t r = OK(tong_channel_receive(ends.receiver, got, sizeof got, NULL, TONG_SECOND));
+        MUST((size_t)r == strlen(numbers[i]) && !memcmp(got, numbers[i], (size_t)r), "'%s' came as '%.*s'", numbers[i], (int)r,
+             got);
+    }
+    GIVES(tong_channel_receive(ends.receiver, got, sizeof got, NULL, 0), -EAGAIN);
+    ends_close(&ends);
+}
+
+/* What would not arrive as it was sent is refused, whole. */
+static void test_numbers_refused(const struct row *row)
+{
+    static const char *const others[] = { "x", "1x", "+1", "007", "-0", "-", " 1", "1\n", "0x10", "2147483648", "-2147483649" };
+    struct ends ends;
+    char got[16];
+    ends_open(&ends, row, NULL, 0);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        GIVES(tong_channel_send(ends.sender, others[i], strlen(others[i]), NULL, TONG_SECOND), -EINVAL);
+        MUST(strstr(tong_detail(), "number"), "'%s' is refused with the words: %s", others[i], tong_detail());
+    }
+    GIVES(tong_channel_send(ends.sender, "1\0" "2", 3, NULL, TONG_SECOND), -EINVAL);
+    GIVES(tong_channel_send(ends.sender, "123456789012", 12, NULL, TONG_SECOND), -EMSGSIZE);
+    GIVES(tong_channel_receive(ends.receiver, got, sizeof got, NULL, 0), -EAGAIN);
     ends_close(&ends);
 }
 
@@ -291,7 +327,7 @@ static void test_batch_too_long(const struct row *row)
     };
     ends_open(&ends, row, NULL, 0);
     for (int i = 0; i < 3; i++)
-        OK(tong_channel_send(ends.sender, "ten bytes.", 10, NULL, TONG_SECOND));
+        OK(tong_channel_send(ends.sender, "1234567890", 10, NULL, TONG_SECOND));
     GIVES(tong_channel_receive_batch(ends.receiver, in, 3, TONG_SECOND), 1);
     GIVES(tong_channel_receive_batch(ends.receiver, in + 1, 2, TONG_SECOND), -EMSGSIZE);
     GIVES(tong_channel_receive(ends.receiver, c, sizeof c, NULL, TONG_SECOND), 10);
@@ -324,17 +360,19 @@ static void test_batch_full(const struct row *row)
 }
 
 const struct contract_test message_tests[] = {
-    { "order", test_order, HAS_BOUNDARIES, HAS_LOSS, 60 },
-    { "order-of-bytes", test_order_of_bytes, 0, HAS_BOUNDARIES, 60 },
-    { "sizes", test_sizes, HAS_BOUNDARIES, 0, 30 },
-    { "largest-and-one-more", test_largest, HAS_BOUNDARIES, 0, 60 },
-    { "small-buffer", test_small_buffer, HAS_BOUNDARIES, 0, 10 },
+    { "order", test_order, HAS_BOUNDARIES | HAS_TEXT, HAS_LOSS, 60 },
+    { "order-of-bytes", test_order_of_bytes, HAS_TEXT, HAS_BOUNDARIES, 60 },
+    { "sizes", test_sizes, HAS_BOUNDARIES | HAS_TEXT, 0, 30 },
+    { "largest-and-one-more", test_largest, HAS_BOUNDARIES | HAS_TEXT, 0, 60 },
+    { "small-buffer", test_small_buffer, HAS_BOUNDARIES | HAS_TEXT, 0, 10 },
     { "every-byte", test_every_byte, HAS_ANY_BYTES, 0, 10 },
     { "newline-refused", test_line_refused, HAS_BOUNDARIES, HAS_ANY_BYTES, 10 },
-    { "both-ways", test_both_ways, HAS_BOTH, 0, 20 },
+    { "numbers", test_numbers, HAS_NUMBERS, 0, 10 },
+    { "numbers-refused", test_numbers_refused, HAS_NUMBERS, 0, 10 },
+    { "both-ways", test_both_ways, HAS_BOTH | HAS_TEXT, 0, 20 },
     { "type", test_type, HAS_TYPE, 0, 10 },
     { "priority", test_priority, HAS_PRIORITY, 0, 10 },
-    { "batch", test_batch, HAS_BOUNDARIES, 0, 10 },
+    { "batch", test_batch, HAS_BOUNDARIES | HAS_TEXT, 0, 10 },
     { "batch-too-long", test_batch_too_long, HAS_BOUNDARIES, 0, 10 },
     { "batch-full", test_batch_full, HAS_BOUNDARIES | HAS_FULL, 0, 30 },
     { NULL, NULL, 0, 0, 0 },

@@ -87,7 +87,7 @@ static void test_no_select(const struct row *row)
 
 static void send_and_stay(tong_channel *channel)
 {
-    OK(tong_channel_send(channel, "me", 2, NULL, TONG_FOREVER));
+    OK(tong_channel_send(channel, "10", 2, NULL, TONG_FOREVER));
     for (;;)
         pause();
 }
@@ -255,7 +255,46 @@ static void test_no_zero_copy(const struct row *row)
     ends_close(&ends);
 }
 
+/* ---- Losses ------------------------------------------------------------------------------------------------------------ */
+
+#define OUTRUN 20000
+
+/* Far more than the receiver holds: what it gets is in order, and what it does not get is counted. */
+static void test_losses(const struct row *row)
+{
+    struct ends ends;
+    char sent[1000], got[1000];
+    uint64_t received = 0, lost = 0, last = 0;
+    ends_open(&ends, row, "capacity=64K", 0);
+    for (uint32_t i = 0; i < OUTRUN; i++) {
+        memcpy(sent, &i, sizeof i);
+        pattern_fill(sent + sizeof i, sizeof sent - sizeof i, i);
+        OK(tong_channel_send(ends.sender, sent, sizeof sent, NULL, TONG_SECOND));
+    }
+    for (int64_t r; ; received++) {
+        uint32_t number;
+        tong_message message = TONG_MESSAGE_INIT;
+        if (received == 10) /* in the middle of what is there: the gap is before this one, and only once it is empty */
+            OK(tong_channel_send(ends.sender, sent, sizeof sent, NULL, TONG_SECOND));
+        if ((r = tong_channel_receive(ends.receiver, got, sizeof got, &message, 0)) == -EAGAIN)
+            break;
+        GIVES(r, sizeof got);
+        memcpy(&number, got, sizeof number);
+        MUST(pattern_holds(got + sizeof number, sizeof got - sizeof number, number), "message %u came changed", number);
+        MUST(number >= last, "message %u came after %llu", number, (unsigned long long)last);
+        MUST(!!(message.flags & TONG_MESSAGE_LOST_BEFORE) == (message.lost > 0), "the flag and the count disagree");
+        last = number;
+        lost += message.lost;
+    }
+    MUST(received > 10 && received < OUTRUN, "%llu of %d were received", (unsigned long long)received, OUTRUN);
+    if (row->has & HAS_TYPE)
+        MUST(received + lost == OUTRUN + 1, "%d sent, %llu received, %llu counted as lost", OUTRUN + 1,
+             (unsigned long long)received, (unsigned long long)lost);
+    ends_close(&ends);
+}
+
 const struct contract_test special_tests[] = {
+    { "losses", test_losses, HAS_LOSS, 0, 20 },
     { "select", test_select, TONG_HAS_SELECT, HAS_BOTH, 10 },
     { "select-by-address", test_select_by_address, TONG_HAS_SELECT, HAS_BOTH, 10 },
     { "no-select", test_no_select, 0, TONG_HAS_SELECT, 10 },

@@ -3,9 +3,12 @@
 #include "scenario.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <tong/tong.h>
+#include <unistd.h>
 
 #include "frame.h"
 
@@ -21,14 +24,19 @@ const struct scenario scenarios[] = {
     { "unix-pair", SCENARIO_PAIR, "unix:", TONG_BOTH },
     { "msgq", SCENARIO_OPEN, "msgq:%K", 0 },
     { "msgq-poll", SCENARIO_OPEN, "msgq:%K?poll=1ms", 0 },
-    { "mq", SCENARIO_OPEN, "mq:/%N", 0 },
+    { "mq", SCENARIO_OPEN, "mq:/%N?messages=2&size=6000", 0 },
     { "shm", SCENARIO_OPEN, "shm:%N", 0 },
     { "mmap", SCENARIO_OPEN, "mmap:%P", 0 },
     { "file", SCENARIO_OPEN, "file:%P", 0 },
     { "file-line", SCENARIO_OPEN, "file:%P?frame=line&follow=yes", 0 },
+    { "signal", SCENARIO_SIGNALS, "signal:self", 0 },
     { "tcp", SCENARIO_LISTEN, "tcp:127.0.0.1:0", TONG_BOTH },
     { "udp", SCENARIO_OPEN, "udp:127.0.0.1:0", TONG_BOTH },
     { "udp-none", SCENARIO_OPEN, "udp:127.0.0.1:0?frame=none", 0 },
+    { "sem", SCENARIO_SEMAPHORE, "sem:/%N?value=1", 0 },
+    { "sysvsem", SCENARIO_SEMAPHORE, "sysvsem:%K?value=1&count=3&remove=owner", 0 },
+    { "sysvsem-mode", SCENARIO_SEMAPHORE, "sysvsem:%K?value=1&mode=0400", 0 },
+    { "sysvsem-lock", SCENARIO_LOCK, "sysvsem:%K?count=600", 0 },
 };
 
 const int scenarios_count = sizeof scenarios / sizeof *scenarios;
@@ -74,6 +82,28 @@ static int checked(int64_t result, const char *call)
             return step;                     \
     } while (0)
 
+/* The interface to signals beside the channel; what an earlier run has left is taken away first. */
+static int use_signals(void)
+{
+    int number = tong_signal_number("RTMIN");
+    tong_identity self = TONG_IDENTITY_INIT;
+    tong_signal_status status = TONG_SIGNAL_STATUS_INIT;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    STEP(tong_signal_block(TONG_SIGNAL_BIT(number), NULL));
+    while (sigtimedwait(&set, NULL, &(struct timespec){ 0, 0 }) > 0)
+        ;
+    self.pid = getpid();
+    STEP(tong_signal_send(&self, number, NULL));
+    STEP(tong_signal_wait(TONG_SIGNAL_BIT(number), TONG_SECOND, NULL));
+    STEP(tong_signal_status_of(0, &status));
+    STEP(tong_signal_threads_of(0, NULL, 0));
+    STEP(tong_signal_ignore(number));
+    STEP(tong_signal_restore(number));
+    return 0;
+}
+
 /* Where the kernel chose the port, the address that came of it. */
 static void learn(struct talk *talk, const char *chosen)
 {
@@ -99,6 +129,8 @@ static int open_ends(const struct scenario *scenario, struct talk *talk)
         return 0;
     }
     tong_channel_info info = TONG_CHANNEL_INFO_INIT;
+    if (scenario->kind == SCENARIO_SIGNALS)
+        STEP(use_signals());
     STEP(tong_channel_open(talk->address, both | TONG_RECEIVE, TONG_SECOND, &talk->receiver));
     STEP(tong_channel_describe(talk->receiver, &info));
     learn(talk, info.object);
@@ -109,7 +141,7 @@ static int open_ends(const struct scenario *scenario, struct talk *talk)
 static int exchange(struct talk *talk, size_t size)
 {
     static char sent[8000], got[8000];
-    memset(sent, 's', size);
+    memset(sent, '1', size); /* what a signal carries too, up to nine of them */
     memset(got, 0, size);
     STEP(tong_channel_send(talk->sender, sent, size, NULL, TONG_SECOND));
     int64_t r = tong_channel_receive(talk->receiver, got, sizeof got, NULL, TONG_SECOND);
@@ -132,9 +164,9 @@ static int converse(struct talk *talk)
     STEP(exchange(talk, 5));
     STEP(offered(tong_channel_pollfd(talk->receiver, TONG_RECEIVE, &item)));
     STEP(offered(tong_channel_pollfd(talk->sender, TONG_SEND, &item)));
-    STEP(exchange(talk, 6000));
     STEP(tong_channel_describe(talk->receiver, &info));
     STEP(tong_channel_describe(talk->sender, &info));
+    STEP(exchange(talk, info.largest < 6000 ? 9 : 6000));
     STEP(offered(tong_channel_peer(talk->receiver, &peer)));
     char got[8];
     int64_t r = tong_channel_receive(talk->receiver, got, sizeof got, NULL, 0);
@@ -150,10 +182,70 @@ static int converse(struct talk *talk)
     return 0;
 }
 
+/* Takes what is there, finds nothing more, gives it back. */
+static int count(tong_semaphore *first, tong_semaphore *second)
+{
+    tong_semaphore_info info = TONG_SEMAPHORE_INFO_INIT;
+    tong_semaphore_operation two[2] = { { sizeof *two, TONG_SEMAPHORE_UNDO, 0, 1 }, { sizeof *two, 0, 0, -1 } };
+    STEP(tong_semaphore_wait(first, 0, TONG_FOREVER));
+    int r = tong_semaphore_wait(second, 0, 0);
+    STEP(r == -EAGAIN ? 0 : r);
+    r = tong_semaphore_wait(second, 0, TONG_MILLISECOND);
+    STEP(r == -ETIMEDOUT ? 0 : r);
+    STEP(tong_semaphore_post(second, 0));
+    STEP(offered(tong_semaphore_operate(first, two, 2, TONG_SECOND)));
+    STEP(tong_semaphore_get(second, 0, &info));
+    MUST(info.value == 1, "the counter is at %u, and was at 1", info.value);
+    STEP(offered(tong_semaphore_set(second, 0, 2)));
+    return 0;
+}
+
+static int run_semaphore(const char *address)
+{
+    tong_semaphore *first = NULL, *second = NULL;
+    int r = checked(tong_semaphore_open(address, 0, &first), "open");
+    if (r == 0)
+        r = checked(tong_semaphore_open(address, 0, &second), "open again");
+    if (r == 0)
+        r = count(first, second);
+    checked(tong_semaphore_close(second), "close");
+    checked(tong_semaphore_close(first), "close");
+    return r;
+}
+
+static int take_turns(tong_lock *first, tong_lock *second)
+{
+    STEP(tong_lock_take(first, TONG_SECOND));
+    int r = tong_lock_take(second, 0);
+    STEP(r == -EAGAIN ? 0 : r);
+    r = tong_lock_take(second, TONG_MILLISECOND);
+    STEP(r == -ETIMEDOUT ? 0 : r);
+    STEP(tong_lock_release(first));
+    STEP(tong_lock_take(second, TONG_FOREVER));
+    return 0;
+}
+
+static int run_lock(const char *address)
+{
+    tong_lock *first = NULL, *second = NULL;
+    int r = checked(tong_lock_open(address, &first), "open");
+    if (r == 0)
+        r = checked(tong_lock_open(address, &second), "open again");
+    if (r == 0)
+        r = take_turns(first, second);
+    checked(tong_lock_close(second), "close");
+    checked(tong_lock_close(first), "close");
+    return r;
+}
+
 int scenario_run(const struct scenario *scenario)
 {
     struct talk talk = { .listener = NULL };
     write_address(scenario, talk.address, sizeof talk.address);
+    if (scenario->kind == SCENARIO_SEMAPHORE)
+        return run_semaphore(talk.address);
+    if (scenario->kind == SCENARIO_LOCK)
+        return run_lock(talk.address);
     int r = open_ends(scenario, &talk);
     if (r == 0)
         r = converse(&talk);

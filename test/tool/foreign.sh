@@ -10,6 +10,15 @@ says() {
     [ "$(cat "$1")" = "$2" ]
 }
 
+# One that the kernel gave to a receiver just now, which is gone.
+free_udp_port() {
+    timeout 5 "$TONG" recv --timeout 1ms udp:127.0.0.1:0 2>&1 | sed -n 's/.*udp:127.0.0.1://p' | head -n 1
+}
+
+udp_is_bound() {
+    grep -qi "0100007F:$(printf %04x "$1") " /proc/net/udp
+}
+
 mkfifo f
 timeout 20 cat f >out &
 "$TONG" send "fifo:$directory/f?frame=none" --wait 10s hello
@@ -39,6 +48,40 @@ if have socat; then
     wait $reader
     check "socat receives what tong sends on a socket" says out hello
     rm -f s
+
+    # Ports are chosen by the kernel: tong says which, and so does socat with -dd.
+    timeout 20 "$TONG" recv "tcp:127.0.0.1:0?frame=none" >out 2>err &
+    reader=$!
+    until_true grep -q "tcp:.*?" err
+    echo hello | socat -u - "TCP:$(sed 's/.*tcp://; s/?.*//' err)"
+    wait $reader
+    check "tong receives what socat sends by TCP" says out hello
+
+    timeout 20 socat -dd -u TCP-LISTEN:0,bind=127.0.0.1 - >out 2>err &
+    reader=$!
+    until_true grep -q "listening on" err
+    echo hello | "$TONG" send "tcp:127.0.0.1:$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' err)?frame=none"
+    wait $reader
+    check "socat receives what tong sends by TCP" says out hello
+
+    rm -f err
+    timeout 20 "$TONG" recv --lines -n 1 "udp:127.0.0.1:0?frame=none" >out 2>err &
+    reader=$!
+    until_true grep -q "udp:.*?" err
+    printf hello | socat -u - "UDP:$(sed 's/.*udp://; s/?.*//' err)"
+    wait $reader
+    check "tong receives what socat sends by UDP" says out hello
+
+    port=$(free_udp_port)
+    timeout 20 socat -u "UDP-RECV:$port,bind=127.0.0.1" - >out 2>err &
+    reader=$!
+    until_true udp_is_bound "$port"
+    "$TONG" send "udp:127.0.0.1:$port?frame=none" hello
+    until_true test -s out
+    check "socat receives what tong sends by UDP" grep -q hello out
+    kill $reader
+    wait $reader 2>/dev/null
+    rm -f err
 else
     skip "socat on a socket" "socat is not installed"
 fi

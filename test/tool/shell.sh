@@ -40,10 +40,12 @@ offers() {
     "$TONG" explain "$1" >/dev/null 2>&1
 }
 
-# Everything that a test could leave: names with its mark, queues with its key.
+# Everything that a test could leave: names with its mark, System V objects with its key.
 leftovers() {
     ls /dev/shm 2>/dev/null | grep -F "$mark"
-    awk -v key="$key" '$1 == key { print "queue " $2 }' /proc/sysvipc/msg 2>/dev/null
+    for kind in msg sem shm; do
+        awk -v key="$key" -v kind="$kind" '$1 == key { print kind " " $2 }' "/proc/sysvipc/$kind" 2>/dev/null
+    done
     grep -F -e "$mark" -e "$directory" /proc/net/unix 2>/dev/null
 }
 

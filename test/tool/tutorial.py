@@ -13,6 +13,7 @@ replaced by this run's own, so that no object of anybody is touched.
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,13 +74,29 @@ class Place:
         return text.replace("0x%08x" % int(self.key), "0x000004d2").replace(self.word, "tutorial")
 
     def run(self, step):
-        try:
-            done = subprocess.run(["bash", "-c", self.ours(step.text)], cwd=self.directory.name, env=self.environment,
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  timeout=SECONDS)
-        except subprocess.TimeoutExpired as late:
-            return self.theirs((late.output or b"").decode(errors="replace")) + "(not done after %d s)\n" % SECONDS
-        return self.theirs(done.stdout.decode(errors="replace"))
+        late = ""
+        with subprocess.Popen(["bash", "-c", self.ours(step.text)], cwd=self.directory.name, env=self.environment,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              start_new_session=True) as process:
+            try:
+                output = process.communicate(timeout=SECONDS)[0]
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                output, late = process.communicate()[0], "(not done after %d s)\n" % SECONDS
+        return self.theirs(output.decode(errors="replace")) + late
+
+    def left_behind(self):
+        for directory in "/dev/shm", "/tmp":
+            yield from (name for name in os.listdir(directory) if self.word in name)
+        for kind, remove in ("msg", "-Q"), ("sem", "-S"), ("shm", "-M"):
+            try:
+                with open("/proc/sysvipc/" + kind, encoding="ascii") as table:
+                    found = [line.strip() for line in table if line.split()[0] == self.key]
+            except FileNotFoundError:
+                continue
+            for line in found:
+                yield "%s %s" % (kind, line)
+                subprocess.run(["ipcrm", remove, self.key], check=False)
 
 
 def same(step, output):
@@ -94,23 +111,12 @@ def difference(step, output):
         ["came:"] + output.splitlines()
 
 
-def left_behind(place):
-    for directory in "/dev/shm", "/tmp":
-        yield from (name for name in os.listdir(directory) if place.word in name)
-    for kind in "msg", "sem", "shm":
-        try:
-            with open("/proc/sysvipc/" + kind, encoding="ascii") as table:
-                yield from ("%s %s" % (kind, line.strip()) for line in table if line.split()[0] == place.key)
-        except FileNotFoundError:
-            pass
-
-
 def check(report, place, document):
     for step in steps_of(document):
         output = place.run(step)
         name = "%s:%d" % (os.path.basename(document), step.line)
         report.rule(name, [] if same(step, output) else difference(step, output))
-    report.rule(os.path.basename(document) + " leaves nothing behind", list(left_behind(place)))
+    report.rule(os.path.basename(document) + " leaves nothing behind", list(place.left_behind()))
 
 
 def write(place, document):

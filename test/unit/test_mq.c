@@ -17,25 +17,30 @@
 
 #define NOBODY 65534
 
-static char name[64], address[80], buffer[16384];
+#define SIZE 256
+#define SMALL "?messages=10&size=256" /* what all queues of a user may hold is little, and others test, too */
+
+static char name[64], other[80], address[80], buffer[4096];
 static mqd_t raw = -1; /* the same queue by its own calls */
 
-static void setup(void)
+/* A test that fails does not come to its end: the next one, and the last, clean up behind it. */
+static void sweep(void)
 {
-    snprintf(name, sizeof name, "/tong-test-mq-%d", (int)getpid());
-    snprintf(address, sizeof address, "mq:%s", name);
+    mq_unlink(name);
+    mq_unlink(other);
 }
 
 static void teardown(void)
 {
     mq_close(raw);
-    mq_unlink(name);
+    sweep();
 }
 
+/* The options begin with '?' when they say how large the queue shall be, else they follow those of a small one. */
 static int try_open(const char *options, uint32_t flags, tong_channel **ret)
 {
     char text[256];
-    snprintf(text, sizeof text, "%s%s", address, options);
+    snprintf(text, sizeof text, "%s%s%s", address, *options == '?' ? "" : SMALL, options);
     return tong_channel_open(text, flags, 0, ret);
 }
 
@@ -49,7 +54,8 @@ static tong_channel *open_channel(const char *options, uint32_t flags)
 
 static void open_raw(void)
 {
-    raw = mq_open(name, O_RDWR | O_NONBLOCK | O_CREAT, 0600, NULL);
+    struct mq_attr small = { .mq_maxmsg = 10, .mq_msgsize = SIZE };
+    raw = mq_open(name, O_RDWR | O_NONBLOCK | O_CREAT, 0600, &small);
     ck_assert_int_ge(raw, 0);
 }
 
@@ -105,13 +111,13 @@ START_TEST(bad_names)
         ck_assert_msg(tong_channel_open(bad[i], TONG_SEND, 0, &channel) == -EINVAL, "%s: %s", bad[i], tong_detail());
     ck_assert_int_eq(tong_channel_open("mq:jobs", TONG_SEND, 0, &channel), -EINVAL);
     ck_assert_ptr_nonnull(strstr(tong_detail(), "write mq:/jobs"));
-    char longest[NAME_MAX + 8] = "mq:/";
-    memset(longest + 4, 'x', NAME_MAX);
+    char longest[NAME_MAX + 64];
+    snprintf(longest, sizeof longest, "mq:%s%0*d%s", name, NAME_MAX + 1 - (int)strlen(name), 0, SMALL);
     int r = tong_channel_open(longest, TONG_SEND, 0, &channel);
     ck_assert_msg(r == 0, "%s", tong_detail());
     tong_channel_close(channel);
     ck_assert_int_eq(tong_remove(longest), 0);
-    longest[NAME_MAX + 4] = 'x';
+    snprintf(longest, sizeof longest, "mq:%s%0*d%s", name, NAME_MAX + 2 - (int)strlen(name), 0, SMALL);
     ck_assert_int_eq(tong_channel_open(longest, TONG_SEND, 0, &channel), -ENAMETOOLONG);
 }
 END_TEST
@@ -131,7 +137,7 @@ START_TEST(create_and_remove)
     ck_assert_int_eq(state.mq_msgsize, 100);
     ck_assert_int_eq(fstat(raw, &status), 0);
     ck_assert_int_eq(status.st_mode & 0777, 0600);
-    tong_channel *second = open_channel("?remove=owner", TONG_RECEIVE);
+    tong_channel *second = open_channel("?remove=owner&size=100", TONG_RECEIVE);
     ck_assert_int_eq(tong_channel_close(second), 0);
     ck_assert_int_eq(fstat(raw, &status), 0);
     ck_assert_uint_eq(status.st_nlink, 1);
@@ -146,9 +152,9 @@ START_TEST(a_successor_stays)
 {
     struct stat status;
     umask(077);
-    tong_channel *channel = open_channel("?remove=owner", TONG_SEND);
+    tong_channel *channel = open_channel("&remove=owner", TONG_SEND);
     ck_assert_int_eq(tong_remove(address), 0);
-    tong_channel *successor = open_channel("?mode=0622", TONG_SEND);
+    tong_channel *successor = open_channel("&mode=0622", TONG_SEND);
     ck_assert_int_eq(tong_channel_close(channel), 0);
     open_raw();
     ck_assert_int_eq(fstat(raw, &status), 0);
@@ -222,7 +228,7 @@ END_TEST
 START_TEST(sight)
 {
     tong_channel *sender = open_channel("?messages=3&size=100", TONG_SEND);
-    tong_channel *receiver = open_channel("", TONG_RECEIVE);
+    tong_channel *receiver = open_channel("?size=100", TONG_RECEIVE);
     tong_channel_info state = TONG_CHANNEL_INFO_INIT;
     send_typed(sender, "four", 1);
     send_typed(sender, "sixsix", 2);
@@ -248,7 +254,7 @@ END_TEST
 
 START_TEST(nothing_is_added)
 {
-    tong_channel *channel = open_channel("?type=7", TONG_SEND);
+    tong_channel *channel = open_channel("&type=7", TONG_SEND);
     open_raw();
     send_typed(channel, "as it is", 0);
     send_typed(channel, "", 9);
@@ -274,14 +280,13 @@ END_TEST
 
 START_TEST(both_ways)
 {
-    char text[256], other[80];
+    char text[256];
     tong_channel *here, *there;
-    snprintf(other, sizeof other, "%s-back", name);
     ck_assert_int_eq(try_open("", TONG_BOTH, &here), -EOPNOTSUPP);
     ck_assert_ptr_nonnull(strstr(tong_detail(), "mq:/IN,/OUT"));
-    snprintf(text, sizeof text, "mq:%s,%s", name, other);
+    snprintf(text, sizeof text, "mq:%s,%s" SMALL, name, other);
     ck_assert_int_eq(tong_channel_open(text, TONG_BOTH, 0, &here), 0);
-    snprintf(text, sizeof text, "mq:%s,%s", other, name);
+    snprintf(text, sizeof text, "mq:%s,%s" SMALL, other, name);
     ck_assert_int_eq(tong_channel_open(text, TONG_BOTH, 0, &there), 0);
     send_typed(here, "question", 1);
     expect(there, "question", 1);
@@ -299,7 +304,7 @@ START_TEST(half_an_open_leaves_nothing)
 {
     char text[256];
     tong_channel *channel;
-    snprintf(text, sizeof text, "mq:%s,/no/name", name);
+    snprintf(text, sizeof text, "mq:%s,/no/name" SMALL, name);
     ck_assert_int_eq(tong_channel_open(text, TONG_BOTH, 0, &channel), -EINVAL);
     ck_assert_int_eq(mq_unlink(name), -1);
 }
@@ -382,7 +387,7 @@ END_TEST
 
 START_TEST(timeouts)
 {
-    tong_channel *receiver = open_channel("?messages=1", TONG_RECEIVE), *sender = open_channel("", TONG_SEND);
+    tong_channel *receiver = open_channel("?messages=1&size=256", TONG_RECEIVE), *sender = open_channel("?size=256", TONG_SEND);
     int64_t start = clock_now();
     ck_assert_int_eq(tong_channel_receive(receiver, buffer, 1, NULL, 0), -EAGAIN);
     ck_assert_int_eq(tong_channel_receive(receiver, buffer, 1, NULL, 30 * TONG_MILLISECOND), -ETIMEDOUT);
@@ -463,7 +468,7 @@ END_TEST
  * what its parent keeps. */
 START_TEST(a_child_takes_it_over)
 {
-    tong_channel *channel = open_channel("?remove=owner", TONG_RECEIVE);
+    tong_channel *channel = open_channel("&remove=owner", TONG_RECEIVE);
     open_raw();
     ck_assert_int_eq(mq_send(raw, "kept", 4, 1), 0);
     ck_assert_int_eq(tong_channel_receive(channel, buffer, 1, NULL, 0), -EMSGSIZE);
@@ -478,6 +483,9 @@ START_TEST(a_child_takes_it_over)
         _exit(tong_channel_close(channel) < 0);
     }
     join(child);
+    struct stat status;
+    ck_assert_int_eq(fstat(raw, &status), 0);
+    ck_assert_uint_eq(status.st_nlink, 1);
     expect(channel, "kept", 1);
     if (!_i)
         expect(channel, "child", 0);
@@ -498,9 +506,12 @@ int main(void)
         { closing_puts_it_back, 2 }, { timeouts, 1 }, { woken_by_a_message, 4 }, { a_removed_name_ends_the_wait, 2 },
         { cancelling, 2 }, { interrupted, 2 }, { a_child_takes_it_over, 2 },
     };
+    snprintf(name, sizeof name, "/tong-test-mq-%d", (int)getpid());
+    snprintf(other, sizeof other, "%s-back", name);
+    snprintf(address, sizeof address, "mq:%s", name);
     Suite *suite = suite_create("mq");
     TCase *all = tcase_create("mq");
-    tcase_add_checked_fixture(all, setup, teardown);
+    tcase_add_checked_fixture(all, sweep, teardown);
     tcase_set_timeout(all, 60);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
         tcase_add_loop_test(all, tests[i].test, 0, tests[i].times);
@@ -509,5 +520,6 @@ int main(void)
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
+    sweep();
     return failed != 0;
 }
