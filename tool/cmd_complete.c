@@ -178,7 +178,7 @@ static void complete_verb(const char *word, const struct command *command)
 /* The words that stand for operands and values in usages. */
 static const struct { const char *word; void (*complete)(const char *, const struct command *); } places[] = {
     { "ADDRESS", complete_address }, { "FROM", complete_address }, { "TO", complete_address },
-    { "FILE", complete_file }, { "SCHEME", complete_scheme }, { "MECHANISM", complete_scheme }, { "VERB", complete_verb },
+    { "FILE", complete_file }, { "SCHEME", complete_scheme }, { "NAME", complete_scheme }, { "VERB", complete_verb },
 };
 
 static void complete_place(const char *word, const char *front, const char *place, const struct command *command)
