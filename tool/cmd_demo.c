@@ -98,8 +98,7 @@ static void print_columns(void)
 static void verdict(const struct row *row, const struct outcome *outcome, char *ret, size_t size)
 {
     if (outcome->ok && row->mechanism.offers & TONG_MAY_LOSE)
-        snprintf(ret, size, "ok: sent %" PRIu64 ", received %" PRIu64 ", lost %" PRIu64, outcome->sent, outcome->messages,
-                 outcome->lost);
+        snprintf(ret, size, "ok, %" PRIu64 " of %" PRIu64 " lost", outcome->lost, outcome->sent);
     else
         snprintf(ret, size, "%s", outcome->ok ? "ok" : "FAILED");
 }

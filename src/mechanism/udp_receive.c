@@ -22,7 +22,8 @@ bool udp_is_frame(const uint8_t *bytes, size_t size, struct frame *ret)
 {
     if (size < FRAME_HEADER || frame_decode(bytes, size, ret) < 0)
         return false;
-    return (ret->flags == (FRAME_FIRST | FRAME_LAST) || ret->flags == FRAME_BEGIN) && ret->length == size - FRAME_HEADER;
+    return (ret->flags == (FRAME_FIRST | FRAME_LAST) || ret->flags == FRAME_BEGIN) &&
+           ret->length == size - FRAME_HEADER;
 }
 
 struct udp_sender *udp_heard(struct udp *udp, const union inet_address *from, const struct frame *frame)
@@ -78,7 +79,8 @@ static bool take_frame(struct udp *udp, const union inet_address *from, const st
 }
 
 /* Whether what came is for the caller. */
-static bool admit(struct udp *udp, const uint8_t *bytes, size_t size, const union inet_address *from, tong_message *meta)
+static bool admit(struct udp *udp, const uint8_t *bytes, size_t size, const union inet_address *from,
+                  tong_message *meta)
 {
     struct frame frame;
     if (udp->framed && udp_is_frame(bytes, size, &frame))

@@ -127,17 +127,18 @@ static void count_sent(struct udp *udp, const struct destination *destination, b
     udp_unlock(udp);
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------------------------ */
+/* ---- Sending ----------------------------------------------------------------------------------------------------- */
 
 static int send_failed(const struct udp *udp, int error, size_t size)
 {
     switch (error) {
     case -ECONNREFUSED:
-        return fail(-EPIPE, "%s: nobody receives there: what was sent before was refused, and this message was not sent",
+        return fail(-EPIPE,
+                    "%s: nobody receives there: what was sent before was refused, and this message was not sent",
                     udp->base.object);
     case -EMSGSIZE:
-        return fail(-EMSGSIZE, "%s: a message of %zu bytes; the largest that fits a datagram is %zu", udp->base.object, size,
-                    udp->largest);
+        return fail(-EMSGSIZE, "%s: a message of %zu bytes; the largest that fits a datagram is %zu", udp->base.object,
+                    size, udp->largest);
     case -EINTR:
         return fail_static(-EINTR, "a signal was caught before anything moved");
     default:
@@ -145,7 +146,8 @@ static int send_failed(const struct udp *udp, int error, size_t size)
     }
 }
 
-static inline ssize_t send_once(const struct udp *udp, const void *data, size_t size, int flags, const union inet_address *to)
+static inline ssize_t send_once(const struct udp *udp, const void *data, size_t size, int flags,
+                                const union inet_address *to)
 {
     return to ? sys_sendto(udp->fd, data, size, flags, &to->any, inet_size(to)) : sys_send(udp->fd, data, size, flags);
 }
@@ -167,11 +169,13 @@ static int transmit(struct udp *udp, const void *data, size_t size, const union 
     }
 }
 
-static int send_framed(struct udp *udp, const struct message_out *out, const struct destination *destination, int64_t deadline)
+static int send_framed(struct udp *udp, const struct message_out *out, const struct destination *destination,
+                       int64_t deadline)
 {
     uint8_t *bytes = udp->scratch + stream_offset(out->data);
-    frame_encode(&(struct frame){ FRAME_FIRST | FRAME_LAST, (uint32_t)out->size, destination->writer, destination->number,
-                                  out->type }, bytes);
+    frame_encode(&(struct frame){ FRAME_FIRST | FRAME_LAST, (uint32_t)out->size, destination->writer,
+                                  destination->number, out->type },
+                 bytes);
     if (out->size)
         memcpy(bytes + FRAME_HEADER, out->data, out->size);
     return transmit(udp, bytes, FRAME_HEADER + out->size, destination->to, deadline);
