@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "demo.h"
-#include "demo_trial.h"
+#include "demo/demo.h"
+#include "demo/trial.h"
 #include "json.h"
 #include "report.h"
 #include "stop.h"

@@ -6,7 +6,7 @@
 
 #include "command.h"
 #include "side.h"
-#include "explain.h"
+#include "explain/explain.h"
 #include "report.h"
 
 struct settings {

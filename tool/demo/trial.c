@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The processes of a trial: started together, listened for by the end of a pipe that each holds, and never left. */
-#include "demo_trial.h"
+#include "demo/trial.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "demo.h"
+#include "demo/demo.h"
 #include "report.h"
 #include "stop.h"
 #include "text.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * demo_trial.h - a trial of the demo: what is no stream of bytes (numbers, counters, memory, locks) used by processes
+ * trial.h - a trial of the demo: what is no stream of bytes (numbers, counters, memory, locks) used by processes
  * that write down what they saw in memory which they all share.
  */
 #ifndef TOOL_DEMO_TRIAL_H
@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "demo.h"
+#include "demo/demo.h"
 #include "tong/tong.h"
 
 #define CREW_MAX 4

@@ -20,7 +20,7 @@
 
 #include "base/clock.h"
 #include "command.h"
-#include "demo.h"
+#include "demo/demo.h"
 #include "side.h"
 #include "report.h"
 #include "text.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* demo.h - what the parts of `tong demo` share: the plan (demo_plan.c), a run of one row (demo_run.c), and the
- * processes that carry the file (demo_carry.c). */
+/* demo.h - what the parts of `tong demo` share: the plan (plan.c), a run of one row (run.c), and the
+ * processes that carry the file (cmd_demo_carry.c). */
 #ifndef TOOL_DEMO_H
 #define TOOL_DEMO_H
 

@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "probe.h"
+#include "probe/probe.h"
 
 /* A socket of this kind on 127.0.0.1, with a port that the kernel chooses. */
 static int bind_loopback(int kind, struct sockaddr_in *ret)

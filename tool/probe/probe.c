@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What probes share: the table of them, figures, and children that leave nothing behind. */
-#include "probe.h"
+#include "probe/probe.h"
 
 #include <errno.h>
 #include <stdio.h>

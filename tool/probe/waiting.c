@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "demo.h"
-#include "probe.h"
+#include "demo/demo.h"
+#include "probe/probe.h"
 #include "tong/tong.h"
 
 #define LENGTH (TONG_SECOND / 4)

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "demo.h"
+#include "demo/demo.h"
 #include "report.h"
 #include "stop.h"
 #include "text.h"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "demo_trial.h"
+#include "demo/trial.h"
 
 #define NUMBERS 1000
 #define SILENCE (200 * TONG_MILLISECOND)

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "explain.h"
+#include "explain/explain.h"
 #include "json.h"
-#include "probe.h"
+#include "probe/probe.h"
 #include "report.h"
 
 static void write_text(struct json *json, const char *name, const char *text)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sections of the demo after the file: numbers, counters, memory and locks.  Which mechanisms take part is
- * computed from the table, as in demo_plan.c; what a section shows is a table too, printed and written as JSON alike.
+ * computed from the table, as in plan.c; what a section shows is a table too, printed and written as JSON alike.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "demo_trial.h"
+#include "demo/trial.h"
 #include "json.h"
 #include "stop.h"
 #include "text.h"

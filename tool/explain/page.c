@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "explain.h"
-#include "probe.h"
+#include "explain/explain.h"
+#include "probe/probe.h"
 #include "text.h"
 
 #define WIDTH 100
