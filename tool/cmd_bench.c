@@ -85,12 +85,9 @@ static void json_figure(struct json *json, const char *name, const struct overhe
 static void json_row(struct json *json, const struct overhead_row *row, const struct overhead_result *result)
 {
     json_open(json, '{');
-    json_name(json, "mechanism");
-    json_string(json, row->contest->raw->mechanism);
-    json_name(json, "frame");
-    json_string(json, row->frame);
-    json_name(json, "size");
-    json_unsigned(json, row->size);
+    json_text(json, "mechanism", row->contest->raw->mechanism);
+    json_text(json, "frame", row->frame);
+    json_number(json, "size", row->size);
     json_figure(json, "round_trip", &result->round_trip);
     json_figure(json, "one_way", &result->one_way);
     json_close(json, '}');
@@ -151,7 +148,7 @@ static int measure_raw(const struct settings *settings)
     int code = run_rows(settings, directory, &json);
     if (settings->json && code == CODE_DONE) {
         json_close(&json, ']');
-        printf("%.*s\n", (int)text.used, text.data);
+        code = json_print(&json);
     }
     text_free(&text);
     rmdir(directory);

@@ -151,17 +151,12 @@ static void write_row(struct json *json, const struct row *row, const struct out
     };
     json_open(json, '{');
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        json_name(json, words[i].name);
-        json_string(json, words[i].text);
+        json_text(json, words[i].name, words[i].text);
     }
-    json_name(json, "bytes");
-    json_unsigned(json, outcome->bytes);
-    json_name(json, "messages");
-    json_unsigned(json, outcome->messages);
-    json_name(json, "sent");
-    json_unsigned(json, losing ? outcome->sent : outcome->messages);
-    json_name(json, "lost");
-    json_unsigned(json, losing ? outcome->lost : 0);
+    json_number(json, "bytes", outcome->bytes);
+    json_number(json, "messages", outcome->messages);
+    json_number(json, "sent", losing ? outcome->sent : outcome->messages);
+    json_number(json, "lost", losing ? outcome->lost : 0);
     json_name(json, "seconds");
     json_real(json, elapsed);
     json_name(json, "context_switches");
@@ -176,12 +171,9 @@ static void write_row(struct json *json, const struct row *row, const struct out
 static void write_rows(struct json *json, const struct source *source, const char *path, const struct row *rows,
                        const struct outcome *outcomes, int carried, int count)
 {
-    json_name(json, "file");
-    json_string(json, path);
-    json_name(json, "bytes");
-    json_unsigned(json, source->size);
-    json_name(json, "sha256");
-    json_string(json, source->digest);
+    json_text(json, "file", path);
+    json_number(json, "bytes", source->size);
+    json_text(json, "sha256", source->digest);
     json_name(json, "rows");
     json_open(json, '[');
     for (int i = 0; i < count; i++)
@@ -225,16 +217,15 @@ static int run_json(const struct source *source, const char *path, const struct 
 {
     struct text text = TEXT_INIT;
     struct json json = { &text, false };
-    int carried = carry_all(source, rows, outcomes, count, false), r = 0;
+    int carried = carry_all(source, rows, outcomes, count, false);
     json_open(&json, '{');
     write_rows(&json, source, path, rows, outcomes, carried, count);
     *ret_failed = count - carried + sections_run(&json, show_trial, end_trial);
     json_close(&json, '}');
-    text_add(&text, "\n", 1);
     if (!stop_asked())
-        r = write_all(STDOUT_FILENO, text.data, text.used);
+        return json_print(&json);
     text_free(&text);
-    return r < 0 ? fail_system(r, "standard output") : 0;
+    return CODE_FAILED;
 }
 
 static void run_shown(const struct source *source, const char *path, const struct row *rows, struct outcome *outcomes,

@@ -8,6 +8,7 @@
 #include "side.h"
 #include "explain/explain.h"
 #include "report.h"
+#include "stop.h"
 
 struct settings {
     bool json;
@@ -69,12 +70,6 @@ const char *direction_of(const struct model *model, const tong_mechanism_info *m
     return direction_words(mechanism);
 }
 
-const char *identity_words(uint32_t identity)
-{
-    static const char *const words[] = { "none", "message", "connection", "last", "claimed" };
-    return identity < sizeof words / sizeof *words ? words[identity] : "unknown";
-}
-
 const char *identity_meaning(uint32_t identity)
 {
     static const char *const words[] = {
@@ -107,7 +102,7 @@ static const char *locale_language(void)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = getenv(names[i]);
         if (value && *value)
-            return strncmp(value, "ko", 2) ? "en" : "ko";
+            return strcspn(value, "_.@") == 2 && !strncmp(value, "ko", 2) ? "ko" : "en";
     }
     return "en";
 }
@@ -144,7 +139,7 @@ static int explain(const char *name, const struct settings *set)
     else
         page_scheme(page, first, sizeof first);
     if (set->json)
-        return *first ? explain_json(first) : fail_usage("%s: there is no such mechanism in this version", name);
+        return *first ? explain_json(first) : fail_usage("%s: it is no mechanism, so there is nothing to say in JSON", name);
     explain_page(page, *first ? first : NULL);
     return CODE_DONE;
 }
@@ -159,8 +154,9 @@ static int run(const struct command *self, int argc, char **argv)
     if (set.lang && strcmp(set.lang, "en") && strcmp(set.lang, "ko"))
         return fail_usage("--lang %s: en or ko", set.lang);
     join(argv, count, name, sizeof name);
+    stop_catch(); /* what the probes made is theirs to remove */
     if (count)
-        return explain(name, &set);
+        return stop_end(explain(name, &set));
     if (set.json)
         return explain_json(NULL);
     speak(choose_language(set.lang, NULL));

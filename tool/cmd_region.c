@@ -229,9 +229,10 @@ static int print_bytes(struct text *bytes, bool as_text)
         text_visible(&shown, bytes->data, bytes->used, "\n\t");
     if (terminal || as_text)
         text_add(terminal ? &shown : bytes, "\n", 1);
-    int r = terminal ? write_all(STDOUT_FILENO, shown.data, shown.used) : write_all(STDOUT_FILENO, bytes->data, bytes->used);
+    const struct text *out = terminal ? &shown : bytes;
+    int code = write_output(out->data, out->used);
     text_free(&shown);
-    return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
+    return code;
 }
 
 static int run_read(const struct command *self, int argc, char **argv)

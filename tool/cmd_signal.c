@@ -81,10 +81,8 @@ static void add_signal(struct json *json, const tong_signal_info *info)
     json_open(json, '{');
     json_name(json, "number");
     json_signed(json, info->number);
-    json_name(json, "name");
-    json_string(json, info->name);
-    json_name(json, "action");
-    json_string(json, actions[info->action]);
+    json_text(json, "name", info->name);
+    json_text(json, "action", actions[info->action]);
     json_name(json, "origins");
     json_open(json, '[');
     for (size_t i = 0; i < ORIGINS; i++)
@@ -95,12 +93,11 @@ static void add_signal(struct json *json, const tong_signal_info *info)
     json_bool(json, info->flags & TONG_SIGNAL_REAL_TIME);
     json_name(json, "fixed");
     json_bool(json, info->flags & TONG_SIGNAL_FIXED);
-    json_name(json, "summary");
-    json_string(json, info->summary);
+    json_text(json, "summary", info->summary);
     json_close(json, '}');
 }
 
-static void list_as_json(void)
+static int list_as_json(void)
 {
     struct text out = TEXT_INIT;
     struct json json = { &out, false };
@@ -112,9 +109,7 @@ static void list_as_json(void)
         add_signal(&json, &info);
     json_close(&json, ']');
     json_close(&json, '}');
-    fwrite(out.data, 1, out.used, stdout);
-    putchar('\n');
-    text_free(&out);
+    return json_print(&json);
 }
 
 static int run_list(const struct command *self, int argc, char **argv)
@@ -124,10 +119,8 @@ static int run_list(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    if (set.json) {
-        list_as_json();
-        return CODE_DONE;
-    }
+    if (set.json)
+        return list_as_json();
     printf("%2s  %-8s  %-9s  %-17s  %s\n", "NO", "NAME", "DEFAULT", "FROM, AS A RULE", "MEANING");
     for (int number = 1; tong_signal_describe(number, &info) == 0; number++)
         print_signal(&info);

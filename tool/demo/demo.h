@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "directory.h"
 #include "sha256.h"
 #include "tong/mechanism.h"
 
@@ -20,8 +21,8 @@ struct source {
     const char *path;
     uint64_t size;
     char digest[SHA256_TEXT];
-    char directory[256];
-    char random_path[280]; /* the file we made ourselves */
+    char directory[DIRECTORY_MAX];
+    char random_path[DIRECTORY_MAX + 8]; /* the file we made ourselves */
 };
 
 /* One way to carry the file. */

@@ -217,10 +217,8 @@ static void print_trial(const struct section *section, const struct trial *trial
 static void write_trial(struct json *json, const struct section *section, const struct trial *trial)
 {
     json_open(json, '{');
-    json_name(json, "mechanism");
-    json_string(json, trial->mechanism.scheme);
-    json_name(json, "address");
-    json_string(json, *trial->address ? trial->address : NULL);
+    json_text(json, "mechanism", trial->mechanism.scheme);
+    json_text(json, "address", *trial->address ? trial->address : NULL);
     json_name(json, "inherited");
     json_bool(json, trial->inherited);
     for (const struct figure *figure = section->figures; figure->heading; figure++) {
@@ -235,8 +233,7 @@ static void write_trial(struct json *json, const struct section *section, const 
     }
     json_name(json, "ok");
     json_bool(json, trial->ok);
-    json_name(json, "error");
-    json_string(json, trial->ok ? NULL : trial->failure);
+    json_text(json, "error", trial->ok ? NULL : trial->failure);
     json_close(json, '}');
 }
 
@@ -270,7 +267,7 @@ static void run_trial(const struct section *section, struct trial *trial)
         section->run(trial, tick);
     if (trial->content)
         munmap((void *)trial->content, (size_t)trial->source->size);
-    if (trial->mechanism.offers & TONG_HAS_REMOVE && !trial->inherited)
+    if (trial->mechanism.offers & TONG_HAS_REMOVE && !trial->inherited && !trial->foreign)
         tong_remove(trial->address);
 }
 

@@ -26,6 +26,13 @@ void trial_fail(struct trial *trial, const char *why)
         snprintf(trial->failure, sizeof trial->failure, "%s", why);
 }
 
+int trial_opened(struct trial *trial, int r)
+{
+    if (r == -EEXIST)
+        atomic_store(&trial->foreign, true);
+    return r;
+}
+
 int trial_wait(atomic_int *value, int least)
 {
     int64_t begun = clock_now(), now = begun;

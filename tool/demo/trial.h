@@ -21,6 +21,7 @@ struct trial {
     /* Written by the processes, read when they are gone; the atomics meanwhile. */
     atomic_int ready, done;
     pid_t pids[CREW_MAX];
+    atomic_bool foreign;           /* the name was taken: what has it is not ours to remove */
     int sacrifice;                 /* 1 + the one that is killed on purpose; 0: none */
     tong_region *region;           /* inherited */
     const void *content;           /* of the file; inherited */
@@ -35,6 +36,9 @@ struct trial {
 
 /* What a process of the trial does: 0, or a negative errno that tong_detail() explains. */
 typedef int trial_work(struct trial *trial);
+
+/* What opening trial->first gave, as it is: that the name was taken is written down. */
+int trial_opened(struct trial *trial, int r);
 
 /* Why it failed; the first reason stays. */
 void trial_fail(struct trial *trial, const char *why);

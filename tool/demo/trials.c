@@ -128,7 +128,7 @@ void try_updates(struct trial *trial, void (*tick)(void))
     tong_semaphore *semaphore = NULL;
     trial->processes = COUNTERS;
     trial->sent = COUNTERS * UPDATES;
-    int r = trial->mechanism.scheme ? tong_semaphore_open(trial->first, 0, &semaphore) : 0;
+    int r = trial->mechanism.scheme ? trial_opened(trial, tong_semaphore_open(trial->first, 0, &semaphore)) : 0;
     if (r < 0)
         trial_fail(trial, tong_detail());
     else
@@ -154,7 +154,7 @@ static int open_region(struct trial *trial, const char *address, uint32_t flags,
 static int write_memory(struct trial *trial)
 {
     tong_region *region;
-    int r = open_region(trial, trial->first, TONG_READ | TONG_WRITE, &region);
+    int r = trial_opened(trial, open_region(trial, trial->first, TONG_READ | TONG_WRITE, &region));
     if (r < 0)
         return r;
     atomic_store(&trial->ready, 1);
@@ -210,7 +210,7 @@ void try_memory(struct trial *trial, void (*tick)(void))
 static int hold_lock(struct trial *trial)
 {
     tong_lock *lock;
-    int r = tong_lock_open(trial->first, &lock);
+    int r = trial_opened(trial, tong_lock_open(trial->first, &lock));
     if (r == 0)
         r = tong_lock_take(lock, 0);
     atomic_store(&trial->ready, 1);

@@ -59,7 +59,6 @@ struct model;
 /* What the offers come to: in a word, and for one noun. */
 const char *direction_words(const tong_mechanism_info *mechanism);
 const char *direction_of(const struct model *model, const tong_mechanism_info *mechanism);
-const char *identity_words(uint32_t identity);
 const char *identity_meaning(uint32_t identity);
 
 /* An ability: the flag, its key in JSON, and what it means when it is there. */

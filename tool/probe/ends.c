@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "directory.h"
 #include "probe/probe.h"
 
 #define PIECE 4096
@@ -79,16 +80,16 @@ static void read_word(void *argument)
 
 static int probe_siblings(struct measured *measured)
 {
-    struct siblings siblings;
-    siblings.shared = probe_shared(PIECE);
+    struct siblings siblings = { .shared = probe_shared(PIECE) };
     if (!siblings.shared || pipe2(siblings.ends, O_CLOEXEC) < 0)
         return -errno;
-    int first = probe_child(write_word, &siblings);
+    int r = probe_child(write_word, &siblings);
     close(siblings.ends[1]);
-    int second = first < 0 ? first : probe_child(read_word, &siblings);
+    if (r >= 0)
+        r = probe_child(read_word, &siblings);
     close(siblings.ends[0]);
-    if (second < 0)
-        return second;
+    if (r < 0)
+        return r;
     figure_number(measured, "written", "one child wrote", 7, "bytes");
     figure_number(measured, "read", "its sibling read", (double)siblings.shared[0], "bytes");
     measured->shown = siblings.shared[0] == 7 && siblings.shared[1] == getpid();
@@ -119,14 +120,13 @@ static int describe_fifo(struct measured *measured, const char *path)
 
 static int probe_disk(struct measured *measured)
 {
-    char directory[PROBE_DIRECTORY], path[192];
-    static const char *const names[] = { "fifo" };
-    probe_directory(directory);
-    if (!*directory)
-        return -errno;
+    char directory[DIRECTORY_MAX], path[DIRECTORY_MAX + 8];
+    int r = directory_make("explain", directory);
+    if (r < 0)
+        return r;
     snprintf(path, sizeof path, "%s/fifo", directory);
-    int r = mkfifo(path, 0600) < 0 ? -errno : describe_fifo(measured, path);
-    probe_directory_remove(directory, names, 1);
+    r = mkfifo(path, 0600) < 0 ? -errno : describe_fifo(measured, path);
+    directory_remove(directory);
     return r;
 }
 
@@ -152,15 +152,14 @@ static ssize_t read_file(const char *path)
 /* The writer is gone before the first reader comes. */
 static int probe_readers(struct measured *measured)
 {
-    char directory[PROBE_DIRECTORY], path[192];
-    static const char *const names[] = { "file" };
-    probe_directory(directory);
-    if (!*directory)
-        return -errno;
+    char directory[DIRECTORY_MAX], path[DIRECTORY_MAX + 8];
+    int r = directory_make("explain", directory);
+    if (r < 0)
+        return r;
     snprintf(path, sizeof path, "%s/file", directory);
     int status = probe_child(write_file, path);
     ssize_t first = read_file(path), second = read_file(path);
-    probe_directory_remove(directory, names, 1);
+    directory_remove(directory);
     if (status)
         return status < 0 ? status : -EIO;
     figure_number(measured, "written", "written by a process that has ended", PIECE, "bytes");
