@@ -112,6 +112,8 @@ static const struct translation facets[] = {
     { "shared file: senders append, every receiver reads all of it and follows as it grows",
       "보내는 쪽은 뒤에 덧붙이고, 받는 쪽은 누구나 처음부터 다 읽으며 늘어나는 대로 따라간다" },
     { "anonymous pipe between processes of one family", "한 가족인 프로세스 사이의 이름 없는 파이프" },
+    { "a descriptor this process was given: a pipe, a socket, a terminal, or memory to map",
+      "물려받은 디스크립터: 파이프, 소켓, 터미널, 또는 매핑할 메모리" },
     { "named pipe: many senders, one receiver, found by a path",
       "보내는 쪽은 여럿, 받는 쪽은 하나, 경로로 찾는다" },
     { "socket of this machine: one server, many clients, and who they are",
@@ -252,6 +254,7 @@ static const struct translation facets[] = {
 /* Options and limits. */
 static const struct translation figures_of_the_library[] = {
     { "how messages are told apart in bytes", "바이트 속에서 메시지를 나누는 방법" },
+    { "largest message; of a region, its bytes when it is made", "가장 큰 메시지. 영역에서는 만들 때의 바이트 수" },
     { "largest message", "가장 큰 메시지" },
     { "largest message; of a region, its bytes when it is made", "가장 큰 메시지. 영역에서는 만들 때의 바이트 수" },
     { "bytes read ahead at once", "한 번에 미리 읽는 바이트 수" },
