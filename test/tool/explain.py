@@ -216,11 +216,7 @@ def pages_fit():
         for language in "en", "ko":
             text = screen(about(ENGLISH[name]), language)
             lines = text.split("\n")
-<<<<<<< HEAD
-            if len(lines) > 140: # three nouns have three lists of options
-=======
             if len(lines) > 140: # shm: and mmap: have three nouns
->>>>>>> main
                 yield "%s in %s has %d lines" % (name, language, len(lines))
             limits = part(text, "이 컴퓨터의 한계" if language == "ko" else "Limits in force here")
             for line in lines:
