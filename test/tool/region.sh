@@ -64,9 +64,19 @@ expect "a descriptor for reading is not written" 6 'reading only' sh -c '"$0" re
 check "any file is a region" test "$(cat plain)" = 'IN a file'
 rm -f plain out err
 
+# What a lock makes is said, once, as everywhere.
+for address in "file:$directory/lock" "shm:$mark-lock" "mmap:$directory/lock" "sysvsem:$key"; do
+    "$TONG" lock "$address" -- true 2>err
+    check "$address: what the lock made is said" test "$(grep -c "^tong lock: made ${address%%:*}:" err)" = 1
+    "$TONG" lock "$address" -- true 2>err
+    check "$address: and nothing when it is there" test ! -s err
+    "$TONG" rm "$address"
+done
+rm -f err
+
 # Programs under a lock.
 for address in "file:$directory/lock" "shm:$mark" "mmap:$directory/lock" "sysvshm:$key" "sysvsem:$key"; do
-    "$TONG" lock "$address" -- sh -c 'exit 7'
+    "$TONG" lock "$address" -- sh -c 'exit 7' 2>/dev/null
     check "$address: the program's status" test $? = 7
     "$TONG" lock "$address" sh -c 'kill -9 $$' 2>/dev/null
     check "$address: the program's death" test $? = 137
