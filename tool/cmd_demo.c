@@ -85,7 +85,8 @@ static void rate_words(double rate, char *ret, size_t size)
 
 static void print_heading(const struct source *source, const char *path)
 {
-    printf("%s: %" PRIu64 " bytes\nSHA-256 %s\n", path ? path : "random data", source->size, source->digest);
+    print_visible("", path ? path : "random data");
+    printf(": %" PRIu64 " bytes\nSHA-256 %s\n", source->size, source->digest);
 }
 
 static void print_columns(void)
@@ -115,10 +116,8 @@ static void print_row(const struct row *row, const struct outcome *outcome)
     printf("%-26s %12" PRIu64 " %9" PRIu64 " %10s %11s %9" PRId64 "  %s\n", row->label, outcome->bytes,
            outcome->messages, time, rate, outcome->switches, words);
     if (!outcome->ok) {
-        struct text reason = TEXT_INIT;
-        text_visible(&reason, outcome->failure, strlen(outcome->failure), "");
-        printf("    %.*s\n", (int)reason.used, reason.data);
-        text_free(&reason);
+        print_visible("    ", outcome->failure);
+        putchar('\n');
     }
     fflush(stdout);
 }

@@ -68,12 +68,9 @@ static void print_set(const char *label, uint64_t set)
 
 static void print_title(const char *what, int64_t number, const char *name)
 {
-    struct text text = TEXT_INIT;
-    text_print(&text, "%s %lld (", what, (long long)number);
-    text_visible(&text, name, strlen(name), "");
-    text_print(&text, ")\n");
-    fwrite(text.data, 1, text.used, stdout);
-    text_free(&text);
+    printf("%s %lld", what, (long long)number);
+    print_visible(" (", name);
+    puts(")");
 }
 
 static int print_view(const struct view *view)

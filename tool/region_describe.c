@@ -26,11 +26,8 @@ static void print_number(const char *label, uint64_t number, const char *unit)
 
 static int print_words(const tong_region_info *region)
 {
-    struct text object = TEXT_INIT;
-    text_visible(&object, region->object, strlen(region->object), "");
-    text_print(&object, "\n");
-    fputs(object.data, stdout);
-    text_free(&object);
+    print_visible("", region->object);
+    putchar('\n');
     print_number("size", region->bytes, "bytes");
     printf("  %-10s%" PRIu64 " of %" PRIu64 " bytes\n", "pages", (region->bytes + region->page - 1) / region->page, region->page);
     print_number("resident", region->resident, "bytes in memory now");

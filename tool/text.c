@@ -175,6 +175,15 @@ void text_visible(struct text *text, const char *data, size_t size, const char *
     }
 }
 
+void print_visible(const char *before, const char *words)
+{
+    struct text text = TEXT_INIT;
+    text_print(&text, "%s", before);
+    text_visible(&text, words, strlen(words), "");
+    fwrite(text.data, 1, text.used, stdout);
+    text_free(&text);
+}
+
 const char *text_find_option(const char *address, const char *name, size_t *ret_size)
 {
     size_t size = strlen(name);

@@ -24,7 +24,10 @@ void text_free(struct text *text);
  * Characters in `keep` (of "\n\t") stay themselves. */
 void text_visible(struct text *text, const char *data, size_t size, const char *keep);
 
-/* "address?a=1" with name=value added, unless it is given there already, or there is no address; the caller frees it. */
+/* `before` as it is and the text so, on standard output. */
+void print_visible(const char *before, const char *text);
+
+/* "address?a=1" with name=value added, unless it is given there already or there is no address; the caller frees it. */
 char *text_with_option(const char *address, const char *name, const char *value);
 
 /* The value of option `name` in an address, up to the next '&', and its size; NULL when it is not given. */

@@ -39,6 +39,11 @@ for scheme in $(rows numbers | sed 's/.*"mechanism":"\([a-z]*\)".*/\1/') $(rows 
     timeout 60 "$TONG" demo --only "$scheme" >out 2>&1
     check "one mechanism alone: $scheme" grep -q "did what they promise" out
 done
+name=$(printf 'a\033[31mb')
+echo hi >"$name"
+"$TONG" demo --only pipe "$name" >out 2>&1
+check "a file's name is shown, not sent to the terminal" grep -qF 'a\x1b[31mb: 3 bytes' out
+rm -f "$name"
 expect "a mechanism that there is not" 2 "no mechanism of that name" "$TONG" demo --only nonsense
 
 # Interrupted after more and more of it, twice at once as timeout(1) does; the queues and semaphores of System V are counted

@@ -206,10 +206,8 @@ static void print_trial(const struct section *section, const struct trial *trial
     }
     printf("  %s\n", trial->ok ? trial->verdict : "FAILED");
     if (!trial->ok) {
-        struct text reason = TEXT_INIT;
-        text_visible(&reason, trial->failure, strlen(trial->failure), "");
-        printf("    %.*s\n", (int)reason.used, reason.data);
-        text_free(&reason);
+        print_visible("    ", trial->failure);
+        putchar('\n');
     }
     fflush(stdout);
 }
