@@ -32,7 +32,8 @@ static const struct option_row options[] = {
 
 static void print_heading(int64_t runs)
 {
-    printf("Nanoseconds per message, both processes on one processor: medians of %lld pairs of runs, and the median and\n"
+    printf("Nanoseconds per message, both processes on one processor: medians of %lld pairs of runs, and the median "
+           "and\n"
            "range of their ratios.  CALLS: system calls of both processes per message, raw and tong.\n\n",
            (long long)runs);
     printf("%-23s%-40s%s\n", "", "ROUND TRIP", "ONE WAY");
@@ -175,5 +176,5 @@ const struct command cmd_bench = {
     "Runs the same work over bare system calls and over libtong with its defaults, in turn, and compares pair by\n"
     "pair.  Both processes share one processor, so that neither the distance of processors nor the cost of waking\n"
     "another one drowns what is measured.  The payload is written and read; SIGPIPE is ignored in both.",
-    "tong bench --raw --only pipe --runs 5", options, 0, 0, false, run,
+    "tong bench --raw --only pipe --runs 5", options, 0, 0, 0, run,
 };

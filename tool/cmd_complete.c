@@ -322,5 +322,5 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_complete = {
     "complete", NULL, "what the last of some words could become", "-- WORD...", NULL,
-    "tong complete -- send fi", options, 1, -1, false, run,
+    "tong complete -- send fi", options, 1, -1, 0, run,
 };

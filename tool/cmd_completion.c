@@ -127,5 +127,5 @@ const struct command cmd_completion = {
     "completion", "Other", "print the script that completes words in bash, zsh or fish", "bash|zsh|fish",
     "Installed with tong where these shells look for it.  For this shell only: source it.  It completes verbs,\n"
     "options, schemes, names that are paths, and the options of an address behind its '?'.",
-    "tong completion bash >~/.tong-completion; . ~/.tong-completion", options, 1, 1, false, run,
+    "tong completion bash >~/.tong-completion; . ~/.tong-completion", options, 1, 1, 0, run,
 };

@@ -198,7 +198,8 @@ static void run_row(const struct row *row, const struct source *source, struct o
 }
 
 /* The file through everything that carries bytes; returns how many rows carried it. */
-static int carry_all(const struct source *source, const struct row *rows, struct outcome *outcomes, int count, bool show)
+static int carry_all(const struct source *source, const struct row *rows, struct outcome *outcomes, int count,
+                     bool show)
 {
     int carried = 0;
     for (int i = 0; i < count && !stop_asked(); i++) {
@@ -280,5 +281,5 @@ const struct command cmd_demo = {
     "switches of both.  Then what carries no file: numbers by signals, one counter updated by several processes\n"
     "with and without a semaphore, the file in memory that is shared, and locks whose holder is killed.\n"
     "Nothing is left behind.  Exits with 1 when a row failed.",
-    "tong demo\ntong demo --only fifo /etc/services", options, 0, 1, false, run,
+    "tong demo\ntong demo --only fifo /etc/services", options, 0, 1, 0, run,
 };

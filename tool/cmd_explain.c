@@ -158,7 +158,7 @@ static int explain(const char *name, const struct settings *set)
     else
         page_scheme(page, first, sizeof first);
     if (set->json)
-        return *first ? explain_json(first) : fail_usage("%s: it is no mechanism, so there is nothing to say in JSON", name);
+        return *first ? explain_json(first) : fail_usage("%s: it is no mechanism, so JSON says nothing of it", name);
     explain_page(page, *first ? first : NULL);
     return CODE_DONE;
 }
@@ -188,5 +188,5 @@ const struct command cmd_explain = {
     "Without NAME the table of all.  NAME is a scheme, an address, or what people say, also in Korean: pipe,\n"
     "shared-memory, 이름있는파이프.  What a mechanism is and can comes from the library, limits and figures from this\n"
     "machine at this moment: measuring takes part of a second.",
-    "tong explain; tong explain msgq; tong explain 파이프", options, 0, -1, false, run,
+    "tong explain; tong explain msgq; tong explain 파이프", options, 0, -1, 0, run,
 };

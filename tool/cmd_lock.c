@@ -4,8 +4,8 @@
  *
  * The lock must not be free while the program runs, whoever is killed.  A lock that a descriptor carries is held twice:
  * by this process, which waits for the program, because programs close descriptors that they do not know (ssh and sudo
- * do); and by the program, to which the descriptor is left open, because this process may be killed.  A lock of System V
- * belongs to a process and not to its children, but stays with it through execve(2): there this process becomes the
+ * do); and by the program, to which the descriptor is left open, because this process may be killed.  A lock of System
+ * V belongs to a process and not to its children, but stays with it through execve(2): there this process becomes the
  * program.
  */
 #include <errno.h>

@@ -306,5 +306,5 @@ const struct command cmd_recv = {
     "own with control characters escaped.  Ends when the sender ends (0) or dies (4); where the mechanism\n"
     "knows no end (queues, datagrams) at an empty message, as 'tong send' from standard input ends.",
     "echo hello | tong send msgq:1234; tong recv msgq:1234; tong rm msgq:1234",
-    options, 1, 1, false, run,
+    options, 1, 1, 0, run,
 };

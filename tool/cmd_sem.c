@@ -279,7 +279,7 @@ static const struct command sem_create = {
     "sem create", NULL, "make a semaphore, or a set of them, that does not exist yet", "ADDRESS",
     "Exits with 1 when it exists (?create=yes takes what is there).  Mode 0600, unless ?mode= says otherwise.",
     "tong sem create sysvsem:1234 --count 10 --value 1; tong sem get sysvsem:1234; tong rm sysvsem:1234",
-    create_options, 1, 1, false, run_create,
+    create_options, 1, 1, 0, run_create,
 };
 
 static const struct command sem_wait = {
@@ -287,28 +287,28 @@ static const struct command sem_wait = {
     "Makes the semaphore, with 0, if it is missing.  What is taken stays taken when this command ends, and when the\n"
     "script dies that called it: nothing is undone.  For a turn that comes back by itself: tong lock.",
     "tong sem post sem:/ready; tong sem wait sem:/ready --timeout 5s && echo go; tong rm sem:/ready",
-    wait_options, 1, 2, false, run_wait,
+    wait_options, 1, 2, 0, run_wait,
 };
 
 static const struct command sem_post = {
     "sem post", NULL, "add 1 to a counter, which wakes one who waits", "ADDRESS [INDEX]",
     "Makes the semaphore, with 0, if it is missing.  Never waits.",
     "tong sem post sem:/ready; tong sem get sem:/ready 0; tong rm sem:/ready",
-    no_options, 1, 2, false, run_post,
+    no_options, 1, 2, 0, run_post,
 };
 
 static const struct command sem_get = {
     "sem get", NULL, "show a counter, or all, with who waits", "ADDRESS [INDEX]",
     "With INDEX the number alone.  Without, a line for each counter; - is what the mechanism does not tell.",
     "tong sem create sem:/seats --value 3; tong sem get sem:/seats; tong rm sem:/seats",
-    get_options, 1, 2, false, run_get,
+    get_options, 1, 2, 0, run_get,
 };
 
 static const struct command sem_set = {
     "sem set", NULL, "give a counter a value (sysvsem: only)", "ADDRESS [INDEX] VALUE",
     "Wakes those whom it lets go on.  What processes hold with undo is forgotten for that counter.",
     "tong sem create sysvsem:1234; tong sem set sysvsem:1234 0 5; tong rm sysvsem:1234",
-    no_options, 2, 3, false, run_set,
+    no_options, 2, 3, 0, run_set,
 };
 
 static const struct command *const verbs[] = { &sem_create, &sem_wait, &sem_post, &sem_get, &sem_set, NULL };
@@ -317,5 +317,5 @@ const struct command cmd_sem = {
     "sem", "Objects", "counters to wait on: make, wait, post, look, set", "create, wait, post, get or set",
     "INDEX says which counter of a set, from 0; without it the first.",
     "tong sem create sem:/turn --value 1; tong sem wait sem:/turn; tong sem post sem:/turn; tong rm sem:/turn",
-    no_options, 1, -1, false, NULL, verbs,
+    no_options, 1, -1, 0, NULL, verbs,
 };

@@ -47,7 +47,7 @@ static const struct command cmd_send_signal = {
     "SIGNAL is a name such as USR1, TERM or RTMIN+3, or a number.  What it does there is the receiver's business;\n"
     "most end a process that did not prepare for them ('tong signal list').  Exits with 7 when the receiver's\n"
     "queue is full, which only real-time signals have.",
-    "sleep 60 & tong signal send $! TERM", send_options, 2, 2, false, run_send,
+    "sleep 60 & tong signal send $! TERM", send_options, 2, 2, 0, run_send,
     NULL,
 };
 
@@ -131,14 +131,15 @@ static const struct command cmd_list = {
     "signal list", NULL, "all signals of this machine: number, name, what they do by default, who sends them", "",
     "The default happens to a process that neither handles, ignores nor blocks the signal; KILL and STOP leave no\n"
     "choice.  Signals from RTMIN on are real-time: they queue, each with its number; the others merge.",
-    "tong signal list", list_options, 0, 0, false, run_list,
+    "tong signal list", list_options, 0, 0, 0, run_list,
     NULL,
 };
 
 static const struct command *const verbs[] = { &cmd_send_signal, &cmd_signal_wait, &cmd_list, &cmd_signal_show, NULL };
 
 const struct command cmd_signal = {
-    "signal", "Objects", "send signals, wait for them, list them, see where they are pending", "send, wait, list or show",
+    "signal", "Objects", "send signals, wait for them, list them, see where they are pending",
+    "send, wait, list or show",
     "Numbers can also go through a channel: 'tong recv signal:' prints the address that 'tong send' takes.",
-    "tong signal list\ntong signal show $$", NULL, 0, 0, false, NULL, verbs,
+    "tong signal list\ntong signal show $$", NULL, 0, 0, 0, NULL, verbs,
 };

@@ -156,5 +156,5 @@ const struct command cmd_signal_show = {
     "signal show", NULL, "what is pending, blocked, ignored and caught in a process, thread by thread", "PID",
     "Pending of the process: sent to it and not delivered, because every thread has it blocked.  Pending of a thread:\n"
     "sent to that very thread.  Ignored and caught belong to the process, blocked to each thread.",
-    "tong signal show $$", options, 1, 1, false, run, NULL,
+    "tong signal show $$", options, 1, 1, 0, run, NULL,
 };

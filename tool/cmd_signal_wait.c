@@ -117,5 +117,5 @@ const struct command cmd_signal_wait = {
     "first; real-time ones of one number in the order sent.  A standard signal that comes twice before it is taken\n"
     "is printed once.",
     "tong signal wait USR1 RTMIN --timeout 1s & sleep 0.2; tong signal send $! RTMIN --value 42; wait", options, 1, -1,
-    false, run, NULL,
+    0, run, NULL,
 };

@@ -276,5 +276,5 @@ const struct command cmd_talk = {
     "fifo:B,A: it receives from the first and sends to the second.  The end of input ends the talk.",
     "tong talk unix:/tmp/us            # in one terminal\n"
     "tong talk unix:/tmp/us            # in the other",
-    options, 1, 1, false, run,
+    options, 1, 1, 0, run,
 };

@@ -19,11 +19,11 @@ static const struct option_row no_options[] = { OPTIONS_LAST };
 
 static const struct command cmd_help = {
     "help", "Other", "show the verbs, or all about one", "[VERB...]", NULL, "tong help send",
-    no_options, 0, 2, false, run_help,
+    no_options, 0, 2, 0, run_help,
 };
 static const struct command cmd_version = {
     "version", "Other", "show the version", "", NULL, "tong version",
-    no_options, 0, 0, false, run_version,
+    no_options, 0, 0, 0, run_version,
 };
 
 const struct command *const commands[] = {

@@ -15,7 +15,8 @@ static void print_process(const char *label, const tong_identity *process, const
     if (process->source == TONG_IDENTITY_NONE)
         printf("  %-10s%s\n", label, nobody);
     else
-        printf("  %-10sprocess %" PRId64 "%s\n", label, process->pid, tong_identity_alive(process) == 0 ? ", which is gone" : "");
+        printf("  %-10sprocess %" PRId64 "%s\n", label, process->pid,
+               tong_identity_alive(process) == 0 ? ", which is gone" : "");
 }
 
 static void print_number(const char *label, uint64_t number, const char *unit)
@@ -29,7 +30,8 @@ static int print_words(const tong_region_info *region)
     print_visible("", region->object);
     putchar('\n');
     print_number("size", region->bytes, "bytes");
-    printf("  %-10s%" PRIu64 " of %" PRIu64 " bytes\n", "pages", (region->bytes + region->page - 1) / region->page, region->page);
+    printf("  %-10s%" PRIu64 " of %" PRIu64 " bytes\n", "pages",
+           (region->bytes + region->page - 1) / region->page, region->page);
     print_number("resident", region->resident, "bytes in memory now");
     print_number("attached", region->attached, "times, this one too");
     if (region->mode != UINT32_MAX)

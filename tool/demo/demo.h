@@ -55,7 +55,8 @@ int plan_rows(const struct source *source, const char *scheme, struct row *rows,
 
 /* An address of this mechanism with a name that nobody has, where `word` of its form stands ("PATH"): false when we
  * cannot make one up. */
-bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret, size_t size);
+bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret,
+                  size_t size);
 
 /* Makes sure the name is ours before anything is carried, and removes it afterwards. */
 int row_prepare(const struct row *row, struct outcome *outcome);

@@ -128,7 +128,8 @@ static bool make_name(const char *word, const struct source *source, char *ret, 
     return true;
 }
 
-bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret, size_t size)
+bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret,
+                  size_t size)
 {
     char name[300];
     if (!make_name(word, source, name, sizeof name))

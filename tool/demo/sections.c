@@ -40,16 +40,20 @@ struct section {
 #define FIGURE(heading, field, kind) { heading, #field, kind, offsetof(struct trial, field) }
 
 static const struct section sections[] = {
-    { "numbers", "Numbers sent one by one to another process", TONG_HAS_CHANNEL, "number", NULL, NULL, false, try_numbers,
-      { FIGURE("SENT", sent, KIND_COUNT), FIGURE("RECEIVED", received, KIND_COUNT), FIGURE("IN ORDER", in_order, KIND_YES),
+    { "numbers", "Numbers sent one by one to another process", TONG_HAS_CHANNEL, "number", NULL, NULL, false,
+      try_numbers,
+      { FIGURE("SENT", sent, KIND_COUNT), FIGURE("RECEIVED", received, KIND_COUNT),
+        FIGURE("IN ORDER", in_order, KIND_YES),
         { "TIME", "seconds", KIND_TIME, 0 } } },
     { "updates", "One counter that several processes update at once", TONG_HAS_SEMAPHORE,
       NULL, "value", "1", true, try_updates,
-      { FIGURE("PROCESSES", processes, KIND_COUNT), FIGURE("UPDATES", sent, KIND_COUNT), FIGURE("COUNTED", received, KIND_COUNT),
+      { FIGURE("PROCESSES", processes, KIND_COUNT), FIGURE("UPDATES", sent, KIND_COUNT),
+        FIGURE("COUNTED", received, KIND_COUNT),
         FIGURE("LOST", lost, KIND_COUNT), { "TIME", "seconds", KIND_TIME, 0 } } },
-    { "regions", "The file in memory, written by one process and read by another", TONG_HAS_REGION, NULL, "size", NULL, false,
-      try_memory, { FIGURE("BYTES", received, KIND_COUNT), { "TIME", "seconds", KIND_TIME, 0 } } },
-    { "locks", "A lock whose holder is killed: how soon the next one has it", TONG_HAS_LOCK, NULL, NULL, NULL, false, try_lock,
+    { "regions", "The file in memory, written by one process and read by another", TONG_HAS_REGION, NULL, "size",
+      NULL, false, try_memory, { FIGURE("BYTES", received, KIND_COUNT), { "TIME", "seconds", KIND_TIME, 0 } } },
+    { "locks", "A lock whose holder is killed: how soon the next one has it", TONG_HAS_LOCK, NULL, NULL, NULL,
+      false, try_lock,
       { { "TIME", "seconds", KIND_TIME, 0 } } },
 };
 
@@ -129,7 +133,8 @@ static void plan_mechanism(size_t at, const struct source *source, const tong_me
 
 static bool suits(const struct section *section, const tong_mechanism_info *mechanism)
 {
-    return mechanism->offers & section->noun && (!section->option || takes(section, mechanism->scheme, section->option, NULL)) &&
+    return mechanism->offers & section->noun &&
+           (!section->option || takes(section, mechanism->scheme, section->option, NULL)) &&
            (!section->unit || !strncmp(mechanism->unit, section->unit, strlen(section->unit)));
 }
 
@@ -154,7 +159,8 @@ int sections_plan(const struct source *source, const char *scheme)
     int count = 0;
     for (size_t i = 0; i < SECTIONS; i++) {
         plan.counts[i] = 0;
-        plan.trials[i] = mmap(NULL, TRIALS_MAX * sizeof(struct trial), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        plan.trials[i] = mmap(NULL, TRIALS_MAX * sizeof(struct trial), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (plan.trials[i] != MAP_FAILED)
             plan_section(i, source, scheme);
         count += plan.counts[i];
@@ -247,7 +253,8 @@ static void tick(void)
 static const void *map_content(const struct source *source)
 {
     int fd = open(source->path, O_RDONLY | O_CLOEXEC);
-    void *content = fd < 0 ? MAP_FAILED : mmap(NULL, (size_t)source->size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    void *content = fd < 0 ? MAP_FAILED
+                           : mmap(NULL, (size_t)source->size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
     if (fd >= 0)
         close(fd);
     return content == MAP_FAILED ? NULL : content;

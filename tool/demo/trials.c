@@ -16,7 +16,7 @@
 #define SILENCE (200 * TONG_MILLISECOND)
 #define COUNTERS 4
 #define UPDATES 10000       /* of each */
-#define BETWEEN 1000        /* steps from reading a counter to writing it: or each would be done in one turn of a processor */
+#define BETWEEN 1000        /* steps from reading a counter to writing it: or each had its turn of a processor alone */
 #define ENTERING 5          /* milliseconds that the next has to fall asleep in its wait */
 
 static void judge(struct trial *trial, bool good, const char *why)
@@ -132,12 +132,14 @@ void try_updates(struct trial *trial, void (*tick)(void))
     if (r < 0)
         trial_fail(trial, tong_detail());
     else
-        trial_run(trial, (trial_work *const[]){ count_updates, count_updates, count_updates, count_updates }, COUNTERS, tick);
+        trial_run(trial, (trial_work *const[COUNTERS]){ count_updates, count_updates, count_updates, count_updates },
+                  COUNTERS, tick);
     tong_semaphore_close(semaphore);
     trial->received = (uint64_t)trial->counter;
     trial->lost = trial->sent - trial->received;
     if (!trial->mechanism.scheme)
-        snprintf(trial->verdict, sizeof trial->verdict, "%.0f%% are lost", 100.0 * (double)trial->lost / (double)trial->sent);
+        snprintf(trial->verdict, sizeof trial->verdict, "%.0f%% are lost",
+                 100.0 * (double)trial->lost / (double)trial->sent);
     judge(trial, !trial->mechanism.scheme || trial->lost == 0, "updates were lost");
 }
 

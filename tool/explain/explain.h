@@ -77,7 +77,8 @@ extern const struct model models[]; /* ends with flag 0 */
 
 /* ---- Printing -------------------------------------------------------------------------------------------- */
 
-/* "  label      words", broken at blanks so that lines stay within 100 columns, or the terminal's; `left` columns for the label. */
+/* "  label      words", broken at blanks so that lines stay within 100 columns, or the terminal's; `left` columns for the
+ * label. */
 void print_field(const char *label, int left, const char *words);
 
 /* Words and the blanks that fill `width` columns; what is wider is not cut. */

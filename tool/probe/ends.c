@@ -38,7 +38,8 @@ static int describe_ends(struct measured *measured, const int *ends)
     figure_number(measured, "write_inode", "inode behind the second descriptor", (double)writing.st_ino, NULL);
     figure_text(measured, "write_access", "the second descriptor is for", access_words(ends[1]));
     figure_number(measured, "capacity", "it holds", fcntl(ends[1], F_GETPIPE_SZ), "bytes");
-    figure_number(measured, "disk", "on a disk after 4096 bytes were written", (double)writing.st_blocks * 512, "bytes");
+    figure_number(measured, "disk", "on a disk after 4096 bytes were written", (double)writing.st_blocks * 512,
+                  "bytes");
     measured->shown = reading.st_ino == writing.st_ino && reading.st_dev == writing.st_dev && !writing.st_blocks &&
                       !strcmp(access_words(ends[0]), "read only") && !strcmp(access_words(ends[1]), "write only");
     return 0;
@@ -171,7 +172,8 @@ static int probe_readers(struct measured *measured)
 
 const struct probe probes_ends[] = {
     { "ends", "descriptors of a pipe",
-      "one object with two ends, one only for reading and one only for writing, and not a file on a disk:", probe_ends },
+      "one object with two ends, one only for reading and one only for writing, and not a file on a disk:",
+      probe_ends },
     { "siblings", "a pipe between siblings", "siblings can use a pipe that their parent made:", probe_siblings },
     { "disk", "the file of a FIFO", "the path is only a name: what is written waits in memory:", probe_disk },
     { "readers", "a file and its readers",

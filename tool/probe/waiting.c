@@ -181,6 +181,7 @@ static int probe_waiting(struct measured *measured)
 
 const struct probe probes_waiting[] = {
     { "waiting", "what waiting costs",
-      "of a processor's time, what waiting took in a quarter of a second, side by side (a loop takes all it can get):", probe_waiting },
+      "of a processor's time, what waiting took in a quarter of a second, side by side (a loop takes all it can get):",
+      probe_waiting },
     { .name = NULL },
 };
