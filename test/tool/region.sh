@@ -102,7 +102,7 @@ for address in "file:$directory/lock" "shm:$mark" "mmap:$directory/lock" "sysvsh
 done
 
 # A program that closes what it does not know (ssh and sudo do) does not let go of the lock.
-"$TONG" lock "file:$directory/lock" -- sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; echo $$ >ready; exec sleep 20' &
+"$TONG" lock "file:$directory/lock" -- sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; echo $$ >ready; exec sleep 20' 2>/dev/null &
 holder=$!
 until_true test -s ready
 refuses "held by tong too" 124 'lock' "$TONG" lock "file:$directory/lock" --timeout 0 -- true
