@@ -269,6 +269,50 @@ static void test_killed(const struct region_row *row)
     }
 }
 
+static void *sleep_for_ever(void *unused)
+{
+    for (;;)
+        pause();
+    return unused;
+}
+
+/* A process whose first thread has ended looks like a zombie in /proc, and holds what it held. */
+static void test_first_thread_ended(const struct region_row *row)
+{
+    struct locker own = make(row);
+    int gate[2];
+    MUST(pipe(gate) == 0, "pipe: %s", strerror(errno));
+    pid_t holder = frame_fork();
+    if (holder == 0) {
+        pthread_t thread;
+        struct locker held = row->has & HAS_NAME ? again(row, NULL) : own;
+        OK(take(&held, 0));
+        MUST(pthread_create(&thread, NULL, sleep_for_ever, NULL) == 0, "no thread");
+        close(gate[0]);
+        MUST(write(gate[1], "", 1) == 1, "write: %s", strerror(errno));
+        pthread_exit(NULL);
+    }
+    char byte, path[64], text[512] = "";
+    MUST(read(gate[0], &byte, 1) == 1, "the holder is dead");
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)holder);
+    for (int64_t deadline = frame_now() + 10 * TONG_SECOND; !strstr(text, ") Z ");) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        MUST(read(fd, text, sizeof text - 1) > 0 && frame_now() < deadline, "its first thread never ended: %s", text);
+        close(fd);
+    }
+    tong_identity identity = TONG_IDENTITY_INIT;
+    identity.pid = holder;
+    GIVES(tong_identity_alive(&identity), 1);
+    struct locker other = again(row, &own);
+    GIVES(take(&other, 0), -EAGAIN);
+    frame_kill(holder);
+    OK(take(&other, 10 * TONG_SECOND));
+    shut(&other);
+    close(gate[0]);
+    close(gate[1]);
+    end(row, &own);
+}
+
 /* ---- fork and exec ----------------------------------------------------------------------------------------------- */
 
 static void test_fork(const struct region_row *row)
@@ -471,6 +515,7 @@ const struct region_test lock_tests[] = {
     { "lock-handle", test_handle, 0, 20 },
     { "lock-interrupted", test_interrupted, 0, 20 },
     { "lock-killed", test_killed, 0, 20 },
+    { "lock-first-thread", test_first_thread_ended, 0, 20 },
     { "lock-fork", test_fork, 0, 20 },
     { "lock-shared", test_shared, IS_LOCK | HAS_SHARING, 20 },
     { "lock-kept", test_kept, IS_LOCK | HAS_KEEPING, 20 },
