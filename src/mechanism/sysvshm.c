@@ -236,12 +236,25 @@ static int segment_remove(const struct address *address)
 
 /* ---- The calls ------------------------------------------------------------------------------------------- */
 
+/* A set for a segment that nobody finds any more would be left for ever. */
+static int check_found(const struct segment *segment)
+{
+    struct shmid_ds state;
+    int r = state_of(segment, &state);
+    return r == 0 && state.shm_perm.mode & SHM_DEST ? sysv_removed(segment->base.object) : r;
+}
+
 static int segment_lock(struct region *region, int64_t deadline)
 {
     struct segment *segment = (struct segment *)region;
     if (!segment->lockable)
         return fail(-EOPNOTSUPP, "%s: is private, made without a key: there is none to find its lock by", region->object);
-    return companion_take(&segment->companion, deadline);
+    int r = segment->companion.id < 0 ? check_found(segment) : 0;
+    if (r == 0)
+        r = companion_take(&segment->companion, deadline);
+    if (r == -EIDRM)
+        segment->companion.id = -1;
+    return r;
 }
 
 static int segment_unlock(struct region *region)

@@ -476,26 +476,54 @@ static void test_send_under_lock(const struct region_row *row)
     end(row, &own);
 }
 
-/* A set of somebody else's under the key of ours is not touched. */
-static void test_stranger(const struct region_row *row)
+/* A set of somebody else's under the key of ours, smaller or larger, is not touched, and not removed. */
+static void meet_stranger(const struct region_row *row, int counters)
 {
-    if (strcmp(row->scheme, "sysvshm"))
-        return;
-    int id = semget(frame_key() ^ 0x746f6e67, 1, IPC_CREAT | IPC_EXCL | 0600);
+    int id = semget(frame_key() ^ 0x746f6e67, counters, IPC_CREAT | IPC_EXCL | 0600);
     MUST(id >= 0, "semget: %s", strerror(errno));
     struct locker own = { NULL, NULL };
     if (row->has & IS_LOCK) {
         GIVES(tong_lock_open(region_address(row, NULL), &own.lock), -EEXIST);
+        GIVES(tong_remove(region_address(row, NULL)), -ENOENT);
     } else {
         own = make(row);
         GIVES(take(&own, 0), -EEXIST);
+        end(row, &own);
     }
     MUST(semctl(id, 0, GETVAL) == 0 && semctl(id, 0, GETPID) == 0, "the stranger's set was touched");
     MUST(semctl(id, 0, IPC_RMID) == 0, "semctl: %s", strerror(errno));
-    if (row->has & IS_LOCK)
-        own = make(row);
+    own = make(row);
     OK(take(&own, 0));
     end(row, &own);
+}
+
+static void test_stranger(const struct region_row *row)
+{
+    if (strcmp(row->scheme, "sysvshm"))
+        return;
+    meet_stranger(row, 1);
+    meet_stranger(row, 3);
+}
+
+/* Removed while it is held: who waits does not get another beside the holder, and nothing new is left behind. */
+static void test_removed(const struct region_row *row)
+{
+    if (strncmp(row->scheme, "sysv", 4))
+        return;
+    struct locker own = make(row);
+    OK(take(&own, 0));
+    pid_t child = frame_fork();
+    if (child == 0) {
+        struct locker other = again(row, NULL);
+        GIVES(take(&other, 10 * TONG_SECOND), -EIDRM);
+        _exit(0);
+    }
+    frame_asleep(child, child);
+    OK(tong_remove(region_address(row, NULL)));
+    frame_join(child);
+    GIVES(give(&own), -EIDRM);
+    GIVES(take(&own, 0), -EIDRM);
+    shut(&own);
 }
 
 static void test_create(const struct region_row *row)
@@ -523,6 +551,7 @@ const struct region_test lock_tests[] = {
     { "lock-flock", test_flock, HAS_FILE, 10 },
     { "lock-send", test_send_under_lock, IS_LOCK, 10 },
     { "lock-stranger", test_stranger, 0, 10 },
+    { "lock-removed", test_removed, HAS_NAME, 20 },
     { "lock-create", test_create, IS_LOCK, 10 },
     { NULL, NULL, 0, 0 },
 };
