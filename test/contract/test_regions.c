@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -227,6 +228,20 @@ static void test_read_only(const struct region_row *row)
     region_end(row, writer);
 }
 
+/* The kernel answers a file beyond RLIMIT_FSIZE with a signal that kills. */
+static void test_file_size_limit(const struct region_row *row)
+{
+    if (row->has & HAS_COUNT) /* no file */
+        return;
+    pid_t child = frame_fork();
+    if (child == 0) {
+        MUST(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 4096, 4096 }) == 0, "setrlimit: %s", strerror(errno));
+        GIVES(try_open(row, "size=8192", BOTH_WAYS), -EFBIG);
+        _exit(0);
+    }
+    frame_join(child);
+}
+
 /* ---- Lives ------------------------------------------------------------------------------------------------------ */
 
 static void test_removed(const struct region_row *row)
@@ -415,6 +430,7 @@ const struct region_test region_tests[] = {
     { "empty", test_empty, HAS_FILE, 10 },
     { "in-the-way", test_in_the_way, HAS_FILE, 10 },
     { "read-only", test_read_only, 0, 10 },
+    { "file-size-limit", test_file_size_limit, HAS_MAKING, 10 },
     { "removed", test_removed, HAS_STAYING, 10 },
     { "remove-owner", test_remove_owner, HAS_NAME, 10 },
     { "remove-last", test_remove_last, HAS_COUNT, 10 },
