@@ -168,15 +168,6 @@ static void print_counter(unsigned index, const tong_semaphore_info *info)
     printf("%-7u%-12" PRIu32 "%-9s%-10s%s\n", index, info->value, waiting, zero, last);
 }
 
-static void json_count(struct json *json, const char *name, uint32_t count)
-{
-    json_name(json, name);
-    if (count == UINT32_MAX)
-        json_null(json);
-    else
-        json_unsigned(json, count);
-}
-
 static void json_counter(struct json *json, unsigned index, const tong_semaphore_info *info)
 {
     json_open(json, '{');
@@ -184,8 +175,8 @@ static void json_counter(struct json *json, unsigned index, const tong_semaphore
     json_unsigned(json, index);
     json_name(json, "value");
     json_unsigned(json, info->value);
-    json_count(json, "waiting", info->waiting);
-    json_count(json, "waiting_for_zero", info->zero);
+    json_known(json, "waiting", info->waiting, info->waiting != UINT32_MAX);
+    json_known(json, "waiting_for_zero", info->zero, info->zero != UINT32_MAX);
     json_name(json, "last");
     json_identity(json, &info->last);
     json_close(json, '}');

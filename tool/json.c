@@ -105,8 +105,7 @@ void json_null(struct json *json)
     text_print(json->out, "null");
 }
 
-/* RFC 4648, with padding. */
-static void number_or_null(struct json *json, const char *name, uint64_t value, bool known)
+void json_known(struct json *json, const char *name, uint64_t value, bool known)
 {
     json_name(json, name);
     if (known)
@@ -125,13 +124,14 @@ void json_identity(struct json *json, const tong_identity *identity)
     json_open(json, '{');
     json_name(json, "source");
     json_string(json, sources[identity->source]);
-    number_or_null(json, "pid", (uint64_t)identity->pid, identity->pid > 0);
-    number_or_null(json, "start_time", identity->start_time, identity->start_time != 0);
-    number_or_null(json, "uid", identity->uid, identity->uid != UINT32_MAX);
-    number_or_null(json, "gid", identity->gid, identity->gid != UINT32_MAX);
+    json_known(json, "pid", (uint64_t)identity->pid, identity->pid > 0);
+    json_known(json, "start_time", identity->start_time, identity->start_time != 0);
+    json_known(json, "uid", identity->uid, identity->uid != UINT32_MAX);
+    json_known(json, "gid", identity->gid, identity->gid != UINT32_MAX);
     json_close(json, '}');
 }
 
+/* RFC 4648, with padding. */
 void json_base64(struct json *json, const void *data, size_t size)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -30,6 +30,8 @@ void json_unsigned(struct json *json, uint64_t value);
 void json_real(struct json *json, double value);
 void json_bool(struct json *json, bool value);
 void json_null(struct json *json);
+/* A member: the number, or null where nobody knows it. */
+void json_known(struct json *json, const char *name, uint64_t value, bool known);
 /* As doc/json.md says; null when nobody knows. */
 void json_identity(struct json *json, const tong_identity *identity);
 void json_base64(struct json *json, const void *data, size_t size);

@@ -46,15 +46,6 @@ static int print_words(const tong_region_info *region)
     return CODE_DONE;
 }
 
-static void write_number(struct json *json, const char *name, uint64_t number, uint64_t unknown)
-{
-    json_name(json, name);
-    if (number == unknown)
-        json_null(json);
-    else
-        json_unsigned(json, number);
-}
-
 static void write_mode(struct json *json, uint32_t mode)
 {
     char octal[16];
@@ -78,10 +69,10 @@ static int print_json(const char *address, const tong_region_info *region)
     json_unsigned(&json, region->bytes);
     json_name(&json, "page");
     json_unsigned(&json, region->page);
-    write_number(&json, "resident", region->resident, TONG_UNKNOWN);
-    write_number(&json, "attached", region->attached, TONG_UNKNOWN);
+    json_known(&json, "resident", region->resident, region->resident != TONG_UNKNOWN);
+    json_known(&json, "attached", region->attached, region->attached != TONG_UNKNOWN);
     write_mode(&json, region->mode);
-    write_number(&json, "uid", region->uid, UINT32_MAX);
+    json_known(&json, "uid", region->uid, region->uid != UINT32_MAX);
     json_name(&json, "last");
     json_identity(&json, &region->last);
     json_name(&json, "holder");
