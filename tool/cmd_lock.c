@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "patience.h"
 #include "program.h"
 #include "report.h"
 #include "tong/lock.h"
@@ -63,9 +64,10 @@ static int run_with(int descriptor, char **argv)
 
 static int take(tong_lock *lock, int64_t timeout)
 {
+    int64_t deadline = deadline_after(timeout);
     int r;
     do
-        r = tong_lock_take(lock, timeout);
+        r = tong_lock_take(lock, patience_left(deadline));
     while (r == -EINTR);
     if (r < 0)
         fail_library(r, NULL);

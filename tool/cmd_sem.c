@@ -16,6 +16,7 @@
 #include "base/number.h"
 #include "command.h"
 #include "json.h"
+#include "patience.h"
 #include "report.h"
 #include "text.h"
 #include "tong/mechanism.h"
@@ -72,9 +73,7 @@ static char *with_number(char *address, const char *name, int64_t number)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, number);
-    char *longer = number == NOT_GIVEN ? strdup(address) : text_with_option(address, name, text);
-    free(address);
-    return longer;
+    return number == NOT_GIVEN || !address ? address : options_add(address, name, text);
 }
 
 static int run_create(const struct command *self, int argc, char **argv)
@@ -85,7 +84,7 @@ static int run_create(const struct command *self, int argc, char **argv)
     if (code != OPTIONS_GO)
         return code;
     char *address = with_number(with_number(strdup(argv[0]), "value", set.value), "count", set.count);
-    code = address ? open_address(address, "excl", &semaphore) : fail_system(-ENOMEM, argv[0]);
+    code = address ? open_address(address, "excl", &semaphore) : CODE_USAGE;
     free(address);
     return code ? code : close_after(semaphore, 0);
 }
@@ -105,7 +104,12 @@ static int run_wait(const struct command *self, int argc, char **argv)
         return code;
     if ((count > 1 && (code = read_number("INDEX", argv[1], &index))) || (code = open_address(argv[0], "yes", &semaphore)))
         return code;
-    return close_after(semaphore, tong_semaphore_wait(semaphore, index, set.timeout));
+    int64_t deadline = deadline_after(set.timeout);
+    int r;
+    do
+        r = tong_semaphore_wait(semaphore, index, patience_left(deadline));
+    while (r == -EINTR);
+    return close_after(semaphore, r);
 }
 
 static const struct option_row no_options[] = { OPTIONS_LAST };
