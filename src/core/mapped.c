@@ -117,7 +117,7 @@ int mapped_open_named(const struct open_request *request, const struct named_fil
     if (!fresh)
         r = check_or_fill(request, file.object, fd);
     else if (request->address->value[OPTION_REMOVE] == REMOVE_OWNER)
-        r = made_name_note(&made, file.path);
+        r = made_name_note_open(&made, file.path, fd);
     if (r < 0)
         sys_close(fd);
     else

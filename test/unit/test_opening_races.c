@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Segments and sets that another process removes in the middle of opening, and a set too wide to be used. */
+/* Objects that another process removes or replaces in the middle of opening, and a set too wide to be used. */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <tong/tong.h>
+#include <unistd.h>
 
 #include "frame.h"
 #include "sys/sys.h"
@@ -59,6 +61,37 @@ static void test_set(int unused)
     removed_before("semop", "sysvsem", "value=1");
 }
 
+static int replace_before_lstat(const char *call)
+{
+    char path[128];
+    if (!due || strcmp(call, due))
+        return 0;
+    due = NULL;
+    snprintf(path, sizeof path, "/dev/shm/%sreplaced", frame_mark());
+    MUST(unlink(path) == 0, "unlink: %s", strerror(errno));
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    MUST(fd >= 0, "open: %s", strerror(errno));
+    close(fd);
+    return 0;
+}
+
+/* remove=owner removes what was made, and not what another program has put in its place. */
+static void test_replaced(int unused)
+{
+    (void)unused;
+    char address[128];
+    tong_region *region;
+    snprintf(address, sizeof address, "shm:%sreplaced?size=4K&remove=owner", frame_mark());
+    due = "lstat";
+    sys_fault = replace_before_lstat;
+    OK(tong_region_open(address, TONG_READ | TONG_WRITE, &region));
+    OK(tong_region_close(region));
+    sys_fault = NULL;
+    MUST(!due, "nobody looked at the name");
+    *strchr(address, '?') = '\0';
+    OK(tong_remove(address));
+}
+
 /* struct sembuf has 16 bits for the number of a counter: the 65537th would be mistaken for the first. */
 static void test_wide_set(int unused)
 {
@@ -76,9 +109,10 @@ static void test_wide_set(int unused)
 
 int main(int argc, char **argv)
 {
-    frame_begin("sysv-races", argc, argv);
-    frame_run("sysv-races/segment", test_segment, 0, 20);
-    frame_run("sysv-races/set", test_set, 0, 20);
-    frame_run("sysv-races/wide-set", test_wide_set, 0, 20);
+    frame_begin("opening-races", argc, argv);
+    frame_run("opening-races/segment", test_segment, 0, 20);
+    frame_run("opening-races/set", test_set, 0, 20);
+    frame_run("opening-races/replaced", test_replaced, 0, 20);
+    frame_run("opening-races/wide-set", test_wide_set, 0, 20);
     return frame_end();
 }
