@@ -191,6 +191,7 @@ const struct command cmd_explain = {
     "explain", "Start here", "the mechanisms: what each is, can and needs, and its limits here", "[NAME]",
     "Without NAME the table of all.  NAME is a scheme, an address, or what people say, also in Korean: pipe,\n"
     "shared-memory, 이름있는파이프.  What a mechanism is and can comes from the library, limits and figures from this\n"
-    "machine at this moment: measuring takes part of a second.",
+    "machine at this moment: measuring takes part of a second.\n"
+    "Its example shows standard output; that an object was made is said on standard error.",
     "tong explain; tong explain msgq; tong explain 파이프", options, 0, -1, false, run,
 };
