@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "patience.h"
 #include "program.h"
 #include "report.h"
 #include "tong/lock.h"
@@ -51,9 +52,10 @@ static int open_lock(const char *address, tong_lock **ret)
 
 static int take(tong_lock *lock, int64_t timeout)
 {
+    int64_t deadline = deadline_after(timeout);
     int r;
     do
-        r = tong_lock_take(lock, timeout);
+        r = tong_lock_take(lock, patience_left(deadline));
     while (r == -EINTR);
     if (r < 0)
         fail_library(r, NULL);

@@ -13,8 +13,10 @@
 
 #include "base/number.h"
 #include "command.h"
+#include "patience.h"
 #include "region_describe.h"
 #include "report.h"
+#include "side.h"
 #include "text.h"
 #include "tong/tong.h"
 
@@ -54,9 +56,10 @@ static int open_region(const char *address, uint32_t flags, tong_region **ret)
 /* If that was asked for; closing the region gives it back. */
 static int lock_region(tong_region *region, const struct settings *set)
 {
+    int64_t deadline = deadline_after(set->timeout);
     int r;
     do
-        r = set->lock ? tong_region_lock(region, set->timeout) : 0;
+        r = set->lock ? tong_region_lock(region, patience_left(deadline)) : 0;
     while (r == -EINTR);
     return r < 0 ? fail_library(r, NULL) : CODE_DONE;
 }
@@ -82,19 +85,25 @@ static const struct option_row create_options[] = {
     OPTIONS_LAST,
 };
 
-/* The address with the options of the command line added. */
+/* The address with the options of the command line added; NULL, said, when it has one of them already. */
 static char *full_address(const char *address, const struct settings *set)
 {
-    char *full = set->excl ? text_with_option(address, "create", "excl") : strdup(address);
-    const struct { const char *name, *value; } added[] = { { "size", set->size }, { "mode", set->mode } };
-    for (size_t i = 0; i < sizeof added / sizeof *added; i++) {
-        if (!added[i].value)
-            continue;
-        char *longer = text_with_option(full, added[i].name, added[i].value);
-        free(full);
-        full = longer;
-    }
+    const struct { const char *name, *value; } added[] = {
+        { "create", set->excl ? "excl" : NULL }, { "size", set->size }, { "mode", set->mode },
+    };
+    char *full = strdup(address);
+    for (size_t i = 0; i < sizeof added / sizeof *added && full; i++)
+        if (added[i].value)
+            full = options_add(full, added[i].name, added[i].value);
     return full;
+}
+
+/* Whether it outlives this process: it has a name, and what has a name can be removed. */
+static bool can_stay(const char *address)
+{
+    tong_mechanism_info mechanism;
+    const char *name = strchr(address, ':');
+    return !name || (name[1] && name[1] != '?' && (!find_mechanism(address, &mechanism) || mechanism.offers & TONG_HAS_REMOVE));
 }
 
 static int run_create(const struct command *self, int argc, char **argv)
@@ -103,10 +112,11 @@ static int run_create(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    size_t scheme = strcspn(argv[0], ":");
-    if (argv[0][scheme] == ':' && strchr("?", argv[0][scheme + 1]))
+    if (!can_stay(argv[0]))
         return fail_usage("'%s' has no name, so the region would be gone with this command", argv[0]);
     char *address = full_address(argv[0], &set);
+    if (!address)
+        return CODE_USAGE;
     tong_region *region;
     code = open_region(address, TONG_READ | TONG_WRITE, &region);
     free(address);

@@ -17,6 +17,7 @@
 #include "base/number.h"
 #include "command.h"
 #include "json.h"
+#include "patience.h"
 #include "report.h"
 #include "text.h"
 #include "tong/mechanism.h"
@@ -78,9 +79,7 @@ static char *with_number(char *address, const char *name, int64_t number)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, number);
-    char *longer = number == NOT_GIVEN ? strdup(address) : text_with_option(address, name, text);
-    free(address);
-    return longer;
+    return number == NOT_GIVEN || !address ? address : options_add(address, name, text);
 }
 
 static int run_create(const struct command *self, int argc, char **argv)
@@ -91,7 +90,7 @@ static int run_create(const struct command *self, int argc, char **argv)
     if (code != OPTIONS_GO)
         return code;
     char *address = with_number(with_number(strdup(argv[0]), "value", set.value), "count", set.count);
-    code = address ? open_address(address, "excl", &semaphore) : fail_system(-ENOMEM, argv[0]);
+    code = address ? open_address(address, "excl", &semaphore) : CODE_USAGE;
     free(address);
     return code ? code : close_after(semaphore, CODE_DONE);
 }

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 /* When the process started, in clock ticks after boot (proc(5), stat field 22); 0 if that cannot be read or
- * the process is a zombie. */
+ * the process is a zombie, of which no thread is left. */
 uint64_t process_start_time(pid_t pid);
 
 /* Whether `pid` runs and started then.  start_time 0: any process of that number. */

@@ -34,6 +34,7 @@
 #include "base/hot.h"
 #include "core/made_name.h"
 #include "core/mechanism.h"
+#include "core/named_file.h"
 #include "core/wait.h"
 #include "sys/sys.h"
 
@@ -181,10 +182,13 @@ static int fill(int fd, const char *path, const struct address *address)
     memset(&image, 0, sizeof image);
     if (sem_init(&image.counter, 1, (unsigned)address->value[OPTION_VALUE]) < 0)
         return fail(-EINVAL, "%s: sem_init refuses the value %lld", path, (long long)address->value[OPTION_VALUE]);
+    int r = named_file_fill(path, fd, sizeof image);
+    if (r < 0)
+        return r;
     ssize_t written = sys_write(fd, &image, sizeof image);
     if (written != (ssize_t)sizeof image)
         return fail_call(written < 0 ? (int)written : -ENOSPC, "%s: a page of " DIRECTORY, path);
-    int r = sys_fchmod(fd, (mode_t)address->value[OPTION_MODE]);
+    r = sys_fchmod(fd, (mode_t)address->value[OPTION_MODE]);
     return r < 0 ? fail_call(r, "fchmod(%s)", path) : 0;
 }
 

@@ -353,6 +353,11 @@ int sys_mq_getattr(int fd, struct mq_attr *ret)
     SYS_CALL(int, "mq_getattr", mq_getattr(fd, ret));
 }
 
+int sys_eaccess(const char *path, int mode)
+{
+    SYS_CALL(int, "faccessat", faccessat(AT_FDCWD, path, mode, AT_EACCESS));
+}
+
 int sys_getrlimit(int resource, struct rlimit *ret)
 {
     SYS_CALL(int, "getrlimit", getrlimit(resource, ret));

@@ -169,6 +169,7 @@ int sys_mq_unlink(const char *name);
 int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until);
 ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until);
 int sys_mq_getattr(int fd, struct mq_attr *ret);
+int sys_eaccess(const char *path, int mode);
 int sys_getrlimit(int resource, struct rlimit *ret);
 
 /* Waiting. */

@@ -33,6 +33,16 @@ for address in "sem:$named" "sysvsem:$key"; do
     "$TONG" sem wait "$address" 0
     refused "$scheme: wait with no time" 7 "block" "$TONG" sem wait "$address" --timeout 0
     refused "$scheme: wait in time" 3 "timed out" "$TONG" sem wait "$address" --timeout 50ms
+    timeout 20 sh -c 'echo $$ >pid; exec "$0" sem wait "$1" --timeout 10s' "$TONG" "$address" 2>err &
+    waiter=$!
+    until_true test -s pid
+    until_true sh -c 'grep -qs "^State:.S" "/proc/$(cat pid)/status" && [ "$(cat "/proc/$(cat pid)/comm")" = tong ]'
+    kill -STOP "$(cat pid)"
+    kill -CONT "$(cat pid)"
+    "$TONG" sem post "$address"
+    wait $waiter
+    check "$scheme: stopped and continued, it waits on" [ $? = 0 ]
+    rm -f pid
     refused "$scheme: no such index" 2 "it has 1" "$TONG" sem post "$address" 1
     refused "$scheme: an index that is no number" 2 "INDEX" "$TONG" sem post "$address" x
     timeout 20 "$TONG" sem wait "$address" &
