@@ -94,8 +94,8 @@ static int accept_one(struct acceptor *acceptor, int64_t deadline, int *ret)
         }
         if (r >= 0) {
             sys_close(r);
-            if (deadline_left(deadline) == 0) /* those who are turned away do not hold us up */
-                return wait_expired(deadline);
+            if ((r = wait_may_look_on(&acceptor->base.cancelled, deadline)) < 0)
+                return r; /* those who are turned away do not hold us up */
         } else if (r != -EAGAIN && !client_is_gone(r))
             return accept_failed(acceptor, r);
         if (r == -EAGAIN && (r = wait_descriptor(acceptor->fd, POLLIN, acceptor->base.cancel_fd, deadline)) < 0)

@@ -32,12 +32,12 @@ struct udp {
     /* The sending side. */
     uint8_t *scratch;         /* page-aligned; header and payload side by side */
     uint32_t writer, number;
-    unsigned generation;
 
     /* With `answers` the receiving side says here who was heard last and the sending side reads it: under `lock`. */
     pthread_mutex_t lock;
     struct udp_senders *senders;  /* framed and receiving */
     union inet_address last;      /* unframed: who gets what is sent next */
+    struct ready answerable;      /* before anybody was heard, that somebody may be; after it, room to send */
     atomic_bool heard;            /* somebody was (release); read without the lock (acquire) */
 };
 
