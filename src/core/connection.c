@@ -80,8 +80,12 @@ static int accept_failed(const struct acceptor *acceptor, int error)
 /* What became of a client before it was accepted is that client's misfortune (accept(2), "Error handling"). */
 static bool client_is_gone(int error)
 {
-    return error == -ECONNABORTED || error == -EPROTO || error == -ENETDOWN || error == -EHOSTUNREACH ||
-           error == -ENETUNREACH;
+    static const int errors[] = { -ECONNABORTED, -EPROTO, -ENETDOWN, -ENOPROTOOPT, -EHOSTDOWN, -ENONET, -EHOSTUNREACH,
+                                  -ENETUNREACH };
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if (error == errors[i])
+            return true;
+    return false;
 }
 
 static int accept_one(struct acceptor *acceptor, int64_t deadline, int *ret)

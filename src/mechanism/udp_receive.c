@@ -118,7 +118,7 @@ HOT static ssize_t give(struct udp *udp, struct message_in *in, const uint8_t *p
 HOT static ssize_t receive_fresh(struct udp *udp, struct message_in *in, int64_t deadline)
 {
     size_t header = udp->framed ? FRAME_HEADER : 0;
-    uint8_t *bytes = udp->datagram + stream_offset(in->data);
+    uint8_t *bytes = udp->datagram + udp_offset(in->data);
     union inet_address from;
     memset(&from, 0, sizeof from);
     for (int passed = 0; ; passed++) {

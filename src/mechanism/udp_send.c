@@ -180,7 +180,7 @@ HOT static int transmit(struct udp *udp, const void *data, size_t size, const un
 HOT static int send_framed(struct udp *udp, const struct message_out *out, const struct destination *destination,
                        int64_t deadline)
 {
-    uint8_t *bytes = udp->scratch + stream_offset(out->data);
+    uint8_t *bytes = udp->scratch + udp_offset(out->data);
     frame_encode(&(struct frame){ FRAME_FIRST | FRAME_LAST, (uint32_t)out->size, destination->writer,
                                   destination->number, out->type },
                  bytes);
