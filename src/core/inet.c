@@ -191,6 +191,23 @@ char *inet_open_to_others(const struct address *address, const union inet_addres
     return r < 0 ? NULL : whole;
 }
 
+int inet_connect_failed(const char *text, int error)
+{
+    switch (error) {
+    case -EHOSTUNREACH: case -ENETUNREACH:
+        return fail(error, "%.80s: there is no way to that host from here: see ip route, and for this very machine whether "
+                    "its loopback interface is up: ip link set lo up", text);
+    case -EADDRNOTAVAIL: case -EAFNOSUPPORT:
+        return fail(error, "%.80s: this machine has no address to send from to such a one (no IPv6, or no loopback: ip "
+                    "address), or no port is left (net.ipv4.ip_local_port_range)", text);
+    case -EACCES: case -EPERM:
+        return fail(-EACCES, "%.80s: nothing may be sent there: a firewall of this machine forbids it, or it is an address "
+                    "for broadcasts, which tong does not ask for", text);
+    default:
+        return fail_call(error, "connect(%.80s)", text);
+    }
+}
+
 /* ---- Binding --------------------------------------------------------------------------------------------------- */
 
 static int bind_failed(const struct address *address, const union inet_address *at, int error)

@@ -203,19 +203,9 @@ static int try_connect(const void *argument, int64_t deadline, int *ret)
 
 static int connect_failed(const char *text, int error)
 {
-    switch (error) {
-    case -ECONNREFUSED:
+    if (error == -ECONNREFUSED)
         return fail(-ENXIO, "nobody receives on %.80s: start the receiver first, or wait for it", text);
-    case -EHOSTUNREACH: case -ENETUNREACH:
-        return fail(error, "%.80s: there is no way to that host from here: see ip route", text);
-    case -EPERM:
-        return error; /* said by set_capacity() */
-    case -EACCES:
-        return fail(error, "%.80s: nothing may be sent there: a firewall of this machine forbids it, or it is an address "
-                    "for broadcasts, which tong does not ask for", text);
-    default:
-        return fail_call(error, "connect(%.80s)", text);
-    }
+    return error == -EPERM ? error : inet_connect_failed(text, error); /* EPERM is said by set_capacity() */
 }
 
 static int open_connected(const struct open_request *request, struct conduit **ret)
