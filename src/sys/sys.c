@@ -336,18 +336,6 @@ int sys_mq_unlink(const char *name)
     SYS_CALL(int, "unlink", mq_unlink(name));
 }
 
-/* libc promises that the timed calls' time is not NULL. */
-HOT int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until)
-{
-    SYS_CALL(int, "mq_send", until ? mq_timedsend(fd, data, size, priority, until) : mq_send(fd, data, size, priority));
-}
-
-HOT ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until)
-{
-    SYS_CALL(ssize_t, "mq_receive", until ? mq_timedreceive(fd, data, size, ret_priority, until)
-                                          : mq_receive(fd, data, size, ret_priority));
-}
-
 int sys_mq_getattr(int fd, struct mq_attr *ret)
 {
     SYS_CALL(int, "mq_getattr", mq_getattr(fd, ret));

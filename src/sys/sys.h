@@ -70,6 +70,19 @@ static inline ssize_t sys_send(int fd, const void *data, size_t size, int flags)
     SYS_CALL(ssize_t, "send", send(fd, data, size, flags | MSG_NOSIGNAL));
 }
 
+/* until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past.  libc promises that the timed calls'
+ * time is not NULL. */
+static inline int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until)
+{
+    SYS_CALL(int, "mq_send", until ? mq_timedsend(fd, data, size, priority, until) : mq_send(fd, data, size, priority));
+}
+
+static inline ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until)
+{
+    SYS_CALL(ssize_t, "mq_receive", until ? mq_timedreceive(fd, data, size, ret_priority, until)
+                                          : mq_receive(fd, data, size, ret_priority));
+}
+
 /* Files and names. */
 int sys_open(const char *path, int flags, mode_t mode);
 ssize_t sys_readv(int fd, const struct iovec *spans, int count);
@@ -163,11 +176,9 @@ static inline int sys_sem_post(sem_t *counter)
     SYS_CALL(int, "sem_post", sem_post(counter));
 }
 
-/* POSIX message queues.  until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past. */
+/* POSIX message queues. */
 int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes);
 int sys_mq_unlink(const char *name);
-int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until);
-ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until);
 int sys_mq_getattr(int fd, struct mq_attr *ret);
 int sys_getrlimit(int resource, struct rlimit *ret);
 
