@@ -205,16 +205,6 @@ ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
     SYS_CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
 }
 
-HOT ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size)
-{
-    SYS_CALL(ssize_t, "recvfrom", recvfrom(fd, data, size, flags, from, from_size));
-}
-
-HOT ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
-{
-    SYS_CALL(ssize_t, "sendto", sendto(fd, data, size, flags | MSG_NOSIGNAL, to, to_size));
-}
-
 static int resolver_error(int code)
 {
     switch (code) {

@@ -70,6 +70,16 @@ static inline ssize_t sys_send(int fd, const void *data, size_t size, int flags)
     SYS_CALL(ssize_t, "send", send(fd, data, size, flags | MSG_NOSIGNAL));
 }
 
+static inline ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size)
+{
+    SYS_CALL(ssize_t, "recvfrom", recvfrom(fd, data, size, flags, from, from_size));
+}
+
+static inline ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
+{
+    SYS_CALL(ssize_t, "sendto", sendto(fd, data, size, flags | MSG_NOSIGNAL, to, to_size));
+}
+
 /* until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past.  libc promises that the timed calls'
  * time is not NULL. */
 static inline int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until)
@@ -121,8 +131,6 @@ int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size);
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size);
-ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size);
 int sys_ioctl_int(int fd, unsigned long request, int *ret);
 
 /*
