@@ -290,5 +290,5 @@ const struct command cmd_demo = {
     "switches of both.  Then what carries no file: numbers by signals, one counter updated by several processes\n"
     "with and without a semaphore, the file in memory that is shared, and locks whose holder is killed.\n"
     "Nothing is left behind.  Exits with 1 when a row failed.",
-    "tong demo\ntong demo --only fifo /etc/services", options, 0, 1, false, run,
+    "tong demo\ntong demo --only fifo /etc/passwd", options, 0, 1, false, run,
 };

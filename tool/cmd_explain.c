@@ -8,6 +8,7 @@
 #include "side.h"
 #include "explain.h"
 #include "report.h"
+#include "text.h"
 
 struct settings {
     bool json;
@@ -87,10 +88,28 @@ const char *identity_meaning(uint32_t identity)
     return identity < sizeof words / sizeof *words ? words[identity] : "unknown";
 }
 
+/* Who asks with letters beyond ASCII is told the Korean names: the first of each page. */
+static int unknown_in_korean(const char *name)
+{
+    struct text known = TEXT_INIT;
+    for (const struct page *page = explain_pages; page->name; page++) {
+        const char *list = page->names, *word;
+        size_t size = next_word(&list, &word);
+        if (!strcmp(page->language, "ko") && page_offered(page))
+            text_print(&known, "%s%.*s", known.used ? ", " : "", (int)size, word);
+    }
+    int code = fail_usage("there is no mechanism '%s'; there are %s", name, known.data);
+    text_free(&known);
+    return code;
+}
+
 static int unknown(const char *scheme)
 {
     tong_mechanism_info mechanism = TONG_MECHANISM_INFO_INIT;
     char known[256] = "";
+    for (const char *letter = scheme; *letter; letter++)
+        if ((unsigned char)*letter >= 0x80)
+            return unknown_in_korean(scheme);
     const char *before = "";
     for (size_t i = 0, used = 0; tong_mechanism_describe(i, &mechanism) == 0 && used < sizeof known; i++) {
         if (strcmp(before, mechanism.scheme))
@@ -172,6 +191,7 @@ const struct command cmd_explain = {
     "explain", "Start here", "the mechanisms: what each is, can and needs, and its limits here", "[NAME]",
     "Without NAME the table of all.  NAME is a scheme, an address, or what people say, also in Korean: pipe,\n"
     "shared-memory, 이름있는파이프.  What a mechanism is and can comes from the library, limits and figures from this\n"
-    "machine at this moment: measuring takes part of a second.",
+    "machine at this moment: measuring takes part of a second.\n"
+    "Its example shows standard output; that an object was made is said on standard error.",
     "tong explain; tong explain msgq; tong explain 파이프", options, 0, -1, false, run,
 };

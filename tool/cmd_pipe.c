@@ -117,6 +117,6 @@ const struct command cmd_pipe = {
     "The consumer sees the end when the producer has ended; tong pipe waits for both.",
     "tong pipe -- seq 1 100 -- wc -l\n"
     "tong pipe --both -- sh -c 'echo 6; read x; echo $x >&2' -- sh -c 'read y; echo $((y * 7))'\n"
-    "tong pipe --sep ++ -- git log --oneline -- src ++ wc -l",
+    "tong pipe --sep ++ -- ls -d -- / /tmp ++ wc -l",
     options, 1, -1, 1, run,
 };

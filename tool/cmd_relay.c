@@ -225,7 +225,8 @@ const struct command cmd_relay = {
     "before the first message.  When FROM ends, TO is told; when the sender on FROM dies, or the relay\n"
     "fails, TO sees a death too, where it can tell one from an end, and the exit code says it.  A message\n"
     "larger than TO takes is left in FROM.  Is the server on FROM and the client on TO.",
-    "tong send msgq:1234 --type 7 hello; tong relay -n 1 msgq:1234 file:/tmp/hello.log; tong rm msgq:1234\n"
+    "tong send msgq:1234 --type 7 hello; tong relay -n 1 msgq:1234 file:/tmp/hello.log\n"
+    "tong recv --lines file:/tmp/hello.log; tong rm msgq:1234 file:/tmp/hello.log\n"
     "tong relay --both unix:/tmp/front unix:/tmp/back   # a server that passes its client on to another",
     options, 2, 2, false, run,
 };

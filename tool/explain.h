@@ -21,7 +21,7 @@ struct page {
     const char *related;  /* pages of what is easily mistaken for it */
     const char *measured; /* names of probes */
     const char *names;    /* what people call it in this language */
-    struct { const char *heading, *body; } sections[PAGE_SECTIONS];
+    struct { const char *heading, *body; } sections[PAGE_SECTIONS]; /* as lines_of() of pages.py has them */
 };
 extern const struct page explain_pages[]; /* generated; ends with name NULL */
 
@@ -78,7 +78,7 @@ extern const struct model models[]; /* ends with flag 0 */
 
 /* ---- Printing -------------------------------------------------------------------------------------------- */
 
-/* "  label      words", broken at blanks so that lines stay within 100 columns; `left` columns for the label. */
+/* "  label      words", broken at blanks so that lines stay within 100 columns, or the terminal's; `left` columns for the label. */
 void print_field(const char *label, int left, const char *words);
 
 /* Words and the blanks that fill `width` columns; what is wider is not cut. */

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from pages import HEADINGS, Page, on_terminal
+from pages import HEADINGS, Page, lines_of
 
 
 def string(text):
@@ -18,7 +18,7 @@ def row(page, facts):
     lines = ["    {"] + ["        .%s = %s," % (key, string(value)) for key, value in list(members) + words]
     lines.append("        .sections = {")
     for index, heading in enumerate(HEADINGS[page.language]):
-        lines.append("        { %s,\n        %s }," % (string(heading), string(on_terminal(page, index))))
+        lines.append("        { %s,\n        %s }," % (string(heading), string(lines_of(page, index))))
     return "\n".join(lines + ["        },", "    },"])
 
 

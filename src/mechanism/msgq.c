@@ -568,7 +568,7 @@ static const struct option_use queue_options[] = {
 static const struct limit queue_limits[] = {
     { "largest message", "bytes", "kernel.msgmax", limit_from_proc },
     { "bytes in a queue", "bytes", "kernel.msgmnb", limit_from_proc },
-    { "queues", "queues", "kernel.msgmni", limit_from_proc },
+    { "queues in all", "queues", "kernel.msgmni", limit_from_proc },
     { NULL, NULL, NULL, NULL },
 };
 

@@ -335,7 +335,7 @@ static uint64_t limit_name(const char *source)
 
 static const struct limit named_limits[] = {
     { "largest value", "", "SEM_VALUE_MAX", limit_value },
-    { "longest name", "bytes", "NAME_MAX less 4", limit_name },
+    { "longest name", "bytes", "NAME_MAX - 4", limit_name },
     { NULL, NULL, NULL, NULL },
 };
 

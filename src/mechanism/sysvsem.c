@@ -181,7 +181,7 @@ static const struct limit counters_limits[] = {
     { "counters in a set", "counters", "kernel.sem, SEMMSL", sysvsem_limit },
     { "counters in all", "counters", "kernel.sem, SEMMNS", sysvsem_limit },
     { "operations in a step", "operations", "kernel.sem, SEMOPM", sysvsem_limit },
-    { "sets", "sets", "kernel.sem, SEMMNI", sysvsem_limit },
+    { "sets in all", "sets", "kernel.sem, SEMMNI", sysvsem_limit },
     { "largest value", "", "SEMVMX", sysvsem_limit },
     { NULL, NULL, NULL, NULL },
 };

@@ -288,7 +288,7 @@ static const struct option_use options[] = {
 static const struct limit limits[] = {
     { "largest segment", "bytes", "kernel.shmmax", limit_from_proc },
     { "all segments", "pages", "kernel.shmall", limit_from_proc },
-    { "segments", "segments", "kernel.shmmni", limit_from_proc },
+    { "segments in all", "segments", "kernel.shmmni", limit_from_proc },
     { "free memory", "bytes", "MemAvailable", limit_memory },
     { NULL, NULL, NULL, NULL },
 };

@@ -301,7 +301,7 @@ static uint64_t largest_datagram(const char *source)
 }
 
 static const struct limit udp_limits[] = {
-    { "largest datagram over IPv4", "bytes", "65535 less the headers of IP and UDP", largest_datagram },
+    { "largest datagram over IPv4", "bytes", "65535 - 20 (IP) - 8 (UDP)", largest_datagram },
     { "default receive buffer", "bytes", "net.core.rmem_default", limit_from_proc },
     { "half the largest receive buffer for an ordinary user", "bytes", "net.core.rmem_max", limit_from_proc },
     { "default send buffer", "bytes", "net.core.wmem_default", limit_from_proc },
