@@ -194,8 +194,8 @@ static int connect_failed(const char *text, int error)
     case -EINPROGRESS:
         return fail(-EAGAIN, "%.80s: there was no time for an answer", text);
     case -ETIMEDOUT:
-        return fail(-ETIMEDOUT, "%.80s: no answer: the machine is down, or a firewall swallows what is sent to it",
-                    text);
+        return fail(-ETIMEDOUT, "%.80s: no answer: the machine is down, a firewall swallows what is sent to it, or its "
+                    "server does not accept and its backlog is full", text);
     case -EINTR:
         return fail_static(-EINTR, "a signal was caught before there was an answer");
     default:
