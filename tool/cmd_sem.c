@@ -111,11 +111,11 @@ static int open_counter(int count, char **argv, const char *create, tong_semapho
 /* Who was stopped and goes on waits on: the kernel begins semop(2) again for nobody. */
 static int wait_until(tong_semaphore *semaphore, unsigned index, int64_t timeout)
 {
-    int64_t begin = clock_now(), left = timeout;
+    int64_t deadline = deadline_after(timeout);
     int r;
-    while ((r = tong_semaphore_wait(semaphore, index, left)) == -EINTR)
-        if (timeout > 0)
-            left = begin + timeout > clock_now() ? begin + timeout - clock_now() : 1;
+    do
+        r = tong_semaphore_wait(semaphore, index, patience_left(deadline));
+    while (r == -EINTR);
     return r;
 }
 
