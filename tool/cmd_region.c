@@ -239,9 +239,10 @@ static int print_bytes(struct text *bytes, bool as_text)
         text_visible(&shown, bytes->data, bytes->used, "\n\t");
     if (terminal || as_text)
         text_add(terminal ? &shown : bytes, "\n", 1);
-    int r = terminal ? write_all(STDOUT_FILENO, shown.data, shown.used) : write_all(STDOUT_FILENO, bytes->data, bytes->used);
+    const struct text *out = terminal ? &shown : bytes;
+    int code = write_output(out->data, out->used);
     text_free(&shown);
-    return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
+    return code;
 }
 
 static int run_read(const struct command *self, int argc, char **argv)
@@ -267,7 +268,8 @@ static int run_read(const struct command *self, int argc, char **argv)
 static const struct command cmd_read = {
     "region read", NULL, "print the bytes of a region", "ADDRESS",
     "Raw, for other programs; escaped on a terminal.  --text prints one line.",
-    "tong region create shm:jobs --size 4K; tong region write shm:jobs hello; tong region read shm:jobs --text; tong rm shm:jobs",
+    "tong region create shm:jobs --size 4K; tong region write shm:jobs hello; "
+    "tong region read shm:jobs --text; tong rm shm:jobs",
     read_options, 1, 1, 0, run_read,
 };
 
@@ -294,14 +296,17 @@ static int run_info(const struct command *self, int argc, char **argv)
 
 static const struct command cmd_info = {
     "region info", NULL, "what a region is: its size, pages, owner, and who holds its lock", "ADDRESS", NULL,
-    "tong region create shm:jobs --size 4K; tong region info shm:jobs; tong rm shm:jobs", info_options, 1, 1, 0, run_info,
+    "tong region create shm:jobs --size 4K; tong region info shm:jobs; tong rm shm:jobs",
+    info_options, 1, 1, 0, run_info,
 };
 
 static const struct command *const verbs[] = { &cmd_create, &cmd_write, &cmd_read, &cmd_info, NULL };
 
 const struct command cmd_region = {
-    "region", "Objects", "memory that processes share, as plain bytes: create, write, read, info", "create, write, read or info",
+    "region", "Objects", "memory that processes share, as plain bytes: create, write, read, info",
+    "create, write, read or info",
     "The same bytes are seen by C (shm_open, shmget, mmap) and by Python (multiprocessing.shared_memory, mmap).",
-    "tong region create shm:jobs --size 4K\ntong region write shm:jobs hello\ntong region read shm:jobs --text\ntong rm shm:jobs",
+    "tong region create shm:jobs --size 4K\ntong region write shm:jobs hello\ntong region read shm:jobs --text\n"
+    "tong rm shm:jobs",
     NULL, 0, 0, 0, NULL, verbs,
 };

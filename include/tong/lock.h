@@ -53,6 +53,9 @@ int tong_lock_close(tong_lock *lock);
 /* The object in words; valid until close. */
 const char *tong_lock_object(const tong_lock *lock);
 
+/* TONG_INFO_CREATED: opening made the object. */
+uint32_t tong_lock_flags(const tong_lock *lock);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -208,6 +208,8 @@ int lock_file_open(const struct open_request *request, const struct named_file *
     int r = fd < 0 ? fd : new_lock(request, fd, file.object, ret);
     if (fd >= 0 && r < 0 && made)
         sys_unlink(file.path);
+    if (r == 0 && made)
+        (*ret)->flags = TONG_INFO_CREATED;
     return r;
 }
 

@@ -196,6 +196,7 @@ struct lock {
     const struct lock_facet *facet;
     const struct mechanism *mechanism;
     char *object;
+    uint32_t flags;           /* TONG_INFO_CREATED */
 };
 
 /* The lock noun: only where the kernel releases it when its holder dies.  take and release are called as lock and

@@ -90,6 +90,7 @@ static int lock_open(const struct open_request *request, struct lock **ret)
             sys_semctl(set.id, 0, IPC_RMID, (union sem_argument){ .value = 0 });
         return r;
     }
+    lock->flags = set.made ? TONG_INFO_CREATED : 0;
     struct counter_lock *own = (struct counter_lock *)lock;
     own->id = set.id;
     own->index = (unsigned short)index;

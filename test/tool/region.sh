@@ -66,9 +66,19 @@ expect "a descriptor for reading is not written" 6 'reading only' sh -c '"$0" re
 check "any file is a region" test "$(cat plain)" = 'IN a file'
 rm -f plain out err
 
+# What a lock makes is said, once, as everywhere.
+for address in "file:$directory/lock" "shm:$mark-lock" "mmap:$directory/lock" "sysvsem:$key"; do
+    "$TONG" lock "$address" -- true 2>err
+    check "$address: what the lock made is said" test "$(grep -c "^tong lock: made ${address%%:*}:" err)" = 1
+    "$TONG" lock "$address" -- true 2>err
+    check "$address: and nothing when it is there" test ! -s err
+    "$TONG" rm "$address"
+done
+rm -f err
+
 # Programs under a lock.
 for address in "file:$directory/lock" "shm:$mark" "mmap:$directory/lock" "sysvshm:$key" "sysvsem:$key"; do
-    "$TONG" lock "$address" -- sh -c 'exit 7'
+    "$TONG" lock "$address" -- sh -c 'exit 7' 2>/dev/null
     check "$address: the program's status" test $? = 7
     "$TONG" lock "$address" sh -c 'kill -9 $$' 2>/dev/null
     check "$address: the program's death" test $? = 137
@@ -94,7 +104,7 @@ for address in "file:$directory/lock" "shm:$mark" "mmap:$directory/lock" "sysvsh
 done
 
 # A program that closes what it does not know (ssh and sudo do) does not let go of the lock.
-"$TONG" lock "file:$directory/lock" -- sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; echo $$ >ready; exec sleep 20' &
+"$TONG" lock "file:$directory/lock" -- sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; echo $$ >ready; exec sleep 20' 2>/dev/null &
 holder=$!
 until_true test -s ready
 refuses "held by tong too" 124 'lock' "$TONG" lock "file:$directory/lock" --timeout 0 -- true

@@ -107,6 +107,22 @@ refused "sem: cannot be set" 2 "POSIX" "$TONG" sem set "sem:$named" 3
 expect "a semaphore carries no messages" 2 "is not a channel" "$TONG" send "sem:$named" hello
 expect "say which verb" 2 "create, wait, post, get or set" "$TONG" sem
 expect "no such verb" 2 "under 'sem'" "$TONG" sem take
+# Who is stopped (Ctrl-Z) and goes on waits on: the kernel ends semop(2) with EINTR then, without any handler.
+for address in "sysvsem:$key" "sem:/$mark"; do
+    "$TONG" sem wait "$address" --timeout 20s 2>/dev/null &
+    waiting=$!
+    until_true sh -c "'$TONG' sem get '$address' 0"
+    until_true grep -q 'sem\|futex' /proc/$waiting/wchan || sleep 0.3
+    kill -STOP $waiting
+    until_true grep -q '^State:.*T' /proc/$waiting/status
+    kill -CONT $waiting
+    until_true grep -q '^State:.*S' /proc/$waiting/status
+    "$TONG" sem post "$address"
+    wait $waiting
+    check "$address: stopped and continued, it still waits" test $? = 0
+    "$TONG" rm "$address"
+done
+
 check "the help of wait points to tong lock" sh -c "'$TONG' sem wait --help | grep -q 'tong lock'"
 rm -f out err
 finish

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "explain.h"
-#include "probe.h"
+#include "explain/explain.h"
+#include "json.h"
+#include "probe/probe.h"
+#include "stop.h"
 #include "text.h"
 
 #define WIDTH 100
@@ -377,7 +379,7 @@ static void print_probes(const struct page *page, const char *scheme)
     if (*list)
         print_heading("Measured here, just now");
     fflush(stdout);
-    for (size_t size; (size = next_word(&list, &word));) {
+    for (size_t size; !stop_asked() && (size = next_word(&list, &word));) {
         const struct probe *probe = probe_find(word, size);
         if (probe)
             print_measured(probe, scheme);

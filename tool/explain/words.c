@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "explain.h"
+#include "explain/explain.h"
 
 static const char *language = "en";
 
