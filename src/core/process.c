@@ -52,6 +52,15 @@ bool process_alive(pid_t pid, uint64_t start_time)
     return now != 0 && (start_time == 0 || now == start_time);
 }
 
+void process_name_last(pid_t pid, tong_identity *ret)
+{
+    if (pid <= 0)
+        return;
+    ret->source = TONG_IDENTITY_LAST;
+    ret->pid = pid;
+    ret->start_time = process_start_time(pid);
+}
+
 uint64_t process_pid_namespace(void)
 {
     struct stat status;

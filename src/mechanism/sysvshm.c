@@ -292,15 +292,6 @@ static int segment_unlock(struct region *region)
     return companion_release(&((struct segment *)region)->companion);
 }
 
-static void name_process(pid_t pid, tong_identity *ret)
-{
-    if (pid <= 0)
-        return;
-    ret->source = TONG_IDENTITY_LAST;
-    ret->pid = pid;
-    ret->start_time = process_start_time(pid);
-}
-
 static int segment_describe(struct region *region, tong_region_info *ret)
 {
     struct segment *segment = (struct segment *)region;
@@ -312,9 +303,9 @@ static int segment_describe(struct region *region, tong_region_info *ret)
     ret->resident = mapped_resident(region);
     ret->mode = state.shm_perm.mode & 0777;
     ret->uid = state.shm_perm.uid;
-    name_process(state.shm_lpid == getpid() && segment->before ? segment->before : state.shm_lpid, &ret->last);
+    process_name_last(state.shm_lpid == getpid() && segment->before ? segment->before : state.shm_lpid, &ret->last);
     if (segment->lockable)
-        name_process(companion_holder(&segment->companion), &ret->holder);
+        process_name_last(companion_holder(&segment->companion), &ret->holder);
     return 0;
 }
 

@@ -83,6 +83,9 @@ static int fill_segment(int fd, const char *path, const struct layout_header *he
     r = named_file_fill(path, fd, header->file_size);
     if (r == -EOPNOTSUPP)
         return cannot_live(path, "fallocate(2)");
+    if (r == -ENOSPC)
+        return fail(r, "%s: %llu bytes asked of its file system (give a smaller capacity=, or free some)", path,
+                    (unsigned long long)header->file_size);
     if (r < 0)
         return r;
     ssize_t written = sys_write(fd, header, sizeof *header);
