@@ -43,6 +43,7 @@ check "values arrive in order" sh -c 'test "$(cut -d" " -f1,2 out | tr "\n" ,)" 
 
 start_waiting USR1 USR2 -n 2
 kill -STOP "$waiter"
+until_true grep -q '^State:.*T' "/proc/$waiter/status"
 kill -USR1 "$waiter"
 kill -USR1 "$waiter"
 kill -CONT "$waiter"
