@@ -132,6 +132,7 @@ wait $job
 
 start_waiting USR1 --json
 kill -STOP "$waiter"
+until_true grep -q '^State:.*T' "/proc/$waiter/status"
 "$TONG" signal send "$waiter" RTMIN+1 2>/dev/null
 "$TONG" signal send "$waiter" USR1 --value 3
 "$TONG" signal show "$waiter" >shown
