@@ -121,7 +121,7 @@ static void print_verbs(const struct command *command)
     printf("tong %s: %s\n\nusage: tong %s VERB [OPTION...] [ARGUMENT...]\n\n", command->name, command->summary,
            command->name);
     for (const struct command *const *row = command->verbs; *row; row++)
-        printf("  tong %s %s\n      %s\n", (*row)->name, (*row)->usage, (*row)->summary);
+        printf("  tong %s%s%s\n      %s\n", (*row)->name, *(*row)->usage ? " " : "", (*row)->usage, (*row)->summary);
     if (command->about)
         printf("\n%s\n", command->about);
     puts("\nExample");

@@ -208,22 +208,25 @@ char *text_with_option(const char *address, const char *name, const char *value)
     return text.data;
 }
 
-/* Row by row of the table of Wagner and Fischer; a swap of two letters counts as two. */
+/* Row by row of the table of Wagner and Fischer, where a swap of two neighbours is one slip (optimal string alignment). */
 size_t text_distance(const char *a, const char *b)
 {
     enum { WORD_MAX = 31 };
-    size_t row[WORD_MAX + 1], size = strlen(b);
+    size_t before[WORD_MAX + 1] = { 0 }, above[WORD_MAX + 1] = { 0 }, row[WORD_MAX + 1], size = strlen(b);
     if (size > WORD_MAX || strlen(a) > WORD_MAX)
         return SIZE_MAX;
     for (size_t k = 0; k <= size; k++)
         row[k] = k;
     for (size_t i = 1; a[i - 1]; i++) {
-        size_t corner = row[0];
+        memcpy(before, above, sizeof before);
+        memcpy(above, row, sizeof above);
         row[0] = i;
         for (size_t k = 1; k <= size; k++) {
-            size_t change = corner + (a[i - 1] != b[k - 1]), shorter = row[k] < row[k - 1] ? row[k] : row[k - 1];
-            corner = row[k];
+            size_t change = above[k - 1] + (a[i - 1] != b[k - 1]);
+            size_t shorter = above[k] < row[k - 1] ? above[k] : row[k - 1];
             row[k] = change < shorter + 1 ? change : shorter + 1;
+            if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1] && before[k - 2] + 1 < row[k])
+                row[k] = before[k - 2] + 1;
         }
     }
     return row[size];

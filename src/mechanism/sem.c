@@ -55,7 +55,7 @@ struct named {
 static int timed_out(const struct named *named, int64_t deadline)
 {
     if (made_name_stands(&named->name))
-        return wait_expired(deadline);
+        return semaphore_expired(named->semaphore.object, deadline);
     return fail(-ETIMEDOUT, "%s: timed out, and its name was removed meanwhile: nobody new can post to it (tong rm, sem_unlink, "
                 "or logind when its user logged out, see RemoveIPC in logind.conf)", named->semaphore.object);
 }
@@ -85,7 +85,7 @@ HOT static int named_wait(struct semaphore *semaphore, unsigned index, int64_t d
         return 0;
     if (r != -EAGAIN)
         return fail_call(r, "%s: sem_trywait", semaphore->object);
-    return deadline == DEADLINE_NOW ? wait_expired(deadline) : sleep_until(named, deadline);
+    return deadline == DEADLINE_NOW ? semaphore_expired(semaphore->object, deadline) : sleep_until(named, deadline);
 }
 
 HOT static int named_post(struct semaphore *semaphore, unsigned index)

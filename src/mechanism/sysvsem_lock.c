@@ -29,9 +29,17 @@ static int lock_change(struct counter_lock *lock, short by, int64_t deadline)
     return sysvsem_set_operate(lock->id, lock->lock.object, &step, 1, deadline);
 }
 
-static int lock_take(struct lock *lock, int64_t deadline)
+/* The kernel remembers who changed a counter last: that took it. */
+static int lock_take(struct lock *base, int64_t deadline)
 {
-    return lock_change((struct counter_lock *)lock, -1, deadline);
+    struct counter_lock *lock = (struct counter_lock *)base;
+    int r = lock_change(lock, -1, deadline);
+    if (r == -EAGAIN)
+        return fail_static(r, "the lock is held by somebody else, and the call was not to wait");
+    if (r == -ETIMEDOUT)
+        return fail(r, "%s: timed out: its lock was taken by process %d", base->object,
+                    sysvsem_set_ask(lock->id, base->object, lock->index, GETPID));
+    return r;
 }
 
 static int lock_release(struct lock *lock)

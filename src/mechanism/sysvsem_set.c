@@ -122,7 +122,7 @@ int sysvsem_set_operate_until(int id, struct sembuf *operations, size_t count, i
 
 int sysvsem_set_unable(const char *object, int error, int64_t deadline)
 {
-    return error == -EAGAIN ? wait_expired(deadline) : sysvsem_set_failed(object, "semop", error);
+    return error == -EAGAIN ? semaphore_expired(object, deadline) : sysvsem_set_failed(object, "semop", error);
 }
 
 int sysvsem_set_ask(int id, const char *object, unsigned index, int command)

@@ -31,7 +31,7 @@ for address in "sem:$named" "sysvsem:$key"; do
     check "$scheme: wait takes" "$TONG" sem wait "$address"
     check "$scheme: get shows" holds "$address" 0 1
     "$TONG" sem wait "$address" 0
-    refused "$scheme: wait with no time" 7 "block" "$TONG" sem wait "$address" --timeout 0
+    refused "$scheme: wait with no time" 7 "nothing to take" "$TONG" sem wait "$address" --timeout 0
     refused "$scheme: wait in time" 3 "timed out" "$TONG" sem wait "$address" --timeout 50ms
     timeout 20 sh -c 'echo $$ >pid; exec "$0" sem wait "$1" --timeout 10s' "$TONG" "$address" 2>err &
     waiter=$!
