@@ -1,57 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The reading end.  Everything that the writer wrote is hostile until checked: the tail may lie at most a
- * capacity ahead, a record may not reach past the tail, a skip must move.  So no read leaves the ring, and one
- * call passes over at most the capacity.
+ * The reading end of a lane.  It stands at a word that is 0 until something is published there.  Everything that the
+ * writer wrote is hostile until checked: word 0 is read once, a record may not be longer than what can be in the ring, a
+ * skip must move.  So no read leaves the ring, and one call passes over at most the capacity.
  */
 #include <errno.h>
 
+#include "base/hot.h"
 #include "ring/ring.h"
 
-static uint64_t get_word(const struct ring_reader *reader, uint64_t at)
+int ring_reader_open(struct ring_reader *reader, struct layout_cursor *own, const struct layout_place *writer,
+                     const unsigned char *data, uint64_t capacity)
 {
-    const void *place = reader->data + (at & (reader->capacity - 1));
-    return atomic_load_explicit((const _Atomic uint64_t *)place, memory_order_relaxed);
-}
-
-/* seq_cst: the reads before it are done, and it stands before the load of `sleeping` in ring_wake(). */
-static void publish(struct ring_reader *reader, uint64_t head)
-{
-    reader->head = head;
-    atomic_store_explicit(&reader->own->cursor, head, memory_order_seq_cst);
-}
-
-int ring_reader_open(struct ring_reader *reader, struct layout_control *own, const struct layout_control *peer,
-                     const void *data, uint64_t capacity)
-{
-    uint64_t head = atomic_load_explicit(&own->cursor, memory_order_acquire);
-    uint64_t intent = atomic_load_explicit(&own->places[0].intent, memory_order_acquire);
-    uint64_t tail = atomic_load_explicit(&peer->cursor, memory_order_acquire);
-    if (!layout_cursors_agree(tail, head, capacity))
+    uint64_t head = shared_head(own), intent = shared_intent(own);
+    if (!layout_cursors_agree(shared_tail(writer), head, capacity))
         return -EBADMSG;
-    if (intent - head > tail - head)
+    if (intent - head > capacity)
         intent = head;
-    *reader = (struct ring_reader){ peer, own, data, capacity, head, head, tail, intent, { NULL, 0, 0, 0 } };
-    return ring_claims_open(&reader->claims);
+    *reader = (struct ring_reader){ .own = own, .capacity = capacity, .head = head, .seen = head, .redelivered_to = intent,
+                                    .dry = head };
+    int r = ring_claims_open(&reader->claims);
+    if (r == 0)
+        reader->data = data;
+    return r;
 }
 
 void ring_reader_close(struct ring_reader *reader)
 {
     ring_claims_close(&reader->claims);
+    reader->data = NULL;
 }
 
-static int believe_tail(struct ring_reader *reader)
+static void release_to(struct ring_reader *reader, uint64_t head)
 {
-    uint64_t tail = atomic_load_explicit(&reader->peer->cursor, memory_order_seq_cst);
-    if (!layout_cursors_agree(tail, reader->head, reader->capacity) ||
-        tail - reader->head < reader->tail - reader->head)
-        return -EBADMSG;
-    reader->tail = tail;
-    return 0;
+    reader->head = head;
+    shared_set_head(reader->own, head);
 }
 
-/* Passes over what nobody has to see.  It is released at once if nothing older is outstanding, because a
- * writer may be waiting for just that room. */
+/* Passes over what nobody has to see.  It is released at once if nothing older is outstanding, because a writer may be
+ * waiting for just that room. */
 static int pass(struct ring_reader *reader, uint64_t end)
 {
     uint64_t number;
@@ -63,19 +50,14 @@ static int pass(struct ring_reader *reader, uint64_t end)
     return r < 0 ? r : 0;
 }
 
-static int read_record(const struct ring_reader *reader, struct ring_record *ret)
+/* What a word that is not a message's says. */
+static int read_mark(const struct ring_reader *reader, uint64_t word, uint64_t *ret_extent)
 {
-    uint64_t available = reader->tail - reader->seen, word = get_word(reader, reader->seen);
-    uint64_t length = record_length(word), extent = RECORD_MARK;
-    *ret = (struct ring_record){ record_kind(word), length, 0, reader->seen, 0, false };
-    switch (ret->kind) {
-    case RECORD_MESSAGE:
-        extent = record_extent(length);
-        if (extent <= available)
-            ret->type = (int64_t)get_word(reader, reader->seen + 8);
-        break;
+    (void)reader;
+    *ret_extent = RECORD_MARK;
+    switch (record_kind(word)) {
     case RECORD_SKIP:
-        extent = length;
+        *ret_extent = record_length(word);
         break;
     case RECORD_END:
     case RECORD_DIED:
@@ -84,40 +66,72 @@ static int read_record(const struct ring_reader *reader, struct ring_record *ret
     default:
         return -EBADMSG;
     }
-    if (extent == 0 || extent > available || extent & (RECORD_ALIGN - 1))
+    return record_offset(word) ? -EBADMSG : 0;
+}
+
+/* One record, whatever it is. */
+static inline int read_record(const struct ring_reader *reader, uint64_t word, struct ring_record *ret)
+{
+    uint64_t length = record_length(word), offset = record_offset(word), extent;
+    const unsigned char *record = reader->data + (reader->seen & (reader->capacity - 1));
+    bool message = record_kind(word) == RECORD_MESSAGE;
+    if (__builtin_expect(message, 1)) {
+        if (offset - 1 >= RECORD_OFFSET_MOST)
+            return -EBADMSG;
+        extent = record_extent(offset, length);
+    } else if (read_mark(reader, word, &extent) < 0) {
         return -EBADMSG;
+    }
+    if (extent - 1 >= reader->capacity - RECORD_ZERO - (reader->seen - reader->head) || extent % RECORD_ALIGN)
+        return -EBADMSG;
+    ret->kind = record_kind(word);
+    ret->length = length;
+    ret->type = message && offset > 1 ? (int64_t)shared_get(record + RECORD_ALIGN) : 0;
+    ret->start = reader->seen;
     ret->end = reader->seen + extent;
-    ret->redelivered = (int64_t)(reader->redelivered_to - ret->start) > 0;
+    ret->data = record + offset * RECORD_ALIGN;
+    ret->redelivered = (int64_t)(reader->redelivered_to - reader->seen) > 0;
     return 0;
 }
 
-int ring_next(struct ring_reader *reader, struct ring_record *ret)
+HOT int ring_next(struct ring_reader *reader, struct ring_record *ret)
 {
-    int r = reader->seen == reader->tail ? believe_tail(reader) : 0;
-    while (r == 0 && reader->seen != reader->tail) {
-        struct ring_record record;
-        r = read_record(reader, &record);
-        if (r == 0 && record.kind != RECORD_SKIP) {
-            *ret = record;
-            return 0;
-        }
-        if (r == 0)
-            r = pass(reader, record.end);
+    for (uint64_t passed = 0; passed < reader->capacity; passed += RECORD_ALIGN) {
+        uint64_t word = shared_turn(reader->data + (reader->seen & (reader->capacity - 1)));
+        if (word == 0)
+            return -EAGAIN;
+        int r = read_record(reader, word, ret);
+        if (r < 0 || __builtin_expect(ret->kind != RECORD_SKIP, 1))
+            return r;
+        r = pass(reader, ret->end);
+        if (r < 0)
+            return r;
     }
-    return r < 0 ? r : -EAGAIN;
+    return -EBADMSG;
 }
 
-int ring_take(struct ring_reader *reader, const struct ring_record *record, uint64_t *ret_claim)
+HOT int ring_take(struct ring_reader *reader, const struct ring_record *record, uint64_t *ret_claim)
 {
     int r = ring_claims_push(&reader->claims, record->start, record->end, ret_claim);
     if (r < 0)
         return r;
     reader->seen = record->end;
-    atomic_store_explicit(&reader->own->places[0].intent, record->end, memory_order_release);
+    shared_set_intent(reader->own, record->end);
     return 0;
 }
 
-int ring_release(struct ring_reader *reader, uint64_t number)
+HOT int ring_consume(struct ring_reader *reader, const struct ring_record *record)
+{
+    if (__builtin_expect(!ring_claims_empty(&reader->claims), 0)) {
+        int r = pass(reader, record->end);
+        return r < 0 ? r : reader->head == record->end;
+    }
+    reader->seen = record->end;
+    release_to(reader, record->end);
+    return 1;
+}
+
+HOT int ring_release(struct ring_reader *reader, uint64_t number)
 {
     struct ring_claim *claim = ring_claims_find(&reader->claims, number);
     uint64_t head;
@@ -126,15 +140,6 @@ int ring_release(struct ring_reader *reader, uint64_t number)
     claim->settled = true;
     if (!ring_claims_advance(&reader->claims, &head))
         return 0;
-    publish(reader, head);
+    release_to(reader, head);
     return 1;
-}
-
-unsigned ring_spans(const void *data, uint64_t capacity, uint64_t start, uint64_t size, struct ring_span ret[2])
-{
-    uint64_t at = (start + RECORD_HEAD) & (capacity - 1);
-    uint64_t first = size < capacity - at ? size : capacity - at;
-    ret[0] = (struct ring_span){ (unsigned char *)data + at, first };
-    ret[1] = (struct ring_span){ (unsigned char *)data, size - first };
-    return size == 0 ? 0 : first == size ? 1 : 2;
 }
