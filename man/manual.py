@@ -29,9 +29,20 @@ def prose(page, section):
 
 
 def options(row):
-    for option in row["options"]:
-        yield "*?%s=*%s" % (escape(option["name"]), running(option["values"]).replace("\\|", "|"))
-        yield "\t%s; *%s* when it is not given.\n" % (running(option["help"]), escape(option["default"]))
+    """Noun by noun; what a noun shares with one before it is only named."""
+    nouns = list(dict.fromkeys(option["noun"] for option in row["options"]))
+    told = []
+    for noun in nouns:
+        mine = [{key: option[key] for key in ("name", "values", "default", "help")}
+                for option in row["options"] if option["noun"] == noun]
+        shared = [option["name"] for option in mine if option in told]
+        if len(nouns) > 1:
+            yield "As a %s%s\n" % (noun, ": " + ", ".join(shared) if shared else "")
+        for option in mine:
+            if option not in told:
+                yield "*?%s=*%s" % (escape(option["name"]), running(option["values"]).replace("\\|", "|"))
+                yield "\t%s; *%s* when it is not given.\n" % (running(option["help"]), escape(option["default"]))
+        told += mine
 
 
 def limits(row):

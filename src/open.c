@@ -158,14 +158,26 @@ int tong_channel_pair(const char *text, uint32_t flags, tong_channel *ret[2])
     return 0;
 }
 
-/* Removing takes the options of whatever noun stands first: they say nothing of the name. */
+/* Removing takes the options of any noun, since they say nothing of the name: the address that made it will do.  What is
+ * wrong is said by the first noun that the mechanism has. */
+static int resolve_any(const char *text, struct address *ret_address, const struct mechanism **ret_mechanism)
+{
+    size_t first = NOUNS;
+    for (size_t i = 0; i < NOUNS; i++) {
+        int r = resolve(text, noun_words[i].noun, ret_address, ret_mechanism);
+        if (r == 0)
+            return 0;
+        if (first == NOUNS && r != -EOPNOTSUPP)
+            first = i;
+    }
+    return resolve(text, noun_words[first % NOUNS].noun, ret_address, ret_mechanism);
+}
+
 int tong_remove(const char *text)
 {
     struct address address;
     const struct mechanism *mechanism;
-    int r = -EOPNOTSUPP;
-    for (size_t i = 0; i < NOUNS && r == -EOPNOTSUPP; i++)
-        r = resolve(text, noun_words[i].noun, &address, &mechanism);
+    int r = resolve_any(text, &address, &mechanism);
     if (r < 0)
         return r;
     if (mechanism->remove)

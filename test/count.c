@@ -89,6 +89,13 @@ static int count_children(FILE *list, bool remove)
 
 /* ---- System V -------------------------------------------------------------------------------------------- */
 
+#define LOCK_MARK 0x746f6e67 /* between the keys of a segment and of the set that is its lock */
+
+static bool is_ours(long key)
+{
+    return key >= frame_key() && key < frame_key() + 256;
+}
+
 /* A line of /proc/sysvipc: its key and id come first; `pids` is where the two process numbers stand. */
 static int count_sysv(const char *path, int pids, void (*take)(int id), FILE *list, bool remove)
 {
@@ -101,7 +108,7 @@ static int count_sysv(const char *path, int pids, void (*take)(int id), FILE *li
         long field[8] = { 0 };
         int fields = sscanf(line, "%ld %ld %ld %ld %ld %ld %ld %ld", &field[0], &field[1], &field[2], &field[3], &field[4],
                             &field[5], &field[6], &field[7]);
-        bool by_key = field[0] >= frame_key() && field[0] < frame_key() + 256;
+        bool by_key = is_ours(field[0]) || is_ours(field[0] ^ LOCK_MARK);
         bool by_pid = pids && (field[pids] == getpid() || field[pids + 1] == getpid());
         if (fields < 6 || !(by_key || by_pid))
             continue;

@@ -14,7 +14,7 @@
 #include "command.h"
 #include "report.h"
 #include "text.h"
-#include "tong/mechanism.h"
+#include "tong/tong.h"
 
 static const struct option_row options[] = { OPTIONS_LAST };
 
@@ -175,10 +175,19 @@ static void complete_verb(const char *word, const struct command *command)
     offer_verbs(word, commands, false);
 }
 
+static void complete_signal(const char *word, const struct command *command)
+{
+    (void)command;
+    tong_signal_info info = TONG_SIGNAL_INFO_INIT;
+    for (size_t i = 0; tong_signal_list(i, &info) == 0; i++)
+        offer(word, "", info.name, "", info.summary);
+}
+
 /* The words that stand for operands and values in usages. */
 static const struct { const char *word; void (*complete)(const char *, const struct command *); } places[] = {
     { "ADDRESS", complete_address }, { "FROM", complete_address }, { "TO", complete_address },
-    { "FILE", complete_file }, { "SCHEME", complete_scheme }, { "MECHANISM", complete_scheme }, { "VERB", complete_verb },
+    { "FILE", complete_file }, { "SCHEME", complete_scheme }, { "NAME", complete_scheme }, { "VERB", complete_verb },
+    { "SIGNAL", complete_signal },
 };
 
 static void complete_place(const char *word, const char *front, const char *place, const struct command *command)

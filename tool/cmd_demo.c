@@ -98,8 +98,7 @@ static void print_columns(void)
 static void verdict(const struct row *row, const struct outcome *outcome, char *ret, size_t size)
 {
     if (outcome->ok && row->mechanism.offers & TONG_MAY_LOSE)
-        snprintf(ret, size, "ok: sent %" PRIu64 ", received %" PRIu64 ", lost %" PRIu64, outcome->sent, outcome->messages,
-                 outcome->lost);
+        snprintf(ret, size, "ok, %" PRIu64 " of %" PRIu64 " lost", outcome->lost, outcome->sent);
     else
         snprintf(ret, size, "%s", outcome->ok ? "ok" : "FAILED");
 }
@@ -285,9 +284,11 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 const struct command cmd_demo = {
-    "demo", "Start here", "carry one file through every mechanism, and check each", "[FILE]",
+    "demo", "Start here", "carry one file through every mechanism, and try the rest: check each", "[FILE]",
     "Without FILE, 16 MiB of random data.  Each row is two separate programs; the receiver computes the\n"
     "SHA-256 of what it received.  TIME runs from the first byte to the last; SWITCHES counts the context\n"
-    "switches of both.  Nothing is left behind.  Exits with 1 when a row failed.",
+    "switches of both.  Then what carries no file: numbers by signals, one counter updated by several processes\n"
+    "with and without a semaphore, the file in memory that is shared, and locks whose holder is killed.\n"
+    "Nothing is left behind.  Exits with 1 when a row failed.",
     "tong demo\ntong demo --only fifo /etc/services", options, 0, 1, false, run,
 };

@@ -43,12 +43,12 @@ const struct ability abilities[] = {
 };
 
 const struct model models[] = {
-    { TONG_HAS_CHANNEL, "message passing",
+    { TONG_HAS_CHANNEL, "message passing", NULL,
       "blocking: who receives sleeps until something comes; non-blocking with timeout 0" },
-    { TONG_HAS_REGION, "shared memory",
+    { TONG_HAS_REGION, "shared memory", "both ways; half duplex when the processes take turns",
       "non-blocking: nobody is told of a change; look again and again (busy wait), or take turns by a semaphore or a "
-      "lock (half duplex)" },
-    { TONG_HAS_SEMAPHORE, "synchronisation",
+      "lock" },
+    { TONG_HAS_SEMAPHORE, "synchronisation", "none: it carries no messages",
       "blocking: who waits sleeps until the counter is above 0; non-blocking with timeout 0" },
     { 0, NULL, NULL },
 };
@@ -58,6 +58,15 @@ const char *direction_words(const tong_mechanism_info *mechanism)
     if (mechanism->offers & TONG_HAS_CHANNEL)
         return mechanism->offers & TONG_HAS_TWO_WAY ? "both ways" : "one way";
     return mechanism->offers & TONG_HAS_REGION ? "both ways" : "none";
+}
+
+const char *direction_of(const struct model *model, const tong_mechanism_info *mechanism)
+{
+    if (model->direction)
+        return model->direction;
+    if (mechanism->offers & TONG_HAS_TWO_WAY_PAIR && !(mechanism->offers & TONG_HAS_TWO_WAY))
+        return "one way; two of them, in one address or as a pair, go both ways";
+    return direction_words(mechanism);
 }
 
 const char *identity_words(uint32_t identity)

@@ -68,7 +68,7 @@ static int take(tong_lock *lock, int64_t timeout)
         r = tong_lock_take(lock, timeout);
     while (r == -EINTR);
     if (r < 0)
-        fail_library(r, tong_lock_object(lock));
+        fail_library(r, NULL);
     return r == -ETIMEDOUT || r == -EAGAIN ? CODE_TAKEN : r < 0 ? CODE_OWN_FAILURE : 0;
 }
 

@@ -39,34 +39,26 @@ static int read_bytes(const char *option, const char *text, uint64_t fallback, u
     return CODE_DONE;
 }
 
-/* The address with an option added, where regions of its mechanism take it; the caller frees it. */
-static char *with_option(const char *address, const char *name, const char *value)
+/* 0, or an exit code.  Whatever is made by it is said. */
+static int open_region(const char *address, uint32_t flags, tong_region **ret)
 {
-    char scheme[16];
-    tong_option_info option = TONG_OPTION_INFO_INIT;
-    snprintf(scheme, sizeof scheme, "%.*s", (int)strcspn(address, ":"), address);
-    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++)
-        if (option.noun == TONG_HAS_REGION && !strcmp(option.name, name))
-            return text_with_option(address, name, value);
-    return strdup(address);
-}
-
-/* Opens what is there, and takes its lock if that was asked for. */
-static int open_region(const char *address, uint32_t flags, const struct settings *set, tong_region **ret)
-{
-    char *existing = with_option(address, "create", "no");
-    int r = tong_region_open(existing, flags, ret);
-    free(existing);
+    tong_region_info info = TONG_REGION_INFO_INIT;
+    int r = tong_region_open(address, flags, ret);
     if (r < 0)
         return fail_library(r, NULL);
+    if (tong_region_describe(*ret, &info) == 0 && info.flags & TONG_INFO_CREATED)
+        say("made %s, %llu bytes", info.object, (unsigned long long)info.bytes);
+    return CODE_DONE;
+}
+
+/* If that was asked for; closing the region gives it back. */
+static int lock_region(tong_region *region, const struct settings *set)
+{
+    int r;
     do
-        r = set->lock ? tong_region_lock(*ret, set->timeout) : 0;
+        r = set->lock ? tong_region_lock(region, set->timeout) : 0;
     while (r == -EINTR);
-    if (r == 0)
-        return CODE_DONE;
-    int code = fail_library(r, "the lock");
-    tong_region_close(*ret);
-    return code;
+    return r < 0 ? fail_library(r, NULL) : CODE_DONE;
 }
 
 static int outside(const tong_region *region, uint64_t at, uint64_t size)
@@ -115,18 +107,11 @@ static int run_create(const struct command *self, int argc, char **argv)
     if (argv[0][scheme] == ':' && strchr("?", argv[0][scheme + 1]))
         return fail_usage("'%s' has no name, so the region would be gone with this command", argv[0]);
     char *address = full_address(argv[0], &set);
-    tong_region_info info = TONG_REGION_INFO_INIT;
     tong_region *region;
-    int r = tong_region_open(address, TONG_READ | TONG_WRITE, &region);
+    code = open_region(address, TONG_READ | TONG_WRITE, &region);
     free(address);
-    if (r < 0)
-        return fail_library(r, NULL);
-    r = tong_region_describe(region, &info);
-    if (r == 0)
-        say("%s %s, %llu bytes", info.flags & TONG_INFO_CREATED ? "made" : "there already:", info.object,
-            (unsigned long long)info.bytes);
-    code = r < 0 ? fail_library(r, NULL) : CODE_DONE;
-    tong_region_close(region);
+    if (code == 0)
+        tong_region_close(region);
     return code;
 }
 
@@ -170,20 +155,17 @@ static int write_bytes(tong_region *region, uint64_t at, const struct text *text
     return CODE_DONE;
 }
 
-/* Input is read before the lock is taken: it may be long in coming. */
-static int gather(const char *address, const char *words, struct text *ret)
+/* The words, or standard input, which is read before the lock is taken: it may be long in coming. */
+static int gather(const tong_region *region, const char *words, bool as_text, struct text *ret)
 {
-    if (words) {
+    int code = CODE_DONE;
+    if (words)
         text_add(ret, words, strlen(words));
-        return CODE_DONE;
-    }
-    tong_region *region;
-    int code = open_region(address, TONG_READ, &(struct settings){ .size = NULL }, &region);
-    if (code)
-        return code;
-    size_t room = tong_region_size(region);
-    tong_region_close(region);
-    return read_input(ret, room);
+    else
+        code = read_input(ret, tong_region_size(region));
+    if (code == 0 && as_text)
+        text_add(ret, "", 1);
+    return code;
 }
 
 static int run_write(const struct command *self, int argc, char **argv)
@@ -195,20 +177,20 @@ static int run_write(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO || (code = read_bytes("at", set.at, 0, &at)))
         return code;
-    code = gather(argv[0], count > 1 ? argv[1] : NULL, &text);
-    if (code == 0 && set.text)
-        text_add(&text, "", 1);
-    if (code == 0 && (code = open_region(argv[0], TONG_READ | TONG_WRITE, &set, &region)) == 0) {
+    if ((code = open_region(argv[0], TONG_READ | TONG_WRITE, &region)))
+        return code;
+    code = gather(region, count > 1 ? argv[1] : NULL, set.text, &text);
+    if (code == 0 && (code = lock_region(region, &set)) == 0)
         code = write_bytes(region, at, &text);
-        tong_region_close(region);
-    }
+    tong_region_close(region);
     text_free(&text);
     return code;
 }
 
 static const struct command cmd_write = {
     "region write", NULL, "write TEXT, or standard input, into a region", "ADDRESS [TEXT]",
-    "All of it or, where it does not fit, nothing (exit code 7).  What it does not cover stays as it was.",
+    "All of it or, where it does not fit, nothing (exit code 7).  What it does not cover stays as it was.\n"
+    "With size= in the address a region that is missing is made.",
     "tong region create shm:jobs --size 4K; tong region write shm:jobs hello --text; tong rm shm:jobs",
     write_options, 1, 2, 0, run_write,
 };
@@ -261,9 +243,10 @@ static int run_read(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO || (code = read_bytes("at", set.at, 0, &at)))
         return code;
-    if ((code = open_region(argv[0], TONG_READ, &set, &region)))
+    if ((code = open_region(argv[0], TONG_READ, &region)))
         return code;
-    code = copy_bytes(region, at, set.size, set.text, &bytes);
+    if ((code = lock_region(region, &set)) == 0)
+        code = copy_bytes(region, at, set.size, set.text, &bytes);
     tong_region_close(region);
     if (code == 0)
         code = print_bytes(&bytes, set.text);
@@ -291,10 +274,10 @@ static int run_info(const struct command *self, int argc, char **argv)
     tong_region_info info = TONG_REGION_INFO_INIT;
     tong_region *region;
     int count, code = options_read(self, argc, argv, &set, &count);
-    if (code != OPTIONS_GO || (code = open_region(argv[0], TONG_READ, &set, &region)))
+    if (code != OPTIONS_GO || (code = open_region(argv[0], TONG_READ, &region)))
         return code;
     int r = tong_region_describe(region, &info);
-    code = r < 0 ? fail_library(r, NULL) : region_describe(&info, set.json);
+    code = r < 0 ? fail_library(r, NULL) : region_describe(argv[0], &info, set.json);
     tong_region_close(region);
     return code;
 }

@@ -220,7 +220,7 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 const struct command cmd_relay = {
-    "relay", "Start here", "receive on one address and send on another, whatever they are", "FROM TO",
+    "relay", "Between programs", "receive on one address and send on another, whatever they are", "FROM TO",
     "Keeps messages, and their types where both sides have them; what this pair cannot keep is said once,\n"
     "before the first message.  When FROM ends, TO is told; when the sender on FROM dies, or the relay\n"
     "fails, TO sees a death too, where it can tell one from an end, and the exit code says it.  A message\n"

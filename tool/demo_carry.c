@@ -167,7 +167,7 @@ static ssize_t read_fully(int fd, char *to, size_t want)
     return (ssize_t)have;
 }
 
-/* Who never waits for the receiver would lose most: a pause after so many bytes, and what is lost all the same is told. */
+/* Who never waits for the receiver would lose most: a pause after so many bytes; what is lost all the same is told. */
 static void pace(const struct carry *x, size_t before, size_t after)
 {
     if (x->loses && before / PACE_BYTES != after / PACE_BYTES)

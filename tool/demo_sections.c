@@ -60,6 +60,16 @@ static struct { struct trial *trials[SECTIONS]; int counts[SECTIONS]; } plan;
 
 /* ---- The plan -------------------------------------------------------------------------------------------- */
 
+/* Whether the section's noun of this mechanism takes option `name`, with `value` among its values (NULL: any). */
+static bool takes(const struct section *section, const char *scheme, const char *name, const char *value)
+{
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++)
+        if (option.noun == section->noun && !strcmp(option.name, name))
+            return !value || strstr(option.values, value);
+    return false;
+}
+
 static void add_option(struct trial *trial, const char *name, const char *value)
 {
     char *longer = text_with_option(trial->first, name, value);
@@ -67,7 +77,8 @@ static void add_option(struct trial *trial, const char *name, const char *value)
     free(longer);
 }
 
-/* "KEY" and the like are small numbers that anybody may have taken: whoever makes such an object has to be the first. */
+/* "KEY" and the like are small numbers that anybody may have taken: whoever makes such an object has to be the first,
+ * where it can be said. */
 static void add_options(struct trial *trial, const struct section *section, bool exclusive)
 {
     char size[24];
@@ -75,7 +86,7 @@ static void add_options(struct trial *trial, const struct section *section, bool
     snprintf(trial->first, sizeof trial->first, "%s", trial->address);
     if (section->option)
         add_option(trial, section->option, section->value ? section->value : size);
-    if (exclusive)
+    if (exclusive && takes(section, trial->mechanism.scheme, "create", "excl"))
         add_option(trial, "create", "excl");
 }
 
@@ -116,19 +127,9 @@ static void plan_mechanism(size_t at, const struct source *source, const tong_me
     }
 }
 
-/* Whether it can be made as the section wants it. */
-static bool takes_option(const struct section *section, const char *scheme)
-{
-    tong_option_info option = TONG_OPTION_INFO_INIT;
-    for (size_t i = 0; section->option && tong_mechanism_option(scheme, i, &option) == 0; i++)
-        if (option.noun == section->noun && !strcmp(option.name, section->option))
-            return true;
-    return !section->option;
-}
-
 static bool suits(const struct section *section, const tong_mechanism_info *mechanism)
 {
-    return mechanism->offers & section->noun && takes_option(section, mechanism->scheme) &&
+    return mechanism->offers & section->noun && (!section->option || takes(section, mechanism->scheme, section->option, NULL)) &&
            (!section->unit || !strncmp(mechanism->unit, section->unit, strlen(section->unit)));
 }
 

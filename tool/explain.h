@@ -54,8 +54,11 @@ const char *local(const char *english);
 /* As local(), for words of which at least the beginning is known ("message", of "message (frame=packet)"). */
 void local_facet(const char *english, char *ret, size_t size);
 
-/* What the offers come to. */
+struct model;
+
+/* What the offers come to: in a word, and for one noun. */
 const char *direction_words(const tong_mechanism_info *mechanism);
+const char *direction_of(const struct model *model, const tong_mechanism_info *mechanism);
 const char *identity_words(uint32_t identity);
 const char *identity_meaning(uint32_t identity);
 
@@ -66,10 +69,10 @@ struct ability {
 };
 extern const struct ability abilities[]; /* ends with flag 0 */
 
-/* What a noun makes of the documents' classification: the model, and how somebody waits. */
+/* What a noun makes of the classification: the model, the direction (NULL: direction_of()), how somebody waits. */
 struct model {
     uint32_t flag;
-    const char *model, *waiting;
+    const char *model, *direction, *waiting;
 };
 extern const struct model models[]; /* ends with flag 0 */
 

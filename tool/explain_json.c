@@ -25,6 +25,15 @@ static void write_abilities(struct json *json, uint32_t offers)
     json_close(json, '}');
 }
 
+/* The key of the ability that takes an option. */
+static const char *noun_key(uint32_t noun)
+{
+    for (const struct ability *ability = abilities; ability->flag; ability++)
+        if (ability->flag == noun)
+            return ability->key;
+    return NULL;
+}
+
 static void write_options(struct json *json, const char *scheme)
 {
     tong_option_info option = TONG_OPTION_INFO_INIT;
@@ -32,6 +41,7 @@ static void write_options(struct json *json, const char *scheme)
     json_open(json, '[');
     for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
         json_open(json, '{');
+        write_text(json, "noun", noun_key(option.noun));
         write_text(json, "name", option.name);
         write_text(json, "values", option.values);
         write_text(json, "default", option.fallback);

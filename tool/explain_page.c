@@ -60,12 +60,13 @@ static size_t widest(size_t width, const char *words)
     return used > width ? used : width;
 }
 
-/* Every noun that the mechanism has stands for a model of communication and a way to wait. */
-static void print_models(uint32_t offers, int left)
+/* Every noun that the mechanism has stands for a model of communication, with its directions and its way to wait. */
+static void print_models(const tong_mechanism_info *mechanism, int left)
 {
     for (const struct model *model = models; model->flag; model++)
-        if (offers & model->flag) {
+        if (mechanism->offers & model->flag) {
             print_field(local("model"), left, local(model->model));
+            print_field(local("direction"), left, local(direction_of(model, mechanism)));
             print_field(local("waiting"), left, local(model->waiting));
         }
 }
@@ -81,9 +82,7 @@ static void print_facts(const tong_mechanism_info *mechanism)
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         left = widest(left, local(fields[i].label));
     print_heading("Classification");
-    print_field(local("direction"), (int)left + 2, local(mechanism->offers & TONG_HAS_TWO_WAY_PAIR && !(mechanism->offers & TONG_HAS_TWO_WAY)
-        ? "one way; two of them, in one address or as a pair, go both ways" : direction_words(mechanism)));
-    print_models(mechanism->offers, (int)left + 2);
+    print_models(mechanism, (int)left + 2);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char words[300];
         local_facet(fields[i].words, words, sizeof words);
@@ -124,30 +123,57 @@ static void print_identities(const tong_mechanism_info *variants, int count)
         }
 }
 
+/* What none of the variants has, in one paragraph; without channels only the nouns are worth a word. */
+static void print_lacks(uint32_t offers)
+{
+    const uint32_t nouns = TONG_HAS_CHANNEL | TONG_HAS_LISTENER | TONG_HAS_REGION | TONG_HAS_SEMAPHORE | TONG_HAS_LOCK;
+    const uint32_t asked = offers & TONG_HAS_CHANNEL ? UINT32_MAX : nouns;
+    struct text text = TEXT_INIT;
+    for (const struct ability *ability = abilities; ability->flag; ability++)
+        if (asked & ability->flag && !(offers & ability->flag))
+            text_print(&text, "%s%s", text.used ? "; " : "", local(ability->words));
+    if (text.used)
+        print_field(local("not:"), (int)text_columns(local("not:")) + 1, text.data);
+    text_free(&text);
+}
+
+static size_t ability_width(uint32_t offers)
+{
+    size_t width = text_columns(local("what is known of who sent a message"));
+    for (const struct ability *ability = abilities; ability->flag; ability++)
+        if (offers & ability->flag)
+            width = widest(width, local(ability->words));
+    return width + 2;
+}
+
+/* A row for what at least one of the variants has. */
 static void print_abilities(const tong_mechanism_info *variants, int count)
 {
     const char *values[VARIANTS] = { NULL };
     char words[160];
-    size_t width = text_columns(local("what is known of who sent a message")) + 2;
-    for (const struct ability *ability = abilities; ability->flag; ability++)
-        width = widest(width - 2, local(ability->words)) + 2;
-    for (int i = 0; i < count; i++)
+    uint32_t offers = 0;
+    for (int i = 0; i < count; i++) {
         values[i] = variant_words(&variants[i]);
+        offers |= variants[i].offers;
+    }
+    size_t width = ability_width(offers);
     putchar('\n');
     print_ability(local("Abilities"), width, values, count);
     for (const struct ability *ability = abilities; ability->flag; ability++) {
         for (int i = 0; i < count; i++)
             values[i] = variants[i].offers & ability->flag ? local("yes") : "-";
         snprintf(words, sizeof words, "  %s", local(ability->words));
-        print_ability(words, width, values, count);
+        if (offers & ability->flag)
+            print_ability(words, width, values, count);
     }
-    if (!(variants[0].offers & TONG_HAS_CHANNEL))
-        return;
     for (int i = 0; i < count; i++)
         values[i] = local(identity_words(variants[i].identity));
     snprintf(words, sizeof words, "  %s", local("what is known of who sent a message"));
-    print_ability(words, width, values, count);
-    print_identities(variants, count);
+    if (offers & TONG_HAS_CHANNEL) {
+        print_ability(words, width, values, count);
+        print_identities(variants, count);
+    }
+    print_lacks(offers);
 }
 
 /* "name=default", which is also how it is written. */
@@ -184,21 +210,56 @@ static size_t measure_options(const char *scheme, uint32_t *ret_nouns)
     return width;
 }
 
+/* Whether an option before the index-th is the same, described for another noun. */
+static bool told_before(const char *scheme, size_t index, const tong_option_info *option)
+{
+    char values[160], fallback[64];
+    tong_option_info other = TONG_OPTION_INFO_INIT;
+    snprintf(values, sizeof values, "%s", option->values);
+    snprintf(fallback, sizeof fallback, "%s", option->fallback);
+    for (size_t i = 0; i < index && tong_mechanism_option(scheme, i, &other) == 0; i++)
+        if (!strcmp(other.name, option->name) && !strcmp(other.values, values) && !strcmp(other.fallback, fallback))
+            return true;
+    return false;
+}
+
+/* "  as a lock: mode, create": what it shares with the nouns before, and a line for each of its own follows. */
+static void print_noun(const char *scheme, uint32_t noun)
+{
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    const char *before = ": ";
+    printf("  %s", local(noun_words(noun)));
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++)
+        if (option.noun == noun && told_before(scheme, i, &option)) {
+            printf("%s%s", before, option.name);
+            before = ", ";
+        }
+    putchar('\n');
+}
+
+static void print_option(const tong_option_info *option, size_t width)
+{
+    char left[64], words[300];
+    bool prose = strchr(option->values, ' '); /* else they are written so */
+    option_words(option, left, sizeof left);
+    snprintf(words, sizeof words, "%s (%s)", local(option->help), prose ? local(option->values) : option->values);
+    print_field(left, (int)width + 2, words);
+}
+
 static void print_options(const char *scheme)
 {
     tong_option_info option = TONG_OPTION_INFO_INIT;
-    char left[64], words[300];
     uint32_t nouns, before = 0;
     size_t width = measure_options(scheme, &nouns);
     if (width)
         print_heading("Options, with what holds when they are not given (?option=value&option=value after the name)");
     for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
         if (option.noun != before && nouns & (nouns - 1))
-            printf("  %s\n", local(noun_words(option.noun)));
+            print_noun(scheme, option.noun);
         before = option.noun;
-        option_words(&option, left, sizeof left);
-        snprintf(words, sizeof words, "%s (%s)", local(option.help), local(option.values));
-        print_field(left, (int)width + 2, words);
+        tong_mechanism_option(scheme, i, &option); /* its words are as old as the last call */
+        if (!told_before(scheme, i, &option) && tong_mechanism_option(scheme, i, &option) == 0)
+            print_option(&option, width);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "command.h"
 #include "report.h"
+#include "text.h"
 #include "tong/base.h"
 
 static int run_help(const struct command *self, int argc, char **argv);
@@ -183,8 +184,26 @@ static const struct command *find_words(int count, char **words, int *ret_used)
     return command;
 }
 
+/* The verb that was probably meant: within two letters of what was typed, and less than half of it; or NULL. */
+static const struct command *nearest(const char *word)
+{
+    const struct command *best = NULL;
+    size_t least = 3;
+    for (const struct command *const *row = commands; *row; row++) {
+        size_t distance = text_distance(word, (*row)->name);
+        if ((*row)->group && distance < least && 2 * distance < strlen(word)) {
+            least = distance;
+            best = *row;
+        }
+    }
+    return best;
+}
+
 static int no_verb(int used, char **words)
 {
+    const struct command *meant = used == 1 ? nearest(words[0]) : NULL;
+    if (meant)
+        return fail_usage("there is no verb '%s': did you mean '%s'?", words[0], meant->name);
     if (used == 1)
         return fail_usage("there is no verb '%s'", words[0]);
     return fail_usage("there is no verb '%s' under '%s'", words[used - 1], words[0]);

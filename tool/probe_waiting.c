@@ -177,6 +177,6 @@ static int probe_waiting(struct measured *measured)
 
 const struct probe probes_waiting[] = {
     { "waiting", "what waiting costs",
-      "of a processor's time, what a wait uses up (a quarter of a second, measured side by side):", probe_waiting },
+      "of a processor's time, what waiting took in a quarter of a second, side by side (a loop takes all it can get):", probe_waiting },
     { .name = NULL },
 };

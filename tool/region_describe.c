@@ -46,21 +46,6 @@ static int print_words(const tong_region_info *region)
     return CODE_DONE;
 }
 
-static void write_process(struct json *json, const char *name, const tong_identity *process)
-{
-    json_name(json, name);
-    if (process->source == TONG_IDENTITY_NONE) {
-        json_null(json);
-        return;
-    }
-    json_open(json, '{');
-    json_name(json, "pid");
-    json_signed(json, process->pid);
-    json_name(json, "start_time");
-    json_unsigned(json, process->start_time);
-    json_close(json, '}');
-}
-
 static void write_number(struct json *json, const char *name, uint64_t number, uint64_t unknown)
 {
     json_name(json, name);
@@ -78,11 +63,13 @@ static void write_mode(struct json *json, uint32_t mode)
     json_string(json, mode == UINT32_MAX ? NULL : octal);
 }
 
-static int print_json(const tong_region_info *region)
+static int print_json(const char *address, const tong_region_info *region)
 {
     struct text text = TEXT_INIT;
     struct json json = { &text, false };
     json_open(&json, '{');
+    json_name(&json, "address");
+    json_string(&json, address);
     json_name(&json, "scheme");
     json_string(&json, region->scheme);
     json_name(&json, "object");
@@ -95,8 +82,10 @@ static int print_json(const tong_region_info *region)
     write_number(&json, "attached", region->attached, TONG_UNKNOWN);
     write_mode(&json, region->mode);
     write_number(&json, "uid", region->uid, UINT32_MAX);
-    write_process(&json, "last", &region->last);
-    write_process(&json, "holder", &region->holder);
+    json_name(&json, "last");
+    json_identity(&json, &region->last);
+    json_name(&json, "holder");
+    json_identity(&json, &region->holder);
     json_close(&json, '}');
     text_add(&text, "\n", 1);
     int r = write_all(STDOUT_FILENO, text.data, text.used);
@@ -104,7 +93,7 @@ static int print_json(const tong_region_info *region)
     return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
 }
 
-int region_describe(const tong_region_info *region, bool as_json)
+int region_describe(const char *address, const tong_region_info *region, bool as_json)
 {
-    return as_json ? print_json(region) : print_words(region);
+    return as_json ? print_json(address, region) : print_words(region);
 }

@@ -8,6 +8,6 @@
 #include "tong/region.h"
 
 /* On standard output, for people or as JSON (doc/json.md); an exit code. */
-int region_describe(const tong_region_info *region, bool as_json);
+int region_describe(const char *address, const tong_region_info *region, bool as_json);
 
 #endif

@@ -187,6 +187,27 @@ char *text_with_option(const char *address, const char *name, const char *value)
     return text.data;
 }
 
+/* Row by row of the table of Wagner and Fischer; a swap of two letters counts as two. */
+size_t text_distance(const char *a, const char *b)
+{
+    enum { WORD_MAX = 31 };
+    size_t row[WORD_MAX + 1], size = strlen(b);
+    if (size > WORD_MAX || strlen(a) > WORD_MAX)
+        return SIZE_MAX;
+    for (size_t k = 0; k <= size; k++)
+        row[k] = k;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t corner = row[0];
+        row[0] = i;
+        for (size_t k = 1; k <= size; k++) {
+            size_t change = corner + (a[i - 1] != b[k - 1]), shorter = row[k] < row[k - 1] ? row[k] : row[k - 1];
+            corner = row[k];
+            row[k] = change < shorter + 1 ? change : shorter + 1;
+        }
+    }
+    return row[size];
+}
+
 int write_all(int fd, const void *data, size_t size)
 {
     const char *from = data;

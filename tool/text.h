@@ -37,6 +37,9 @@ size_t text_columns(const char *text);
 
 int utf8_valid(const void *data, size_t size);
 
+/* How many letters have to be added, dropped or changed to make `b` of `a`; words above 31 letters are far from all. */
+size_t text_distance(const char *a, const char *b);
+
 /* Writes everything to a descriptor: 0 or a negative errno.  -EINTR only when stopping was asked for (stop.h). */
 int write_all(int fd, const void *data, size_t size);
 

@@ -3,13 +3,15 @@
  * pipe.c - a parent says something to its child through an anonymous pipe.
  *
  * A pipe is a stream of bytes: one read(2) may give less than was written, so the child reads to the end, and the end
- * comes only when nobody holds the writing end any more: each process closes the end that it does not use.
+ * comes only when nobody holds the writing end any more: each process closes the end that it does not use.  Without
+ * readers write(2) is answered by SIGPIPE, which kills; ignored, by an error.
  *
  * Build: cc pipe.c -o pipe
  * Prints (the child does):
  *     19 Hello Child Process
  */
 #include <err.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -33,7 +35,7 @@ int main(void)
 {
     const char *message = "Hello Child Process";
     int fd[2], status;
-    if (pipe(fd) < 0)
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || pipe(fd) < 0)
         err(1, "pipe");
     pid_t pid = fork();
     if (pid < 0)

@@ -67,8 +67,11 @@ int main(void)
         if (fork() == 0)
             _exit(client(&name, length, i));
     while (gone < CLIENTS) {
-        if (poll(items, 1 + (nfds_t)accepted, 10000) <= 0)
+        int ready = poll(items, 1 + (nfds_t)accepted, 10000);
+        if (ready < 0)
             err(1, "poll");
+        if (ready == 0)
+            errx(1, "a client has not come");
         for (int i = accepted; i > 0; i--)
             if (items[i].revents && serve(items[i].fd)) {
                 close(items[i].fd);

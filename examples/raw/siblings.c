@@ -9,6 +9,7 @@
  *     Hello Sibling
  */
 #include <err.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -40,7 +41,7 @@ int main(void)
 {
     int (*const children[])(const int[2]) = { elder, younger };
     int fd[2], status, result = 0;
-    if (pipe(fd) < 0)
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || pipe(fd) < 0)
         err(1, "pipe");
     for (int i = 0; i < 2; i++) {
         pid_t pid = fork();

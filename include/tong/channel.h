@@ -62,8 +62,10 @@ typedef struct tong_message {
  *
  * flags    TONG_RECEIVE, TONG_SEND or TONG_BOTH, and TONG_CANCELLABLE.  Both directions on a mechanism that
  *          has one are refused (-EOPNOTSUPP) unless the address names two objects ("fifo:IN,OUT", "fd:3,4").
- * timeout  how long to wait for what opening needs from a peer: a reader on fifo:, a server on unix:.
- *          When it runs out: -ENXIO (0) or -ETIMEDOUT.  Mechanisms that need no peer ignore it.
+ * timeout  how long to wait for what opening needs from a peer: a reader on fifo:, a server on unix: or tcp:, on
+ *          this machine also a receiver on udp:.  When it runs out: -ENXIO (0) or -ETIMEDOUT; -EAGAIN where 0 leaves a
+ *          machine far away no time to answer.  Mechanisms that need no peer ignore it.  Names of hosts and services
+ *          are looked up by getaddrinfo(3), which takes as long as the system's resolver does, whatever the timeout.
  * ret      the channel; the caller closes it with tong_channel_close().
  *
  * Kernel queues and shared names are made, mode 0600, by whoever comes first (option `create`); see the
@@ -73,7 +75,11 @@ typedef struct tong_message {
  * -EOPNOTSUPP the mechanism has no such direction; -ENOENT create=no and it does not exist; -EEXIST
  * create=excl and it exists, or an object of another kind stands under the name; -EACCES; -ENAMETOOLONG;
  * -EBUSY the place for a receiver (or sender) is taken; -EPROTO the object is of another layout or version;
- * -ENOSPC, -ENOMEM, -EMFILE.
+ * -ENOSPC, -ENOMEM, -EMFILE.  Of tcp: and udp: also -EADDRNOTAVAIL no such host, or (binding) not this machine;
+ * -EHOSTUNREACH, -ENETUNREACH no way there; -EADDRINUSE the port to receive on is taken.
+ *
+ * udp: with TONG_RECEIVE binds the address; with TONG_SEND it is connected to it.  With both, whoever comes first binds
+ * it (option `create`: excl always, no never) and sends to who was heard last: until somebody was, a send waits.
  */
 int tong_channel_open(const char *address, uint32_t flags, int64_t timeout, tong_channel **ret);
 

@@ -2,7 +2,7 @@
 /*
  * tong/listener.h - a listener accepts channels: one server, many clients.
  *
- * Offered by unix: (stream and seqpacket).  Threads: several may accept on one listener at once.  fork: a
+ * Offered by unix: (stream and seqpacket) and tcp:.  Threads: several may accept on one listener at once.  fork: a
  * child may use an inherited listener as it is; each connection goes to one of those who accept.
  */
 #ifndef TONG_LISTENER_H
@@ -22,6 +22,9 @@ typedef struct tong_listener tong_listener;
  * Binds `address` and listens (option `backlog`).  flags: TONG_CANCELLABLE or 0.  The caller closes it.
  * A path is made with mode 0600 (option `mode`) before anybody can connect.  A path left behind by a dead
  * server is taken over; a living server's is not: -EADDRINUSE.  -EEXIST if something else stands there.
+ * tcp:HOST:PORT binds that one address (of a name with several, the first that can be bound): nothing beyond loopback
+ * unless the address says so, every interface for tcp:*:PORT alone.  Port 0 is any free one; tong_listener_address()
+ * says which.  -EADDRNOTAVAIL the host is not this machine; -EACCES the port is for root.
  */
 int tong_listener_open(const char *address, uint32_t flags, tong_listener **ret);
 

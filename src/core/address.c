@@ -131,7 +131,7 @@ static int parse_value(struct address *address, enum option_id id, const char *v
     return -EINVAL;
 }
 
-static int find_option(const char *name, size_t size)
+static int option_named(const char *name, size_t size)
 {
     for (int id = 0; id < OPTION_COUNT; id++)
         if (strlen(option_rules[id].name) == size && !memcmp(option_rules[id].name, name, size))
@@ -247,7 +247,7 @@ static int check_bounds(const struct address *address, const struct option_use *
 static int settle_option(struct address *address, const struct option_use *uses, const char *text, size_t size)
 {
     size_t name = strcspn(text, "=&");
-    int id = find_option(text, name);
+    int id = option_named(text, name);
     const struct option_use *use = id < 0 ? NULL : find_use(uses, id);
     if (!use) {
         char offers[256];

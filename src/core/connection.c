@@ -9,7 +9,8 @@
 #include "base/detail.h"
 #include "sys/sys.h"
 
-int connection_await(connection_try *try, const void *target, const char *text, int64_t deadline, bool *ret_said, int *ret)
+int connection_await(connection_try *try, const void *target, const char *text, int64_t deadline, bool *ret_said,
+                     int *ret)
 {
     int64_t pause = 100 * TONG_MICROSECOND;
     *ret_said = false;
@@ -79,7 +80,8 @@ static int accept_failed(const struct acceptor *acceptor, int error)
 /* What became of a client before it was accepted is that client's misfortune (accept(2), "Error handling"). */
 static bool client_is_gone(int error)
 {
-    return error == -ECONNABORTED || error == -EPROTO || error == -ENETDOWN || error == -EHOSTUNREACH || error == -ENETUNREACH;
+    return error == -ECONNABORTED || error == -EPROTO || error == -ENETDOWN || error == -EHOSTUNREACH ||
+           error == -ENETUNREACH;
 }
 
 static int accept_one(struct acceptor *acceptor, int64_t deadline, int *ret)

@@ -19,7 +19,8 @@ typedef int connection_try(const void *target, int64_t deadline, int *ret);
  * full).  0; -ETIMEDOUT and -EINTR with words; any other error of the try as it was, for the mechanism to explain,
  * also those three where the deadline is DEADLINE_NOW.  *ret_said: the words are there.
  */
-int connection_await(connection_try *try, const void *target, const char *text, int64_t deadline, bool *ret_said, int *ret);
+int connection_await(connection_try *try, const void *target, const char *text, int64_t deadline, bool *ret_said,
+                     int *ret);
 
 /* A stream over a connected socket, both ways whatever the flags say, which the facade minds: an end can then be
  * marked by a mere receiver.  Takes `fd` over only on success. */

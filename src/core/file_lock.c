@@ -65,10 +65,14 @@ static void watch(void)
 /* "12: FLOCK  ADVISORY  WRITE 4711 fd:01:5678 0 EOF"; who waits has "->" behind the number. */
 static bool parse_holder(const char *line, const struct stat *status, int *ret_pid)
 {
+    int pid;
     unsigned high, low;
     unsigned long long inode;
-    return sscanf(line, "%*u: FLOCK %*s %*s %d %x:%x:%llu", ret_pid, &high, &low, &inode) == 4 &&
-           high == major(status->st_dev) && low == minor(status->st_dev) && inode == status->st_ino;
+    bool ours = sscanf(line, "%*u: FLOCK %*s %*s %d %x:%x:%llu", &pid, &high, &low, &inode) == 4 &&
+                high == major(status->st_dev) && low == minor(status->st_dev) && inode == status->st_ino;
+    if (ours)
+        *ret_pid = pid;
+    return ours;
 }
 
 /* Takes whole lines off the front of text[0..size); what is left of the last one is moved there. */

@@ -10,15 +10,15 @@
 int frame_decode(const uint8_t from[FRAME_HEADER], size_t largest, struct frame *ret)
 {
     struct frame_wire wire;
+    struct frame frame;
+    bool ours = frame_read(from, &frame);
     memcpy(&wire, from, sizeof wire);
     if (le16toh(wire.magic) != FRAME_MAGIC)
         return fail(-EBADMSG, "what arrived does not begin with a tong header: the other end does not frame its messages; "
                     "open with ?frame=line or ?frame=none");
-    if (wire.version != FRAME_VERSION)
+    if (!ours)
         return fail(-EBADMSG, "the other end frames messages in version %u, this library in version %d", wire.version,
                     FRAME_VERSION);
-    struct frame frame = { wire.flags, le32toh(wire.length), le32toh(wire.writer), le32toh(wire.number),
-                           (int64_t)le64toh((uint64_t)wire.type) };
     bool control = frame.flags & (FRAME_BEGIN | FRAME_END);
     if (frame.flags & ~0xf || (control && (frame.length || frame.flags & (FRAME_FIRST | FRAME_LAST))))
         return fail(-EBADMSG, "a header with flags 0x%x and length %u makes no sense", frame.flags, frame.length);

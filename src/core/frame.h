@@ -61,6 +61,16 @@ static inline void frame_encode(const struct frame *frame, uint8_t to[FRAME_HEAD
     memcpy(to, &wire, sizeof wire);
 }
 
+/* What a header says, unjudged; false if it is none, or of another version. */
+static inline bool frame_read(const uint8_t from[FRAME_HEADER], struct frame *ret)
+{
+    struct frame_wire wire;
+    memcpy(&wire, from, sizeof wire);
+    *ret = (struct frame){ wire.flags, le32toh(wire.length), le32toh(wire.writer), le32toh(wire.number),
+                           (int64_t)le64toh((uint64_t)wire.type) };
+    return le16toh(wire.magic) == FRAME_MAGIC && wire.version == FRAME_VERSION;
+}
+
 /* -EBADMSG: not a header, or it promises more than `largest`. */
 int frame_decode(const uint8_t from[FRAME_HEADER], size_t largest, struct frame *ret);
 

@@ -30,8 +30,8 @@ struct parts {
 
 static int malformed(const struct address *address, const char *why)
 {
-    return fail(-EINVAL, "%.80s: %s: write %s:HOST:PORT, for example %s:127.0.0.1:5000 or %s:[::1]:5000", address->text, why,
-                address->scheme, address->scheme, address->scheme);
+    return fail(-EINVAL, "%.80s: %s: write %s:HOST:PORT, for example %s:127.0.0.1:5000 or %s:[::1]:5000", address->text,
+                why, address->scheme, address->scheme, address->scheme);
 }
 
 static int split(const struct address *address, struct parts *ret)
@@ -68,10 +68,11 @@ static int lookup_failed(const struct address *address, const struct parts *part
     case -EADDRNOTAVAIL:
         return fail(error, "%.80s: there is no host '%.80s'", address->text, parts->host);
     case -EPROTONOSUPPORT:
-        return fail(error, "%.80s: there is no service '%s' in /etc/services: give the number of the port", address->text, parts->port);
+        return fail(error, "%.80s: there is no service '%s' in /etc/services: give the number of the port",
+                    address->text, parts->port);
     case -EHOSTUNREACH:
-        return fail(error, "%.80s: no name server answered for '%.80s': try again, or give the number of the host", address->text,
-                    parts->host);
+        return fail(error, "%.80s: no name server answered for '%.80s': try again, or give the number of the host",
+                    address->text, parts->host);
     default:
         return fail_call(error, "getaddrinfo(%.80s)", address->text);
     }
@@ -136,7 +137,8 @@ void inet_text(const union inet_address *address, char ret[INET_TEXT])
         inet_ntop(AF_INET, address->six.sin6_addr.s6_addr + 12, host, sizeof host);
         six = false;
     } else {
-        inet_ntop(address->any.sa_family, six ? (const void *)&address->six.sin6_addr : &address->four.sin_addr, host, sizeof host);
+        inet_ntop(address->any.sa_family, six ? (const void *)&address->six.sin6_addr : &address->four.sin_addr, host,
+                  sizeof host);
     }
     if (six && address->six.sin6_scope_id)
         snprintf(scope, sizeof scope, "%%25%u", address->six.sin6_scope_id);
@@ -191,21 +193,22 @@ static int bind_failed(const struct address *address, const union inet_address *
 {
     switch (error) {
     case -EADDRINUSE:
-        return fail(error, "%.80s: another socket is bound to port %u: choose another port, or 0 for a free one", address->text,
-                    port_of(at));
+        return fail(error, "%.80s: another socket is bound to port %u: choose another port, or 0 for a free one",
+                    address->text, port_of(at));
     case -EADDRNOTAVAIL:
-        return fail(error, "%.80s: the host is not an address of this machine, and only those can be bound", address->text);
+        return fail(error, "%.80s: the host is not an address of this machine, and only those can be bound",
+                    address->text);
     case -EACCES:
-        return fail(error, "%.80s: ports below %llu (net.ipv4.ip_unprivileged_port_start) are for root and CAP_NET_BIND_SERVICE: "
-                    "choose a higher one", address->text,
+        return fail(error, "%.80s: ports below %llu (net.ipv4.ip_unprivileged_port_start) are for root and "
+                    "CAP_NET_BIND_SERVICE: choose a higher one", address->text,
                     (unsigned long long)inet_limit_lowest_port("net.ipv4.ip_unprivileged_port_start"));
     default:
         return fail_call(error, "bind(%.80s)", address->text);
     }
 }
 
-static int bind_one(const struct address *address, const union inet_address *at, bool both, int type, inet_prepare *prepare,
-                    int *ret)
+static int bind_one(const struct address *address, const union inet_address *at, bool both, int type,
+                    inet_prepare *prepare, int *ret)
 {
     int fd = sys_socket(at->any.sa_family, type);
     if (fd < 0)
@@ -229,7 +232,8 @@ int inet_bind(const struct address *address, const struct inet_list *list, int t
     int r = -EADDRNOTAVAIL;
     for (int i = 0; i < list->count; i++) {
         r = bind_one(address, &list->at[i], list->everywhere, type, prepare, ret);
-        if (r == 0 || r == -EADDRINUSE || r == -EACCES) /* a server on the second address would not be the one that was meant */
+        /* a server on the second address would not be the one that was meant */
+        if (r == 0 || r == -EADDRINUSE || r == -EACCES)
             return r;
     }
     return r;

@@ -53,6 +53,8 @@ static int mmap_open(const struct open_request *request, struct conduit **ret)
 /* A file that is no channel is a region. */
 static int mmap_remove(const struct address *address)
 {
+    if (!*address->name)
+        return fail(-EOPNOTSUPP, "mmap: alone has no name, so there is nothing to remove: it goes with its last mapping");
     int r = ring_channel_remove(&home, address);
     return r == -EEXIST && !address->second ? named_file_remove(address->text, address->name) : r;
 }

@@ -130,8 +130,7 @@ static int leave(struct segment *segment)
 static int segment_close(struct region *region, bool forked)
 {
     struct segment *segment = (struct segment *)region;
-    if (region->data)
-        sys_shmdt(region->data);
+    sys_shmdt(region->data);
     if (forked && segment->remove == REMOVE_OWNER)
         segment->remove = REMOVE_NEVER;
     int r = leave(segment);
@@ -211,6 +210,7 @@ static int segment_open(const struct open_request *request, struct region **ret)
     return 0;
 }
 
+/* The segment and its lock, whichever of the two is there: a lock may have been taken before any segment was made. */
 static int segment_remove(const struct address *address)
 {
     struct sysv_name name;
@@ -223,15 +223,15 @@ static int segment_remove(const struct address *address)
     if (id >= 0 && name.is_id)
         name.key = sys_shmctl(id, IPC_STAT, &state) < 0 ? IPC_PRIVATE : state.shm_perm.__key;
     r = id < 0 ? id : sys_shmctl(id, IPC_RMID, NULL);
-    if (r == -ENOENT || r == -EINVAL || r == -EIDRM)
+    bool missing = r == -ENOENT || r == -EINVAL || r == -EIDRM;
+    bool lockable = companion_init(&companion, name.key, &(struct ipc_perm){ .mode = 0 }, address->text) == 0;
+    if ((r >= 0 || missing) && lockable && companion_remove(&companion))
+        return 0;
+    if (missing)
         return fail(-ENOENT, "sysvshm:%s: there is no such segment (ipcs -m lists them)", address->name);
     if (r == -EPERM)
         return fail(-EPERM, "sysvshm:%s: only the segment's owner may remove it", address->name);
-    if (r < 0)
-        return fail_call(r, "sysvshm:%s: shmctl(IPC_RMID)", address->name);
-    if (companion_init(&companion, name.key, &(struct ipc_perm){ .mode = 0 }, address->text) == 0)
-        companion_remove(&companion);
-    return 0;
+    return r < 0 ? fail_call(r, "sysvshm:%s: shmctl(IPC_RMID)", address->name) : 0;
 }
 
 /* ---- The calls ------------------------------------------------------------------------------------------- */

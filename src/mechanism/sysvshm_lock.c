@@ -144,11 +144,10 @@ pid_t companion_holder(const struct companion *companion)
     return pid > 0 ? pid : 0;
 }
 
-void companion_remove(const struct companion *companion)
+bool companion_remove(const struct companion *companion)
 {
     int id = sys_semget(companion->key, COUNTERS, 0);
-    if (id >= 0)
-        sys_semctl(id, 0, IPC_RMID, (union sem_argument){ .value = 0 });
+    return id >= 0 && sys_semctl(id, 0, IPC_RMID, (union sem_argument){ .value = 0 }) >= 0;
 }
 
 /* ---- The noun -------------------------------------------------------------------------------------------- */
@@ -214,6 +213,11 @@ static int lock_open(const struct open_request *request, struct lock **ret)
     if (r < 0)
         return r;
     companion.object = lock->object;
+    r = find_or_make(&companion);
+    if (r < 0) {
+        lock_free(lock);
+        return r;
+    }
     ((struct segment_lock *)lock)->companion = companion;
     *ret = lock;
     return 0;

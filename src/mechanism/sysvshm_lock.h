@@ -31,8 +31,8 @@ int companion_release(struct companion *companion);
 /* The process that holds it, or 0. */
 pid_t companion_holder(const struct companion *companion);
 
-/* Removes the set, if it is there. */
-void companion_remove(const struct companion *companion);
+/* Removes the set: whether it was there. */
+bool companion_remove(const struct companion *companion);
 
 extern const struct lock_facet sysvshm_lock;
 

@@ -194,7 +194,8 @@ static int connect_failed(const char *text, int error)
     case -EINPROGRESS:
         return fail(-EAGAIN, "%.80s: there was no time for an answer", text);
     case -ETIMEDOUT:
-        return fail(-ETIMEDOUT, "%.80s: no answer: the machine is down, or a firewall swallows what is sent to it", text);
+        return fail(-ETIMEDOUT, "%.80s: no answer: the machine is down, or a firewall swallows what is sent to it",
+                    text);
     case -EHOSTUNREACH: case -ENETUNREACH:
         return fail(error, "%.80s: there is no way to that host from here: see ip route", text);
     case -EINTR:
@@ -212,7 +213,8 @@ static int tcp_open(const struct open_request *request, struct conduit **ret)
     int fd = -1;
     int r = inet_resolve(request->address, SOCK_STREAM, false, &target.list);
     if (r == 0 && inet_port_is_zero(target.list.at))
-        r = fail(-EINVAL, "%.80s: port 0 asks for a free one, which only a listener can: give the port that it says", text);
+        r = fail(-EINVAL, "%.80s: port 0 asks for a free one, which only a listener can: give the port that it says",
+                 text);
     if (r < 0)
         return r;
     r = connection_await(try_connect, &target, text, request->deadline, &said, &fd);
@@ -241,7 +243,8 @@ static int tcp_listen(const struct open_request *request, struct listener **ret)
         r = inet_here(fd, &bound);
     char *object = r == 0 ? inet_open_to_others(address, &bound) : NULL;
     if (r == 0)
-        r = object ? acceptor_new(request, sizeof *acceptor, object, fd, &acceptor) : fail(-ENOMEM, "%.80s: out of memory", address->text);
+        r = object ? acceptor_new(request, sizeof *acceptor, object, fd, &acceptor)
+                   : fail(-ENOMEM, "%.80s: out of memory", address->text);
     free(object);
     if (r < 0) {
         sys_close(fd);

@@ -33,7 +33,7 @@ static const struct option_use udp_options[] = {
     OPTIONS_END,
 };
 
-/* ---- Sockets ------------------------------------------------------------------------------------------------------ */
+/* ---- Sockets ----------------------------------------------------------------------------------------------------- */
 
 /* The default is wished for, as far as the limit goes; a size that was asked for has to be there. */
 static int set_capacity(int fd, const struct address *address)
@@ -50,8 +50,8 @@ static int set_capacity(int fd, const struct address *address)
     if (r < 0)
         return fail_call(r, "%.80s: SO_RCVBUF", address->text);
     if (given && got < wanted)
-        return fail(-EPERM, "%.80s: capacity: only %d bytes are allowed (twice net.core.rmem_max): ask for less, or have root "
-                    "raise that", address->text, got);
+        return fail(-EPERM, "%.80s: capacity: only %d bytes are allowed (twice net.core.rmem_max): ask for less, or "
+                    "have root raise that", address->text, got);
     return 0;
 }
 
@@ -62,7 +62,8 @@ static int new_buffers(struct udp *udp)
     udp->datagram = receives ? aligned_alloc(STREAM_PAGE, room) : NULL;
     udp->senders = receives && udp->framed ? calloc(1, sizeof *udp->senders) : NULL;
     udp->scratch = sends && udp->framed ? aligned_alloc(STREAM_PAGE, room) : NULL;
-    if ((receives && !udp->datagram) || (receives && udp->framed && !udp->senders) || (sends && udp->framed && !udp->scratch))
+    if ((receives && !udp->datagram) || (receives && udp->framed && !udp->senders) ||
+        (sends && udp->framed && !udp->scratch))
         return fail(-ENOMEM, "%s: out of memory", udp->base.object);
     int r = udp->senders ? sys_getrandom(&udp->senders->next_writer, sizeof udp->senders->next_writer) : 0;
     return r < 0 ? fail_call(r, "getrandom") : 0;
@@ -82,14 +83,16 @@ static size_t largest_payload(int fd)
     union inet_address here;
     bool six = inet_here(fd, &here) == 0 && here.any.sa_family == AF_INET6;
     /* on all interfaces IPv4 comes this way too */
-    return six && !IN6_IS_ADDR_UNSPECIFIED(&here.six.sin6_addr) && !IN6_IS_ADDR_V4MAPPED(&here.six.sin6_addr) ? UDP_LARGEST_6
-                                                                                                             : UDP_LARGEST_4;
+    return six && !IN6_IS_ADDR_UNSPECIFIED(&here.six.sin6_addr) && !IN6_IS_ADDR_V4MAPPED(&here.six.sin6_addr)
+               ? UDP_LARGEST_6
+               : UDP_LARGEST_4;
 }
 
 static const struct channel_facet udp_datagram;
 
 /* Takes `fd` over in every case. */
-static int wrap(const struct open_request *request, int fd, bool bound, uint32_t writer, const char *object, struct conduit **ret)
+static int wrap(const struct open_request *request, int fd, bool bound, uint32_t writer, const char *object,
+                struct conduit **ret)
 {
     struct conduit *conduit;
     int r = conduit_new(request, &udp_datagram, sizeof(struct udp), object, &conduit);
@@ -118,7 +121,7 @@ static int wrap(const struct open_request *request, int fd, bool bound, uint32_t
     return 0;
 }
 
-/* ---- Binding ------------------------------------------------------------------------------------------------------ */
+/* ---- Binding ----------------------------------------------------------------------------------------------------- */
 
 static int open_bound(const struct open_request *request, struct conduit **ret)
 {
@@ -142,7 +145,7 @@ static int open_bound(const struct open_request *request, struct conduit **ret)
     return r;
 }
 
-/* ---- Connecting --------------------------------------------------------------------------------------------------- */
+/* ---- Connecting -------------------------------------------------------------------------------------------------- */
 
 struct udp_target {
     const struct address *address;
@@ -220,7 +223,8 @@ static int open_connected(const struct open_request *request, struct conduit **r
     int fd = -1;
     int r = inet_resolve(request->address, SOCK_DGRAM, false, &target.list);
     if (r == 0 && inet_port_is_zero(target.list.at))
-        r = fail(-EINVAL, "%.80s: port 0 asks for a free one, which only a receiver can: give the port that it says", text);
+        r = fail(-EINVAL, "%.80s: port 0 asks for a free one, which only a receiver can: give the port that it says",
+                 text);
     if (r == 0 && (r = sys_getrandom(&target.writer, sizeof target.writer)) < 0)
         r = fail_call(r, "getrandom");
     if (r < 0)
@@ -235,7 +239,7 @@ static int open_connected(const struct open_request *request, struct conduit **r
     return wrap(request, fd, false, target.writer, object, ret);
 }
 
-/* ---- Opening and closing -------------------------------------------------------------------------------------------- */
+/* ---- Opening and closing ----------------------------------------------------------------------------------------- */
 
 static int udp_open(const struct open_request *request, struct conduit **ret)
 {
@@ -293,7 +297,7 @@ static const struct channel_facet udp_datagram = {
     .describe = udp_describe, .close = udp_close,
 };
 
-/* ---- The row --------------------------------------------------------------------------------------------------------- */
+/* ---- The row ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t largest_datagram(const char *source)
 {

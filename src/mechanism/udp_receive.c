@@ -18,14 +18,14 @@
 /* How many are passed over by a call that may not wait. */
 #define PASSED_AT_MOST 64
 
-bool udp_is_frame(const uint8_t *bytes, size_t size, struct frame *ret)
+HOT bool udp_is_frame(const uint8_t *bytes, size_t size, struct frame *ret)
 {
-    if (size < FRAME_HEADER || frame_decode(bytes, size, ret) < 0)
+    if (size < FRAME_HEADER || !frame_read(bytes, ret) || ret->length != size - FRAME_HEADER)
         return false;
-    return (ret->flags == (FRAME_FIRST | FRAME_LAST) || ret->flags == FRAME_BEGIN) && ret->length == size - FRAME_HEADER;
+    return ret->flags == (FRAME_FIRST | FRAME_LAST) || (ret->flags == FRAME_BEGIN && !ret->length);
 }
 
-struct udp_sender *udp_heard(struct udp *udp, const union inet_address *from, const struct frame *frame)
+HOT struct udp_sender *udp_heard(struct udp *udp, const union inet_address *from, const struct frame *frame)
 {
     struct udp_sender *sender = NULL;
     if (frame)
@@ -39,7 +39,7 @@ struct udp_sender *udp_heard(struct udp *udp, const union inet_address *from, co
 }
 
 /* One datagram to `to`: its size, or -errno with words. */
-static ssize_t read_one(struct udp *udp, uint8_t *to, union inet_address *from, int64_t deadline)
+HOT static ssize_t read_one(struct udp *udp, uint8_t *to, union inet_address *from, int64_t deadline)
 {
     struct conduit *conduit = &udp->base;
     int flags = deadline == DEADLINE_NEVER && conduit->cancel_fd < 0 ? 0 : MSG_DONTWAIT;
@@ -64,7 +64,7 @@ static ssize_t read_one(struct udp *udp, uint8_t *to, union inet_address *from, 
 }
 
 /* Whether a frame is a message that has not come before; notes what was lost before it. */
-static bool take_frame(struct udp *udp, const union inet_address *from, const struct frame *frame, tong_message *meta)
+HOT static bool take_frame(struct udp *udp, const union inet_address *from, const struct frame *frame, tong_message *meta)
 {
     udp_lock(udp);
     struct udp_sender *sender = udp_heard(udp, from, frame);
@@ -78,7 +78,8 @@ static bool take_frame(struct udp *udp, const union inet_address *from, const st
 }
 
 /* Whether what came is for the caller. */
-static bool admit(struct udp *udp, const uint8_t *bytes, size_t size, const union inet_address *from, tong_message *meta)
+HOT static bool admit(struct udp *udp, const uint8_t *bytes, size_t size, const union inet_address *from,
+                  tong_message *meta)
 {
     struct frame frame;
     if (udp->framed && udp_is_frame(bytes, size, &frame))
@@ -95,7 +96,7 @@ static bool admit(struct udp *udp, const uint8_t *bytes, size_t size, const unio
     return true;
 }
 
-static ssize_t give(struct udp *udp, struct message_in *in, const uint8_t *payload)
+HOT static ssize_t give(struct udp *udp, struct message_in *in, const uint8_t *payload)
 {
     size_t size = in->meta.length;
     if (__builtin_expect(size <= in->capacity, 1)) {
@@ -110,7 +111,7 @@ static ssize_t give(struct udp *udp, struct message_in *in, const uint8_t *paylo
                 udp->base.object, size, in->capacity);
 }
 
-static ssize_t receive_fresh(struct udp *udp, struct message_in *in, int64_t deadline)
+HOT static ssize_t receive_fresh(struct udp *udp, struct message_in *in, int64_t deadline)
 {
     size_t header = udp->framed ? FRAME_HEADER : 0;
     uint8_t *bytes = udp->datagram + stream_offset(in->data);

@@ -52,8 +52,9 @@ static bool meet_next(struct udp *udp, ssize_t *ret)
     socklen_t size = sizeof from;
     struct frame frame;
     memset(&from, 0, sizeof from);
-    *ret = sys_recvfrom(udp->fd, header, sizeof header, MSG_PEEK | MSG_DONTWAIT, &from.any, &size);
-    if (*ret < 0 || (udp->framed && ((size_t)*ret < sizeof header || frame_decode(header, UDP_LARGEST_6, &frame) < 0)))
+    /* MSG_TRUNC: the size that the datagram has, whatever was asked for */
+    *ret = sys_recvfrom(udp->fd, header, sizeof header, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, &from.any, &size);
+    if (*ret < 0 || (udp->framed && !udp_is_frame(header, (size_t)*ret, &frame)))
         return false;
     udp_lock(udp);
     if (!udp->heard)
@@ -93,7 +94,7 @@ static int await_somebody(struct udp *udp, int64_t deadline)
     return 0;
 }
 
-static int find_destination(struct udp *udp, int64_t deadline, struct destination *ret)
+HOT static int find_destination(struct udp *udp, int64_t deadline, struct destination *ret)
 {
     *ret = (struct destination){ .writer = udp->writer, .number = udp->number };
     if (!udp->answers)
@@ -116,7 +117,7 @@ static int find_destination(struct udp *udp, int64_t deadline, struct destinatio
 }
 
 /* Only what went out is counted: a number that is missing is a loss. */
-static void count_sent(struct udp *udp, const struct destination *destination, bool sent)
+HOT static void count_sent(struct udp *udp, const struct destination *destination, bool sent)
 {
     udp->number += sent;
     if (sent || !destination->sender)
@@ -127,17 +128,18 @@ static void count_sent(struct udp *udp, const struct destination *destination, b
     udp_unlock(udp);
 }
 
-/* ---- Sending ------------------------------------------------------------------------------------------------------ */
+/* ---- Sending ----------------------------------------------------------------------------------------------------- */
 
 static int send_failed(const struct udp *udp, int error, size_t size)
 {
     switch (error) {
     case -ECONNREFUSED:
-        return fail(-EPIPE, "%s: nobody receives there: what was sent before was refused, and this message was not sent",
+        return fail(-EPIPE,
+                    "%s: nobody receives there: what was sent before was refused, and this message was not sent",
                     udp->base.object);
     case -EMSGSIZE:
-        return fail(-EMSGSIZE, "%s: a message of %zu bytes; the largest that fits a datagram is %zu", udp->base.object, size,
-                    udp->largest);
+        return fail(-EMSGSIZE, "%s: a message of %zu bytes; the largest that fits a datagram is %zu", udp->base.object,
+                    size, udp->largest);
     case -EINTR:
         return fail_static(-EINTR, "a signal was caught before anything moved");
     default:
@@ -145,12 +147,13 @@ static int send_failed(const struct udp *udp, int error, size_t size)
     }
 }
 
-static inline ssize_t send_once(const struct udp *udp, const void *data, size_t size, int flags, const union inet_address *to)
+static inline ssize_t send_once(const struct udp *udp, const void *data, size_t size, int flags,
+                                const union inet_address *to)
 {
     return to ? sys_sendto(udp->fd, data, size, flags, &to->any, inet_size(to)) : sys_send(udp->fd, data, size, flags);
 }
 
-static int transmit(struct udp *udp, const void *data, size_t size, const union inet_address *to, int64_t deadline)
+HOT static int transmit(struct udp *udp, const void *data, size_t size, const union inet_address *to, int64_t deadline)
 {
     bool bare = deadline == DEADLINE_NEVER && udp->base.cancel_fd < 0;
     for (;;) {
@@ -167,11 +170,13 @@ static int transmit(struct udp *udp, const void *data, size_t size, const union 
     }
 }
 
-static int send_framed(struct udp *udp, const struct message_out *out, const struct destination *destination, int64_t deadline)
+HOT static int send_framed(struct udp *udp, const struct message_out *out, const struct destination *destination,
+                       int64_t deadline)
 {
     uint8_t *bytes = udp->scratch + stream_offset(out->data);
-    frame_encode(&(struct frame){ FRAME_FIRST | FRAME_LAST, (uint32_t)out->size, destination->writer, destination->number,
-                                  out->type }, bytes);
+    frame_encode(&(struct frame){ FRAME_FIRST | FRAME_LAST, (uint32_t)out->size, destination->writer,
+                                  destination->number, out->type },
+                 bytes);
     if (out->size)
         memcpy(bytes + FRAME_HEADER, out->data, out->size);
     return transmit(udp, bytes, FRAME_HEADER + out->size, destination->to, deadline);

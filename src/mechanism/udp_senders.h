@@ -52,8 +52,8 @@ struct udp_senders {
 /* The sender, remembered from now on.  Never NULL. */
 struct udp_sender *udp_sender_of(struct udp_senders *senders, const union inet_address *from, uint32_t writer);
 
-/* Begins the sequence of a sender that is new, at its message `number`: what came before is lost, unless this may be one
- * that was forgotten. */
+/* Begins the sequence of a sender that is new, at its message `number`: what came before is lost, unless this may be
+ * one that was forgotten. */
 void udp_sender_begins(const struct udp_senders *senders, struct udp_sender *sender, uint32_t number);
 
 #endif

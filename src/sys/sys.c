@@ -286,9 +286,10 @@ int sys_shmat(int id, int flags, void **ret)
     SYS_CALL(int, "shmat", (*ret = shmat(id, NULL, flags)) == (void *)-1 ? -1 : 0);
 }
 
-int sys_shmdt(const void *address)
+void sys_shmdt(const void *address)
 {
-    SYS_CALL(int, "shmdt", shmdt(address));
+    if (address)
+        shmdt(address);
 }
 
 int sys_shmctl(int id, int command, struct shmid_ds *data)

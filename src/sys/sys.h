@@ -131,7 +131,7 @@ int sys_msgctl(int id, int command, struct msqid_ds *data);
 /* System V shared memory. */
 int sys_shmget(key_t key, size_t size, int flags);
 int sys_shmat(int id, int flags, void **ret);
-int sys_shmdt(const void *address);
+void sys_shmdt(const void *address);
 int sys_shmctl(int id, int command, struct shmid_ds *data);
 
 /* System V semaphores.  What semctl(2) takes last, which every program has to declare by itself. */

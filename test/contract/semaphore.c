@@ -99,6 +99,8 @@ static void run_test(const struct semaphore_row *row, const struct semaphore_tes
     for (size_t i = 0; i < sizeof facets / sizeof *facets && !*reason; i++)
         if (facets[i].bit & test->needs & ~row->has)
             snprintf(reason, sizeof reason, "it does not offer %s", facets[i].words);
+    if (frame_watched() && test->needs & HAS_SILENCE)
+        snprintf(reason, sizeof reason, "a sanitizer makes system calls of its own");
     if (*reason) {
         frame_skip(name, reason);
         return;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <tong/tong.h>
@@ -37,6 +38,15 @@ const struct scenario scenarios[] = {
     { "sysvsem", SCENARIO_SEMAPHORE, "sysvsem:%K?value=1&count=3&remove=owner", 0 },
     { "sysvsem-mode", SCENARIO_SEMAPHORE, "sysvsem:%K?value=1&mode=0400", 0 },
     { "sysvsem-lock", SCENARIO_LOCK, "sysvsem:%K?count=600", 0 },
+    { "region-shm", SCENARIO_REGION, "shm:%N?size=8K", 0 },
+    { "region-owner", SCENARIO_REGION, "shm:%N?size=8K&remove=owner", 0 },
+    { "region-mmap", SCENARIO_REGION, "mmap:%P?size=8K", 0 },
+    { "region-nameless", SCENARIO_REGION, "mmap:?size=8K", 0 },
+    { "region-memfd", SCENARIO_REGION, "memfd:?size=8K", 0 },
+    { "region-sysvshm", SCENARIO_REGION, "sysvshm:%K?size=8K&mode=0400", 0 },
+    { "lock-file", SCENARIO_LOCK, "file:%P", 0 },
+    { "lock-shm", SCENARIO_LOCK, "shm:%N", 0 },
+    { "lock-sysvshm", SCENARIO_LOCK, "sysvshm:%K", 0 },
 };
 
 const int scenarios_count = sizeof scenarios / sizeof *scenarios;
@@ -182,6 +192,51 @@ static int converse(struct talk *talk)
     return 0;
 }
 
+/* A second handle on what the first has: by name, or by its descriptor. */
+static int open_again(const char *address, tong_region *region, tong_region **ret)
+{
+    char heir[32];
+    const char *name = strchr(address, ':') + 1;
+    if (*name != '?')
+        return tong_region_open(address, TONG_READ, ret);
+    int r = tong_region_inherit(region, heir, sizeof heir);
+    if (r < 0)
+        return r;
+    int fd = dup(atoi(heir + 3));
+    snprintf(heir, sizeof heir, "fd:%d", fd);
+    r = tong_region_open(heir, TONG_READ, ret);
+    if (r < 0)
+        close(fd);
+    return r;
+}
+
+static int use_region(const char *address, tong_region *region)
+{
+    tong_region_info info = TONG_REGION_INFO_INIT;
+    tong_region *other;
+    memset(tong_region_data(region), 'r', tong_region_size(region));
+    STEP(tong_region_describe(region, &info));
+    STEP(offered(tong_region_sync(region, 0, tong_region_size(region))));
+    STEP(tong_region_lock(region, TONG_SECOND));
+    STEP(open_again(address, region, &other));
+    int r = tong_region_lock(other, TONG_MILLISECOND);
+    r = checked(r == -ETIMEDOUT ? 0 : r, "lock what is locked");
+    checked(tong_region_close(other), "close the other region");
+    if (r < 0)
+        return r;
+    STEP(tong_region_unlock(region));
+    return 0;
+}
+
+static int run_region(const char *address)
+{
+    tong_region *region;
+    STEP(tong_region_open(address, TONG_READ | TONG_WRITE, &region));
+    int r = use_region(address, region);
+    checked(tong_region_close(region), "close the region");
+    return r;
+}
+
 /* Takes what is there, finds nothing more, gives it back. */
 static int count(tong_semaphore *first, tong_semaphore *second)
 {
@@ -220,6 +275,10 @@ static int take_turns(tong_lock *first, tong_lock *second)
     STEP(r == -EAGAIN ? 0 : r);
     r = tong_lock_take(second, TONG_MILLISECOND);
     STEP(r == -ETIMEDOUT ? 0 : r);
+    int fd = (int)offered(tong_lock_share(first));
+    if (fd > 0)
+        close(fd);
+    STEP(fd);
     STEP(tong_lock_release(first));
     STEP(tong_lock_take(second, TONG_FOREVER));
     return 0;
@@ -242,6 +301,8 @@ int scenario_run(const struct scenario *scenario)
 {
     struct talk talk = { .listener = NULL };
     write_address(scenario, talk.address, sizeof talk.address);
+    if (scenario->kind == SCENARIO_REGION)
+        return run_region(talk.address);
     if (scenario->kind == SCENARIO_SEMAPHORE)
         return run_semaphore(talk.address);
     if (scenario->kind == SCENARIO_LOCK)

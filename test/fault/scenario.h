@@ -11,6 +11,7 @@ enum scenario_kind {
     SCENARIO_LISTEN,
     SCENARIO_PAIR,
     SCENARIO_SEMAPHORE,
+    SCENARIO_REGION,
     SCENARIO_LOCK,
     SCENARIO_SIGNALS
 };
@@ -26,7 +27,7 @@ extern const struct scenario scenarios[];
 extern const int scenarios_count;
 
 /*
- * Opens, sends, waits, receives, finishes, closes and removes.  Returns 0 or the first error; checks that every
+ * Opens, sends, waits, receives, finishes and closes; or maps, locks and describes.  Returns 0 or the first error; checks that every
  * error comes with words and that what was said to be sent arrives.
  */
 int scenario_run(const struct scenario *scenario);

@@ -101,4 +101,7 @@ else
 fi
 rm -rf closed file
 
+expect "a verb that is typed wrongly" 2 "did you mean 'relay'" "$TONG" realy
+expect "a verb that is far from all" 2 "no verb 'xyz' (see" "$TONG" xyz
+
 finish

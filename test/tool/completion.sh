@@ -30,6 +30,9 @@ offered "a directory goes on" "fifo:sub/ " send fifo:s
 offered "an option of the address" "fifo:x?frame= " send "fifo:x?fr"
 offered "its values" "fifo:x?size=1&frame=line " send "fifo:x?size=1&frame=l"
 offered "the verbs to be helped with" "relay " help rela
+offered "a signal" "USR1 " signal send 1 USR1
+offered "a verb under a verb" "wait " sem wa
+offered "an address of what that verb takes" "sem: " sem wait sem
 offered "a shell" "zsh " completion z
 offered "nothing for what is no verb" "" nonsense ""
 

@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# examples.sh TONG BUILT SOURCE: what the examples promise beyond the output that their README.md shows, which
+# examples.sh TONG BUILT SOURCE DOOMED: what the examples promise beyond the output that their README.md shows, which
 # tutorial.py compares: what is lost and what is not, that no object of anybody else is touched, that nothing stays
 # behind when a child is killed, and that each is built as it says itself.
 . "${0%/*}/shell.sh"
 
 built=$(cd "$OLDPWD" && readlink -f "$2")
 source=$(cd "$OLDPWD" && readlink -f "$3")
+doomed=$(cd "$OLDPWD" && readlink -f "$4")
 processes=${TONG_TEST_PROCESSES:-1000}
 # a thousand under a sanitizer have a thousand shadows
 limit=120
@@ -24,23 +25,24 @@ counted() {
         END { if (NR != 3) exit 1 }' "$1"
 }
 
-# kill_child PROGRAM NAME: a child is killed while the set of semaphores is there.
+# kill_child NUMBER WHERE PROGRAM...: the child of that number is killed there, by doomed.c; in the background, because
+# those who wait for the dead wait for seconds.
 kill_child() {
-    tries=0
-    while [ $tries -lt 20 ]; do
-        tries=$((tries + 1))
-        timeout $limit "$built/$1" 300 "$2" >out 2>err &
-        waiting=$!
-        until [ "$(objects sem)" = 1 ] || ! kill -0 $waiting 2>/dev/null; do :; done
-        program=$(cat "/proc/$waiting/task/$waiting/children" 2>/dev/null)
-        victim=$(cut -d ' ' -f 1 "/proc/${program% }/task/${program% }/children" 2>/dev/null)
-        kill -9 ${victim:-none} 2>/dev/null
-        killed=$?
-        wait $waiting
-        [ $? = 1 ] && [ $killed = 0 ] && break
-    done
-    check "$1: a killed child is told ($tries tries)" [ $tries -lt 20 ]
-    check "$1: and the set is removed all the same" [ "$(objects sem)" = 0 ]
+    number=$1 where=$2
+    shift 2
+    runs=$((runs + 1))
+    echo "$where of child $number: $*" >"killed.$runs"
+    (
+        cd "$built" || exit
+        timeout $limit env LD_PRELOAD="$doomed" DOOMED="$number" DOOMED_IN="$where" \
+            ASAN_OPTIONS="$ASAN_OPTIONS:verify_asan_link_order=0" "./$@" >/dev/null 2>&1
+        echo $? >"$directory/code.$runs"
+    ) &
+}
+
+# a key for the next of them
+another() {
+    echo $((key + 4194304 * (runs + 1)))
 }
 
 # refuses NAME COMMAND...: exit code 1 and a line that says why
@@ -61,13 +63,35 @@ for program in "raw/counter $processes $key" "counter $processes sysvsem:$key"; 
     check "$program: lost without a lock, and only there" counted out || cat out err
 done
 
-if [ -e /proc/self/task/$$/children ] || [ -e "/proc/$$/task/$$/children" ]; then
-    kill_child raw/counter "$key"
-    kill_child counter "sysvsem:$key"
-else
-    skip "a killed child" "this kernel does not list children in /proc"
-fi
-
+runs=0
+for program in global pipe siblings two_pipes sigint server; do
+    kill_child 1 fork raw/$program
+    kill_child 1 fork $program
+done
+kill_child 1 fork raw/file "$directory/killed-raw"
+kill_child 1 fork file "$directory/killed"
+for program in queue_types queue_both_ways; do
+    kill_child 1 fork raw/$program "$(another)"
+    kill_child 1 fork $program "msgq:$(another)"
+done
+kill_child 1 fork raw/turns "$(another)"
+kill_child 1 fork turns "sysvsem:$(another)"
+kill_child 2 fork raw/siblings
+kill_child 2 fork siblings
+kill_child 1 fork filters
+kill_child 2 fork filters
+kill_child 3 fork filters
+kill_child 1 fork workers 10000 "msgq:$(another)"
+kill_child 1 fork models "sysvsem:$(another)"
+kill_child 2 fork models "sysvsem:$(another)"
+# of three children each: the first without a lock, those with one semaphore, those with a set
+for number in 1 4 6 7; do
+    kill_child $number fork raw/counter 3 "$(another)"
+    kill_child $number fork counter 3 "sysvsem:$(another)"
+done
+# as it holds the semaphore: SEM_UNDO
+kill_child 4 sched_yield raw/counter 3 "$(another)"
+kill_child 4 sched_yield counter 3 "sysvsem:$(another)"
 timeout $limit "$built/workers" 200000 "msgq:$key" >out 2>err
 check "workers: 17984 primes, with one worker and with two" [ "$(grep -c ' 17984 primes below 200000 ' out)" = 2 ]
 
@@ -127,5 +151,14 @@ for example in "$source"/*.c "$source"/raw/*.c; do
     done
 done
 
-check "no semaphores or memory are left" [ "$(objects sem) $(objects shm)" = "0 0" ]
+wait
+for run in $(seq $runs); do
+    code=$(cat "code.$run")
+    check "$(cat "killed.$run"): ends with 1 ($code)" [ "$code" = 1 ]
+done
+rm -f code.* killed.[0-9]*
+left=$(awk -v key="$key" 'FNR > 1 && $1 >= key && ($1 - key) % 4194304 == 0 && $1 - key <= '$runs' * 4194304 {
+    print FILENAME, $1 }' /proc/sysvipc/msg /proc/sysvipc/sem /proc/sysvipc/shm)
+check "no queue, semaphore or memory is left: $left" [ -z "$left" ]
+check "no file is left" [ -z "$(ls "$directory")" ]
 finish

@@ -131,7 +131,7 @@ fi
 
 if offers file:; then
     : >log
-    timeout 20 tail -n +1 -f log >out &
+    tail -n +1 -f --pid=$$ log >out &
     reader=$!
     "$TONG" send "file:$directory/log?frame=line" one two 2>/dev/null
     check "tail -f follows what tong appends" until_true grep -q two out

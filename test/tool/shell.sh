@@ -43,9 +43,9 @@ offers() {
 # Everything that a test could leave: names with its mark, System V objects with its key.
 leftovers() {
     ls /dev/shm 2>/dev/null | grep -F "$mark"
-    for kind in msg sem shm; do
-        awk -v key="$key" -v kind="$kind" '$1 == key { print kind " " $2 }' "/proc/sysvipc/$kind" 2>/dev/null
-    done
+    # 0x746f6e67 lies between the keys of a segment and of the set that is its lock
+    awk -v key="$key" -v lock="$((key ^ 0x746f6e67))" '$1 == key || $1 == lock { print FILENAME, $2 }' \
+        /proc/sysvipc/msg /proc/sysvipc/shm /proc/sysvipc/sem 2>/dev/null
     grep -F -e "$mark" -e "$directory" /proc/net/unix 2>/dev/null
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""tutorial.py [--write] [--beside DIRECTORY] TONG DOCUMENT...: runs every command of the documents and compares what they print.
+"""tutorial.py [--write] [--beside DIRECTORY] TONG DOCUMENT...: runs every command of the documents and compares what
+they print.
 
 A fenced block that begins with ```console holds commands ("$ ", continued by "> ") and, below each, its output.
 ```console about: numbers in the output may differ.  The documents, which are one text in several languages, must have

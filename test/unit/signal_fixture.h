@@ -5,8 +5,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +41,51 @@ static inline void send_value(pid_t pid, int number, int32_t value)
     OK(send_to(pid, number, &value));
 }
 
-/* As many signals as this process's user may have waiting, from now on.  What other processes of that user have waiting
- * counts too, so the tests only say "at most". */
-static inline void limit_queue(unsigned signals)
+/*
+ * At most so many signals may wait for this process from now on.  The kernel counts what waits for all processes of a user
+ * in a user namespace, so the process becomes a user of its own.  Only for children: it may no longer read what is its own
+ * in /proc.  false: it cannot.
+ */
+static inline bool limit_queue(unsigned signals)
 {
+    uid_t alone = 100000 + (uid_t)getpid();
     struct rlimit limit = { signals, signals };
-    MUST(setrlimit(RLIMIT_SIGPENDING, &limit) == 0, "RLIMIT_SIGPENDING: %s", strerror(errno));
+    if (geteuid() == 0 ? setresuid(alone, alone, alone) < 0 : unshare(CLONE_NEWUSER) < 0)
+        return false;
+    return setrlimit(RLIMIT_SIGPENDING, &limit) == 0;
+}
+
+/* Runs `test` in a child for which at most eight signals may wait; a test that cannot be is passed over by name. */
+static void (*limited_test)(void);
+
+static inline void run_limited(int unused)
+{
+    (void)unused;
+    pid_t pid = frame_fork();
+    if (pid == 0) {
+        MUST(limit_queue(8), "the limit: %s", strerror(errno));
+        limited_test();
+        _exit(0);
+    }
+    frame_join(pid);
+}
+
+static inline bool can_limit(void)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(!limit_queue(8));
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static inline void frame_run_limited(const char *name, void (*test)(void))
+{
+    limited_test = test;
+    if (can_limit())
+        frame_run(name, run_limited, 0, 20);
+    else
+        frame_skip(name, "this process cannot become a user of its own, whose signals would be counted apart");
 }
 
 #endif

@@ -122,7 +122,7 @@ START_TEST(no_more_senders_than_fit_are_remembered)
 }
 END_TEST
 
-/* ---- Strangers ------------------------------------------------------------------------------------------------------- */
+/* ---- Strangers --------------------------------------------------------------------------------------------------- */
 
 static tong_channel *bind_here(const char *address, uint32_t flags, char *ret, size_t size)
 {
@@ -221,7 +221,7 @@ START_TEST(a_stranger_does_not_disturb_the_counts_of_others)
 }
 END_TEST
 
-/* ---- Answers ---------------------------------------------------------------------------------------------------------- */
+/* ---- Answers ----------------------------------------------------------------------------------------------------- */
 
 /* Each client sees a sender of its own, without gaps, and a newcomer does not take another's answer. */
 START_TEST(answers_go_to_who_was_heard_last)
@@ -271,7 +271,7 @@ START_TEST(the_first_to_come_can_be_greeted)
 }
 END_TEST
 
-/* ---- Nobody there ------------------------------------------------------------------------------------------------------ */
+/* ---- Nobody there ------------------------------------------------------------------------------------------------ */
 
 START_TEST(a_sender_learns_that_nobody_receives)
 {
@@ -305,7 +305,7 @@ START_TEST(a_capacity_above_the_limit_is_an_error)
 }
 END_TEST
 
-/* ---- Connections ---------------------------------------------------------------------------------------------------------- */
+/* ---- Connections ------------------------------------------------------------------------------------------------- */
 
 static const char *fault_call;
 static int fault_error;
@@ -417,8 +417,18 @@ static int open_either(const char *address)
 START_TEST(names_that_are_none_are_refused)
 {
     static const char *const names[] = {
-        "", ":", "127.0.0.1", "127.0.0.1:", "::1:80", "[::1]", "[::1]80", "127.0.0.1:65536", "127.0.0.1:99999999999", "a]:80",
-        "127.0.0.1:0", "127.0.0.1:80,127.0.0.1:81",
+        "",
+        ":",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "::1:80",
+        "[::1]",
+        "[::1]80",
+        "127.0.0.1:65536",
+        "127.0.0.1:99999999999",
+        "a]:80",
+        "127.0.0.1:0",
+        "127.0.0.1:80,127.0.0.1:81",
     };
     char address[128];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -64,8 +64,6 @@ static void test_another_user(int unused)
     char own[160];
     tong_semaphore *s;
     prepare();
-    if (geteuid() != 0)
-        return;
     make_file(sizeof(sem_t));
     MUST(chown(path, 65534, 65534) == 0, "chown: %s", strerror(errno));
     refused(-EACCES);
@@ -127,7 +125,10 @@ int main(int argc, char **argv)
 {
     frame_begin("sem", argc, argv);
     frame_run("sem/hostile", test_hostile, 0, 20);
-    frame_run("sem/another-user", test_another_user, 0, 20);
+    if (geteuid() == 0)
+        frame_run("sem/another-user", test_another_user, 0, 20);
+    else
+        frame_skip("sem/another-user", "only root can make a file of another user");
     frame_run("sem/names", test_names, 0, 20);
     frame_run("sem/beside-libc", test_beside_libc, 0, 20);
     return frame_end();
