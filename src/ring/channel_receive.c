@@ -445,6 +445,7 @@ static void begin_sessions(struct ring_channel *channel, unsigned lane)
 int ring_channel_open_receiver(struct ring_channel *channel, const struct address *address, const char *name)
 {
     int r = ring_end_open(&channel->in, channel->home, address, name, false);
+    channel->lanes.current = LAYOUT_PLACES - 1;
     if (r == 0)
         r = open_lanes(channel);
     for (unsigned lane = 0; r == 0 && lane < LAYOUT_PLACES; lane++)
