@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #define BEFORE_PROD 8 /* messages that wait for a receiver */
-#define AFTER_PROD 4
+#define AFTER_PROD 10
 #define NAP 20000
 
 static void note_death(struct ledger *ledger)

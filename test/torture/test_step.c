@@ -21,13 +21,16 @@
 #include "step.h"
 
 #define NOTICE (10 * TONG_MILLISECOND) /* the median of all deaths of an operation on which somebody waited */
-#define DEATHS 160 /* of one operation in the short form, about */
+#define SHORT 450 /* instructions of an operation that the short form leaves none out of */
+#define DEATHS 50 /* of any other, about, beside those at its system calls */
+#define TOGETHER 100000 /* instructions that may be stepped for an operation */
 #define NOTICES 65536
 
 static struct ledger *ledger;
 static char name[64], address[96];
 static int64_t notice[NOTICES];
 static unsigned notices;
+static struct step_map calls; /* of the operation at hand */
 static uint64_t orphans;
 static bool recording;
 
@@ -199,6 +202,8 @@ static void clear_names(const struct operation *operation)
     MUST(ledger, system(command) == 0, "%s", command);
 }
 
+#define WHOLE_OPERATION UINT64_MAX
+
 static struct step_result run_episode(const struct operation *operation, const struct delivery *delivery, uint64_t turn)
 {
     struct episode episode = { .operation = operation, .delivery = delivery };
@@ -211,7 +216,8 @@ static struct step_result run_episode(const struct operation *operation, const s
     pid_t victim = ledger_fork(ledger);
     if (victim == 0)
         operation_victim(ledger, operation, address);
-    episode.result = step_and_kill(ledger, victim, turn);
+    episode.result = turn == WHOLE_OPERATION ? step_through(ledger, victim, &calls) : step_and_kill(ledger, victim, turn,
+                                                                                                    &calls);
     if (episode.result.finished)
         conclude(operation);
     expect_notice(&episode);
@@ -256,25 +262,49 @@ struct count {
     uint64_t steps, deaths, in_kernel;
 };
 
-/* Kills at instruction 0, every, 2 * every ... until the operation is over before it comes to that. */
+static bool kill_at(const struct operation *operation, const struct delivery *delivery, uint64_t turn, struct count *count)
+{
+    struct step_result result = run_episode(operation, delivery, turn);
+    count->deaths++;
+    count->in_kernel += result.in_kernel;
+    return result.finished;
+}
+
+/* How many instructions lie between two deaths. */
+static uint64_t interval(uint64_t steps, const struct delivery *delivery)
+{
+    if (ledger_is_long() || (steps <= SHORT && !delivery->others))
+        return 1;
+    uint64_t stretch = 0; /* the most that has to be stepped for one death */
+    for (unsigned i = 0; i <= calls.count; i++) {
+        uint64_t from = i ? calls.at[i - 1] : 0, to = i < calls.count ? calls.at[i] : steps;
+        stretch = to > from && to - from > stretch ? to - from : stretch;
+    }
+    uint64_t deaths = TOGETHER / (stretch / 2 + 1);
+    deaths = deaths > DEATHS ? DEATHS : deaths;
+    return 1 + steps / deaths;
+}
+
+/* Kills at instruction 0, every, 2 * every ... until the operation is over before it comes to that; and before, after or
+ * in each system call. */
 static struct count run_operation(const struct operation *operation, const struct delivery *delivery)
 {
     int64_t before = ledger_now();
     notices = 0;
-    struct step_result whole = run_episode(operation, delivery, UINT64_MAX);
-    uint64_t every = ledger_is_long() ? 1 : 1 + whole.steps / DEATHS;
-    struct count count = { whole.steps, 1, 0 };
-    struct step_result result = { 0 };
-    for (uint64_t turn = 0; !result.finished; turn += every) {
-        result = run_episode(operation, delivery, turn);
-        count.deaths++;
-        count.in_kernel += result.in_kernel;
-        if (result.steps > count.steps)
-            count.steps = result.steps;
+    calls.rounds = operation->flags & LARGE;
+    struct count count = { run_episode(operation, delivery, WHOLE_OPERATION).steps, 1, 0 };
+    uint64_t every = interval(count.steps, delivery);
+    for (uint64_t turn = 0; !kill_at(operation, delivery, turn, &count); )
+        turn += every;
+    const struct step_map seen = calls;
+    for (unsigned i = 0; every > 1 && i < seen.count; i++) {
+        kill_at(operation, delivery, seen.at[i] - 1, &count);
+        kill_at(operation, delivery, seen.at[i], &count);
     }
-    printf("%-26s %-13s %6llu instructions, killed %5llu times (every %llu, %llu in the kernel), %.1f s",
-           operation->name, delivery->name, (unsigned long long)count.steps, (unsigned long long)count.deaths,
-           (unsigned long long)every, (unsigned long long)count.in_kernel, milliseconds(ledger_now() - before) / 1000);
+    printf("%-26s %-13s %6llu instructions, %3u system calls; killed %5llu times (every %llu, %llu in the kernel), %.1f s",
+           operation->name, delivery->name, (unsigned long long)count.steps, seen.count,
+           (unsigned long long)count.deaths, (unsigned long long)every, (unsigned long long)count.in_kernel,
+           milliseconds(ledger_now() - before) / 1000);
     print_notices();
     putchar('\n');
     fflush(stdout);
