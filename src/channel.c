@@ -346,7 +346,8 @@ int tong_channel_abort(tong_channel *channel, tong_token *token)
     return r < 0 ? r : conduit->facet->abort(conduit, token);
 }
 
-HOT ssize_t tong_channel_peek(tong_channel *channel, int64_t timeout, tong_message *ret_message, tong_token *ret)
+__attribute__((noinline)) static ssize_t peek_and_give(tong_channel *channel, int64_t timeout, tong_message *ret_message,
+                                                       tong_token *ret)
 {
     if (!usable(channel, TONG_RECEIVE))
         return unusable(channel, TONG_RECEIVE);
@@ -355,8 +356,6 @@ HOT ssize_t tong_channel_peek(tong_channel *channel, int64_t timeout, tong_messa
         return no_zero_copy(conduit);
     if (is_cloned(conduit))
         return no_turns(conduit);
-    if (__builtin_expect(ret->size == sizeof *ret && !ret_message, 1))
-        return conduit->facet->peek(conduit, deadline_after(timeout), NULL, ret);
     tong_message meta = TONG_MESSAGE_INIT;
     tong_token token = TONG_TOKEN_INIT;
     ssize_t r = conduit->facet->peek(conduit, deadline_after(timeout), &meta, &token);
@@ -365,6 +364,17 @@ HOT ssize_t tong_channel_peek(tong_channel *channel, int64_t timeout, tong_messa
     give(ret, &token, sizeof token);
     give_message(ret_message, &meta, r);
     return r;
+}
+
+/* What most callers want needs nothing but the conduit. */
+HOT ssize_t tong_channel_peek(tong_channel *channel, int64_t timeout, tong_message *ret_message, tong_token *ret)
+{
+    if (__builtin_expect(usable(channel, TONG_RECEIVE) && !ret_message && ret->size == sizeof *ret && timeout <= 0, 1)) {
+        struct conduit *conduit = channel->conduit;
+        if (__builtin_expect(conduit->facet->peek && !is_cloned(conduit), 1))
+            return conduit->facet->peek(conduit, timeout < 0 ? DEADLINE_NEVER : DEADLINE_NOW, NULL, ret);
+    }
+    return peek_and_give(channel, timeout, ret_message, ret);
 }
 
 HOT int tong_channel_release(tong_channel *channel, tong_token *token)

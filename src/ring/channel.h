@@ -27,7 +27,10 @@ struct ring_lanes {
     uint64_t told[LAYOUT_PLACES];             /* the newest session whose end was told; also in the cursor */
     uint64_t used;                            /* bits of lanes */
     unsigned current;                         /* where the last message came from */
+    struct ring_reader *now;                  /* its reader */
     uint32_t turns;                           /* messages until another lane has its turn; 0: the fast path is closed */
+    uint32_t dry;                             /* `turns` when nothing was there for the last time */
+    uint64_t dry_at;                          /* and where that was */
     uint64_t lost;                            /* messages given up by senders before the next one */
     int64_t asked;                            /* the tick of the clock when a non-blocking call last asked for locks */
     int owed;                                 /* an end that is told once no sender is left; 0: none */

@@ -20,14 +20,16 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "base/hot.h"
+#include "core/wait.h"
 #include "ring/channel.h"
 #include "ring/copy.h"
 #include "ring/sleep.h"
 
 #define TURNS 64            /* messages from one lane while others may have some */
 #define EVERY_LANE ((UINT64_C(1) << LAYOUT_PLACES) - 1)
-#define BACKOFF_BYTES 2048  /* of a stream that was caught up with */
-#define BACKOFF_POLLS 60    /* pauses before its next word is looked at again */
+#define STREAM 3            /* messages since the last time that nothing was there */
+#define STREAM_BYTES 2048   /* and their bytes */
+#define BACKOFF 150         /* pauses before the next word of a stream is looked at again */
 
 /* ---- Lanes ----------------------------------------------------------------------------------------------- */
 
@@ -51,7 +53,9 @@ static void close_fast_path(struct ring_lanes *lanes)
 static void begin_turn(struct ring_lanes *lanes, unsigned lane)
 {
     lanes->current = lane;
+    lanes->now = &lanes->reader[lane];
     lanes->turns = lanes->ended ? 0 : lanes->used & (lanes->used - 1) ? TURNS : UINT32_MAX;
+    lanes->dry = lanes->turns;
 }
 
 static int open_lane(struct ring_channel *channel, unsigned lane)
@@ -208,11 +212,11 @@ static int look(struct ring_channel *channel, bool ask, struct ring_record *ret)
 
 /* ---- Records --------------------------------------------------------------------------------------------- */
 
-static int consume(struct ring_channel *channel, const struct ring_record *record)
+static inline int consume(struct ring_channel *channel, const struct ring_record *record)
 {
-    int moved = ring_consume(&channel->lanes.reader[channel->lanes.current], record);
-    if (__builtin_expect(moved < 0, 0))
-        return fail(moved, "%s: out of memory", channel->base.object);
+    int r = ring_consume(channel->lanes.now, record);
+    if (__builtin_expect(r < 0, 0))
+        return fail(r, "%s: out of memory", channel->base.object);
     ring_end_tell(&channel->in);
     return 0;
 }
@@ -289,20 +293,34 @@ static int await_message(struct ring_channel *channel, int64_t deadline, struct 
 }
 
 /* A receiver that polls the line in which the sender writes slows it down: who has caught up with a stream lets it get
- * ahead.  Who receives one message at a time is not kept. */
-static void back_off(struct ring_reader *reader)
+ * ahead by a few microseconds.  Who receives one message at a time, or a few, is not kept. */
+static void back_off(struct ring_lanes *lanes)
 {
-    bool stream = reader->seen - reader->dry >= BACKOFF_BYTES;
-    reader->dry = reader->seen;
-    for (int i = 0; stream && i < BACKOFF_POLLS; i++)
+    uint64_t seen = lanes->now->seen;
+    bool stream = lanes->dry - lanes->turns >= STREAM && seen - lanes->dry_at >= STREAM_BYTES;
+    lanes->dry = lanes->turns;
+    lanes->dry_at = seen;
+    for (int i = 0; stream && i < BACKOFF; i++)
         ring_relax();
+}
+
+/* Whether a call that may not block has nothing to do but to say so: nothing came, and it has asked in this tick. */
+static bool has_nothing(struct ring_channel *channel)
+{
+    const struct ring_lanes *lanes = &channel->lanes;
+    return !lanes->owed && !lanes->ended && !ring_bell_is_open(&channel->in.bell) && !found(channel, 0, false) &&
+           clock_coarse() == lanes->asked;
 }
 
 __attribute__((noinline)) static int await_slowly(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
 {
     struct ring_lanes *lanes = &channel->lanes;
-    if (is_used(lanes, lanes->current))
-        back_off(&lanes->reader[lanes->current]);
+    if (lanes->turns <= 1)
+        close_fast_path(lanes);
+    else
+        back_off(lanes);
+    if (deadline == DEADLINE_NOW && has_nothing(channel))
+        return wait_expired(deadline);
     return await_message(channel, deadline, ret);
 }
 
@@ -310,14 +328,15 @@ __attribute__((noinline)) static int await_slowly(struct ring_channel *channel, 
 static inline int receive_record(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
 {
     struct ring_lanes *lanes = &channel->lanes;
-    if (__builtin_expect(lanes->turns > 1, 1)) {
+    uint64_t word = __builtin_expect(lanes->turns > 1, 1) ? ring_turn(lanes->now) : 0;
+    if (__builtin_expect(word != 0 && ring_read(lanes->now, word, ret), 1)) {
         lanes->turns--;
-        if (__builtin_expect(ring_next(&lanes->reader[lanes->current], ret) == 0 && ret->kind == RECORD_MESSAGE, 1))
-            return 0;
-    } else {
-        close_fast_path(lanes);
+        return 0;
     }
-    return await_slowly(channel, deadline, ret);
+    struct ring_record slow = { .kind = 0 }; /* so that the other one can stay in registers */
+    int r = await_slowly(channel, deadline, &slow);
+    *ret = slow;
+    return r;
 }
 
 /* What is said of a message, once; the losses before it are said with it. */
@@ -378,15 +397,16 @@ HOT ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_me
     struct ring_record record;
     uint64_t claim;
     int r = receive_record(channel, deadline, &record);
-    unsigned lane = channel->lanes.current;
-    if (__builtin_expect(r == 0, 1) && (r = ring_take(&channel->lanes.reader[lane], &record, &claim)) < 0)
-        r = fail(r, "%s: out of memory", conduit->object);
     if (__builtin_expect(r < 0, 0))
         return r;
+    r = ring_take(channel->lanes.now, &record, &claim);
+    if (__builtin_expect(r < 0, 0))
+        return fail(r, "%s: out of memory", conduit->object);
     if (meta)
         fill_meta(channel, &record, meta);
     channel->lanes.lost = 0;
-    ring_channel_fill_token(conduit, TONG_RECEIVE | (uint64_t)lane << 32, record.data, record.length, claim, ret);
+    uint64_t from = TONG_RECEIVE | (uint64_t)channel->lanes.current << 32;
+    ring_channel_fill_token(conduit, from, record.data, record.length, claim, ret);
     return (ssize_t)record.length;
 }
 
@@ -425,6 +445,7 @@ static void begin_sessions(struct ring_channel *channel, unsigned lane)
 int ring_channel_open_receiver(struct ring_channel *channel, const struct address *address, const char *name)
 {
     int r = ring_end_open(&channel->in, channel->home, address, name, false);
+    channel->lanes.current = LAYOUT_PLACES - 1;
     if (r == 0)
         r = open_lanes(channel);
     for (unsigned lane = 0; r == 0 && lane < LAYOUT_PLACES; lane++)

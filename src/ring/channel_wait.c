@@ -73,7 +73,7 @@ static bool is_alone(struct ring_end *end, unsigned place)
 static bool spin(struct ring_channel *channel, struct ring_end *end, ring_found found, uint64_t size)
 {
     struct ring_patience *patience = &end->patience;
-    if (patience->budget == 0 || is_alone(end, channel->lanes.current))
+    if (patience->budget == 0 || is_alone(end, end->sender ? 0 : channel->lanes.current))
         return false;
     if (poll_for(channel, found, size, POLLS_UNTIMED))
         return true;
@@ -101,12 +101,13 @@ static void reconsider(struct ring_patience *patience, int64_t slept)
 
 /* ---- Sleeping -------------------------------------------------------------------------------------------- */
 
-/* Asks to be told, looks once more, and sleeps. */
+/* Asks to be told, looks once more, and sleeps.  Who runs on our only processor has passed a fence by giving it to us; if
+ * it has been let go elsewhere since we asked, a slice is the most that it can cost. */
 static int sleep_slice(struct ring_channel *channel, struct ring_end *end, int64_t left, ring_found found, uint64_t size)
 {
     uint32_t seen = shared_wake(end->peer);
     shared_call(end->own, CALL_WAKE);
-    int64_t slice = ring_fence_heavily() ? SLICE : SLICE_BLIND;
+    int64_t slice = end->patience.alone || ring_fence_heavily() ? SLICE : SLICE_BLIND;
     if (found(channel, size, true))
         return WAIT_MOVED;
     return ring_sleep(end->peer, seen, left < 0 || left > slice ? slice : left);

@@ -7,7 +7,7 @@
 #include "ring/object.h"
 #include "ring/place.h"
 
-#define RING_SPIN_MOST 20000 /* ns for which a wait spins at most */
+#define RING_SPIN_MOST 40000 /* ns for which a wait spins at most */
 
 struct ring_end {
     struct ring_object object;

@@ -14,6 +14,7 @@
 #ifndef RING_RING_H
 #define RING_RING_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,7 +55,6 @@ struct ring_reader {
     uint64_t head;           /* released */
     uint64_t seen;           /* end of the last claim; head when there is none */
     uint64_t redelivered_to; /* records before this were handed out by a reader that is gone */
-    uint64_t dry;            /* where it was last found empty */
     struct ring_claims claims;
 };
 
@@ -82,6 +82,10 @@ void ring_reader_close(struct ring_reader *reader);
 /* Sends a message that is at most record_largest(), while no claims are outstanding.  -EBUSY some are; else as reserve. */
 int ring_send(struct ring_writer *writer, const void *data, uint64_t size, int64_t type);
 
+/* Sends up to `count` messages of a batch, of which the reader sees all at once or, when the writer dies, none; returns how
+ * many had room (-EAGAIN: none), or what ring_send() would. */
+int64_t ring_send_batch(struct ring_writer *writer, const tong_batch *batch, uint64_t count);
+
 /* Claims room for a message of `size` bytes (at most record_largest()).  -EAGAIN no room now, -EBADMSG, -ENOMEM. */
 int ring_reserve(struct ring_writer *writer, uint64_t size, uint64_t *ret_claim);
 /* Where the message of a claim begins. */
@@ -97,33 +101,11 @@ void ring_abandon(struct ring_writer *writer);
 /* Publishes a mark.  -EBUSY while claims are outstanding, -EAGAIN no room. */
 int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number);
 
-/* Whether something was published that the reader has not seen: one load of one word. */
-static inline bool ring_waits(const struct ring_reader *reader)
-{
-    return shared_turn(reader->data + (reader->seen & (reader->capacity - 1))) != 0;
-}
+/* ---- Claims (claims.c) ------------------------------------------------------------------------------------ */
 
-/* Shows the record after the last one taken.  -EAGAIN none, -EBADMSG what lies there is no record. */
-int ring_next(struct ring_reader *reader, struct ring_record *ret);
-/* Claims that record.  -ENOMEM. */
-int ring_take(struct ring_reader *reader, const struct ring_record *record, uint64_t *ret_claim);
-/* Settles a claim: 1 if the head moved, 0, -EINVAL no such claim. */
-int ring_release(struct ring_reader *reader, uint64_t claim);
-/* Takes that record, which was copied, and releases it: 1 if the head moved, 0, -ENOMEM. */
-int ring_consume(struct ring_reader *reader, const struct ring_record *record);
-
-/* Sends up to `count` messages of a batch, of which the receiver sees all at once or, when killed, none; returns how many
- * had room, or what ring_send() would. */
-int64_t ring_send_batch(struct ring_writer *writer, const tong_batch *batch, uint64_t count);
-
-/* claims.c */
 int ring_claims_open(struct ring_claims *claims);
 void ring_claims_close(struct ring_claims *claims);
-int ring_claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64_t *ret_claim);
-/* NULL if there is no such claim, or it is settled. */
-struct ring_claim *ring_claims_find(const struct ring_claims *claims, uint64_t claim);
-/* Drops the oldest claims that are settled; true, and the end of the last one, if there were any. */
-bool ring_claims_advance(struct ring_claims *claims, uint64_t *ret_end);
+int ring_claims_grow(struct ring_claims *claims);
 
 static inline bool ring_claims_empty(const struct ring_claims *claims)
 {
@@ -133,6 +115,152 @@ static inline bool ring_claims_empty(const struct ring_claims *claims)
 static inline struct ring_claim *ring_claim_at(const struct ring_claims *claims, uint64_t claim)
 {
     return &claims->item[claim & (claims->size - 1)];
+}
+
+static inline int ring_claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64_t *ret_claim)
+{
+    if (__builtin_expect(claims->next - claims->first == claims->size, 0) && ring_claims_grow(claims) < 0)
+        return -ENOMEM;
+    *ret_claim = claims->next++;
+    struct ring_claim *claim = ring_claim_at(claims, *ret_claim);
+    claim->start = start;
+    claim->end = end;
+    claim->settled = false;
+    return 0;
+}
+
+/* NULL if there is no such claim, or it is settled. */
+static inline struct ring_claim *ring_claims_find(const struct ring_claims *claims, uint64_t claim)
+{
+    if (claim - claims->first >= claims->next - claims->first)
+        return NULL;
+    struct ring_claim *found = ring_claim_at(claims, claim);
+    return found->settled ? NULL : found;
+}
+
+/* Drops the oldest claims that are settled; true, and the end of the last one, if there were any. */
+static inline bool ring_claims_advance(struct ring_claims *claims, uint64_t *ret_end)
+{
+    bool moved = false;
+    while (claims->first != claims->next && ring_claim_at(claims, claims->first)->settled) {
+        *ret_end = ring_claim_at(claims, claims->first++)->end;
+        moved = true;
+    }
+    return moved;
+}
+
+/* ---- Reading ---------------------------------------------------------------------------------------------- */
+
+static inline const unsigned char *ring_stands_at(const struct ring_reader *reader)
+{
+    return reader->data + (reader->seen & (reader->capacity - 1));
+}
+
+/* Word 0 of what was published next, or 0.  The line behind it is asked for together with its own, because most messages
+ * lie in both, and one after the other they take twice as long to come. */
+static inline uint64_t ring_turn(const struct ring_reader *reader)
+{
+    const unsigned char *word = ring_stands_at(reader);
+    __builtin_prefetch(word + 64);
+    return shared_turn(word);
+}
+
+/* Whether something was published that the reader has not seen. */
+static inline bool ring_waits(const struct ring_reader *reader)
+{
+    return ring_turn(reader) != 0;
+}
+
+/* The most that can lie before the reader. */
+static inline uint64_t ring_unread(const struct ring_reader *reader)
+{
+    return reader->capacity - RECORD_ZERO - (reader->seen - reader->head);
+}
+
+/* Whether a reader that is gone had it in hand. */
+static inline bool ring_comes_again(const struct ring_reader *reader)
+{
+    return (int64_t)(reader->redelivered_to - reader->seen) > 0;
+}
+
+/* The message whose word 0 is `word`; false: it is something else, or damaged. */
+static inline bool ring_read(const struct ring_reader *reader, uint64_t word, struct ring_record *ret)
+{
+    const unsigned char *record = ring_stands_at(reader);
+    uint64_t length = record_length(word), offset = record_offset(word), extent = record_extent(offset, length);
+    if (__builtin_expect(record_kind(word) != RECORD_MESSAGE || offset - 1 >= RECORD_OFFSET_MOST ||
+                         extent > ring_unread(reader), 0))
+        return false;
+    ret->kind = RECORD_MESSAGE;
+    ret->length = length;
+    ret->type = offset > 1 ? (int64_t)shared_get(record + RECORD_ALIGN) : 0;
+    ret->start = reader->seen;
+    ret->end = reader->seen + extent;
+    ret->data = record + offset * RECORD_ALIGN;
+    ret->redelivered = ring_comes_again(reader);
+    return true;
+}
+
+/* The same for whatever else it is. */
+int ring_next_slowly(struct ring_reader *reader, uint64_t word, struct ring_record *ret);
+
+/* Shows the record after the last one taken.  -EAGAIN none, -EBADMSG what lies there is no record. */
+static inline int ring_next(struct ring_reader *reader, struct ring_record *ret)
+{
+    uint64_t word = ring_turn(reader);
+    if (word == 0)
+        return -EAGAIN;
+    return ring_read(reader, word, ret) ? 0 : ring_next_slowly(reader, word, ret);
+}
+
+static inline void ring_set_head(struct ring_reader *reader, uint64_t head)
+{
+    reader->head = head;
+    shared_set_head(reader->own, head);
+}
+
+/* Claims that record.  -ENOMEM. */
+static inline int ring_take(struct ring_reader *reader, const struct ring_record *record, uint64_t *ret_claim)
+{
+    int r = ring_claims_push(&reader->claims, record->start, record->end, ret_claim);
+    if (__builtin_expect(r < 0, 0))
+        return r;
+    reader->seen = record->end;
+    shared_set_intent(reader->own, record->end);
+    return 0;
+}
+
+/* Settles a claim: 1 if the head moved, 0, -EINVAL no such claim. */
+static inline int ring_release(struct ring_reader *reader, uint64_t number)
+{
+    struct ring_claims *claims = &reader->claims;
+    struct ring_claim *claim = ring_claims_find(claims, number);
+    uint64_t head;
+    if (__builtin_expect(!claim, 0))
+        return -EINVAL;
+    if (__builtin_expect(claims->next - claims->first == 1, 1)) {
+        claims->first++;
+        ring_set_head(reader, claim->end);
+        return 1;
+    }
+    claim->settled = true;
+    if (!ring_claims_advance(&reader->claims, &head))
+        return 0;
+    ring_set_head(reader, head);
+    return 1;
+}
+
+/* Passes over what nobody has to see any more.  It is released at once if nothing older is outstanding.  -ENOMEM. */
+int ring_pass(struct ring_reader *reader, uint64_t end);
+
+/* Takes that record, which was copied, and releases it.  -ENOMEM. */
+static inline int ring_consume(struct ring_reader *reader, const struct ring_record *record)
+{
+    if (__builtin_expect(!ring_claims_empty(&reader->claims), 0))
+        return ring_pass(reader, record->end);
+    reader->seen = record->end;
+    ring_set_head(reader, record->end);
+    return 0;
 }
 
 #endif

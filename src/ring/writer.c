@@ -119,7 +119,7 @@ __attribute__((noinline)) static uint64_t bulk_offset(const struct ring_writer *
 }
 
 /* Writes all of a record but its word 0, which is returned. */
-static inline uint64_t fill(struct ring_writer *writer, uint64_t start, const void *data, uint64_t size, int64_t type,
+__attribute__((always_inline)) static inline uint64_t fill(struct ring_writer *writer, uint64_t start, const void *data, uint64_t size, int64_t type,
                             uint64_t *ret_end)
 {
     uint64_t offset = __builtin_expect(size < RECORD_BULK, 1) ? 1 + (type != 0) : bulk_offset(writer, start, data);
