@@ -22,8 +22,8 @@
 
 #define NOTICE (10 * TONG_MILLISECOND) /* the median of all deaths of an operation on which somebody waited */
 #define SHORT 450 /* instructions of an operation that the short form leaves none out of */
-#define DEATHS 50 /* of any other, about, beside those at its system calls */
-#define TOGETHER 100000 /* instructions that may be stepped for an operation */
+#define DEATHS 24 /* of any other, about, beside those at its system calls */
+#define TOGETHER 30000 /* instructions that may be stepped for an operation */
 #define NOTICES 65536
 
 static struct ledger *ledger;
@@ -297,7 +297,7 @@ static struct count run_operation(const struct operation *operation, const struc
     for (uint64_t turn = 0; !kill_at(operation, delivery, turn, &count); )
         turn += every;
     const struct step_map seen = calls;
-    for (unsigned i = 0; every > 1 && i < seen.count; i++) {
+    for (unsigned i = 0; every > 1 && !delivery->others && i < seen.count; i++) {
         kill_at(operation, delivery, seen.at[i] - 1, &count);
         kill_at(operation, delivery, seen.at[i], &count);
     }
