@@ -39,7 +39,7 @@ static void in_child(void (*run)(void), int expected, const char *what)
     MUST(ledger, expected ? WIFSIGNALED(status) && WTERMSIG(status) == expected : status == 0, "%s: status 0x%x", what,
          (unsigned)status);
     tong_remove(address);
-    char command[192];
+    char command[512];
     snprintf(command, sizeof command, "rm -f %s %s.*", path, path);
     MUST(ledger, system(command) == 0, "%s", command);
     printf("%s\n", what);
