@@ -22,7 +22,7 @@
 #define CAPACITY 4096
 #define GIVEN (20 * TONG_MILLISECOND)
 #define LATE (5 * TONG_SECOND) /* that a call may take, on a machine that does much else */
-#define FAULTS_SHORT 150000
+#define FAULTS_SHORT 30000
 #define FAULTS_LONG 20000000
 #define AT_A_TIME 24          /* faults between two looks at the others */
 
