@@ -22,7 +22,7 @@
 #define CAPACITY 4096
 #define GIVEN (20 * TONG_MILLISECOND)
 #define LATE (5 * TONG_SECOND) /* that a call may take, on a machine that does much else */
-#define FAULTS_SHORT 30000
+#define FAULTS_SHORT 150000
 #define FAULTS_LONG 20000000
 #define AT_A_TIME 24          /* faults between two looks at the others */
 
@@ -116,7 +116,8 @@ static void work(uint32_t direction, volatile int *beat)
             ledger_sleep(200 * TONG_MICROSECOND);
             continue;
         }
-        for (int64_t done = 0; is_passing(done) && !ledger->stop; ++*beat) {
+        int asked = ledger->prodded;
+        for (int64_t done = 0; is_passing(done) && !ledger->stop && ledger->prodded == asked; ++*beat) {
             before = ledger_now();
             done = direction == TONG_SEND ? send_once(channel, turn++) : receive_once(channel, turn++);
             expect_in_time(before, direction == TONG_SEND ? "sending" : "receiving");
@@ -276,6 +277,7 @@ static void attack(int mode, pid_t sender, pid_t receiver, uint64_t until)
         bool usable = open_target(&target, side);
         for (int i = 0; usable && i < AT_A_TIME; i++)
             usable = !inject(&target, side);
+        ledger->prodded += !usable; /* they may be happy on a channel without a name */
         ledger_sleep((int64_t)chance(300) * TONG_MICROSECOND);
         look_after(sender, "the sender");
         look_after(receiver, "the receiver");

@@ -21,8 +21,8 @@
 #include "step.h"
 
 #define NOTICE (10 * TONG_MILLISECOND) /* the median of all deaths of an operation on which somebody waited */
-#define SHORT 450 /* instructions of an operation that the short form leaves none out of */
-#define DEATHS 24 /* of any other, about, beside those at its system calls */
+#define SHORT 300 /* instructions of an operation that the short form leaves none out of */
+#define DEATHS 16 /* of any other, about, beside those at its system calls */
 #define TOGETHER 30000 /* instructions that may be stepped for an operation */
 #define NOTICES 65536
 
