@@ -14,7 +14,7 @@
  * structure it was compiled with (the TONG_..._INIT macros do).  A newer library fills in no more than that.
  *
  * The library never prints, exits, starts a thread, or changes the flags of a descriptor that others share; nor does it
- * touch signal handlers or the signal mask, but in the calls of tong/signal.h that are for just that.  SIGPIPE is never raised by it, provided that a process which
+ * touch signal handlers or the signal mask, but in tong_guard_sigbus() and the calls of tong/signal.h, which are for just that.  SIGPIPE is never raised by it, provided that a process which
  * ignored SIGPIPE when it opened a channel goes on ignoring it while it uses the channel.
  */
 #ifndef TONG_BASE_H
@@ -90,6 +90,19 @@ typedef struct tong_identity {
  * Reads /proc; does not block; any thread.
  */
 int tong_identity_alive(const tong_identity *identity);
+
+/*
+ * Guards the channels of `shm:` and `mmap:` of this process, those that are open and those to come, against a peer that
+ * cuts their file short: touching what is gone raises SIGBUS (mmap(2)), which without this ends the process, as it does
+ * for every program that maps a file which others may write.  Installs a handler of SIGBUS that lays zero pages over the
+ * mapping; the call that met them, or the next, then fails with -ESTALE, and so do all that follow on that channel.  What
+ * was in the channel is lost; a message that is peeked at becomes zeros.
+ *
+ * Every other SIGBUS, also of memory of the caller's own and of regions, goes to the handler that was there before, or has
+ * its default.  Who installs a handler later should pass on to this one what is not its own.  Asked again it does nothing
+ * more; there is no way back.  0, or what sigaction(2) says.  Any thread; a forked child has it, an executed program not.
+ */
+int tong_guard_sigbus(void);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -16,6 +16,8 @@
 
 int ring_channel_damaged(const struct ring_end *end)
 {
+    if (ring_end_is_cut(end))
+        return ring_end_cut(end);
     return fail(-EBADMSG, "%s is damaged: the other end wrote what cannot be; remove it and begin again",
                 end->object.path);
 }

@@ -217,8 +217,7 @@ static inline int consume(struct ring_channel *channel, const struct ring_record
     int r = ring_consume(channel->lanes.now, record);
     if (__builtin_expect(r < 0, 0))
         return fail(r, "%s: out of memory", channel->base.object);
-    ring_end_tell(&channel->in);
-    return 0;
+    return ring_end_tell(&channel->in);
 }
 
 /* Its number is the low half of a session that has begun, else it is not believed.  An end that was told before is
@@ -434,9 +433,7 @@ HOT int ring_channel_release(struct conduit *conduit, tong_token *token)
     if (__builtin_expect(moved < 0, 0))
         return ring_channel_bad_token(conduit);
     token->private_word[3] = 0;
-    if (moved)
-        ring_end_tell(&channel->in);
-    return 0;
+    return moved ? ring_end_tell(&channel->in) : 0;
 }
 
 /* ---- Opening --------------------------------------------------------------------------------------------- */

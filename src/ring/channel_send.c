@@ -113,9 +113,7 @@ static int settle(struct ring_channel *channel, tong_token *token, int moved)
     if (__builtin_expect(moved < 0, 0))
         return ring_channel_bad_token(&channel->base);
     token->private_word[3] = 0;
-    if (moved)
-        ring_end_tell(&channel->out);
-    return 0;
+    return moved ? ring_end_tell(&channel->out) : 0;
 }
 
 /* Behind tokens, or without room, or with losses to tell of. */
@@ -128,9 +126,8 @@ __attribute__((noinline)) static int send_slowly(struct ring_channel *channel, c
         return r;
     if (out->size > 0)
         memcpy(ring_claimed(&channel->writer, claim), out->data, out->size);
-    if (ring_commit(&channel->writer, claim, out->size, out->type) > 0)
-        ring_end_tell(&channel->out);
-    return 0;
+    int moved = ring_commit(&channel->writer, claim, out->size, out->type);
+    return moved > 0 ? ring_end_tell(&channel->out) : 0;
 }
 
 HOT int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
@@ -139,8 +136,7 @@ HOT int ring_channel_send(struct conduit *conduit, const struct message_out *out
     if (__builtin_expect(out->size > record_largest(channel->writer.capacity) || losses(channel) ||
                          ring_send(&channel->writer, out->data, out->size, out->type) < 0, 0))
         return send_slowly(channel, out, deadline);
-    ring_end_tell(&channel->out);
-    return 0;
+    return ring_end_tell(&channel->out);
 }
 
 /* What has room at once goes at once, and is published at once; one that has none waits like a single message. */
@@ -152,7 +148,9 @@ HOT ssize_t ring_channel_send_batch(struct conduit *conduit, const tong_batch *b
         int64_t r = losses(channel) ? -EAGAIN : ring_send_batch(&channel->writer, batch + sent, count - sent);
         if (r > 0) {
             sent += (size_t)r;
-            ring_end_tell(&channel->out);
+            r = ring_end_tell(&channel->out);
+            if (r < 0)
+                return r;
             continue;
         }
         struct message_out out = { batch[sent].data, batch[sent].length, batch[sent].type };
@@ -203,8 +201,7 @@ int ring_channel_finish(struct conduit *conduit, int64_t deadline)
     if (r == -EBADMSG)
         return ring_channel_damaged(&channel->out);
     ring_place_close(&channel->out.place);
-    ring_end_tell(&channel->out);
-    return 0;
+    return ring_end_tell(&channel->out);
 }
 
 /* A lane that was never used has no memory yet. */

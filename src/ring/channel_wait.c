@@ -178,7 +178,9 @@ static int removed(const struct ring_channel *channel, const struct ring_end *en
 int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int last, int64_t deadline, ring_found found,
                       uint64_t size)
 {
-    int r = last == WAIT_SLICE ? removed(channel, end) : 0;
+    int r = ring_end_cut(end);
+    if (r == 0 && last == WAIT_SLICE)
+        r = removed(channel, end);
     if (r < 0)
         return r;
     if (last == WAIT_SLICE && has_bell(end)) {

@@ -49,6 +49,14 @@ void ring_end_answer(struct ring_end *end)
     end->answered = calls;
 }
 
+int ring_end_cut(const struct ring_end *end)
+{
+    if (!ring_end_is_cut(end))
+        return 0;
+    return fail(-ESTALE, "%s was cut short by another process while it was in use, and what was in it is lost: remove it and "
+                "begin again", end->object.path);
+}
+
 int ring_end_open_bell(struct ring_end *end)
 {
     if (end->own_fifo < 0)

@@ -43,12 +43,21 @@ void ring_end_announce(struct ring_end *end);
 /* What is left of telling once somebody called. */
 void ring_end_answer(struct ring_end *end);
 
-/* Takes the other side out of its sleep, or its event loop, if it is in one: after every publication. */
-static inline void ring_end_tell(struct ring_end *end)
+/* -ESTALE: somebody made a file of the channel shorter, and tong_guard_sigbus() has put zeros in its place; else 0. */
+int ring_end_cut(const struct ring_end *end);
+
+static inline bool ring_end_is_cut(const struct ring_end *end)
+{
+    return atomic_load_explicit(&end->object.cut, memory_order_relaxed);
+}
+
+/* Takes the other side out of its sleep, or its event loop, if it is in one: after every publication.  ring_end_cut(). */
+static inline int ring_end_tell(struct ring_end *end)
 {
     shared_light_fence(end->fences);
     if (__builtin_expect(shared_calls(end->peer) != end->answered, 0))
         ring_end_answer(end);
+    return __builtin_expect(ring_end_is_cut(end), 0) ? ring_end_cut(end) : 0;
 }
 
 /* Begins our bell. */

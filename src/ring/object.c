@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/detail.h"
+#include "core/guarded.h"
 #include "core/made_name.h"
 #include "core/named_file.h"
 #include "ring/place.h"
@@ -285,22 +286,24 @@ static int open_fifo(const char *path, const struct address *address)
 
 /* ---- Opening --------------------------------------------------------------------------------------------- */
 
-static int map_control(int fd, uint32_t kind, bool writes, const char *path, void **ret)
+static int map_control(struct ring_object *object, int fd, uint32_t kind, bool writes, void **ret)
 {
     int r, protection = PROT_READ | (writes ? PROT_WRITE : 0);
-    *ret = sys_mmap(layout_control_size(kind), protection, MAP_SHARED, fd, 0, &r);
-    return *ret ? 0 : fail_call(r, "mmap(%s, %llu bytes)", path, (unsigned long long)layout_control_size(kind));
+    uint64_t size = layout_control_size(kind);
+    *ret = sys_mmap(size, protection, MAP_SHARED, fd, 0, &r);
+    return *ret ? guarded_add(*ret, size, &object->cut) : fail_call(r, "mmap(%s, %llu bytes)", object->path,
+                                                                    (unsigned long long)size);
 }
 
 static int map(struct ring_object *object, bool sender)
 {
     void *memory = NULL;
-    int r = map_control(object->senders_fd, LAYOUT_KIND_SENDERS, sender, object->path, &memory);
+    int r = map_control(object, object->senders_fd, LAYOUT_KIND_SENDERS, sender, &memory);
     object->senders = memory;
-    if (r == 0)
-        r = map_control(object->receivers_fd, LAYOUT_KIND_RECEIVERS, !sender, object->path, &memory);
-    if (r == 0)
-        object->receivers = memory;
+    if (r < 0)
+        return r;
+    r = map_control(object, object->receivers_fd, LAYOUT_KIND_RECEIVERS, !sender, &memory);
+    object->receivers = memory;
     return r;
 }
 
@@ -310,8 +313,9 @@ int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes)
     if (object->lane[lane])
         return 0;
     object->lane[lane] = sys_mmap_twice(object->capacity, protection, object->senders_fd, (off_t)lane_at(object, lane), &r);
-    return object->lane[lane] ? 0 : fail_call(r, "mmap(%s, %llu bytes twice)", object->path,
-                                              (unsigned long long)object->capacity);
+    if (!object->lane[lane])
+        return fail_call(r, "mmap(%s, %llu bytes twice)", object->path, (unsigned long long)object->capacity);
+    return guarded_add(object->lane[lane], 2 * object->capacity, &object->cut);
 }
 
 int ring_object_allocate_lane(const struct ring_object *object, unsigned lane)
@@ -426,14 +430,20 @@ int ring_object_open(const struct ring_home *home, const struct address *address
     return r;
 }
 
+static void unmap(void *memory, uint64_t size)
+{
+    guarded_remove(memory);
+    sys_munmap(memory, size);
+}
+
 void ring_object_close(struct ring_object *object)
 {
     for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
-        sys_munmap(object->lane[lane], 2 * object->capacity);
+        unmap(object->lane[lane], 2 * object->capacity);
         object->lane[lane] = NULL;
     }
-    sys_munmap(object->senders, layout_control_size(LAYOUT_KIND_SENDERS));
-    sys_munmap(object->receivers, layout_control_size(LAYOUT_KIND_RECEIVERS));
+    unmap(object->senders, layout_control_size(LAYOUT_KIND_SENDERS));
+    unmap(object->receivers, layout_control_size(LAYOUT_KIND_RECEIVERS));
     sys_close(object->senders_fd);
     sys_close(object->receivers_fd);
     sys_close(object->bell_fd);

@@ -3,6 +3,7 @@
 #ifndef RING_OBJECT_H
 #define RING_OBJECT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -32,6 +33,7 @@ struct ring_object {
     int bell_fd, room_fd;              /* FIFOs: "there are messages", "there is room" */
     struct layout_control *senders;
     struct layout_receivers *receivers;
+    _Atomic bool cut;                   /* somebody made a file shorter, and zeros are mapped in its place */
     unsigned char *lane[LAYOUT_PLACES]; /* mapped twice in a row; NULL: not yet */
 };
 

@@ -528,6 +528,17 @@ void *sys_mmap_twice(size_t size, int protection, int fd, off_t at, int *ret_err
     return address;
 }
 
+int sys_mmap_zeros(void *address, size_t size)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+    return mmap(address, size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
+}
+
+void sys_raise(int number)
+{
+    raise(number);
+}
+
 void sys_munmap(void *address, size_t size)
 {
     if (address)

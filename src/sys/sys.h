@@ -238,6 +238,12 @@ void sys_munmap(void *address, size_t size);
 /* Maps the bytes at `at` twice in a row: 2 * size bytes, which sys_munmap() takes back at once. */
 void *sys_mmap_twice(size_t size, int protection, int fd, off_t at, int *ret_error);
 
+/* Lays zero pages, which may be written, over what is mapped there.  Async-signal-safe. */
+int sys_mmap_zeros(void *address, size_t size);
+
+/* raise(3), async-signal-safe. */
+void sys_raise(int number);
+
 /* Closes; the descriptor is gone whatever is returned (close(2), "Dealing with error returns").  -1 is allowed. */
 int sys_close(int fd);
 

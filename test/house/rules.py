@@ -143,8 +143,8 @@ def asked_dispositions():
     """What signals do is changed in one file, whose functions the caller calls for that."""
     for path in sources("src"):
         for number, line in enumerate(code(path).split("\n"), 1):
-            if layer(path) != "sys" and "sys_sigaction(" in line and path != "src/signal_action.c":
-                yield "%s:%d: only tong_signal_...() change what a signal does" % (path, number)
+            if layer(path) != "sys" and "sys_sigaction(" in line and path not in ("src/signal_action.c", "src/guard.c"):
+                yield "%s:%d: only tong_signal_...() and tong_guard_sigbus() change what a signal does" % (path, number)
 
 
 def everything():

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ledger.h - what was sent and what arrived, in memory that outlives the processes that are killed.
+ *
+ * Every sender that ever lives has a number and counts its messages; each message says who sent it, which it is, and
+ * carries a checksum of itself.  A sender raises `begun` before a message may become visible and `done` once it must be.
+ * Whoever receives enters it here, which checks that it is whole, that it is the next of its sender, and that it was begun.
+ */
+#ifndef TORTURE_LEDGER_H
+#define TORTURE_LEDGER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/types.h>
+
+#include "tong/tong.h"
+
+#define LEDGER_SENDERS 4096
+#define LEDGER_BIGGEST 8192 /* bytes of the largest message of these tests */
+#define LEDGER_ENDS 16
+#define LEDGER_BATCH 4
+#define LONG (20 * TONG_SECOND) /* a wait that ends before, or the test fails */
+
+struct ledger_sender {
+    _Atomic uint64_t begun, done; /* messages that may be visible; that must arrive */
+    _Atomic uint64_t seen;        /* the number that must come next */
+    _Atomic uint64_t again;       /* so many before that may come once more: their receiver died with them in hand */
+    _Atomic uint64_t owed;        /* so many before that must come once more */
+    _Atomic uint64_t ahead;       /* so many may be missing: their receiver died before it could enter them */
+};
+
+struct ledger {
+    volatile int inside;          /* the victim is in the operation */
+    volatile int ready, other_ready, stop, prodded, last; /* between the processes of one episode */
+    volatile int ends[LEDGER_ENDS];
+    volatile int ended;           /* how many of them */
+    volatile int64_t noticed;     /* when a death was told */
+    _Atomic uint64_t redelivered, received;
+    _Atomic uint64_t missing;     /* messages that a dead receiver took and nobody saw */
+    volatile int result;          /* of the victim's operation */
+    unsigned char buffer[LEDGER_BATCH][LEDGER_BIGGEST]; /* what it sends or received */
+    volatile int failed;
+    char failure[512];
+    struct ledger_sender sender[LEDGER_SENDERS];
+};
+
+struct ledger *ledger_make(void);
+/* As new, for that many senders. */
+void ledger_clear(struct ledger *ledger, unsigned senders);
+
+/* Enters a failure and ends the process.  In the process that made the ledger: with its words on standard error. */
+void ledger_fail(struct ledger *ledger, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+#define MUST(ledger, condition, ...)             \
+    do {                                         \
+        if (!(condition))                        \
+            ledger_fail((ledger), __VA_ARGS__);  \
+    } while (0)
+
+/* Fills in message number `number` of a sender; its size, which is at least `least`. */
+size_t ledger_write(void *buffer, unsigned sender, uint64_t number, size_t least);
+
+/* Enters a message that arrived.  Its sender. */
+unsigned ledger_enter(struct ledger *ledger, const void *data, size_t size, uint32_t flags);
+
+/* All that was surely sent has arrived. */
+void ledger_settle(struct ledger *ledger, unsigned senders);
+
+/* ---- Small things that all of these tests need ------------------------------------------------------------------ */
+
+int64_t ledger_now(void);
+void ledger_sleep(int64_t nanoseconds);
+/* Waits until *flag is not 0, for at most LONG. */
+void ledger_until(struct ledger *ledger, const volatile int *flag, const char *what);
+/* fork(); the child dies with its parent. */
+pid_t ledger_fork(struct ledger *ledger);
+/* Waits for a child that must have ended with status 0. */
+void ledger_join(struct ledger *ledger, pid_t pid, const char *who);
+/* Kills it and waits; when it was gone. */
+int64_t ledger_kill(pid_t pid);
+/* Names in /dev/shm that contain `part`. */
+int ledger_names(const char *part);
+/* Whether the long form was asked for: the environment variable TONG_TORTURE says "long". */
+bool ledger_is_long(void);
+tong_channel *ledger_open(struct ledger *ledger, const char *address, uint32_t flags);
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_life.c - who lives and who is dead: one that is stopped lives; one whose number belongs to another process now is
+ * dead; one that cannot be seen, in another pid namespace, is either, and its lock tells.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/layout.h"
+#include "core/process.h"
+#include "ledger.h"
+
+#define STOPPED (2500 * TONG_MILLISECOND) /* longer than every interval at which anybody asks for a lock */
+#define SKIPPED 77
+
+static struct ledger *ledger;
+static char name[64], address[96];
+static unsigned char buffer[LEDGER_BIGGEST];
+
+static int send_number(tong_channel *channel, uint64_t number, int64_t timeout)
+{
+    size_t size = ledger_write(buffer, 0, number, 0);
+    return tong_channel_send(channel, buffer, size, NULL, timeout);
+}
+
+static ssize_t receive(tong_channel *channel, int64_t timeout)
+{
+    tong_message meta = TONG_MESSAGE_INIT;
+    ssize_t r = tong_channel_receive(channel, buffer, sizeof buffer, &meta, timeout);
+    if (r >= 0)
+        ledger_enter(ledger, buffer, (size_t)r, meta.flags);
+    return r;
+}
+
+/* A sender that sends one message, and another when it is prodded. */
+static pid_t start_sender(void)
+{
+    ledger_clear(ledger, 2);
+    ledger->sender[0].begun = 2;
+    pid_t pid = ledger_fork(ledger);
+    if (pid > 0)
+        return pid;
+    tong_channel *channel = ledger_open(ledger, address, TONG_SEND);
+    MUST(ledger, send_number(channel, 0, LONG) == 0, "send: %s", tong_detail());
+    ledger->ready = 1;
+    ledger_until(ledger, &ledger->prodded, "a prod");
+    MUST(ledger, send_number(channel, 1, LONG) == 0, "send: %s", tong_detail());
+    _exit(tong_channel_close(channel) != 0);
+}
+
+static tong_channel *meet(pid_t *ret)
+{
+    tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
+    *ret = start_sender();
+    MUST(ledger, receive(channel, LONG) >= 0, "receive: %s", tong_detail());
+    ledger_until(ledger, &ledger->ready, "the sender");
+    return channel;
+}
+
+static void part(tong_channel *channel)
+{
+    tong_channel_close(channel);
+    MUST(ledger, tong_remove(address) == 0, "remove: %s", tong_detail());
+    MUST(ledger, ledger_names(name) == 0, "names are left");
+}
+
+/* ---- SIGSTOP ---------------------------------------------------------------------------------------------------- */
+
+static void test_stopped_sender(void)
+{
+    pid_t pid;
+    tong_channel *channel = meet(&pid);
+    kill(pid, SIGSTOP);
+    ssize_t r = receive(channel, STOPPED);
+    MUST(ledger, r == -ETIMEDOUT, "a sender that is stopped gave %zd %s", r, tong_detail());
+    ledger->prodded = 1;
+    kill(pid, SIGCONT);
+    MUST(ledger, receive(channel, LONG) >= 0, "receive: %s", tong_detail());
+    MUST(ledger, receive(channel, LONG) == -ENODATA, "the end");
+    ledger_join(ledger, pid, "the sender");
+    part(channel);
+}
+
+static uint64_t fill(tong_channel *channel)
+{
+    uint64_t number = 0;
+    while (send_number(channel, number, 0) == 0)
+        number++;
+    return number;
+}
+
+static void test_stopped_receiver(void)
+{
+    ledger_clear(ledger, 1);
+    ledger->sender[0].begun = 1000000;
+    pid_t pid = ledger_fork(ledger);
+    if (pid == 0) {
+        tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
+        ledger->ready = 1;
+        ledger_until(ledger, &ledger->prodded, "a prod");
+        while (receive(channel, LONG) >= 0)
+            continue;
+        _exit(tong_channel_close(channel) != 0);
+    }
+    ledger_until(ledger, &ledger->ready, "the receiver");
+    tong_channel *channel = ledger_open(ledger, address, TONG_SEND);
+    uint64_t number = fill(channel);
+    kill(pid, SIGSTOP);
+    int r = send_number(channel, number, STOPPED);
+    MUST(ledger, r == -ETIMEDOUT, "a receiver that is stopped gave %d %s", r, tong_detail());
+    ledger->prodded = 1;
+    kill(pid, SIGCONT);
+    MUST(ledger, send_number(channel, number, LONG) == 0, "send: %s", tong_detail());
+    ledger->sender[0].done = number + 1;
+    MUST(ledger, tong_channel_finish(channel, LONG) == 0, "finish: %s", tong_detail());
+    ledger_join(ledger, pid, "the receiver");
+    ledger_settle(ledger, 1);
+    part(channel);
+}
+
+/* ---- A pid that is used again ----------------------------------------------------------------------------------- */
+
+static struct layout_control *map_senders(void)
+{
+    char path[128];
+    snprintf(path, sizeof path, "/dev/shm/tong.%s", name);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    void *memory = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(struct layout_control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    MUST(ledger, memory != MAP_FAILED, "%s: %s", path, strerror(errno));
+    close(fd);
+    return memory;
+}
+
+/* The sender's number is this living process's now: with the dead one's start time, or even with this one's. */
+static void test_pid_used_again(bool also_start_time)
+{
+    pid_t pid;
+    tong_channel *channel = meet(&pid);
+    struct layout_control *senders = map_senders();
+    senders->places[0].pid = (uint64_t)getpid();
+    if (also_start_time)
+        senders->places[0].start_time = process_start_time(getpid());
+    munmap(senders, sizeof *senders);
+    int64_t killed = ledger_kill(pid);
+    ssize_t r = receive(channel, LONG);
+    int64_t noticed = ledger_now() - killed;
+    MUST(ledger, r == -ECONNRESET, "the dead sender gave %zd %s", r, tong_detail());
+    printf("pid used again, %s: noticed after %.1f ms\n", also_start_time ? "and its start time forged" : "start time tells",
+           (double)noticed / 1e6);
+    MUST(ledger, noticed < (also_start_time ? 2000 : 500) * TONG_MILLISECOND, "too late");
+    part(channel);
+}
+
+/* It waits already, by the pidfd that it has. */
+static void test_pid_changed_while_waiting(void)
+{
+    pid_t pid;
+    tong_channel *channel = meet(&pid);
+    MUST(ledger, receive(channel, 30 * TONG_MILLISECOND) == -ETIMEDOUT, "nothing was sent");
+    struct layout_control *senders = map_senders();
+    senders->places[0].pid = (uint64_t)getpid();
+    munmap(senders, sizeof *senders);
+    pid_t killer = ledger_fork(ledger);
+    if (killer == 0) {
+        ledger_sleep(50 * TONG_MILLISECOND);
+        kill(pid, SIGKILL);
+        _exit(0);
+    }
+    MUST(ledger, receive(channel, LONG) == -ECONNRESET, "the dead sender: %s", tong_detail());
+    ledger_join(ledger, killer, "the killer");
+    ledger_kill(pid);
+    part(channel);
+}
+
+/* ---- Another pid namespace -------------------------------------------------------------------------------------- */
+
+static bool test_namespace(void)
+{
+    tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
+    ledger_clear(ledger, 2);
+    ledger->sender[0].begun = 2;
+    pid_t pid = ledger_fork(ledger);
+    if (pid == 0) {
+        if (unshare(CLONE_NEWPID) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWPID) < 0)
+            _exit(SKIPPED);
+        pid_t inner = fork();
+        if (inner == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            tong_channel *sender = ledger_open(ledger, address, TONG_SEND);
+            MUST(ledger, send_number(sender, 0, LONG) == 0, "send: %s", tong_detail());
+            ledger->ready = 1;
+            ledger_until(ledger, &ledger->prodded, "a prod");
+            _exit(1);
+        }
+        waitpid(inner, NULL, 0);
+        _exit(0);
+    }
+    while (!ledger->ready && waitpid(pid, NULL, WNOHANG) == 0)
+        ledger_sleep(TONG_MILLISECOND);
+    if (!ledger->ready) {
+        part(channel);
+        return false;
+    }
+    MUST(ledger, receive(channel, LONG) >= 0, "receive: %s", tong_detail());
+    MUST(ledger, receive(channel, 1200 * TONG_MILLISECOND) == -ETIMEDOUT, "one that cannot be seen lives");
+    kill(pid, SIGKILL); /* with it, by PR_SET_PDEATHSIG, the one inside */
+    ssize_t r = receive(channel, LONG);
+    MUST(ledger, r == -ECONNRESET, "the dead one gave %zd %s", r, tong_detail());
+    waitpid(pid, NULL, 0);
+    part(channel);
+    return true;
+}
+
+int main(void)
+{
+    ledger = ledger_make();
+    snprintf(name, sizeof name, "torture-life-%d", (int)getpid());
+    snprintf(address, sizeof address, "shm:%s?capacity=4096", name);
+    test_stopped_sender();
+    test_stopped_receiver();
+    puts("stopped for 2.5 s: neither a sender nor a receiver was taken for dead");
+    test_pid_used_again(false);
+    test_pid_used_again(true);
+    test_pid_changed_while_waiting();
+    puts(test_namespace() ? "another pid namespace: lives and dies like any other"
+                          : "SKIP another pid namespace: unshare(2) is not permitted here");
+    return 0;
+}

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_step.c FLOOR [NAME...] - kills a process at every instruction of every operation of a channel in shared memory,
+ * while others send and receive on it, and looks at what they find.
+ *
+ * One episode is one death: the partners come, the victim is prepared, stepped and killed; whoever waits on it must
+ * be told; a successor takes its place; all that was committed arrives, in order, whole and once, nothing else does,
+ * and no name is left.  The number of instructions of each operation is printed and compared with the floor that is
+ * recorded: a stepper that no longer steps is found by it.  A floor that is not there is recorded.
+ *
+ * The short form kills at every instruction of the short operations and at every n-th of the long ones; the long form
+ * (TONG_TORTURE=long) leaves none out.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "partner.h"
+#include "step.h"
+
+#define NOTICE (10 * TONG_MILLISECOND) /* the median of all deaths of an operation on which somebody waited */
+#define SHORT 300 /* instructions of an operation that the short form leaves none out of */
+#define DEATHS 16 /* of any other, about, beside those at its system calls */
+#define TOGETHER 30000 /* instructions that may be stepped for an operation */
+#define NOTICES 65536
+
+static struct ledger *ledger;
+static char name[64], address[96];
+static int64_t notice[NOTICES];
+static unsigned notices;
+static struct step_map calls; /* of the operation at hand */
+static uint64_t orphans;
+static bool recording;
+
+struct delivery {
+    const char *name;
+    bool others; /* another sender goes on all the while */
+};
+
+static const struct delivery deliveries[] = { { "one to one", false }, { "many senders", true } };
+
+/* ---- An episode ------------------------------------------------------------------------------------------------- */
+
+struct episode {
+    const struct operation *operation;
+    const struct delivery *delivery;
+    struct step_result result;
+    pid_t partner, other;
+};
+
+static void start_partners(struct episode *episode)
+{
+    const struct operation *operation = episode->operation;
+    if ((episode->partner = ledger_fork(ledger)) == 0) {
+        if (operation->direction == TONG_SEND)
+            partner_receive(ledger, operation, address);
+        partner_send(ledger, operation, address, VICTIM);
+    }
+    ledger_until(ledger, &ledger->ready, "a partner to open");
+    episode->other = episode->delivery->others ? ledger_fork(ledger) : -1;
+    if (episode->other == 0)
+        partner_send(ledger, operation, address, OTHER);
+    if (episode->other > 0)
+        ledger_until(ledger, &ledger->other_ready, "the other sender to open");
+}
+
+static void kill_predecessor(const struct operation *operation)
+{
+    int status;
+    pid_t pid = ledger_fork(ledger);
+    if (pid == 0)
+        operation_predecessor(ledger, operation, address);
+    while (waitpid(pid, &status, WUNTRACED) < 0 && errno == EINTR)
+        continue;
+    MUST(ledger, WIFSTOPPED(status), "the predecessor: %s", ledger->failure);
+    ledger_kill(pid);
+}
+
+/* What has certainly happened when the operation has returned. */
+static void conclude(const struct operation *operation)
+{
+    struct ledger_sender *rows = ledger->sender;
+    MUST(ledger, ledger->result >= 0, "%s gave %d", operation->name, ledger->result);
+    if (operation->direction == TONG_SEND)
+        rows[VICTIM].done = rows[VICTIM].begun;
+    else if (operation->receives)
+        for (unsigned i = 0; i < operation->receives; i++) {
+            uint32_t size;
+            memcpy(&size, ledger->buffer[i] + sizeof size, sizeof size);
+            unsigned sender = ledger_enter(ledger, ledger->buffer[i], size, 0);
+            rows[sender].ahead = i + 1 < operation->receives;
+        }
+    if (operation->receives)
+        rows[VICTIM].ahead = rows[OTHER].ahead = 0;
+    /* with one lane, what is released is no longer among what comes again */
+    if (operation->releases && rows[OTHER].again == 0)
+        rows[VICTIM].again = rows[VICTIM].again - operation->releases;
+}
+
+/* Somebody waits: the receiver for the sender that is gone, or the sender for room. */
+static bool is_waited_on(const struct episode *episode)
+{
+    const unsigned flags = episode->operation->flags;
+    if (episode->delivery->others || flags & (OPENS | ENDS | HEIR))
+        return false;
+    return episode->operation->direction == TONG_SEND || flags & FULL;
+}
+
+static void expect_notice(const struct episode *episode)
+{
+    ledger->prodded = 1;
+    if (!is_waited_on(episode))
+        return;
+    int64_t until = ledger_now() + LONG;
+    while (!ledger->noticed && !ledger->failed)
+        MUST(ledger, ledger_now() < until, "nobody noticed the death");
+    MUST(ledger, !ledger->failed, "%s", ledger->failure);
+    if (notices < NOTICES)
+        notice[notices++] = ledger->noticed - episode->result.killed;
+}
+
+static void succeed_sender(void)
+{
+    unsigned char buffer[LEDGER_BIGGEST];
+    struct ledger_sender *row = &ledger->sender[SUCCESSOR];
+    tong_channel *channel = ledger_open(ledger, address, TONG_SEND);
+    for (int i = 0; i < 3; i++) {
+        size_t size = ledger_write(buffer, SUCCESSOR, row->begun, 0);
+        row->begun++;
+        int r = tong_channel_send(channel, buffer, size, NULL, LONG);
+        MUST(ledger, r == 0, "successor: send: %d %s", r, tong_detail());
+        row->done++;
+    }
+    ledger->stop = 1;
+    MUST(ledger, tong_channel_close(channel) == 0, "successor: close: %s", tong_detail());
+}
+
+static void succeed_receiver(void)
+{
+    unsigned char buffer[LEDGER_BIGGEST];
+    tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
+    for (int i = 0; ; i++) {
+        tong_message meta = TONG_MESSAGE_INIT;
+        ssize_t r = tong_channel_receive(channel, buffer, sizeof buffer, &meta, LONG);
+        if (r == -ENODATA)
+            break;
+        MUST(ledger, r >= 0, "successor: receive: %zd %s", r, tong_detail());
+        ledger_enter(ledger, buffer, (size_t)r, meta.flags);
+        ledger->stop = i >= 4;
+    }
+    MUST(ledger, tong_channel_close(channel) == 0, "successor: close: %s", tong_detail());
+}
+
+/* What the receiver was told of the senders that came and went. */
+static void check_ends(const struct episode *episode)
+{
+    const unsigned flags = episode->operation->flags;
+    bool died = !(flags & OPENS) && !((flags & ENDS) && episode->result.finished);
+    int deaths = 0;
+    for (int i = 0; i < ledger->ended; i++)
+        deaths += ledger->ends[i] == -ECONNRESET;
+    int least = episode->delivery->others ? 0 : !!(flags & HEIR) + (died && !(flags & ENDS));
+    int most = 2;
+    MUST(ledger, deaths >= least && deaths <= most, "%d deaths were told, not %d to %d", deaths, least, most);
+    if (!episode->delivery->others)
+        MUST(ledger, ledger->ends[ledger->ended - 1] == -ENODATA, "the successor's end was not told");
+    else
+        MUST(ledger, deaths > 0 || !died || (flags & ENDS), "the victim's death was not told");
+}
+
+static void check_rest(const struct episode *episode)
+{
+    const struct operation *operation = episode->operation;
+    ledger_settle(ledger, SENDERS);
+    MUST(ledger, ledger->missing <= operation->receives, "%llu messages are missing",
+         (unsigned long long)ledger->missing);
+    for (unsigned i = 0; i < SENDERS; i++)
+        MUST(ledger, ledger->sender[i].owed == 0, "sender %u: what was not released did not come again", i);
+    if (operation->flags & WHOLE)
+        MUST(ledger, ledger->sender[VICTIM].seen == ledger->sender[VICTIM].begun ||
+             ledger->sender[VICTIM].seen + operation->sends == ledger->sender[VICTIM].begun,
+             "%llu of %llu messages arrived of those that are sent at once",
+             (unsigned long long)ledger->sender[VICTIM].seen, (unsigned long long)ledger->sender[VICTIM].begun);
+    if (operation->direction == TONG_SEND)
+        check_ends(episode);
+}
+
+/* What a maker that was killed leaves without a channel to belong to is removed here, and counted. */
+static void clear_names(const struct operation *operation)
+{
+    int r = tong_remove(address);
+    MUST(ledger, r == 0 || r == -ENOENT, "remove: %d %s", r, tong_detail());
+    int left = ledger_names(name);
+    MUST(ledger, left == 0 || operation->flags & ALONE, "%d names are left", left);
+    if (left == 0)
+        return;
+    char command[160];
+    orphans += (unsigned)left;
+    snprintf(command, sizeof command, "rm -f /dev/shm/tong.%s.*", name);
+    MUST(ledger, system(command) == 0, "%s", command);
+}
+
+#define WHOLE_OPERATION UINT64_MAX
+
+static struct step_result run_episode(const struct operation *operation, const struct delivery *delivery, uint64_t turn)
+{
+    struct episode episode = { .operation = operation, .delivery = delivery };
+    bool alone = operation->flags & ALONE;
+    ledger_clear(ledger, SENDERS);
+    if (!alone)
+        start_partners(&episode);
+    if (operation->flags & HEIR)
+        kill_predecessor(operation);
+    pid_t victim = ledger_fork(ledger);
+    if (victim == 0)
+        operation_victim(ledger, operation, address);
+    episode.result = turn == WHOLE_OPERATION ? step_through(ledger, victim, &calls) : step_and_kill(ledger, victim, turn,
+                                                                                                    &calls);
+    if (episode.result.finished)
+        conclude(operation);
+    expect_notice(&episode);
+    if (alone)
+        start_partners(&episode);
+    if (operation->direction == TONG_SEND)
+        succeed_sender();
+    else
+        succeed_receiver();
+    ledger_join(ledger, episode.partner, "a partner");
+    if (episode.other > 0)
+        ledger_join(ledger, episode.other, "the other sender");
+    check_rest(&episode);
+    clear_names(operation);
+    return episode.result;
+}
+
+/* ---- All of an operation ---------------------------------------------------------------------------------------- */
+
+static int compare(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+static double milliseconds(int64_t nanoseconds)
+{
+    return (double)nanoseconds / 1e6;
+}
+
+static void print_notices(void)
+{
+    if (notices == 0)
+        return;
+    qsort(notice, notices, sizeof *notice, compare);
+    printf(", death noticed after %.2f ms (median), %.2f ms (most)", milliseconds(notice[notices / 2]),
+           milliseconds(notice[notices - 1]));
+    MUST(ledger, notice[notices / 2] < NOTICE, "a death is noticed after %.1f ms", milliseconds(notice[notices / 2]));
+}
+
+struct count {
+    uint64_t steps, deaths, in_kernel;
+};
+
+static bool kill_at(const struct operation *operation, const struct delivery *delivery, uint64_t turn, struct count *count)
+{
+    struct step_result result = run_episode(operation, delivery, turn);
+    count->deaths++;
+    count->in_kernel += result.in_kernel;
+    return result.finished;
+}
+
+/* How many instructions lie between two deaths. */
+static uint64_t interval(uint64_t steps, const struct delivery *delivery)
+{
+    if (ledger_is_long() || (steps <= SHORT && !delivery->others))
+        return 1;
+    uint64_t stretch = 0; /* the most that has to be stepped for one death */
+    for (unsigned i = 0; i <= calls.count; i++) {
+        uint64_t from = i ? calls.at[i - 1] : 0, to = i < calls.count ? calls.at[i] : steps;
+        stretch = to > from && to - from > stretch ? to - from : stretch;
+    }
+    uint64_t deaths = TOGETHER / (stretch / 2 + 1);
+    deaths = deaths > DEATHS ? DEATHS : deaths;
+    return 1 + steps / deaths;
+}
+
+/* Kills at instruction 0, every, 2 * every ... until the operation is over before it comes to that; and before, after or
+ * in each system call. */
+static struct count run_operation(const struct operation *operation, const struct delivery *delivery)
+{
+    int64_t before = ledger_now();
+    notices = 0;
+    calls.rounds = operation->flags & LARGE;
+    struct count count = { run_episode(operation, delivery, WHOLE_OPERATION).steps, 1, 0 };
+    uint64_t every = interval(count.steps, delivery);
+    for (uint64_t turn = 0; !kill_at(operation, delivery, turn, &count); )
+        turn += every;
+    const struct step_map seen = calls;
+    for (unsigned i = 0; every > 1 && !delivery->others && i < seen.count; i++) {
+        kill_at(operation, delivery, seen.at[i] - 1, &count);
+        kill_at(operation, delivery, seen.at[i], &count);
+    }
+    printf("%-26s %-13s %6llu instructions, %3u system calls; killed %5llu times (every %llu, %llu in the kernel), %.1f s",
+           operation->name, delivery->name, (unsigned long long)count.steps, seen.count,
+           (unsigned long long)count.deaths, (unsigned long long)every, (unsigned long long)count.in_kernel,
+           milliseconds(ledger_now() - before) / 1000);
+    print_notices();
+    putchar('\n');
+    fflush(stdout);
+    return count;
+}
+
+/* ---- The floor -------------------------------------------------------------------------------------------------- */
+
+/* Its lines: instructions, a blank, and the name of an operation.  0: it has none. */
+static uint64_t floor_of(FILE *file, const char *operation)
+{
+    char line[128];
+    unsigned long long found = 0;
+    rewind(file);
+    while (fgets(line, sizeof line, file)) {
+        char *end;
+        unsigned long long steps = strtoull(line, &end, 10);
+        line[strcspn(line, "\n")] = '\0';
+        if (end != line && *end == ' ' && !strcmp(end + 1, operation))
+            found = steps;
+    }
+    return found;
+}
+
+/* A file that is not there is begun. */
+static void check_floor(const char *path, const struct operation *operation, uint64_t steps)
+{
+    FILE *file = fopen(path, recording ? "a+" : "r");
+    MUST(ledger, file, "%s: %s", path, strerror(errno));
+    uint64_t least = floor_of(file, operation->name);
+    if (recording && least == 0)
+        fprintf(file, "%llu %s\n", (unsigned long long)(least = steps), operation->name);
+    fclose(file);
+    MUST(ledger, least > 0, "%s has no line for \"%s\": %llu were stepped", path, operation->name,
+         (unsigned long long)steps);
+    MUST(ledger, steps * 10 >= least * 9, "%s: %llu instructions were stepped, %llu is the floor: if the operation has become "
+         "shorter, record it in %s", operation->name, (unsigned long long)steps, (unsigned long long)least, path);
+}
+
+static bool is_asked(int argc, char **argv, const char *operation)
+{
+    for (int i = 2; i < argc; i++)
+        if (!strcmp(argv[i], operation))
+            return true;
+    return argc <= 2;
+}
+
+int main(int argc, char **argv)
+{
+    struct count all = { 0 };
+    if (argc < 2)
+        return 2;
+    ledger = ledger_make();
+    recording = access(argv[1], F_OK) < 0;
+    snprintf(name, sizeof name, "torture-step-%d", (int)getpid());
+    for (const struct operation *operation = operations; operation->name; operation++) {
+        if (!is_asked(argc, argv, operation->name))
+            continue;
+        snprintf(address, sizeof address, "shm:%s?capacity=%d", name, operation->flags & LARGE ? 16384 : 4096);
+        for (size_t i = 0; i < sizeof deliveries / sizeof *deliveries; i++) {
+            struct count count = run_operation(operation, &deliveries[i]);
+            all.deaths += count.deaths;
+            all.steps += count.steps;
+            if (i == 0)
+                check_floor(argv[1], operation, count.steps);
+        }
+    }
+    printf("instructions stepped: %llu; deaths survived: %llu; files that killed makers left: %llu\n",
+           (unsigned long long)all.steps, (unsigned long long)all.deaths, (unsigned long long)orphans);
+    return 0;
+}
