@@ -22,6 +22,7 @@ struct contestant {
     bool many_senders, many_receivers, broadcasts;
     bool bursts;              /* it gains by messages sent together: one way only */
     bool may_lose;
+    bool idle;                /* it carries nothing: what keeping the pace costs */
     bool needs_server;
     /* Before the processes are started, and when they are gone: what `subject` of an end shall be.  Or NULL. */
     void *(*prepare)(const struct contestant *, const struct job *);

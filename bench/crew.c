@@ -28,6 +28,7 @@ struct member {
     int says, hears;       /* our ends */
     char line[600];
     size_t used;
+    bool over;             /* it says nothing more */
     double began, ended, messages, wrong, cpu;
 };
 
@@ -122,19 +123,40 @@ static int start(struct crew *x, int role)
 
 /* ---- Listening -------------------------------------------------------------------------------------------- */
 
-/* More of what a member says; 0 at its end or when time is up. */
-static size_t listen_to(struct crew *x, struct member *m)
+/* Who cannot go on says so while others still wait for it: so all are listened to, whoever is waited for. */
+static void notice_missing(struct crew *x, const struct member *m)
+{
+    const char *end = memchr(m->line, '\n', m->used);
+    if (end && !strncmp(m->line, "missing ", 8))
+        missing(x, "%.*s", (int)(end - m->line) - 8, m->line + 8);
+}
+
+static void read_more(struct crew *x, struct member *m)
+{
+    ssize_t size = read(m->says, m->line + m->used, sizeof m->line - 1 - m->used);
+    m->over = size <= 0;
+    m->used += size > 0 ? (size_t)size : 0;
+    notice_missing(x, m);
+}
+
+/* More of what anybody says; false when time is up or somebody cannot go on. */
+static bool listen_to_all(struct crew *x)
 {
     uint64_t now = bench_now();
     int left = now < x->deadline ? (int)((x->deadline - now) / 1000000) + 1 : 0;
-    struct pollfd p = { m->says, POLLIN, 0 };
-    if (poll(&p, 1, left) <= 0) {
-        missing(x, "it did not come to an end within %d s", (int)(PATIENCE / 1000000000));
-        return 0;
+    struct pollfd p[ROLES_MAX];
+    for (int i = 0; i < x->count; i++) {
+        bool full = x->members[i].used == sizeof x->members[i].line - 1;
+        p[i] = (struct pollfd){ x->members[i].over || full ? -1 : x->members[i].says, POLLIN, 0 };
     }
-    ssize_t size = read(m->says, m->line + m->used, sizeof m->line - 1 - m->used);
-    m->used += size > 0 ? (size_t)size : 0;
-    return size > 0 ? (size_t)size : 0;
+    if (poll(p, (nfds_t)x->count, left) <= 0) {
+        missing(x, "it did not come to an end within %d s", (int)(PATIENCE / 1000000000));
+        return false;
+    }
+    for (int i = 0; i < x->count; i++)
+        if (p[i].revents)
+            read_more(x, &x->members[i]);
+    return !*x->outcome->missing;
 }
 
 /* The next line, without its end; false when there is none.  It has to be dropped when it was read. */
@@ -146,7 +168,7 @@ static bool next_line(struct crew *x, struct member *m)
             *end = '\0';
             return true;
         }
-        if (m->used == sizeof m->line - 1 || !listen_to(x, m))
+        if (m->over || m->used == sizeof m->line - 1 || !listen_to_all(x))
             return false;
     }
 }
@@ -167,8 +189,6 @@ static void understand(struct crew *x, struct member *m)
     struct outcome *o = x->outcome;
     size_t size = strcspn(m->line, " ");
     const char *rest = m->line + size + (m->line[size] == ' ');
-    if (!strncmp(m->line, "missing ", 8))
-        missing(x, "%s", rest);
     if (!strncmp(m->line, "latency ", 8))
         sscanf(rest, "%lf %lf %lf %lf %lf %lf %lf %lf", &o->samples, &o->least, &o->p50, &o->p99, &o->p999, &o->p9999,
                &o->most, &o->mean);

@@ -360,7 +360,7 @@ int limit_contestants(struct contestant *list, int most)
           .remove = rings_remove },
         { .name = "ring, claimed", .wire = &claim_wire, .spins = true, .many_senders = true, .many_receivers = true,
           .prepare = claim_prepare, .remove = rings_remove },
-        { .name = "pacing alone", .wire = &silence_wire, .sleeps = true, .prepare = silence_prepare,
+        { .name = "pacing alone", .idle = true, .wire = &silence_wire, .sleeps = true, .prepare = silence_prepare,
           .remove = silence_remove },
     };
     int count = (int)(sizeof all / sizeof *all);

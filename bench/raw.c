@@ -15,6 +15,7 @@ static struct carriage *fresh(const struct contestant *c, const struct job *job)
     if (carriage) {
         carriage->carrier = c->contest->raw;
         carriage->size = job->size;
+        carriage->in = carriage->out = -1;
         snprintf(carriage->directory, sizeof carriage->directory, "%.63s", job->directory);
     }
     return carriage;
@@ -30,13 +31,12 @@ static void *prepare(const struct contestant *c, const struct job *job)
     return carriage;
 }
 
-/* The descriptors that prepare made are this process's too; what has a name, role 0 removes as it leaves. */
+/* Here and not in role 0: a queue that goes takes the messages in it along. */
 static void forget(const struct contestant *c, void *subject)
 {
     struct carriage *carriage = subject;
     (void)c;
-    if (carriage->descriptors[0])
-        carriage->carrier->leave(carriage, 1);
+    carriage->carrier->leave(carriage, 0);
     free(carriage);
 }
 
@@ -63,13 +63,7 @@ static unsigned receive_plain(struct end *end, const uint8_t **ret)
     return 1;
 }
 
-static void leave(struct end *end)
-{
-    struct carriage *carriage = end->subject;
-    carriage->carrier->leave(carriage, end->job.role);
-}
-
-static const struct wire wire = { enter, send_plain, receive_plain, NULL, NULL, leave };
+static const struct wire wire = { enter, send_plain, receive_plain, NULL, NULL, NULL };
 
 int raw_contestants(struct contestant *list, int most)
 {

@@ -25,7 +25,7 @@ const char *const metric_names[METRICS] = { "time_ns", "p99_ns", "p99.9_ns", "p9
 #define LINE_LOW 68.0   /* what is normal on most machines: both processors on one cache, on cores of their own */
 #define LINE_HIGH 200.0
 #define LINE_FACTOR 1.6 /* elsewhere: this far from the run's own median */
-#define PROBES 15
+#define LOOKS 24        /* of the line, by which is judged what is normal */
 #define WAITS 20        /* looks at the line while it is not normal, before one measurement */
 #define WAIT_US 20000
 
@@ -40,6 +40,8 @@ struct state {
     int processors[2];
     bool two;
     int given_up;           /* measurements in a row whose line did not become normal */
+    double lines[LOOKS];    /* the latest */
+    int looks;
     double done, whole;
     char directory[64];
     int servers[CONTESTANTS_MAX];
@@ -76,15 +78,10 @@ static bool fits(const struct contestant *c, const struct work *w)
     return one_by_one || !c->may_lose;
 }
 
-static bool is_pace(const struct contestant *c)
-{
-    return c->group == GROUP_LIMIT && !strncmp(c->name, "pacing", 6);
-}
-
 int round_limit(const struct round *round, int work)
 {
     for (int i = 0; i < round->count; i++)
-        if (round->contestants[i].group == GROUP_LIMIT && !is_pace(&round->contestants[i]) &&
+        if (round->contestants[i].group == GROUP_LIMIT && !round->contestants[i].idle &&
             fits(&round->contestants[i], &works[work]))
             return i;
     return -1;
@@ -105,7 +102,7 @@ static bool takes_part(const struct round *round, int work, int i)
     if (!fits(c, &works[work]))
         return false;
     if (c->group == GROUP_LIMIT)
-        return is_pace(c) ? works[work].test == TEST_PACED : i == round_limit(round, work);
+        return c->idle ? works[work].test == TEST_PACED : i == round_limit(round, work);
     return !round->only || strstr(c->name, round->only);
 }
 
@@ -139,31 +136,41 @@ static bool is_normal(const struct state *x, double line)
     return !x->two || (line >= c->line_low && line <= c->line_high);
 }
 
+static double look_at_line(struct state *x)
+{
+    double line = x->two ? line_measure(x->processors) : 0;
+    x->lines[x->looks++ % LOOKS] = line;
+    return line;
+}
+
+/* What is normal, from the latest looks. */
 static void know_line(struct state *x)
 {
     struct conditions *c = &x->round->conditions;
     struct figure line;
-    double probes[PROBES];
-    if (!x->two)
-        return;
-    for (int i = 0; i < PROBES; i++)
-        probes[i] = line_measure(x->processors);
-    figure_of(&line, probes, PROBES);
+    double looks[LOOKS];
+    int count = x->looks < LOOKS ? x->looks : LOOKS;
+    memcpy(looks, x->lines, sizeof looks);
+    figure_of(&line, looks, count);
     bool usual = line.median >= LINE_LOW && line.median <= LINE_HIGH;
     c->line = line.median;
     c->line_low = usual ? LINE_LOW : line.median / LINE_FACTOR;
     c->line_high = usual ? LINE_HIGH : line.median * LINE_FACTOR;
+    c->line_changes++;
+    x->given_up = 0;
 }
 
-/* Waits a while for the line to become normal; no longer, once that was in vain several times. */
+/* Waits a while for the line to become normal.  When that was in vain several times, another length is normal now. */
 static double await_line(struct state *x)
 {
-    double line = x->two ? line_measure(x->processors) : 0;
-    for (int i = 0; i < WAITS && !is_normal(x, line) && x->given_up < 3; i++) {
+    double line = look_at_line(x);
+    for (int i = 0; i < WAITS && !is_normal(x, line); i++) {
         usleep(WAIT_US);
-        line = line_measure(x->processors);
+        line = look_at_line(x);
     }
     x->given_up = is_normal(x, line) ? 0 : x->given_up + 1;
+    if (x->given_up >= 2)
+        know_line(x);
     return line;
 }
 
@@ -226,7 +233,7 @@ static void keep(struct taken *taken, const struct round *round, int work, int i
     double (*values)[RUNS_MAX] = taken->values[i];
     int at = cell->figures[METRIC_TIME].runs;
     bool latency = o->samples > 0;
-    values[METRIC_TIME][at] = latency ? o->p50 : o->per_message;
+    values[METRIC_TIME][at] = round->contestants[i].idle ? 0 : latency ? o->p50 : o->per_message;
     values[METRIC_P99][at] = o->samples >= 200 ? o->p99 : -1;
     values[METRIC_P999][at] = o->samples >= 2000 ? o->p999 : -1;
     values[METRIC_P9999][at] = o->samples >= 20000 ? o->p9999 : -1;
@@ -242,7 +249,7 @@ static void take(struct state *x, struct taken *taken, int work, int i)
     for (int tries = 1;; tries++) {
         double before = await_line(x);
         run_once(x, work, i, cell->count, &o);
-        line = x->two ? line_measure(x->processors) : 0;
+        line = look_at_line(x);
         line = line > before ? line : before;
         if (is_normal(x, line) || tries >= x->round->tries || *o.missing)
             break;
@@ -281,7 +288,7 @@ static void compare(struct state *x, struct taken *taken, int work, int i, int w
 {
     const struct cell *cells = x->round->cells[work];
     for (int k = 0; k < RUNS_MAX; k++) {
-        bool both = with >= 0 && k < cells[i].figures[METRIC_TIME].runs && k < cells[with].figures[METRIC_TIME].runs;
+        bool both = with >= 0 && !x->round->contestants[i].idle && k < cells[i].figures[METRIC_TIME].runs && k < cells[with].figures[METRIC_TIME].runs;
         taken->values[i][metric][k] = both ? taken->values[i][METRIC_TIME][k] / taken->values[with][METRIC_TIME][k] : -1;
     }
 }
@@ -418,7 +425,10 @@ int round_run(struct round *round)
         return r;
     x.two = line_processors(x.processors);
     know_machine(&round->conditions);
-    know_line(&x);
+    for (int i = 0; i < LOOKS && x.two; i++)
+        look_at_line(&x);
+    if (x.two)
+        know_line(&x);
     gather(round);
     plan(&x);
     start_servers(&x);

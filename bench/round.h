@@ -60,11 +60,12 @@ struct file_figures {
 #define FILE_SIZES 3
 
 struct conditions {
-    char machine[128], kernel[192], when_load[64];
+    char machine[128], kernel[192];
     double load;             /* average of a minute, when the round began; negative: unknown */
     double load_after;
     int processors;          /* that this process may use */
-    double line, line_low, line_high; /* the run's own median; what is accepted; 0: one processor */
+    double line, line_low, line_high; /* the latest median; what is accepted; 0: one processor */
+    int line_changes;        /* how often that was settled: 1, and once for each time the machine changed */
     double seconds;          /* the round took */
 };
 

@@ -225,14 +225,11 @@ static void answer(struct labour *x)
 
 /* ---- One way ---------------------------------------------------------------------------------------------- */
 
-/* Where more might be lost, each burst is answered. */
-static void send_burst(struct labour *x, unsigned count)
+/* Where more might be lost, so many messages are answered before the next. */
+static void await_answer(struct labour *x)
 {
     const uint8_t *message;
-    for (unsigned i = 0; i < count; i++)
-        stamp(x, i);
-    x->end->wire->send(x->end, x->source, count);
-    if (x->end->window) {
+    if (x->end->window && x->number % x->end->window == 0) {
         x->end->wire->receive(x->end, &message);
         release(x);
     }
@@ -240,14 +237,15 @@ static void send_burst(struct labour *x, unsigned count)
 
 static void send_many(struct labour *x, uint64_t count)
 {
-    unsigned most = x->copies;
-    if (x->end->window)
+    unsigned most = x->copies > BURST ? BURST : x->copies;
+    if (x->end->window && most > x->end->window)
         most = x->end->window;
-    else if (most > BURST)
-        most = BURST;
     for (unsigned burst; count; count -= burst) {
         burst = count < most ? (unsigned)count : most;
-        send_burst(x, burst);
+        for (unsigned i = 0; i < burst; i++)
+            stamp(x, i);
+        x->end->wire->send(x->end, x->source, burst);
+        await_answer(x);
     }
 }
 

@@ -83,7 +83,7 @@ bool bench_is_kernels(const struct contestant *c)
 static void print_if(const struct figure *f, int width)
 {
     char text[16];
-    printf("%*s", width, f->runs ? bench_time(f->median, text) : "-");
+    printf("%*s", width, f->runs && f->median > 0 ? bench_time(f->median, text) : "-");
 }
 
 static void print_ratio(const struct figure *f)
@@ -98,7 +98,10 @@ static void print_cell(const struct contestant *c, const struct cell *cell, cons
 {
     char least[16], most[16], range[40], text[16];
     const struct figure *time = &cell->figures[METRIC_TIME];
-    snprintf(range, sizeof range, "%s .. %s", bench_time(time->least, least), bench_time(time->most, most));
+    if (c->idle)
+        snprintf(range, sizeof range, "-");
+    else
+        snprintf(range, sizeof range, "%s .. %s", bench_time(time->least, least), bench_time(time->most, most));
     printf("%-6s %-27.27s", group_names[c->group], c->name);
     print_if(time, 9);
     printf(" %22s", range);
