@@ -442,11 +442,16 @@ int round_run(struct round *round)
 
 /* ---- Judging ---------------------------------------------------------------------------------------------- */
 
-/* The one-way work of a size in which both wait as they do by default; -1: none after `after`. */
+bool round_in_sizes(const struct work *w)
+{
+    return w->test == TEST_ONE_WAY && !w->spin && !w->broadcast && w->senders == 1 && w->place == PLACE_APART;
+}
+
+/* The next such work after one; -1 past the last.  They stand in the order of their sizes. */
 static int next_size(int after)
 {
     for (int i = after + 1; i < work_count; i++)
-        if (works[i].test == TEST_ONE_WAY && !works[i].spin && !works[i].broadcast && works[i].place == PLACE_APART)
+        if (round_in_sizes(&works[i]))
             return i;
     return -1;
 }

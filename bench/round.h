@@ -103,6 +103,9 @@ int round_limit(const struct round *round, int work);
  */
 size_t round_overtakes(const struct round *round, int faster, int slower);
 
+/* Whether a work is one of those sizes: one way, one by one, two processors, each waiting as it does by default. */
+bool round_in_sizes(const struct work *work);
+
 /* At how many of those sizes both were measured. */
 int round_sizes(const struct round *round, int a, int b);
 
