@@ -21,6 +21,7 @@ struct contestant {
     bool sleeps, spins;       /* how it can wait */
     bool many_senders, many_receivers, broadcasts;
     bool bursts;              /* it gains by messages sent together: one way only */
+    bool one_way;             /* and it does nothing else */
     bool may_lose;
     bool idle;                /* it carries nothing: what keeping the pace costs */
     bool needs_server;

@@ -287,6 +287,7 @@ void crew_run(const struct contestant *contestant, const struct job *job, enum p
 {
     struct crew x = { .contestant = contestant, .job = *job, .place = place, .processors = processors,
                       .deadline = bench_now() + PATIENCE, .outcome = ret };
+    x.job.together = place == PLACE_TOGETHER;
     *ret = (struct outcome){ .per_message = -1, .cpu = -1, .samples = -1, .least = -1, .p50 = -1, .p99 = -1, .p999 = -1,
                              .p9999 = -1, .most = -1, .mean = -1 };
     if (contestant->prepare && !(x.subject = contestant->prepare(contestant, job)))

@@ -45,6 +45,7 @@ struct state {
     double done, whole;
     char directory[64];
     int servers[CONTESTANTS_MAX];
+    int made;               /* directories: a name that a killed process left behind is not met again */
 };
 
 static int by_value(const void *a, const void *b)
@@ -70,6 +71,8 @@ static bool fits(const struct contestant *c, const struct work *w)
 {
     bool one_by_one = w->senders == 1 && w->receivers == 1;
     if (w->size < c->least || w->size > c->most || c->bursts != w->bursts || !(w->spin ? c->spins : c->sleeps))
+        return false;
+    if (c->one_way && (w->test != TEST_ONE_WAY || w->broadcast))
         return false;
     if ((w->senders > 1 && !c->many_senders) || (w->broadcast && !c->broadcasts))
         return false;
@@ -160,6 +163,20 @@ static void know_line(struct state *x)
     x->given_up = 0;
 }
 
+/* The usual line is worth waiting for: what most others were measured at. */
+static void begin_line(struct state *x)
+{
+    for (int tries = 0; tries < 4; tries++) {
+        for (int i = 0; i < LOOKS; i++)
+            look_at_line(x);
+        know_line(x);
+        if (x->round->conditions.line_low == LINE_LOW)
+            break;
+        usleep(500000);
+    }
+    x->round->conditions.line_changes = 1;
+}
+
 /* Waits a while for the line to become normal.  When that was in vain several times, another length is normal now. */
 static double await_line(struct state *x)
 {
@@ -194,7 +211,7 @@ static void run_once(struct state *x, int work, int i, uint64_t count, struct ou
     const struct work *w = &works[work];
     struct job job = { .test = w->test, .size = w->size, .count = count, .spin = w->spin, .senders = w->senders,
                        .receivers = w->receivers, .broadcast = w->broadcast };
-    snprintf(job.directory, sizeof job.directory, "%s/work", x->directory);
+    snprintf(job.directory, sizeof job.directory, "%s/%d", x->directory, ++x->made);
     if (mkdir(job.directory, 0700) < 0) {
         snprintf(ret->missing, sizeof ret->missing, "%s: %s", job.directory, strerror(errno));
         return;
@@ -425,10 +442,8 @@ int round_run(struct round *round)
         return r;
     x.two = line_processors(x.processors);
     know_machine(&round->conditions);
-    for (int i = 0; i < LOOKS && x.two; i++)
-        look_at_line(&x);
     if (x.two)
-        know_line(&x);
+        begin_line(&x);
     gather(round);
     plan(&x);
     start_servers(&x);

@@ -41,6 +41,7 @@ struct job {
     bool spin;             /* never sleep: look again and again */
     int senders, receivers;
     bool broadcast;        /* each receiver gets every message; else each message goes to one */
+    bool together;         /* all processes share one processor: looking again is in vain until another ran */
     int role;              /* this process's: senders first, then receivers */
     char directory[100];   /* private to this measurement, in memory if possible */
 };

@@ -109,6 +109,12 @@ struct curve {
     int last;        /* work of its last point */
 };
 
+/* Neighbours in the list lie far apart in colour. */
+static int hue_of(const struct curve *curve)
+{
+    return curve->contestant * 137 % 360;
+}
+
 static bool in_sizes(int work)
 {
     return round_in_sizes(&works[work]);
@@ -175,9 +181,9 @@ static void draw_label(struct text *out, const struct round *round, const struct
 {
     const struct contestant *c = &round->contestants[curve->contestant];
     double x = x_of(works[curve->last].size);
-    text_print(out, "<g class=\"%s\"><path d=\"M%.1f %.1f L%d %.1f\" stroke=\"currentColor\" stroke-opacity=\".4\" "
+    text_print(out, "<g style=\"color:hsl(%d 60%% 50%%)\"><path d=\"M%.1f %.1f L%d %.1f\" stroke=\"currentColor\" stroke-opacity=\".4\" "
                "stroke-dasharray=\"2 3\" fill=\"none\"/><circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"currentColor\"/>"
-               "<text class=\"mark\" style=\"fill:currentColor\" x=\"%d\" y=\"%.1f\">", group_names[c->group], x, curve->y,
+               "<text class=\"mark\" style=\"fill:currentColor\" x=\"%d\" y=\"%.1f\">", hue_of(curve), x, curve->y,
                RIGHT + 14, curve->label, x, curve->y, RIGHT + 18, curve->label + 4);
     page_text(out, c->name);
     text_print(out, "</text></g>\n");
@@ -207,7 +213,7 @@ void chart_sizes(struct text *out, const struct round *round)
                BOTTOM + 28 > TOP + count * LABEL_STEP ? BOTTOM + 28 : TOP + count * LABEL_STEP);
     draw_grid(out);
     for (int i = 0; i < count; i++) {
-        text_print(out, "<g class=\"%s\">", group_names[round->contestants[curves[i].contestant].group]);
+        text_print(out, "<g style=\"color:hsl(%d 60%% 50%%)\">", hue_of(&curves[i]));
         draw_curve(out, round, &curves[i]);
         text_print(out, "</g>\n");
     }

@@ -90,6 +90,7 @@ static void json_conditions(struct json *json, const struct round *round)
     json_number(json, "line_ns", c->line);
     json_number(json, "line_low_ns", c->line_low);
     json_number(json, "line_high_ns", c->line_high);
+    json_count(json, "line_changes", (uint64_t)c->line_changes);
     json_number(json, "seconds", c->seconds);
     json_count(json, "runs", (uint64_t)round->runs);
     json_text(json, "absent", round->absent);

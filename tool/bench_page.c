@@ -4,7 +4,6 @@
  * on a logarithmic scale with the range of its runs, drawn as a small picture (SVG) in a row of its own, so that the text
  * beside it stays text, of its own size, on a narrow screen too.
  */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,7 +47,7 @@ static const char style[] =
     "h2{font-size:1.25rem;margin:2.6rem 0 .3rem}h3{font-size:1rem;margin:0 0 .2rem}p{margin:.3rem 0 .8rem}"
     ".soft{color:var(--soft);font-size:.9rem}section{background:var(--card);border:1px solid var(--rule);"
     "border-radius:10px;padding:1rem 1.1rem;margin:1rem 0}"
-    ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:.8rem;margin:1.2rem 0}"
+    ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.8rem;margin:1.2rem 0}"
     ".facts div{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:.7rem .9rem}"
     ".facts b{display:block;font-size:.8rem;color:var(--soft);font-weight:600}"
     ".row{display:grid;grid-template-columns:13rem 1fr 5.2rem 4.6rem;gap:.6rem;align-items:center;font-size:.9rem;"
