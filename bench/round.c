@@ -106,7 +106,7 @@ static bool takes_part(const struct round *round, int work, int i)
         return false;
     if (c->group == GROUP_LIMIT)
         return c->idle ? works[work].test == TEST_PACED : i == round_limit(round, work);
-    return !round->only || strstr(c->name, round->only);
+    return (!round->only || strstr(c->name, round->only)) && (!round->tong_only || c->group == GROUP_TONG);
 }
 
 static bool is_wanted(const struct state *x, int work)
@@ -114,6 +114,8 @@ static bool is_wanted(const struct state *x, int work)
     const struct round *round = x->round;
     if (works[work].place == PLACE_APART && !x->two)
         return false;
+    if (round->exact_work)
+        return !strcmp(works[work].key, round->only_work);
     return round->only_work ? strstr(works[work].key, round->only_work) != NULL : works[work].quick || !round->quick;
 }
 
@@ -367,13 +369,14 @@ static void know_machine(struct conditions *c)
     c->load = load_now();
 }
 
-static void gather(struct round *round)
+void round_gather(struct round *round)
 {
     struct contestant *list = round->contestants;
     round->count = limit_contestants(list, CONTESTANTS_MAX);
     round->count += over_contestants(list + round->count, CONTESTANTS_MAX - round->count);
     round->count += raw_contestants(list + round->count, CONTESTANTS_MAX - round->count);
-    round->count += rivals_found(round->rivals, list + round->count, CONTESTANTS_MAX - round->count);
+    if (*round->rivals)
+        round->count += rivals_found(round->rivals, list + round->count, CONTESTANTS_MAX - round->count);
     rivals_absent(round->rivals, round->absent, sizeof round->absent);
 }
 
@@ -444,7 +447,7 @@ int round_run(struct round *round)
     know_machine(&round->conditions);
     if (x.two)
         begin_line(&x);
-    gather(round);
+    round_gather(round);
     plan(&x);
     start_servers(&x);
     r = measure(&x);

@@ -73,6 +73,7 @@ struct round {
     int runs, tries;
     int64_t slice;           /* nanoseconds that one measurement should take */
     bool quick;
+    bool exact_work, tong_only; /* only_work is a whole key; nobody else takes part */
     const char *only_work, *only;  /* parts of keys or names, or NULL */
     char rivals[300];        /* directory of the programs, "": none */
     struct contestant contestants[CONTESTANTS_MAX];
@@ -87,6 +88,9 @@ struct round {
 
 /* The usual settings, into a zeroed round.  rivals: a directory, "none", or NULL: where tong was built or installed. */
 void round_settle(struct round *round, bool quick, const char *rivals);
+
+/* The contestants that there are, unless there are some already. */
+void round_gather(struct round *round);
 
 /* Measures everything; `round` has its settings, the rest is zeroed.  0 or a negative errno. */
 int round_run(struct round *round);

@@ -77,7 +77,7 @@ int main(int argc, char **argv)
 {
     static const struct peer peer = {
         { enter, send_all, receive, release, NULL, leave },
-        "name nng (ipc)\nwaiting sleep\nends 2 1\n", NULL,
+        "name nng (ipc)\nwaiting sleep\n", NULL,
     };
     return peer_main(argc, argv, &peer);
 }
