@@ -26,7 +26,6 @@ const char *const metric_names[METRICS] = { "time_ns", "p99_ns", "p99.9_ns", "p9
 #define LINE_HIGH 200.0
 #define LINE_FACTOR 1.6 /* elsewhere: this far from the run's own median */
 #define LOOKS 24        /* of the line, by which is judged what is normal */
-#define WAITS 20        /* looks at the line while it is not normal, before one measurement */
 #define WAIT_US 20000
 
 /* What the runs of a work gave. */
@@ -183,7 +182,7 @@ static void begin_line(struct state *x)
 static double await_line(struct state *x)
 {
     double line = look_at_line(x);
-    for (int i = 0; i < WAITS && !is_normal(x, line); i++) {
+    for (int i = 0; i < x->round->patience && !is_normal(x, line); i++) {
         usleep(WAIT_US);
         line = look_at_line(x);
     }
@@ -430,8 +429,9 @@ static int make_directory(char ret[64])
 void round_settle(struct round *round, bool quick, const char *rivals)
 {
     round->runs = 5;
-    round->tries = quick ? 3 : 6;
-    round->slice = (quick ? 15 : 80) * TONG_MILLISECOND;
+    round->tries = quick ? 2 : 6;
+    round->patience = quick ? 5 : 20;
+    round->slice = (quick ? 10 : 80) * TONG_MILLISECOND;
     round->quick = quick;
     rivals_find(rivals, round->rivals);
 }

@@ -71,6 +71,7 @@ struct conditions {
 
 struct round {
     int runs, tries;
+    int patience;            /* looks at the line while it is not normal, before a measurement */
     int64_t slice;           /* nanoseconds that one measurement should take */
     bool quick;
     bool exact_work, tong_only; /* only_work is a whole key; nobody else takes part */

@@ -27,7 +27,7 @@ static const struct option_row options[] = {
     VALUE(only, TAKES_TEXT, "NAME", "only what has this in its name, and the limit"),
     VALUE(work, TAKES_TEXT, "KEY", "only works with this in their key, such as round-trip or one-way-64"),
     VALUE(runs, TAKES_COUNT, "N", "runs of each (5; with --raw 9)"),
-    VALUE(slice, TAKES_DURATION, "T", "how long one measurement takes (80ms, quick 15ms)"),
+    VALUE(slice, TAKES_DURATION, "T", "how long one measurement takes (80ms, quick 10ms)"),
     VALUE(peers, TAKES_TEXT, "DIR", "where the programs of other libraries are, or 'none'"),
     VALUE(report, TAKES_TEXT, "FILE", "write a page (HTML) too"),
     FLAG(json, "as JSON (doc/json.md)"),
