@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench_shown.h"
+#include "measure/shown.h"
 #include "command.h"
 #include "json.h"
 #include "json_read.h"
@@ -269,12 +269,11 @@ static void decide(struct question *q)
 
 /* ---- Showing ---------------------------------------------------------------------------------------------- */
 
-static void print_verdict(const struct question *q, const struct verdict *v)
+static void print_verdict(const struct verdict *v)
 {
     char time[16], rate[16], cpu[16];
     printf("  %-20s %9s a message (%s), %s of processor time\n", v->contestant->name, bench_time(v->time, time),
            bench_rate(v->time, rate), v->cpu >= 0 ? bench_time(v->cpu, cpu) : "unknown");
-    (void)q;
 }
 
 static void print_all(const struct question *q)
@@ -285,7 +284,7 @@ static void print_all(const struct question *q)
     printf("Decided by %s, measured %s, messages of %s:\n", q->pace >= 0 ? "processor time a message" : "time a message",
            q->settings->from ? "before" : "here and now", bench_size(works[q->work].size, size));
     for (int i = 0; i < q->count && !*q->verdicts[i].reason; i++)
-        print_verdict(q, &q->verdicts[i]);
+        print_verdict(&q->verdicts[i]);
     puts("\nRejected:");
     for (int i = 0; i < q->count; i++)
         if (*q->verdicts[i].reason)
@@ -296,10 +295,8 @@ static void json_verdict(struct json *json, const struct verdict *v)
 {
     const struct { const char *name; double value; } numbers[] = { { "time_ns", v->time }, { "cpu_ns", v->cpu } };
     json_open(json, '{');
-    json_name(json, "name");
-    json_string(json, v->contestant->name);
-    json_name(json, "scheme");
-    json_string(json, v->contestant->mechanism.scheme);
+    json_text(json, "name", v->contestant->name);
+    json_text(json, "scheme", v->contestant->mechanism.scheme);
     for (int i = 0; i < 2; i++) {
         json_name(json, numbers[i].name);
         if (numbers[i].value < 0)
@@ -307,37 +304,34 @@ static void json_verdict(struct json *json, const struct verdict *v)
         else
             json_real(json, numbers[i].value);
     }
-    json_name(json, "rejected");
-    json_string(json, *v->reason ? v->reason : NULL);
+    json_text(json, "rejected", *v->reason ? v->reason : NULL);
     json_close(json, '}');
 }
 
-static void print_json(const struct question *q)
+static int print_json(const struct question *q)
 {
     struct text text = TEXT_INIT;
     struct json json = { &text, false };
     json_open(&json, '{');
-    json_name(&json, "use");
-    json_string(&json, *q->verdicts[0].reason ? NULL : q->verdicts[0].contestant->name);
-    json_name(&json, "size_measured");
-    json_unsigned(&json, works[q->work].size);
-    json_name(&json, "decided_by");
-    json_string(&json, q->pace >= 0 ? metric_names[METRIC_CPU] : metric_names[METRIC_TIME]);
+    json_text(&json, "use", *q->verdicts[0].reason ? NULL : q->verdicts[0].contestant->name);
+    json_number(&json, "size_measured", works[q->work].size);
+    json_text(&json, "decided_by", q->pace >= 0 ? metric_names[METRIC_CPU] : metric_names[METRIC_TIME]);
     json_name(&json, "mechanisms");
     json_open(&json, '[');
     for (int i = 0; i < q->count; i++)
         json_verdict(&json, &q->verdicts[i]);
     json_close(&json, ']');
     json_close(&json, '}');
-    printf("%.*s\n", (int)text.used, text.data);
-    text_free(&text);
+    return json_print(&json);
 }
 
 static int answer(struct question *q)
 {
     decide(q);
     if (q->settings->json) {
-        print_json(q);
+        int code = print_json(q);
+        if (code != CODE_DONE)
+            return code;
     } else if (*q->verdicts[0].reason) {
         puts("Nothing here can do all of that.\n\nRejected:");
         for (int i = 0; i < q->count; i++)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench_shown.h"
+#include "measure/shown.h"
 #include "command.h"
 #include "report.h"
 #include "stop.h"
@@ -71,15 +71,12 @@ static int write_page(const struct round *round, const char *path)
 
 static int show(const struct settings *settings, const struct round *round)
 {
-    if (settings->json) {
-        struct text text = TEXT_INIT;
-        bench_json(round, &text);
-        printf("%.*s\n", (int)text.used, text.data);
-        text_free(&text);
-    } else {
+    int code = CODE_DONE;
+    if (settings->json)
+        code = bench_json(round);
+    else
         bench_table(round);
-    }
-    return settings->report ? write_page(round, settings->report) : CODE_DONE;
+    return code == CODE_DONE && settings->report ? write_page(round, settings->report) : code;
 }
 
 static bool any_measured(const struct round *round)

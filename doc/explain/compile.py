@@ -25,7 +25,7 @@ def row(page, facts):
 def main():
     output, directory, names = sys.argv[1], sys.argv[2], sys.argv[3:]
     lines = ["/* SPDX-License-Identifier: MIT */", "/* Made from doc/explain by compile.py. */",
-             '#include "tool/explain.h"', "", "const struct page explain_pages[] = {"]
+             '#include "tool/explain/explain.h"', "", "const struct page explain_pages[] = {"]
     for name in names:
         facts = Page(directory, "en", name)
         lines += [row(facts, facts), row(Page(directory, "ko", name), facts)]

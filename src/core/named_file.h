@@ -25,7 +25,8 @@ struct named_file {
  */
 int named_file_open(const struct named_file *file, bool *ret_made);
 
-/* Gives an empty file `size` bytes, as named_file_open() does with a new one.  -ENOSPC with the bytes that are free. */
+/* Gives an empty file `size` bytes, as named_file_open() does with a new one.  -ENOSPC with the bytes that are free;
+ * -EFBIG. */
 int named_file_fill(const char *object, int fd, uint64_t size);
 
 /* Removes the path if a regular file stands there.  -ENOENT, -EEXIST. */

@@ -27,6 +27,7 @@
 
 #include "base/detail.h"
 #include "core/made_name.h"
+#include "core/named_file.h"
 #include "ring/place.h"
 #include "sys/sys.h"
 
@@ -79,12 +80,14 @@ static int fill_segment(int fd, const char *path, const struct layout_header *he
     int r = sys_fchmod(fd, mode);
     if (r < 0)
         return fail_call(r, "fchmod(%s)", path);
-    r = sys_fallocate(fd, 0, 0, (off_t)header->file_size);
+    r = named_file_fill(path, fd, header->file_size);
     if (r == -EOPNOTSUPP)
         return cannot_live(path, "fallocate(2)");
+    if (r == -ENOSPC)
+        return fail(r, "%s: %llu bytes asked of its file system (give a smaller capacity=, or free some)", path,
+                    (unsigned long long)header->file_size);
     if (r < 0)
-        return fail_call(r, "%s: %llu bytes asked of its file system (give a smaller capacity=, or free some)", path,
-                         (unsigned long long)header->file_size);
+        return r;
     ssize_t written = sys_write(fd, header, sizeof *header);
     return written == (ssize_t)sizeof *header ? 0 : fail_call(written < 0 ? (int)written : -EIO, "write(%s)", path);
 }

@@ -252,7 +252,7 @@ def narrow_terminals():
 
 
 def words_stand_once():
-    with open(os.path.join(ROOT, "tool/explain_words.c"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "tool/explain/words.c"), encoding="utf-8") as file:
         rows = re.findall(r'^    \{ ((?:"(?:[^"\\]|\\.)*"\s*)+),', file.read(), re.M)
     seen = set()
     for row in rows:
