@@ -1,4 +1,4 @@
-# A front for Meson: make, make demo, make test, make install (PREFIX, LIBDIR, DESTDIR), make clean.
+# A front for Meson: make, make demo, make bench, make test, make install (PREFIX, LIBDIR, DESTDIR), make clean.
 BUILD = build
 PREFIX = /usr/local
 MESON = meson
@@ -24,6 +24,13 @@ demo:
 	@$(MAKE) -s --no-print-directory tong
 	@./tong demo
 
+# What other libraries need to be measured too: doc/performance.md.
+bench:
+	@scripts/need.sh build
+	@$(MAKE) -s --no-print-directory tong
+	@./tong bench --quick --report bench.html
+	@echo "The page: bench.html"
+
 test:
 	@scripts/need.sh test
 	@$(MAKE) -s --no-print-directory $(BUILD)/build.ninja
@@ -42,4 +49,4 @@ install:
 clean:
 	rm -rf $(BUILD) tong
 
-.PHONY: all tong need-check demo test install clean
+.PHONY: all tong need-check demo bench test install clean

@@ -1,180 +1,137 @@
 /* SPDX-License-Identifier: MIT */
-/* tong bench: measures on this machine.  --raw: what tong costs over the bare system calls. */
+/* tong bench: measures on this machine, and shows it as a table, as JSON, or as a page. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/overhead.h"
+#include "measure/shown.h"
 #include "command.h"
-#include "json.h"
 #include "report.h"
+#include "stop.h"
 #include "text.h"
 #include "tong/base.h"
 
 struct settings {
-    bool raw, json;
-    int64_t runs;
-    const char *only;
+    bool raw, json, quick;
+    int64_t runs, slice;
+    const char *only, *work, *report, *peers;
 };
 
 static const struct option_row options[] = {
-    FLAG(raw, "tong beside the bare system calls, in pairs"),
-    { "runs", 0, TAKES_COUNT, offsetof(struct settings, runs), "N", "pairs of runs for each row (9; at most 101)" },
-    { "only", 0, TAKES_TEXT, offsetof(struct settings, only), "SCHEME", "only this mechanism" },
+    FLAG(quick, "a short round, about a minute"),
+    FLAG(raw, "only: tong beside the bare system calls, in pairs"),
+    VALUE(only, TAKES_TEXT, "NAME", "only what has this in its name, and the limit"),
+    VALUE(work, TAKES_TEXT, "KEY", "only works with this in their key, such as round-trip or one-way-64"),
+    VALUE(runs, TAKES_COUNT, "N", "runs of each (5; with --raw 9)"),
+    VALUE(slice, TAKES_DURATION, "T", "how long one measurement takes (80ms, quick 10ms)"),
+    VALUE(peers, TAKES_TEXT, "DIR", "where the programs of other libraries are, or 'none'"),
+    VALUE(report, TAKES_TEXT, "FILE", "write a page (HTML) too"),
     FLAG(json, "as JSON (doc/json.md)"),
     OPTIONS_LAST,
 };
 
-/* ---- As a table ------------------------------------------------------------------------------------------ */
+/* ---- Progress, on a terminal ------------------------------------------------------------------------------ */
 
-static void print_heading(int64_t runs)
+static bool show_progress(const struct round *round, const struct work *work, const struct contestant *c, double done)
 {
-    printf("Nanoseconds per message, both processes on one processor: medians of %lld pairs of runs, and the median "
-           "and\n"
-           "range of their ratios.  CALLS: system calls of both processes per message, raw and tong.\n\n",
-           (long long)runs);
-    printf("%-23s%-40s%s\n", "", "ROUND TRIP", "ONE WAY");
-    printf("%-8s%-9s%5s ", "", "FRAME", "SIZE");
-    for (int i = 0; i < 2; i++)
-        printf("%7s%7s%7s %-12s%-8s", "RAW", "TONG", "RATIO", " RANGE", "CALLS");
-    puts("");
+    static int last = -1;
+    int now = (int)(done * 1000);
+    (void)round;
+    if (isatty(STDERR_FILENO) && now != last)
+        fprintf(stderr, "\r\033[K%3d%% %s: %s", now / 10, work->key, c->name);
+    last = now;
+    return !stop_asked();
 }
 
-static void print_figure(const struct overhead_figure *f)
+static void end_progress(void)
 {
-    char range[24], calls[24];
-    snprintf(range, sizeof range, "%.2f-%.2f", f->least, f->most);
-    if (f->raw_calls < 0 || f->tong_calls < 0)
-        snprintf(calls, sizeof calls, "unknown");
-    else
-        snprintf(calls, sizeof calls, "%.1f %.1f", f->raw_calls, f->tong_calls);
-    printf("%7.0f%7.0f%7.3f  %-11s%-8s", f->raw, f->tong, f->ratio, range, calls);
-}
-
-static void print_row(const struct overhead_row *row, const struct overhead_result *result)
-{
-    printf("%-8s%-9s%5zu ", row->contest->raw->mechanism, row->frame, row->size);
-    print_figure(&result->round_trip);
-    print_figure(&result->one_way);
-    puts("");
-    fflush(stdout);
-}
-
-/* ---- As JSON --------------------------------------------------------------------------------------------- */
-
-static void json_figure(struct json *json, const char *name, const struct overhead_figure *f)
-{
-    const struct { const char *name; double value; } members[] = {
-        { "raw_ns", f->raw }, { "tong_ns", f->tong }, { "ratio", f->ratio }, { "ratio_least", f->least },
-        { "ratio_most", f->most }, { "raw_calls", f->raw_calls }, { "tong_calls", f->tong_calls },
-    };
-    json_name(json, name);
-    json_open(json, '{');
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-        json_name(json, members[i].name);
-        if (members[i].value < 0)
-            json_null(json);
-        else
-            json_real(json, members[i].value);
-    }
-    json_close(json, '}');
-}
-
-static void json_row(struct json *json, const struct overhead_row *row, const struct overhead_result *result)
-{
-    json_open(json, '{');
-    json_text(json, "mechanism", row->contest->raw->mechanism);
-    json_text(json, "frame", row->frame);
-    json_number(json, "size", row->size);
-    json_figure(json, "round_trip", &result->round_trip);
-    json_figure(json, "one_way", &result->one_way);
-    json_close(json, '}');
-}
-
-/* ---- Running --------------------------------------------------------------------------------------------- */
-
-static bool chosen(const struct settings *settings, const struct overhead_row *row)
-{
-    return !settings->only || !strcmp(settings->only, row->contest->raw->mechanism);
-}
-
-static void progress(const struct overhead_row *row)
-{
-    if (isatty(2))
-        fprintf(stderr, "\r\033[Kmeasuring %s, %s, %zu bytes", row->contest->raw->mechanism, row->frame, row->size);
-}
-
-static void progress_done(void)
-{
-    if (isatty(2))
+    if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
 }
 
-static int run_rows(const struct settings *settings, const char *directory, struct json *json)
+/* ---- Running ---------------------------------------------------------------------------------------------- */
+
+static int write_page(const struct round *round, const char *path)
 {
-    size_t measured = 0;
-    for (size_t i = 0; i < overhead_row_count; i++) {
-        const struct overhead_row *row = &overhead_rows[i];
-        struct overhead_result result;
-        if (!chosen(settings, row))
-            continue;
-        progress(row);
-        int r = overhead_measure(row, (int)settings->runs, directory, &result);
-        progress_done();
-        if (r < 0)
-            return fail_system(r, row->contest->raw->mechanism);
-        if (settings->json)
-            json_row(json, row, &result);
-        else
-            print_row(row, &result);
-        measured++;
-    }
-    return measured ? CODE_DONE : fail_usage("there is no raw baseline for '%s'", settings->only);
+    struct text page = TEXT_INIT;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return fail_system(-errno, path);
+    bench_page(round, &page);
+    int r = write_all(fd, page.data, page.used);
+    if (close(fd) < 0 && r == 0)
+        r = -errno;
+    text_free(&page);
+    return r < 0 ? fail_system(r, path) : CODE_DONE;
 }
 
-static int measure_raw(const struct settings *settings)
+static int show(const struct settings *settings, const struct round *round)
 {
-    char directory[] = "/tmp/tong-bench.XXXXXX";
-    if (!mkdtemp(directory))
-        return fail_system(-errno, directory);
-    struct text text = TEXT_INIT;
-    struct json json = { &text, false };
+    int code = CODE_DONE;
     if (settings->json)
-        json_open(&json, '[');
+        code = bench_json(round);
     else
-        print_heading(settings->runs);
-    int code = run_rows(settings, directory, &json);
-    if (settings->json && code == CODE_DONE) {
-        json_close(&json, ']');
-        code = json_print(&json);
-    }
-    text_free(&text);
-    rmdir(directory);
+        bench_table(round);
+    return code == CODE_DONE && settings->report ? write_page(round, settings->report) : code;
+}
+
+static bool any_measured(const struct round *round)
+{
+    for (int work = 0; work < work_count; work++)
+        if (round_has(round, work))
+            return true;
+    return false;
+}
+
+static int measure(const struct settings *settings)
+{
+    struct round *round = calloc(1, sizeof *round);
+    if (!round)
+        return fail_system(-ENOMEM, "bench");
+    round_settle(round, settings->quick, settings->peers);
+    round->runs = settings->runs ? (int)settings->runs : round->runs;
+    round->slice = settings->slice ? settings->slice : round->slice;
+    round->only = settings->only;
+    round->only_work = settings->work;
+    round->progress = show_progress;
+    int r = round_run(round);
+    end_progress();
+    int code = r == -ECANCELED ? CODE_FAILED : r < 0 ? fail_system(r, "bench") : CODE_DONE;
+    if (code == CODE_DONE && !any_measured(round))
+        code = fail_usage("nothing of that name could be measured");
+    if (code == CODE_DONE)
+        code = show(settings, round);
+    free(round);
     return code;
 }
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct settings settings = { .runs = 9 };
+    struct settings settings = { .runs = 0 };
     int count, r = options_read(self, argc, argv, &settings, &count);
     if (r != OPTIONS_GO)
         return r;
+    int64_t most = settings.raw ? 101 : RUNS_MAX;
+    if (settings.runs > most)
+        return fail_usage("--runs %lld: at most %lld", (long long)settings.runs, (long long)most);
     if (!settings.raw)
-        return fail_usage("say what to measure: --raw");
-    if (settings.runs > 101)
-        return fail_usage("--runs %lld: at most 101", (long long)settings.runs);
-    /* as any program that must survive a lost reader does; both sides of the comparison profit alike */
+        stop_catch();
+    /* as any program that must survive a lost reader does; both sides of a comparison profit alike */
     signal(SIGPIPE, SIG_IGN);
-    return measure_raw(&settings);
+    if (settings.raw)
+        return bench_raw(&(struct raw_settings){ settings.json, settings.runs ? settings.runs : 9, settings.only });
+    return stop_end(measure(&settings));
 }
 
 const struct command cmd_bench = {
     "bench", "Measure", "measure on this machine", "",
-    "Runs the same work over bare system calls and over libtong with its defaults, in turn, and compares pair by\n"
-    "pair.  Both processes share one processor, so that neither the distance of processors nor the cost of waking\n"
-    "another one drowns what is measured.  The payload is written and read; SIGPIPE is ignored in both.",
-    "tong bench --raw --only pipe --runs 5", options, 0, 0, 0, run,
+    "Does the same work with every mechanism, with its bare system calls, with other libraries that were here when\n"
+    "tong was built, and with a ring written by hand for nothing else: the limit that all is compared with.  Every byte\n"
+    "is written and every line of 64 bytes is read and checked.  While a cache line takes unusually long from one\n"
+    "processor to the other, as in a virtual machine that was moved, measurements are taken again.",
+    "tong bench --work round-trip-64 --only pipe --runs 5", options, 0, 0, false, run,
 };

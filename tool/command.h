@@ -29,6 +29,7 @@ struct command {
 extern const struct command *const commands[];
 
 extern const struct command
+    cmd_advise,
     cmd_bench,
     cmd_complete,
     cmd_completion,

@@ -40,6 +40,7 @@ const struct command *const commands[] = {
     &cmd_signal,
     &cmd_rm,
     &cmd_bench,
+    &cmd_advise,
     &cmd_completion,
     &cmd_help,
     &cmd_version,

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/* What the process of one end does, whatever carries its messages. */
+#include "bench/work.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "bench/histogram.h"
+#include "bench/ticks.h"
+
+const char *const test_names[TESTS] = { "round-trip", "one-way", "paced" };
+
+#define LINE 64
+#define SMALL 1024          /* up to here the source has a copy for each message of a burst */
+#define LAST UINT64_MAX     /* the number of the mark of the end */
+#define SENDER_SHIFT 48     /* the number's upper bits say who sent it */
+#define CLOCK_EVERY 16      /* messages: reading the clock at each would cost more than some messages do */
+
+/* A role at work. */
+struct labour {
+    struct end *end;
+    uint8_t *source;
+    unsigned copies;
+    uint64_t base;          /* the sum of a message of number 0 */
+    uint64_t number;        /* of the next message out */
+    uint64_t next[ROLES_MAX]; /* by sender: the number expected in */
+    uint64_t wrong, messages, began, ended;
+    uint64_t ticks, clock, cpu;  /* when the work began */
+    struct histogram latency; /* in ticks */
+};
+
+/* ---- The protocol ----------------------------------------------------------------------------------------- */
+
+static void say_bytes(const struct end *end, const char *line, size_t size)
+{
+    if (write(end->says, line, size) != (ssize_t)size)
+        _exit(1);
+}
+
+static void say(const struct end *end, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(const struct end *end, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    say_bytes(end, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+}
+
+/* Whoever keeps the score says one word at a time, and only after it was told something. */
+static void hear(const struct end *end)
+{
+    char c = 0;
+    while (c != '\n')
+        if (read(end->hears, &c, 1) != 1)
+            _exit(1);
+}
+
+void end_missing(const struct end *end, const char *format, ...)
+{
+    char words[400];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(words, sizeof words, format, arguments);
+    va_end(arguments);
+    say(end, "missing %s\n", words);
+    _exit(0);
+}
+
+void end_look(struct end *end)
+{
+    if (++end->looked % 4096)
+        bench_pause();
+    else
+        sched_yield();
+}
+
+/* ---- Messages --------------------------------------------------------------------------------------------- */
+
+static uint64_t word_at(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+static uint64_t sum_lines(const uint8_t *message, size_t size)
+{
+    uint64_t sum = 0;
+    for (size_t at = 0; at < size; at += LINE)
+        sum += word_at(message + at) + word_at(message + at + LINE - sizeof sum);
+    return sum;
+}
+
+static void *room(const struct end *end, size_t size)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (at == MAP_FAILED)
+        end_missing(end, "mmap: %s", strerror(errno));
+    return at;
+}
+
+static void fill_source(struct labour *x)
+{
+    size_t size = x->end->job.size;
+    uint64_t word = 88172645463325252u; /* xorshift64 */
+    x->copies = size <= SMALL ? 2 * BURST : 1;
+    x->source = room(x->end, x->copies * size);
+    for (size_t at = sizeof word; at < size; at += sizeof word) {
+        word ^= word << 13;
+        word ^= word >> 7;
+        word ^= word << 17;
+        memcpy(x->source + at, &word, sizeof word);
+    }
+    for (unsigned i = 1; i < x->copies; i++)
+        memcpy(x->source + i * size, x->source, size);
+    x->base = sum_lines(x->source, size);
+}
+
+/* The next number, written ahead of sending: a copy that waits for a store still on its way would be slow. */
+static void stamp(struct labour *x, unsigned copy)
+{
+    uint64_t number = x->number++ | (uint64_t)x->end->job.role << SENDER_SHIFT;
+    memcpy(x->source + copy * x->end->job.size, &number, sizeof number);
+}
+
+static void flush(const struct labour *x)
+{
+    if (x->end->wire->flush)
+        x->end->wire->flush(x->end);
+}
+
+static void send_one(struct labour *x)
+{
+    stamp(x, 0);
+    x->end->wire->send(x->end, x->source, 1);
+    flush(x);
+}
+
+static void send_last(struct labour *x)
+{
+    uint64_t last = LAST;
+    memcpy(x->source, &last, sizeof last);
+    x->end->wire->send(x->end, x->source, 1);
+    flush(x);
+}
+
+/* Whether a message is one of those counted: false at the mark of the end.  What is not as it must be is wrong. */
+static bool check(struct labour *x, const uint8_t *message)
+{
+    const struct job *job = &x->end->job;
+    uint64_t number = word_at(message);
+    if (number == LAST)
+        return false;
+    uint64_t sender = number >> SENDER_SHIFT, position = number & ((UINT64_C(1) << SENDER_SHIFT) - 1);
+    bool all = job->receivers == 1 || job->broadcast;
+    if (sum_lines(message, job->size) != x->base + number || sender >= ROLES_MAX ||
+        (all ? position != x->next[sender] : position < x->next[sender])) {
+        x->wrong++;
+        return true;
+    }
+    x->next[sender] = position + 1;
+    return true;
+}
+
+static void release(const struct labour *x)
+{
+    if (x->end->wire->release)
+        x->end->wire->release(x->end);
+}
+
+static void receive_one(struct labour *x)
+{
+    const uint8_t *message;
+    if (x->end->wire->receive(x->end, &message) != 1 || !check(x, message))
+        x->wrong++;
+    release(x);
+}
+
+/* ---- Round trips ------------------------------------------------------------------------------------------ */
+
+static uint64_t warm_up(const struct job *job)
+{
+    return job->count / 10 + 64 / (job->size / SMALL + 1) + 1;
+}
+
+static void ask(struct labour *x)
+{
+    const struct job *job = &x->end->job;
+    for (uint64_t i = warm_up(job); i; i--) {
+        send_one(x);
+        receive_one(x);
+    }
+    x->began = bench_now();
+    uint64_t before = bench_ticks();
+    for (uint64_t i = job->count; i; i--) {
+        send_one(x);
+        receive_one(x);
+        uint64_t now = bench_ticks();
+        histogram_add(&x->latency, now - before);
+        before = now;
+    }
+    x->ended = bench_now();
+    x->messages = job->count;
+}
+
+/* Counts the other's messages as sender 0's; its own come back with its role, and the asker expects them so. */
+static void answer(struct labour *x)
+{
+    const struct job *job = &x->end->job;
+    for (uint64_t i = warm_up(job) + job->count; i; i--) {
+        receive_one(x);
+        send_one(x);
+    }
+}
+
+/* ---- One way ---------------------------------------------------------------------------------------------- */
+
+/* Where more might be lost, so many messages are answered before the next. */
+static void await_answer(struct labour *x)
+{
+    const uint8_t *message;
+    if (x->end->window && x->number % x->end->window == 0) {
+        x->end->wire->receive(x->end, &message);
+        release(x);
+    }
+}
+
+static void send_many(struct labour *x, uint64_t count)
+{
+    unsigned most = x->copies > BURST ? BURST : x->copies;
+    if (x->end->window && most > x->end->window)
+        most = x->end->window;
+    for (unsigned burst; count; count -= burst) {
+        burst = count < most ? (unsigned)count : most;
+        for (unsigned i = 0; i < burst; i++)
+            stamp(x, i);
+        x->end->wire->send(x->end, x->source, burst);
+        await_answer(x);
+    }
+}
+
+static void send_all(struct labour *x)
+{
+    const struct job *job = &x->end->job;
+    uint64_t whole = x->end->window ? x->end->window : 1; /* windows are filled, or nobody answers */
+    uint64_t count = (job->count + whole - 1) / whole * whole;
+    send_many(x, (warm_up(job) + whole - 1) / whole * whole);
+    x->began = bench_now();
+    send_many(x, count);
+    flush(x);
+    x->messages = count;
+    say(x->end, "sent\n");
+    hear(x->end);
+    for (int i = 0; job->role == 0 && i < (job->broadcast ? 1 : job->receivers); i++)
+        send_last(x);
+}
+
+static void answer_window(struct labour *x, uint64_t count)
+{
+    if (x->end->window && count % x->end->window == 0)
+        x->end->wire->send(x->end, x->source, 1);
+}
+
+static void receive_all(struct labour *x)
+{
+    uint64_t every = x->end->job.size <= 4096 ? CLOCK_EVERY : 1, count = 0;
+    for (bool more = true; more;) {
+        const uint8_t *message;
+        unsigned got = x->end->wire->receive(x->end, &message);
+        for (unsigned i = 0; i < got && more; i++, message += x->end->stride) {
+            more = check(x, message);
+            count += more;
+            if (more && count % every == 0)
+                x->ended = bench_now();
+            if (more)
+                answer_window(x, count);
+        }
+        release(x);
+    }
+}
+
+/* ---- Paced ------------------------------------------------------------------------------------------------ */
+
+static void send_paced(struct labour *x)
+{
+    struct timespec at;
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    x->began = bench_now();
+    for (uint64_t i = 0; i < x->end->job.count; i++) {
+        at.tv_nsec += 1000000000 / PACE;
+        at.tv_sec += at.tv_nsec / 1000000000;
+        at.tv_nsec %= 1000000000;
+        while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+            ;
+        uint64_t now = bench_ticks();
+        memcpy(x->source + sizeof now, &now, sizeof now); /* the second word: not one of those that are added */
+        send_one(x);
+    }
+    x->messages = x->end->job.count;
+    x->ended = bench_now();
+    say(x->end, "sent\n");
+    hear(x->end);
+    send_last(x);
+}
+
+static void receive_paced(struct labour *x)
+{
+    for (bool more = true; more;) {
+        const uint8_t *message;
+        unsigned got = x->end->wire->receive(x->end, &message);
+        uint64_t now = bench_ticks();
+        for (unsigned i = 0; i < got && more; i++, message += x->end->stride) {
+            more = check(x, message);
+            uint64_t sent = word_at(message + sizeof sent);
+            if (more)
+                histogram_add(&x->latency, now > sent ? now - sent : 0);
+        }
+        release(x);
+    }
+}
+
+/* ---- A role ----------------------------------------------------------------------------------------------- */
+
+static uint64_t cpu_used(void)
+{
+    struct rusage r;
+    getrusage(RUSAGE_SELF, &r);
+    return (uint64_t)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000000 +
+           (uint64_t)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1000;
+}
+
+static void tell(const struct labour *x)
+{
+    double per_tick = (double)(bench_now() - x->clock) / (double)(bench_ticks() - x->ticks);
+    const struct histogram *h = &x->latency;
+    say(x->end, "began %llu\nended %llu\nmessages %llu\nwrong %llu\ncpu %llu\n", (unsigned long long)x->began,
+        (unsigned long long)x->ended, (unsigned long long)x->messages, (unsigned long long)x->wrong,
+        (unsigned long long)(cpu_used() - x->cpu));
+    if (h->samples)
+        say(x->end, "latency %llu %.1f %.1f %.1f %.1f %.1f %.1f %.1f\n", (unsigned long long)h->samples,
+            (double)h->least * per_tick, histogram_quantile(h, 0.5) * per_tick, histogram_quantile(h, 0.99) * per_tick,
+            histogram_quantile(h, 0.999) * per_tick, histogram_quantile(h, 0.9999) * per_tick,
+            (double)h->most * per_tick, h->sum / (double)h->samples * per_tick);
+}
+
+int end_run(struct end *end)
+{
+    static void (*const parts[TESTS][2])(struct labour *) = {
+        [TEST_ROUND_TRIP] = { answer, ask }, [TEST_ONE_WAY] = { receive_all, send_all },
+        [TEST_PACED] = { receive_paced, send_paced },
+    };
+    struct labour *x = room(end, sizeof *x);
+    x->end = end;
+    fill_source(x);
+    end->stride = end->job.size;
+    end->buffer = room(end, x->copies * end->job.size);
+    end->wire->enter(end);
+    say(end, "ready\n");
+    hear(end);
+    x->clock = bench_now();
+    x->ticks = bench_ticks();
+    x->cpu = cpu_used();
+    parts[end->job.test][end_sends(end)](x);
+    tell(x);
+    if (end->wire->leave)
+        end->wire->leave(end);
+    return 0;
+}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""bench.py TONG: a short round runs, its JSON and page hold together, and tong advise answers what is clear."""
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from html.parser import HTMLParser
+
+TONG = os.path.abspath(sys.argv[1])
+failures = []
+VOID = {"meta", "link", "br", "img"}
+
+
+def check(name, holds, what=""):
+    print("%s %s%s" % ("ok  " if holds else "FAIL", name, "" if holds else ": %s" % (what,)))
+    if not holds:
+        failures.append(name)
+
+
+def tong(*words, codes=(0,)):
+    done = subprocess.run([TONG, *words], capture_output=True, text=True, timeout=200)
+    check("tong %s exits with %s" % (" ".join(words[:4]), codes), done.returncode in codes, (done.returncode, done.stderr))
+    return done.stdout
+
+
+class Nesting(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.wrong = [], []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+def names():
+    traces = [n for d in ("/dev/shm", "/dev/mqueue") if os.path.isdir(d) for n in os.listdir(d)]
+    return {n for n in traces if "tong-bench" in n}
+
+
+def test_round(page):
+    before = names()
+    round = json.loads(tong("bench", "--quick", "--runs", "1", "--slice", "1ms", "--peers", "none", "--json", "--report", page))
+    check("nothing is left", not names() - before, names() - before)
+    works = {work["key"]: work for work in round["works"]}
+    check("sleeping on one processor is measured anywhere", "round-trip-64-sleep-one" in works)
+    for key, work in works.items():
+        groups = {r["group"] for r in work["results"] if r["time_ns"]}
+        check("%s has a limit" % key, "limit" in groups)
+        wrong = [r["name"] for r in work["results"] if r["void"]]
+        check("%s has no wrong message" % key, not wrong, wrong)
+        ordered = [r["name"] for r in work["results"] if r["time_ns"]
+                   and not r["time_ns"]["least"] <= r["time_ns"]["median"] <= r["time_ns"]["most"]]
+        check("%s has medians within their ranges" % key, not ordered, ordered)
+    slept = works["round-trip-64-sleep-one"]["results"]
+    pipes = {r["group"]: r for r in slept if r["name"] == "pipe"}
+    check("a pipe is compared with its system calls", pipes["tong"]["ratio_to_raw"])
+    check("and with the limit", pipes["raw"]["ratio_to_limit"] and pipes["tong"]["ratio_to_limit"])
+    check("what is slower than the limit says so", pipes["tong"]["ratio_to_limit"]["median"] > 0.5)
+    return works
+
+
+def test_page(page):
+    text = open(page, encoding="utf-8").read()
+    foreign = [m for m in re.findall(r"(?:https?:)?//[^\s\"'<]+", text) if "www.w3.org" not in m]
+    check("the page refers to nothing elsewhere", not foreign and "<script" not in text and "url(" not in text, foreign[:3])
+    nesting = Nesting()
+    nesting.feed(text)
+    check("its elements nest", not nesting.wrong and not nesting.open, (nesting.wrong[:3], nesting.open[:3]))
+    check("it has charts", text.count("<svg") > 10)
+    check("light and dark", "prefers-color-scheme:dark" in text)
+    check("no figure is broken", not re.search(r"\b(nan|inf)\b", text))
+
+
+def saved(directory, times, sleepy={}):
+    """A round in which these carriers take so many nanoseconds; `sleepy`: of processor time, paced."""
+    def result(name, time, cpu):
+        figure = lambda v: {"median": v, "least": v, "most": v, "runs": 5}
+        return {"group": "tong", "name": name, "time_ns": figure(time), "cpu_ns": figure(cpu)}
+    path = os.path.join(directory, "saved.json")
+    works = [{"key": "one-way-64", "results": [result(n, t, t) for n, t in times.items()]},
+             {"key": "paced-64-one", "results": [result(n, t, sleepy.get(n, 9e4)) for n, t in times.items()]}]
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"works": works}, file, indent=1)
+    return path
+
+
+def test_advice(directory):
+    times = {"pipe": 900, "fifo": 950, "tcp": 2500, "shm": 60, "mmap": 70, "file": 4000, "msgq": 1200, "unix stream": 1500}
+    path = saved(directory, times, {"fifo": 15000})
+
+    def use(*words, codes=(0,)):
+        answer = json.loads(tong("advise", "--json", "--from", path, *words, codes=codes))
+        return answer["use"], {m["name"]: m["rejected"] for m in answer["mechanisms"]}
+
+    best, rejected = use()
+    check("the fastest wins", best == "shm", best)
+    check("what needs a parent is rejected, with the reason", "parent" in (rejected["pipe"] or ""), rejected["pipe"])
+    check("another machine means tcp", use("--remote")[0] == "tcp")
+    check("a restart is survived by mmap", use("--durable")[0] == "mmap")
+    best, rejected = use("--rate", "1000")
+    check("at a slow pace the processor's time decides", best == "fifo", best)
+    best, rejected = use("--rate", "10000000")
+    check("what cannot keep up is rejected", "too slow" in (rejected["fifo"] or ""), rejected["fifo"])
+    best, rejected = use("--remote", "--durable", codes=(1,))
+    check("what nothing can do has no answer", best is None, best)
+    best, rejected = use("--related", "--size", "64")
+    check("a parent allows a pipe", rejected["pipe"] is None, rejected["pipe"])
+    text = tong("advise", "--from", path, "--remote")
+    check("words name the mechanism and the figures", text.startswith("Use tcp") and "2.50 us" in text and "Rejected" in text)
+    tong("advise", "--from", os.devnull, codes=(2,))
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="tong-test-") as directory:
+        page = os.path.join(directory, "page.html")
+        test_round(page)
+        test_page(page)
+        test_advice(directory)
+        answer = json.loads(tong("advise", "--json", "--related"))
+        check("advice is measured here and now", answer["use"] and any(m["time_ns"] for m in answer["mechanisms"]))
+        tong("bench", "--work", "nonsense", codes=(2,))
+    print("%d failed" % len(failures))
+    return bool(failures)
+
+
+sys.exit(main())

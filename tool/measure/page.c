@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A round as one HTML page that needs nothing else: no script, no font, no picture from elsewhere.  Each result is a dot
+ * on a logarithmic scale with the range of its runs, drawn as a small picture (SVG) in a row of its own, so that the text
+ * beside it stays text, of its own size, on a narrow screen too.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "measure/chart.h"
+#include "measure/shown.h"
+
+/* ---- Pieces ----------------------------------------------------------------------------------------------- */
+
+void page_text(struct text *out, const char *text)
+{
+    static const struct { char from; const char *to; } marks[] = { { '<', "&lt;" }, { '>', "&gt;" }, { '&', "&amp;" },
+                                                                   { '"', "&quot;" } };
+    for (; *text; text++) {
+        const char *to = NULL;
+        for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+            if (*text == marks[i].from)
+                to = marks[i].to;
+        if (to)
+            text_add(out, to, strlen(to));
+        else
+            text_add(out, text, 1);
+    }
+}
+
+/* An element of nothing but text. */
+static void element(struct text *out, const char *name, const char *text)
+{
+    text_print(out, "<%s>", name);
+    page_text(out, text);
+    text_print(out, "</%s>", name);
+}
+
+static const char style[] =
+    ":root{color-scheme:light dark;--back:#fbfaf7;--card:#fff;--ink:#1d2021;--soft:#666a6d;--rule:#e2dfd8;"
+    "--limit:#77797c;--tong:#0a6fb8;--raw:#b8660a;--rival:#8a3fa8}"
+    "@media(prefers-color-scheme:dark){:root{--back:#15171a;--card:#1d2024;--ink:#e6e4df;--soft:#9a9ea3;--rule:#33373c;"
+    "--limit:#a0a4a8;--tong:#5bb4f0;--raw:#f0a74f;--rival:#c98be6}}"
+    "*{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);"
+    "font:16px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}"
+    "main{max-width:1080px;margin:0 auto;padding:2rem 1.2rem 4rem}h1{font-size:1.8rem;line-height:1.2;margin:0 0 .4rem}"
+    "h2{font-size:1.25rem;margin:2.6rem 0 .3rem}h3{font-size:1rem;margin:0 0 .2rem}p{margin:.3rem 0 .8rem}"
+    ".soft{color:var(--soft);font-size:.9rem}section{background:var(--card);border:1px solid var(--rule);"
+    "border-radius:10px;padding:1rem 1.1rem;margin:1rem 0}"
+    ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.8rem;margin:1.2rem 0}"
+    ".facts div{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:.7rem .9rem}"
+    ".facts b{display:block;font-size:.8rem;color:var(--soft);font-weight:600}"
+    ".row{display:grid;grid-template-columns:13rem 1fr 5.2rem 4.6rem;gap:.6rem;align-items:center;font-size:.9rem;"
+    "font-variant-numeric:tabular-nums}.row>:nth-child(n+3){text-align:right}.row svg{width:100%;height:22px;display:block}"
+    ".row.head{color:var(--soft);font-size:.8rem}.axis{position:relative;height:1.2em}"
+    ".axis span{position:absolute;transform:translateX(-50%);white-space:nowrap}"
+    ".name{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}"
+    ".name:before{content:'';display:inline-block;width:.65em;height:.65em;border-radius:50%;margin-right:.45em;"
+    "background:currentColor}.limit{color:var(--limit)}.tong{color:var(--tong)}.raw{color:var(--raw)}"
+    ".rival{color:var(--rival)}.name i{color:var(--ink);font-style:normal}"
+    ".tick{stroke:var(--rule);stroke-width:1}.base{stroke:var(--limit);stroke-dasharray:3 3}"
+    ".key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;font-size:.9rem}"
+    ".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;width:100%}"
+    "th,td{padding:.28rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}"
+    "th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}"
+    ".brief td{white-space:normal}.brief b{display:block;white-space:nowrap}td.long{white-space:normal;text-align:left}summary{cursor:pointer;color:var(--soft);font-size:.9rem;margin-top:.6rem}"
+    ".curve{min-width:620px;width:100%;height:auto;display:block}.curve text{fill:var(--soft);font-size:12px}"
+    ".curve .mark{font-weight:600}"
+    "@media(max-width:640px){main{padding:1.2rem .7rem 3rem}section{padding:.8rem .7rem}"
+    ".row{grid-template-columns:1fr 4.6rem 3.6rem;gap:0 .4rem;margin-bottom:.35rem}"
+    ".row>:nth-child(2){grid-row:2;grid-column:1/4}}";
+
+static void open_page(struct text *out)
+{
+    text_print(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+               "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+               "<title>tong bench</title><style>%s</style></head><body><main>\n", style);
+}
+
+static void fact(struct text *out, const char *name, const char *value)
+{
+    text_print(out, "<div>");
+    element(out, "b", name);
+    page_text(out, value);
+    text_print(out, "</div>");
+}
+
+static void show_conditions(struct text *out, const struct round *round)
+{
+    const struct conditions *c = &round->conditions;
+    char value[160];
+    text_print(out, "<div class=\"facts\">");
+    fact(out, "Processor", *c->machine ? c->machine : "unknown");
+    snprintf(value, sizeof value, "%d usable", c->processors);
+    fact(out, "Processors", value);
+    fact(out, "Kernel", c->kernel);
+    snprintf(value, sizeof value, "%.2f before, %.2f after", c->load, c->load_after);
+    fact(out, "Load of the machine (1 min)", value);
+    if (c->line > 0)
+        snprintf(value, sizeof value, "%.0f ns; accepted %.0f to %.0f%s", c->line, c->line_low, c->line_high,
+                 c->line_changes > 1 ? "; changed meanwhile" : "");
+    else
+        snprintf(value, sizeof value, "not measured: one processor");
+    fact(out, "Cache line, there and back", value);
+    snprintf(value, sizeof value, "%d runs each, in turn; %.0f s", round->runs, c->seconds);
+    fact(out, "Measured", value);
+    text_print(out, "</div>\n");
+}
+
+static void show_heading(struct text *out, const struct round *round)
+{
+    text_print(out, "<h1>What a message costs on this machine</h1><p class=\"soft\">Measured by tong bench %s: the same "
+               "work through every mechanism. Every byte is written, every line of 64 bytes is read and checked.</p>\n",
+               TONG_VERSION);
+    show_conditions(out, round);
+    text_print(out, "<p class=\"key\"><span class=\"name tong\"><i>through tong</i></span><span class=\"name raw\">"
+               "<i>bare system calls</i></span><span class=\"name rival\"><i>other libraries</i></span>"
+               "<span class=\"name limit\"><i>limit: a ring written by hand for this work alone</i></span></p>\n");
+}
+
+/* ---- The summary ------------------------------------------------------------------------------------------ */
+
+static int best_of(const struct round *round, int work, enum group group)
+{
+    int order[CONTESTANTS_MAX], count = bench_ranking(round, work, order);
+    for (int i = 0; i < count; i++)
+        if (round->contestants[order[i]].group == group && !round->contestants[order[i]].idle)
+            return order[i];
+    return -1;
+}
+
+static void show_best(struct text *out, const struct round *round, int work, enum group group)
+{
+    int best = best_of(round, work, group);
+    char time[16];
+    text_print(out, "<td>");
+    if (best >= 0) {
+        page_text(out, round->contestants[best].name);
+        text_print(out, " <b>%s</b>", bench_time(round->cells[work][best].figures[METRIC_TIME].median, time));
+    } else {
+        text_print(out, "-");
+    }
+    text_print(out, "</td>");
+}
+
+static void show_summary(struct text *out, const struct round *round)
+{
+    text_print(out, "<h2>In short</h2><section class=\"wide brief\"><table><tr><th>Work</th><th>Limit</th><th>Best of tong</th>"
+               "<th>/limit</th><th>System calls</th><th>Best other library</th></tr>\n");
+    for (int w = 0; w < work_count; w++) {
+        if (!round_has(round, w))
+            continue;
+        int tong = best_of(round, w, GROUP_TONG);
+        text_print(out, "<tr>");
+        element(out, "td", works[w].title);
+        show_best(out, round, w, GROUP_LIMIT);
+        show_best(out, round, w, GROUP_TONG);
+        if (tong >= 0 && round->cells[w][tong].figures[METRIC_LIMIT].runs)
+            text_print(out, "<td>%.2f</td>", round->cells[w][tong].figures[METRIC_LIMIT].median);
+        else
+            text_print(out, "<td>-</td>");
+        show_best(out, round, w, GROUP_RAW);
+        show_best(out, round, w, GROUP_RIVAL);
+        text_print(out, "</tr>\n");
+    }
+    text_print(out, "</table></section>\n");
+}
+
+/* ---- One work --------------------------------------------------------------------------------------------- */
+
+static void show_figure(struct text *out, const struct figure *f)
+{
+    char time[16];
+    text_print(out, "<td>%s</td>", f->runs && f->median > 0 ? bench_time(f->median, time) : "-");
+}
+
+static void show_ratio(struct text *out, const struct figure *f)
+{
+    if (f->runs)
+        text_print(out, "<td>%.2f</td>", f->median);
+    else
+        text_print(out, "<td>-</td>");
+}
+
+static void show_line(struct text *out, const struct round *round, int work, int i)
+{
+    const struct cell *cell = &round->cells[work][i];
+    char least[16], most[16], text[16];
+    const struct figure *time = &cell->figures[METRIC_TIME];
+    text_print(out, "<tr>");
+    element(out, "td", round->contestants[i].name);
+    element(out, "td", group_names[round->contestants[i].group]);
+    show_figure(out, time);
+    text_print(out, "<td>%s to %s</td>", bench_time(time->least, least), bench_time(time->most, most));
+    if (works[work].test == TEST_ONE_WAY)
+        text_print(out, "<td>%s</td><td>%.2f</td>", bench_rate(time->median, text), (double)works[work].size / time->median);
+    else
+        for (int m = METRIC_P99; m <= METRIC_P9999; m++)
+            show_figure(out, &cell->figures[m]);
+    show_figure(out, &cell->figures[METRIC_CPU]);
+    show_ratio(out, &cell->figures[METRIC_LIMIT]);
+    show_ratio(out, &cell->figures[METRIC_RAW]);
+    text_print(out, "<td>%.0f%s</td></tr>\n", cell->line.median, cell->unsettled ? " *" : "");
+}
+
+static void show_table(struct text *out, const struct round *round, int work, const int *order, int count)
+{
+    bool one_way = works[work].test == TEST_ONE_WAY;
+    text_print(out, "<details><summary>All figures</summary><div class=\"wide\"><table><tr><th>Carrier</th><th></th>"
+               "<th>%s</th><th>range</th>%s<th>CPU</th><th>/limit</th><th>/raw</th><th>line, ns</th></tr>\n",
+               one_way ? "each" : "p50", one_way ? "<th>rate</th><th>GB/s</th>" : "<th>p99</th><th>p99.9</th><th>p99.99</th>");
+    for (int i = 0; i < count; i++)
+        show_line(out, round, work, order[i]);
+    text_print(out, "</table></div></details>");
+}
+
+static void show_work(struct text *out, const struct round *round, int work)
+{
+    int order[CONTESTANTS_MAX], count = bench_ranking(round, work, order);
+    text_print(out, "<section>");
+    element(out, "h3", works[work].title);
+    text_print(out, "<p class=\"soft\">%s; less is better. Dots are medians, bars the range of the runs.</p>",
+               works[work].test == TEST_ONE_WAY ? "Time for each message" : works[work].test == TEST_PACED ?
+               "Median time from sender to receiver" : "Median time there and back");
+    chart_dots(out, round, work, order, count);
+    show_table(out, round, work, order, count);
+    text_print(out, "</section>\n");
+}
+
+/* ---- The rest --------------------------------------------------------------------------------------------- */
+
+static void show_files(struct text *out, const struct round *round)
+{
+    char size[16];
+    if (!round->files[0].write.runs)
+        return;
+    text_print(out, "<h2>A file, and a mapping of it</h2><section class=\"wide\"><p class=\"soft\">The same bytes of a file in "
+               "the page cache, by system calls and through a region of mmap:.</p><table><tr><th>Size</th><th>write(2)</th>"
+               "<th>mapped</th><th>read(2)</th><th>mapped</th></tr>\n");
+    for (int i = 0; i < FILE_SIZES; i++) {
+        text_print(out, "<tr><td>%s</td>", bench_size(round->files[i].size, size));
+        show_figure(out, &round->files[i].write);
+        show_figure(out, &round->files[i].map_write);
+        show_figure(out, &round->files[i].read);
+        show_figure(out, &round->files[i].map_read);
+        text_print(out, "</tr>\n");
+    }
+    text_print(out, "</table></section>\n");
+}
+
+static void show_overtaking(struct text *out, const struct round *round)
+{
+    char text[16];
+    bool any = false;
+    for (int k = 0, memory; (memory = bench_memory(round, k)) >= 0; k++)
+        for (int i = 0; i < round->count; i++) {
+            if (!bench_is_kernels(&round->contestants[i]) || round_sizes(round, memory, i) < 2)
+                continue;
+            if (!any)
+                text_print(out, "<h2>From which size shared memory overtakes</h2><section class=\"wide\"><p class=\"soft\">"
+                           "Of the sizes measured one way: from there on it takes less time at every larger one.</p><table>"
+                           "<tr><th>Shared memory</th><th>overtakes</th><th>from</th></tr>\n");
+            any = true;
+            size_t size = round_overtakes(round, memory, i);
+            text_print(out, "<tr>");
+            element(out, "td", round->contestants[memory].name);
+            element(out, "td", round->contestants[i].name);
+            text_print(out, "<td>%s</td></tr>\n", size ? bench_size(size, text) : "no size measured");
+        }
+    text_print(out, any ? "</table></section>\n" : "");
+}
+
+static void show_left_out(struct text *out, const struct round *round)
+{
+    text_print(out, "<h2>What is not here</h2><section><p>Libraries whose programs were not built: ");
+    page_text(out, *round->absent ? round->absent : "none");
+    text_print(out, ".</p><p class=\"soft\">A line with * was measured, in some of its runs, while a cache line took longer or "
+               "shorter than is normal. A run with one wrong byte is void.</p><details><summary>Not measured, or void"
+               "</summary><div class=\"wide\"><table><tr><th>Carrier</th><th>Work</th><th></th></tr>\n");
+    for (int w = 0; w < work_count; w++)
+        for (int i = 0; i < round->count; i++) {
+            const struct cell *cell = &round->cells[w][i];
+            if (!*cell->missing && !cell->wrong)
+                continue;
+            text_print(out, "<tr>");
+            element(out, "td", round->contestants[i].name);
+            element(out, "td", works[w].key);
+            text_print(out, "<td class=\"long\">");
+            page_text(out, cell->wrong ? "runs void: a message was wrong" : cell->missing);
+            text_print(out, "</td></tr>\n");
+        }
+    text_print(out, "</table></div></details></section>\n");
+}
+
+void bench_page(const struct round *round, struct text *out)
+{
+    open_page(out);
+    show_heading(out, round);
+    show_summary(out, round);
+    chart_sizes(out, round);
+    text_print(out, "<h2>Work by work</h2>\n");
+    for (int w = 0; w < work_count; w++)
+        if (round_has(round, w))
+            show_work(out, round, w);
+    show_overtaking(out, round);
+    show_files(out, round);
+    show_left_out(out, round);
+    text_print(out, "</main></body></html>\n");
+}
