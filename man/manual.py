@@ -40,8 +40,8 @@ def options(row):
             yield "As a %s%s\n" % (noun, ": " + ", ".join(shared) if shared else "")
         for option in mine:
             if option not in told:
-                yield "*?%s=*%s" % (escape(option["name"]), running(option["values"]).replace("\\|", "|"))
-                yield "\t%s; *%s* when it is not given.\n" % (running(option["help"]), escape(option["default"]))
+                yield "*%s=%s*" % (escape(option["name"]), escape(option["default"]))
+                yield "\t%s (%s)\n" % (running(option["help"]), running(option["values"]).replace("\\|", "|"))
         told += mine
 
 
@@ -53,7 +53,7 @@ def limits(row):
 
 def facts(row):
     for key in ("direction", "medium", "unit", "reach", "order", "lifetime", "family"):
-        yield "*%s*\n\t%s\n" % (key, running(row[key]))
+        yield "*%s*\n\t%s\n" % ("synchronised by" if key == "order" else key, running(row[key]))
 
 
 def manual(page, rows):
@@ -74,6 +74,7 @@ def manual(page, rows):
     for row in rows:
         if row["options"]:
             yield "# OPTIONS%s\n" % (" OF %s:" % row["scheme"].upper() if len(rows) > 1 else "")
+            yield "Given as ?_option_=_value_ behind the name; shown with what holds without them.\n"
             yield from options(row)
     if first["limits"]:
         yield "# LIMITS\n"

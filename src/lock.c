@@ -116,3 +116,8 @@ const char *tong_lock_object(const tong_lock *handle)
 {
     return handle->lock->object;
 }
+
+uint32_t tong_lock_flags(const tong_lock *handle)
+{
+    return handle->lock->flags;
+}

@@ -32,7 +32,8 @@ static const struct option_row options[] = {
 
 static void print_heading(int64_t runs)
 {
-    printf("Nanoseconds per message, both processes on one processor: medians of %lld pairs of runs, and the median and\n"
+    printf("Nanoseconds per message, both processes on one processor: medians of %lld pairs of runs, and the median "
+           "and\n"
            "range of their ratios.  CALLS: system calls of both processes per message, raw and tong.\n\n",
            (long long)runs);
     printf("%-23s%-40s%s\n", "", "ROUND TRIP", "ONE WAY");
@@ -85,12 +86,9 @@ static void json_figure(struct json *json, const char *name, const struct overhe
 static void json_row(struct json *json, const struct overhead_row *row, const struct overhead_result *result)
 {
     json_open(json, '{');
-    json_name(json, "mechanism");
-    json_string(json, row->contest->raw->mechanism);
-    json_name(json, "frame");
-    json_string(json, row->frame);
-    json_name(json, "size");
-    json_unsigned(json, row->size);
+    json_text(json, "mechanism", row->contest->raw->mechanism);
+    json_text(json, "frame", row->frame);
+    json_number(json, "size", row->size);
     json_figure(json, "round_trip", &result->round_trip);
     json_figure(json, "one_way", &result->one_way);
     json_close(json, '}');
@@ -151,7 +149,7 @@ static int measure_raw(const struct settings *settings)
     int code = run_rows(settings, directory, &json);
     if (settings->json && code == CODE_DONE) {
         json_close(&json, ']');
-        printf("%.*s\n", (int)text.used, text.data);
+        code = json_print(&json);
     }
     text_free(&text);
     rmdir(directory);
@@ -178,5 +176,5 @@ const struct command cmd_bench = {
     "Runs the same work over bare system calls and over libtong with its defaults, in turn, and compares pair by\n"
     "pair.  Both processes share one processor, so that neither the distance of processors nor the cost of waking\n"
     "another one drowns what is measured.  The payload is written and read; SIGPIPE is ignored in both.",
-    "tong bench --raw --only pipe --runs 5", options, 0, 0, false, run,
+    "tong bench --raw --only pipe --runs 5", options, 0, 0, 0, run,
 };

@@ -60,27 +60,57 @@ static void offer_choices(const char *word, const char *front, const char *choic
     }
 }
 
-static void offer_files(const char *word, const char *front)
+/* In an address '?' begins the options, ',' a second name, and '%' is how they are written. */
+static void encode(struct text *text, const char *name)
 {
-    const char *path = word + strlen(front), *slash = strrchr(path, '/');
-    struct text base = TEXT_INIT, entry_path = TEXT_INIT, before = TEXT_INIT;
-    text_add(&base, path, slash ? (size_t)(slash - path + 1) : 0);
-    text_print(&before, "%s%s", front, base.data);
+    for (; *name; name++)
+        if (strchr("%?,", *name) || (unsigned char)*name < ' ')
+            text_print(text, "%%%02x", (unsigned)*name);
+        else
+            text_add(text, name, 1);
+}
+
+static void decode(struct text *text, const char *name, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned code;
+        bool coded = name[i] == '%' && i + 2 < size && sscanf(name + i + 1, "%2x", &code) == 1;
+        char letter = coded ? (char)code : name[i];
+        text_add(text, &letter, 1);
+        i += coded ? 2 : 0;
+    }
+}
+
+/* Behind `front` stands a path, whose last part may go on; in an address it is written as addresses are. */
+static void offer_files(const char *word, const char *front, bool address)
+{
+    const char *path = word + strlen(front), *slash = strrchr(path, '/'), *last = slash ? slash + 1 : path;
+    struct text base = TEXT_INIT, entry_path = TEXT_INIT, before = TEXT_INIT, name = TEXT_INIT;
+    if (address)
+        decode(&base, path, (size_t)(last - path));
+    else
+        text_add(&base, path, (size_t)(last - path));
+    text_add(&before, word, (size_t)(last - word));
     DIR *directory = opendir(base.used ? base.data : ".");
     for (struct dirent *entry; directory && (entry = readdir(directory));) {
         struct stat state;
-        if (entry->d_name[0] == '.' && !(slash ? slash[1] == '.' : path[0] == '.'))
+        if (entry->d_name[0] == '.' && *last != '.')
             continue;
-        entry_path.used = 0;
-        text_print(&entry_path, "%s%s", base.data, entry->d_name);
+        entry_path.used = name.used = 0;
+        text_print(&entry_path, "%s%s", base.used ? base.data : "", entry->d_name);
+        if (address)
+            encode(&name, entry->d_name);
+        else
+            text_print(&name, "%s", entry->d_name);
         bool deeper = stat(entry_path.data, &state) == 0 && S_ISDIR(state.st_mode);
-        offer(word, before.data, entry->d_name, deeper ? "/" : "", NULL);
+        offer(word, before.data, name.data, deeper ? "/" : "", NULL);
     }
     if (directory)
         closedir(directory);
     text_free(&base);
     text_free(&entry_path);
     text_free(&before);
+    text_free(&name);
 }
 
 static void offer_schemes(const char *word, uint32_t noun, const char *after)
@@ -145,7 +175,7 @@ static void offer_address(const char *word, uint32_t noun)
         if (strchr(word, '?'))
             offer_address_options(word, info.scheme, noun);
         else if (!strncmp(info.form + size, ":PATH", 5))
-            offer_files(word, front);
+            offer_files(word, front, true);
         return;
     }
 }
@@ -160,7 +190,7 @@ static void complete_address(const char *word, const struct command *command)
 static void complete_file(const char *word, const struct command *command)
 {
     (void)command;
-    offer_files(word, "");
+    offer_files(word, "", false);
 }
 
 static void complete_scheme(const char *word, const struct command *command)
@@ -292,5 +322,5 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_complete = {
     "complete", NULL, "what the last of some words could become", "-- WORD...", NULL,
-    "tong complete -- send fi", options, 1, -1, false, run,
+    "tong complete -- send fi", options, 1, -1, 0, run,
 };

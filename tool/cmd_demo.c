@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "demo.h"
-#include "demo_trial.h"
+#include "demo/demo.h"
+#include "demo/trial.h"
 #include "json.h"
 #include "report.h"
 #include "stop.h"
@@ -85,7 +85,8 @@ static void rate_words(double rate, char *ret, size_t size)
 
 static void print_heading(const struct source *source, const char *path)
 {
-    printf("%s: %" PRIu64 " bytes\nSHA-256 %s\n", path ? path : "random data", source->size, source->digest);
+    print_visible("", path ? path : "random data");
+    printf(": %" PRIu64 " bytes\nSHA-256 %s\n", source->size, source->digest);
 }
 
 static void print_columns(void)
@@ -115,10 +116,8 @@ static void print_row(const struct row *row, const struct outcome *outcome)
     printf("%-26s %12" PRIu64 " %9" PRIu64 " %10s %11s %9" PRId64 "  %s\n", row->label, outcome->bytes,
            outcome->messages, time, rate, outcome->switches, words);
     if (!outcome->ok) {
-        struct text reason = TEXT_INIT;
-        text_visible(&reason, outcome->failure, strlen(outcome->failure), "");
-        printf("    %.*s\n", (int)reason.used, reason.data);
-        text_free(&reason);
+        print_visible("    ", outcome->failure);
+        putchar('\n');
     }
     fflush(stdout);
 }
@@ -151,17 +150,12 @@ static void write_row(struct json *json, const struct row *row, const struct out
     };
     json_open(json, '{');
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        json_name(json, words[i].name);
-        json_string(json, words[i].text);
+        json_text(json, words[i].name, words[i].text);
     }
-    json_name(json, "bytes");
-    json_unsigned(json, outcome->bytes);
-    json_name(json, "messages");
-    json_unsigned(json, outcome->messages);
-    json_name(json, "sent");
-    json_unsigned(json, losing ? outcome->sent : outcome->messages);
-    json_name(json, "lost");
-    json_unsigned(json, losing ? outcome->lost : 0);
+    json_number(json, "bytes", outcome->bytes);
+    json_number(json, "messages", outcome->messages);
+    json_number(json, "sent", losing ? outcome->sent : outcome->messages);
+    json_number(json, "lost", losing ? outcome->lost : 0);
     json_name(json, "seconds");
     json_real(json, elapsed);
     json_name(json, "context_switches");
@@ -176,12 +170,9 @@ static void write_row(struct json *json, const struct row *row, const struct out
 static void write_rows(struct json *json, const struct source *source, const char *path, const struct row *rows,
                        const struct outcome *outcomes, int carried, int count)
 {
-    json_name(json, "file");
-    json_string(json, path);
-    json_name(json, "bytes");
-    json_unsigned(json, source->size);
-    json_name(json, "sha256");
-    json_string(json, source->digest);
+    json_text(json, "file", path);
+    json_number(json, "bytes", source->size);
+    json_text(json, "sha256", source->digest);
     json_name(json, "rows");
     json_open(json, '[');
     for (int i = 0; i < count; i++)
@@ -207,7 +198,8 @@ static void run_row(const struct row *row, const struct source *source, struct o
 }
 
 /* The file through everything that carries bytes; returns how many rows carried it. */
-static int carry_all(const struct source *source, const struct row *rows, struct outcome *outcomes, int count, bool show)
+static int carry_all(const struct source *source, const struct row *rows, struct outcome *outcomes, int count,
+                     bool show)
 {
     int carried = 0;
     for (int i = 0; i < count && !stop_asked(); i++) {
@@ -225,16 +217,15 @@ static int run_json(const struct source *source, const char *path, const struct 
 {
     struct text text = TEXT_INIT;
     struct json json = { &text, false };
-    int carried = carry_all(source, rows, outcomes, count, false), r = 0;
+    int carried = carry_all(source, rows, outcomes, count, false);
     json_open(&json, '{');
     write_rows(&json, source, path, rows, outcomes, carried, count);
     *ret_failed = count - carried + sections_run(&json, show_trial, end_trial);
     json_close(&json, '}');
-    text_add(&text, "\n", 1);
     if (!stop_asked())
-        r = write_all(STDOUT_FILENO, text.data, text.used);
+        return json_print(&json);
     text_free(&text);
-    return r < 0 ? fail_system(r, "standard output") : 0;
+    return CODE_FAILED;
 }
 
 static void run_shown(const struct source *source, const char *path, const struct row *rows, struct outcome *outcomes,
@@ -290,5 +281,5 @@ const struct command cmd_demo = {
     "switches of both.  Then what carries no file: numbers by signals, one counter updated by several processes\n"
     "with and without a semaphore, the file in memory that is shared, and locks whose holder is killed.\n"
     "Nothing is left behind.  Exits with 1 when a row failed.",
-    "tong demo\ntong demo --only fifo /etc/services", options, 0, 1, false, run,
+    "tong demo\ntong demo --only fifo /etc/passwd", options, 0, 1, 0, run,
 };

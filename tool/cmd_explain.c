@@ -6,8 +6,10 @@
 
 #include "command.h"
 #include "side.h"
-#include "explain.h"
+#include "explain/explain.h"
 #include "report.h"
+#include "stop.h"
+#include "text.h"
 
 struct settings {
     bool json;
@@ -69,12 +71,6 @@ const char *direction_of(const struct model *model, const tong_mechanism_info *m
     return direction_words(mechanism);
 }
 
-const char *identity_words(uint32_t identity)
-{
-    static const char *const words[] = { "none", "message", "connection", "last", "claimed" };
-    return identity < sizeof words / sizeof *words ? words[identity] : "unknown";
-}
-
 const char *identity_meaning(uint32_t identity)
 {
     static const char *const words[] = {
@@ -87,10 +83,28 @@ const char *identity_meaning(uint32_t identity)
     return identity < sizeof words / sizeof *words ? words[identity] : "unknown";
 }
 
+/* Who asks with letters beyond ASCII is told the Korean names: the first of each page. */
+static int unknown_in_korean(const char *name)
+{
+    struct text known = TEXT_INIT;
+    for (const struct page *page = explain_pages; page->name; page++) {
+        const char *list = page->names, *word;
+        size_t size = next_word(&list, &word);
+        if (!strcmp(page->language, "ko") && page_offered(page))
+            text_print(&known, "%s%.*s", known.used ? ", " : "", (int)size, word);
+    }
+    int code = fail_usage("there is no mechanism '%s'; there are %s", name, known.data);
+    text_free(&known);
+    return code;
+}
+
 static int unknown(const char *scheme)
 {
     tong_mechanism_info mechanism = TONG_MECHANISM_INFO_INIT;
     char known[256] = "";
+    for (const char *letter = scheme; *letter; letter++)
+        if ((unsigned char)*letter >= 0x80)
+            return unknown_in_korean(scheme);
     const char *before = "";
     for (size_t i = 0, used = 0; tong_mechanism_describe(i, &mechanism) == 0 && used < sizeof known; i++) {
         if (strcmp(before, mechanism.scheme))
@@ -107,7 +121,7 @@ static const char *locale_language(void)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = getenv(names[i]);
         if (value && *value)
-            return strncmp(value, "ko", 2) ? "en" : "ko";
+            return strcspn(value, "_.@") == 2 && !strncmp(value, "ko", 2) ? "ko" : "en";
     }
     return "en";
 }
@@ -144,7 +158,7 @@ static int explain(const char *name, const struct settings *set)
     else
         page_scheme(page, first, sizeof first);
     if (set->json)
-        return *first ? explain_json(first) : fail_usage("%s: there is no such mechanism in this version", name);
+        return *first ? explain_json(first) : fail_usage("%s: it is no mechanism, so JSON says nothing of it", name);
     explain_page(page, *first ? first : NULL);
     return CODE_DONE;
 }
@@ -159,8 +173,9 @@ static int run(const struct command *self, int argc, char **argv)
     if (set.lang && strcmp(set.lang, "en") && strcmp(set.lang, "ko"))
         return fail_usage("--lang %s: en or ko", set.lang);
     join(argv, count, name, sizeof name);
+    stop_catch(); /* what the probes made is theirs to remove */
     if (count)
-        return explain(name, &set);
+        return stop_end(explain(name, &set));
     if (set.json)
         return explain_json(NULL);
     speak(choose_language(set.lang, NULL));
@@ -172,6 +187,7 @@ const struct command cmd_explain = {
     "explain", "Start here", "the mechanisms: what each is, can and needs, and its limits here", "[NAME]",
     "Without NAME the table of all.  NAME is a scheme, an address, or what people say, also in Korean: pipe,\n"
     "shared-memory, 이름있는파이프.  What a mechanism is and can comes from the library, limits and figures from this\n"
-    "machine at this moment: measuring takes part of a second.",
-    "tong explain; tong explain msgq; tong explain 파이프", options, 0, -1, false, run,
+    "machine at this moment: measuring takes part of a second.\n"
+    "Its example shows standard output; that an object was made is said on standard error.",
+    "tong explain; tong explain msgq; tong explain 파이프", options, 0, -1, 0, run,
 };

@@ -4,22 +4,20 @@
  *
  * The lock must not be free while the program runs, whoever is killed.  A lock that a descriptor carries is held twice:
  * by this process, which waits for the program, because programs close descriptors that they do not know (ssh and sudo
- * do); and by the program, to which the descriptor is left open, because this process may be killed.  A lock of System V
- * belongs to a process and not to its children, but stays with it through execve(2): there this process becomes the
+ * do); and by the program, to which the descriptor is left open, because this process may be killed.  A lock of System
+ * V belongs to a process and not to its children, but stays with it through execve(2): there this process becomes the
  * program.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "command.h"
+#include "patience.h"
 #include "program.h"
 #include "report.h"
 #include "tong/lock.h"
-
-#define CODE_TAKEN 124 /* as timeout(1) */
 
 struct settings {
     int64_t timeout;
@@ -30,46 +28,50 @@ static const struct option_row options[] = {
     OPTIONS_LAST,
 };
 
-static volatile sig_atomic_t running; /* the program, written before any handler is installed */
-
-static void pass_on(int number)
-{
-    kill((pid_t)running, number);
-}
-
-/* Ctrl-C reaches the program too, and it decides what follows; what is meant for us alone is for it. */
-static int wait_beside(pid_t pid)
-{
-    running = pid;
-    signal(SIGINT, SIG_IGN);
-    signal(SIGQUIT, SIG_IGN);
-    signal(SIGTERM, pass_on);
-    signal(SIGHUP, pass_on);
-    return program_wait(pid);
-}
-
 static int run_with(int descriptor, char **argv)
 {
-    signal(SIGCHLD, SIG_DFL); /* were it ignored, there would be no status to wait for */
-    pid_t pid = fork();
+    pid_t pid;
+    int code = program_fork(&pid);
+    if (code)
+        return code;
     if (pid == 0)
         _exit(fcntl(descriptor, F_SETFD, 0) < 0 ? CODE_OWN_FAILURE : program_execute(argv));
-    if (pid < 0) {
-        fail_system(-errno, "fork");
-        return CODE_OWN_FAILURE;
-    }
-    return wait_beside(pid);
+    return program_wait(&pid, 1);
+}
+
+/* 0, or an exit code; whatever is made by it is said. */
+static int open_lock(const char *address, tong_lock **ret)
+{
+    int r = tong_lock_open(address, ret);
+    if (r < 0)
+        return fail_library(r, NULL) == CODE_USAGE ? CODE_USAGE : CODE_OWN_FAILURE;
+    if (tong_lock_flags(*ret) & TONG_INFO_CREATED)
+        say("made %s", tong_lock_object(*ret));
+    return 0;
 }
 
 static int take(tong_lock *lock, int64_t timeout)
 {
+    int64_t deadline = deadline_after(timeout);
     int r;
     do
-        r = tong_lock_take(lock, timeout);
+        r = tong_lock_take(lock, patience_left(deadline));
     while (r == -EINTR);
     if (r < 0)
         fail_library(r, NULL);
     return r == -ETIMEDOUT || r == -EAGAIN ? CODE_TAKEN : r < 0 ? CODE_OWN_FAILURE : 0;
+}
+
+/* The lock is held: by us and the program, or by the program that this process becomes. */
+static int run_locked(tong_lock *lock, char **argv)
+{
+    int descriptor = tong_lock_share(lock);
+    if (descriptor >= 0)
+        return run_with(descriptor, argv);
+    if (descriptor == -EOPNOTSUPP)
+        return program_execute(argv);
+    fail_library(descriptor, NULL);
+    return CODE_OWN_FAILURE;
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -77,25 +79,11 @@ static int run(const struct command *self, int argc, char **argv)
     struct settings set = { TONG_FOREVER };
     tong_lock *lock;
     int count, code = options_read(self, argc, argv, &set, &count);
-    if (code != OPTIONS_GO)
+    if (code != OPTIONS_GO || (code = open_lock(argv[0], &lock)))
         return code;
-    int r = tong_lock_open(argv[0], &lock);
-    if (r < 0) {
-        code = fail_library(r, NULL);
-        return code == CODE_USAGE ? code : CODE_OWN_FAILURE;
-    }
     code = take(lock, set.timeout);
-    if (code == 0) {
-        int descriptor = tong_lock_share(lock);
-        if (descriptor >= 0)
-            code = run_with(descriptor, argv + 1);
-        else if (descriptor == -EOPNOTSUPP)
-            code = program_execute(argv + 1);
-        else {
-            fail_library(descriptor, NULL);
-            code = CODE_OWN_FAILURE;
-        }
-    }
+    if (code == 0)
+        code = run_locked(lock, argv + 1);
     tong_lock_close(lock);
     return code;
 }

@@ -6,7 +6,6 @@
  * end.  The ends in our hands are close-on-exec, so dup2(2) alone decides what a program gets.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,25 +54,17 @@ static void execute(const struct program *program)
     _exit(program_execute(program->argv));
 }
 
-static pid_t start(const struct program *program)
+static int run_both(const struct program *programs, tong_channel *ends[4])
 {
-    pid_t pid = fork();
-    if (pid == 0)
-        execute(program);
-    if (pid < 0)
-        fail_system(-errno, "fork");
-    return pid;
-}
-
-static int run_both(const struct program *producer, const struct program *consumer, tong_channel *ends[4])
-{
-    pid_t from = start(producer), to = from < 0 ? -1 : start(consumer);
+    pid_t pids[PROGRAMS_MAX];
+    int started = 0, code = 0;
+    for (; started < PROGRAMS_MAX && (code = program_fork(&pids[started])) == 0; started++)
+        if (pids[started] == 0)
+            execute(&programs[started]);
     for (int i = 0; i < 4; i++)
         tong_channel_close(ends[i]);
-    int code = to < 0 ? CODE_OWN_FAILURE : program_wait(to);
-    if (from > 0)
-        program_wait(from);
-    return code;
+    int last = program_wait(pids, (size_t)started);
+    return code ? code : last;
 }
 
 /* The programs' words, cut in place at the separator: *ret_consumer gets the second program. */
@@ -93,22 +84,22 @@ static int split(int count, char **argv, const char *separator, char ***ret_cons
 static int run(const struct command *self, int argc, char **argv)
 {
     struct settings set = { false, "--" };
-    struct program producer = { argv, -1, -1 }, consumer = { NULL, -1, -1 };
+    struct program programs[PROGRAMS_MAX] = { { argv, -1, -1 }, { NULL, -1, -1 } };
+    struct program *producer = &programs[0], *consumer = &programs[1];
     tong_channel *ends[4] = { NULL, NULL, NULL, NULL };
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    if ((code = split(count, argv, set.sep, &consumer.argv)))
+    if ((code = split(count, argv, set.sep, &consumer->argv)))
         return code;
-    signal(SIGCHLD, SIG_DFL); /* were it ignored, there would be no status to wait for */
-    int r = open_pipe(ends, &producer.out, &consumer.in);
+    int r = open_pipe(ends, &producer->out, &consumer->in);
     if (r == 0 && set.both)
-        r = open_pipe(ends + 2, &consumer.out, &producer.in);
+        r = open_pipe(ends + 2, &consumer->out, &producer->in);
     if (r < 0) {
         fail_library(r, NULL);
         return CODE_OWN_FAILURE;
     }
-    return run_both(&producer, &consumer, ends);
+    return run_both(programs, ends);
 }
 
 const struct command cmd_pipe = {
@@ -117,6 +108,6 @@ const struct command cmd_pipe = {
     "The consumer sees the end when the producer has ended; tong pipe waits for both.",
     "tong pipe -- seq 1 100 -- wc -l\n"
     "tong pipe --both -- sh -c 'echo 6; read x; echo $x >&2' -- sh -c 'read y; echo $((y * 7))'\n"
-    "tong pipe --sep ++ -- git log --oneline -- src ++ wc -l",
+    "tong pipe --sep ++ -- ls -d -- / /tmp ++ wc -l",
     options, 1, -1, 1, run,
 };

@@ -6,7 +6,6 @@
  * together: one receive without waiting after each tells whether there are.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -58,13 +57,9 @@ struct reception {
 /* A reader of ours that has gone (head, less) is no failure: end in order, then die as SIGPIPE would have it. */
 static int flush(struct reception *x)
 {
-    int r = write_all(STDOUT_FILENO, x->out.data, x->out.used);
+    int code = write_output(x->out.data, x->out.used);
     x->out.used = 0;
-    if (r == -EPIPE)
-        stop_ask(SIGPIPE);
-    if (r == -EPIPE || stop_asked())
-        return CODE_FAILED;
-    return r < 0 ? fail_system(r, "standard output") : 0;
+    return code ? code : stop_asked() ? CODE_FAILED : CODE_DONE;
 }
 
 static void write_flags(struct json *json, uint32_t flags)
@@ -88,11 +83,9 @@ static void add_json(struct reception *x, const tong_message *message, const cha
     json_open(&json, '{');
     json_name(&json, "type");
     json_signed(&json, message->type);
-    json_name(&json, "length");
-    json_unsigned(&json, message->length);
+    json_number(&json, "length", message->length);
     write_flags(&json, message->flags);
-    json_name(&json, "lost");
-    json_unsigned(&json, message->lost);
+    json_number(&json, "lost", message->lost);
     json_name(&json, "sender");
     json_identity(&json, &message->sender);
     bool text = utf8_valid(data, size);
@@ -313,5 +306,5 @@ const struct command cmd_recv = {
     "own with control characters escaped.  Ends when the sender ends (0) or dies (4); where the mechanism\n"
     "knows no end (queues, datagrams) at an empty message, as 'tong send' from standard input ends.",
     "echo hello | tong send msgq:1234; tong recv msgq:1234; tong rm msgq:1234",
-    options, 1, 1, false, run,
+    options, 1, 1, 0, run,
 };

@@ -13,8 +13,10 @@
 
 #include "base/number.h"
 #include "command.h"
+#include "patience.h"
 #include "region_describe.h"
 #include "report.h"
+#include "side.h"
 #include "text.h"
 #include "tong/tong.h"
 
@@ -54,9 +56,10 @@ static int open_region(const char *address, uint32_t flags, tong_region **ret)
 /* If that was asked for; closing the region gives it back. */
 static int lock_region(tong_region *region, const struct settings *set)
 {
+    int64_t deadline = deadline_after(set->timeout);
     int r;
     do
-        r = set->lock ? tong_region_lock(region, set->timeout) : 0;
+        r = set->lock ? tong_region_lock(region, patience_left(deadline)) : 0;
     while (r == -EINTR);
     return r < 0 ? fail_library(r, NULL) : CODE_DONE;
 }
@@ -82,19 +85,25 @@ static const struct option_row create_options[] = {
     OPTIONS_LAST,
 };
 
-/* The address with the options of the command line added. */
+/* The address with the options of the command line added; NULL, said, when it has one of them already. */
 static char *full_address(const char *address, const struct settings *set)
 {
-    char *full = set->excl ? text_with_option(address, "create", "excl") : strdup(address);
-    const struct { const char *name, *value; } added[] = { { "size", set->size }, { "mode", set->mode } };
-    for (size_t i = 0; i < sizeof added / sizeof *added; i++) {
-        if (!added[i].value)
-            continue;
-        char *longer = text_with_option(full, added[i].name, added[i].value);
-        free(full);
-        full = longer;
-    }
+    const struct { const char *name, *value; } added[] = {
+        { "create", set->excl ? "excl" : NULL }, { "size", set->size }, { "mode", set->mode },
+    };
+    char *full = strdup(address);
+    for (size_t i = 0; i < sizeof added / sizeof *added && full; i++)
+        if (added[i].value)
+            full = options_add(full, added[i].name, added[i].value);
     return full;
+}
+
+/* Whether it outlives this process: it has a name, and what has a name can be removed. */
+static bool can_stay(const char *address)
+{
+    tong_mechanism_info mechanism;
+    const char *name = strchr(address, ':');
+    return !name || (name[1] && name[1] != '?' && (!find_mechanism(address, &mechanism) || mechanism.offers & TONG_HAS_REMOVE));
 }
 
 static int run_create(const struct command *self, int argc, char **argv)
@@ -103,10 +112,11 @@ static int run_create(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    size_t scheme = strcspn(argv[0], ":");
-    if (argv[0][scheme] == ':' && strchr("?", argv[0][scheme + 1]))
+    if (!can_stay(argv[0]))
         return fail_usage("'%s' has no name, so the region would be gone with this command", argv[0]);
     char *address = full_address(argv[0], &set);
+    if (!address)
+        return CODE_USAGE;
     tong_region *region;
     code = open_region(address, TONG_READ | TONG_WRITE, &region);
     free(address);
@@ -229,9 +239,10 @@ static int print_bytes(struct text *bytes, bool as_text)
         text_visible(&shown, bytes->data, bytes->used, "\n\t");
     if (terminal || as_text)
         text_add(terminal ? &shown : bytes, "\n", 1);
-    int r = terminal ? write_all(STDOUT_FILENO, shown.data, shown.used) : write_all(STDOUT_FILENO, bytes->data, bytes->used);
+    const struct text *out = terminal ? &shown : bytes;
+    int code = write_output(out->data, out->used);
     text_free(&shown);
-    return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
+    return code;
 }
 
 static int run_read(const struct command *self, int argc, char **argv)
@@ -257,7 +268,8 @@ static int run_read(const struct command *self, int argc, char **argv)
 static const struct command cmd_read = {
     "region read", NULL, "print the bytes of a region", "ADDRESS",
     "Raw, for other programs; escaped on a terminal.  --text prints one line.",
-    "tong region create shm:jobs --size 4K; tong region write shm:jobs hello; tong region read shm:jobs --text; tong rm shm:jobs",
+    "tong region create shm:jobs --size 4K; tong region write shm:jobs hello; "
+    "tong region read shm:jobs --text; tong rm shm:jobs",
     read_options, 1, 1, 0, run_read,
 };
 
@@ -284,14 +296,17 @@ static int run_info(const struct command *self, int argc, char **argv)
 
 static const struct command cmd_info = {
     "region info", NULL, "what a region is: its size, pages, owner, and who holds its lock", "ADDRESS", NULL,
-    "tong region create shm:jobs --size 4K; tong region info shm:jobs; tong rm shm:jobs", info_options, 1, 1, 0, run_info,
+    "tong region create shm:jobs --size 4K; tong region info shm:jobs; tong rm shm:jobs",
+    info_options, 1, 1, 0, run_info,
 };
 
 static const struct command *const verbs[] = { &cmd_create, &cmd_write, &cmd_read, &cmd_info, NULL };
 
 const struct command cmd_region = {
-    "region", "Objects", "memory that processes share, as plain bytes: create, write, read, info", "create, write, read or info",
+    "region", "Objects", "memory that processes share, as plain bytes: create, write, read, info",
+    "create, write, read or info",
     "The same bytes are seen by C (shm_open, shmget, mmap) and by Python (multiprocessing.shared_memory, mmap).",
-    "tong region create shm:jobs --size 4K\ntong region write shm:jobs hello\ntong region read shm:jobs --text\ntong rm shm:jobs",
+    "tong region create shm:jobs --size 4K\ntong region write shm:jobs hello\ntong region read shm:jobs --text\n"
+    "tong rm shm:jobs",
     NULL, 0, 0, 0, NULL, verbs,
 };

@@ -52,7 +52,8 @@ static int open_sides(struct relaying *x, const char *from, const char *to)
     uint32_t ways = set->both ? TONG_BOTH | TONG_CANCELLABLE : 0;
     struct side_request receive = { from, ways ? ways : TONG_RECEIVE, !set->connect, set->connect, false, set->wait,
                                     set->timeout };
-    struct side_request send = { to, ways ? ways : TONG_SEND, set->listen, set->listen, false, set->wait, set->timeout };
+    struct side_request send = { to, ways ? ways : TONG_SEND, set->listen, set->listen, false, set->wait,
+                                 set->timeout };
     int code = side_open(&send, &x->to);
     return code ? code : side_open(&receive, &x->from);
 }
@@ -85,7 +86,8 @@ static void say_losses(const struct relaying *x)
     else if (there.used && back.used)
         say("%s to %s cannot keep: %s; and back: %s", from, to, there.data, back.data);
     else if (there.used || back.used)
-        say("%s to %s cannot keep: %s", there.used ? from : to, there.used ? to : from, there.used ? there.data : back.data);
+        say("%s to %s cannot keep: %s", there.used ? from : to, there.used ? to : from,
+            there.used ? there.data : back.data);
     text_free(&there);
     text_free(&back);
 }
@@ -225,7 +227,8 @@ const struct command cmd_relay = {
     "before the first message.  When FROM ends, TO is told; when the sender on FROM dies, or the relay\n"
     "fails, TO sees a death too, where it can tell one from an end, and the exit code says it.  A message\n"
     "larger than TO takes is left in FROM.  Is the server on FROM and the client on TO.",
-    "tong send msgq:1234 --type 7 hello; tong relay -n 1 msgq:1234 file:/tmp/hello.log; tong rm msgq:1234\n"
+    "tong send msgq:1234 --type 7 hello; tong relay -n 1 msgq:1234 file:/tmp/hello.log\n"
+    "tong recv --lines file:/tmp/hello.log; tong rm msgq:1234 file:/tmp/hello.log\n"
     "tong relay --both unix:/tmp/front unix:/tmp/back   # a server that passes its client on to another",
-    options, 2, 2, false, run,
+    options, 2, 2, 0, run,
 };

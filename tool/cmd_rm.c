@@ -23,6 +23,7 @@ static int run(const struct command *self, int argc, char **argv)
 const struct command cmd_rm = {
     "rm", "Objects", "remove FIFOs, sockets, queues, files, shared memory and semaphores", "ADDRESS...",
     "Refuses an object of another kind than the address says.  Who has the object open keeps it, except\n"
-    "System V queues and semaphores, which go at once.  With several addresses the first failure decides the exit code.",
-    "tong send msgq:1234 hello; tong rm msgq:1234", options, 1, -1, false, run,
+    "System V queues and semaphores, which go at once.  With several addresses the first failure decides the exit\n"
+    "code.",
+    "tong send msgq:1234 hello; tong rm msgq:1234", options, 1, -1, 0, run,
 };

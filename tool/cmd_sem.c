@@ -13,9 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/number.h"
 #include "command.h"
 #include "json.h"
+#include "patience.h"
 #include "report.h"
 #include "text.h"
 #include "tong/mechanism.h"
@@ -37,10 +39,15 @@ static int open_address(const char *address, const char *create, tong_semaphore 
     return CODE_DONE;
 }
 
-/* Closes, and returns the exit code of what was done before. */
-static int close_after(tong_semaphore *semaphore, int r)
+/* The exit code of what the library returned, after saying why it failed. */
+static int code_of(int r)
 {
-    int code = r < 0 ? fail_library(r, NULL) : CODE_DONE;
+    return r < 0 ? fail_library(r, NULL) : CODE_DONE;
+}
+
+/* Closes, and returns the exit code of what was done before. */
+static int close_after(tong_semaphore *semaphore, int code)
+{
     int closed = tong_semaphore_close(semaphore);
     return code || closed >= 0 ? code : fail_library(closed, NULL);
 }
@@ -72,9 +79,7 @@ static char *with_number(char *address, const char *name, int64_t number)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRId64, number);
-    char *longer = number == NOT_GIVEN ? strdup(address) : text_with_option(address, name, text);
-    free(address);
-    return longer;
+    return number == NOT_GIVEN || !address ? address : options_add(address, name, text);
 }
 
 static int run_create(const struct command *self, int argc, char **argv)
@@ -85,9 +90,9 @@ static int run_create(const struct command *self, int argc, char **argv)
     if (code != OPTIONS_GO)
         return code;
     char *address = with_number(with_number(strdup(argv[0]), "value", set.value), "count", set.count);
-    code = address ? open_address(address, "excl", &semaphore) : fail_system(-ENOMEM, argv[0]);
+    code = address ? open_address(address, "excl", &semaphore) : CODE_USAGE;
     free(address);
-    return code ? code : close_after(semaphore, 0);
+    return code ? code : close_after(semaphore, CODE_DONE);
 }
 
 static const struct option_row wait_options[] = {
@@ -95,17 +100,34 @@ static const struct option_row wait_options[] = {
     OPTIONS_LAST,
 };
 
+/* ADDRESS [INDEX]; 0 or an exit code. */
+static int open_counter(int count, char **argv, const char *create, tong_semaphore **ret, unsigned *ret_index)
+{
+    *ret_index = 0;
+    int code = count > 1 ? read_number("INDEX", argv[1], ret_index) : CODE_DONE;
+    return code ? code : open_address(argv[0], create, ret);
+}
+
+/* Who was stopped and goes on waits on: the kernel begins semop(2) again for nobody. */
+static int wait_until(tong_semaphore *semaphore, unsigned index, int64_t timeout)
+{
+    int64_t deadline = deadline_after(timeout);
+    int r;
+    do
+        r = tong_semaphore_wait(semaphore, index, patience_left(deadline));
+    while (r == -EINTR);
+    return r;
+}
+
 static int run_wait(const struct command *self, int argc, char **argv)
 {
     struct settings set = { .timeout = TONG_FOREVER };
     tong_semaphore *semaphore;
-    unsigned index = 0;
+    unsigned index;
     int count, code = options_read(self, argc, argv, &set, &count);
-    if (code != OPTIONS_GO)
+    if (code != OPTIONS_GO || (code = open_counter(count, argv, "yes", &semaphore, &index)))
         return code;
-    if ((count > 1 && (code = read_number("INDEX", argv[1], &index))) || (code = open_address(argv[0], "yes", &semaphore)))
-        return code;
-    return close_after(semaphore, tong_semaphore_wait(semaphore, index, set.timeout));
+    return close_after(semaphore, code_of(wait_until(semaphore, index, set.timeout)));
 }
 
 static const struct option_row no_options[] = { OPTIONS_LAST };
@@ -113,26 +135,22 @@ static const struct option_row no_options[] = { OPTIONS_LAST };
 static int run_post(const struct command *self, int argc, char **argv)
 {
     tong_semaphore *semaphore;
-    unsigned index = 0;
+    unsigned index;
     int count, code = options_read(self, argc, argv, NULL, &count);
-    if (code != OPTIONS_GO)
+    if (code != OPTIONS_GO || (code = open_counter(count, argv, "yes", &semaphore, &index)))
         return code;
-    if ((count > 1 && (code = read_number("INDEX", argv[1], &index))) || (code = open_address(argv[0], "yes", &semaphore)))
-        return code;
-    return close_after(semaphore, tong_semaphore_post(semaphore, index));
+    return close_after(semaphore, code_of(tong_semaphore_post(semaphore, index)));
 }
 
 static int run_set(const struct command *self, int argc, char **argv)
 {
     tong_semaphore *semaphore;
-    unsigned index = 0, value = 0;
+    unsigned index, value = 0;
     int count, code = options_read(self, argc, argv, NULL, &count);
-    if (code != OPTIONS_GO)
+    if (code != OPTIONS_GO || (code = read_number("VALUE", argv[count - 1], &value)) ||
+        (code = open_counter(count - 1, argv, "no", &semaphore, &index)))
         return code;
-    if ((count > 2 && (code = read_number("INDEX", argv[1], &index))) || (code = read_number("VALUE", argv[count - 1], &value)) ||
-        (code = open_address(argv[0], "no", &semaphore)))
-        return code;
-    return close_after(semaphore, tong_semaphore_set(semaphore, index, value));
+    return close_after(semaphore, code_of(tong_semaphore_set(semaphore, index, value)));
 }
 
 /* ---- get --------------------------------------------------------------------------------------------------- */
@@ -168,24 +186,13 @@ static void print_counter(unsigned index, const tong_semaphore_info *info)
     printf("%-7u%-12" PRIu32 "%-9s%-10s%s\n", index, info->value, waiting, zero, last);
 }
 
-static void json_count(struct json *json, const char *name, uint32_t count)
-{
-    json_name(json, name);
-    if (count == UINT32_MAX)
-        json_null(json);
-    else
-        json_unsigned(json, count);
-}
-
 static void json_counter(struct json *json, unsigned index, const tong_semaphore_info *info)
 {
     json_open(json, '{');
-    json_name(json, "index");
-    json_unsigned(json, index);
-    json_name(json, "value");
-    json_unsigned(json, info->value);
-    json_count(json, "waiting", info->waiting);
-    json_count(json, "waiting_for_zero", info->zero);
+    json_number(json, "index", index);
+    json_number(json, "value", info->value);
+    json_known(json, "waiting", info->waiting, info->waiting != UINT32_MAX);
+    json_known(json, "waiting_for_zero", info->zero, info->zero != UINT32_MAX);
     json_name(json, "last");
     json_identity(json, &info->last);
     json_close(json, '}');
@@ -198,11 +205,9 @@ static void json_head(struct json *json, const char *address, const tong_semapho
     };
     json_open(json, '{');
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        json_name(json, words[i].name);
-        json_string(json, words[i].value);
+        json_text(json, words[i].name, words[i].value);
     }
-    json_name(json, "count");
-    json_unsigned(json, count);
+    json_number(json, "count", count);
     json_name(json, "counters");
     json_open(json, '[');
 }
@@ -233,13 +238,13 @@ static int show_json(tong_semaphore *semaphore, const char *address, unsigned fi
     struct text text = TEXT_INIT;
     struct json json = { &text, false };
     int r = show_all(semaphore, address, first, end, &json);
-    if (r == 0) {
-        json_close(&json, ']');
-        json_close(&json, '}');
-        printf("%.*s\n", (int)text.used, text.data);
+    if (r < 0) {
+        text_free(&text);
+        return code_of(r);
     }
-    text_free(&text);
-    return r;
+    json_close(&json, ']');
+    json_close(&json, '}');
+    return json_print(&json);
 }
 
 static int show_value(tong_semaphore *semaphore, unsigned index)
@@ -255,19 +260,16 @@ static int run_get(const struct command *self, int argc, char **argv)
 {
     struct settings set = { .json = false };
     tong_semaphore *semaphore;
-    unsigned index = 0;
+    unsigned index;
     int count, code = options_read(self, argc, argv, &set, &count);
-    if (code != OPTIONS_GO)
-        return code;
-    if ((count > 1 && (code = read_number("INDEX", argv[1], &index))) || (code = open_address(argv[0], "no", &semaphore)))
+    if (code != OPTIONS_GO || (code = open_counter(count, argv, "no", &semaphore, &index)))
         return code;
     unsigned end = count > 1 ? index + 1 : tong_semaphore_count(semaphore);
-    int r;
     if (set.json)
-        r = show_json(semaphore, argv[0], index, end);
+        code = show_json(semaphore, argv[0], index, end);
     else
-        r = count > 1 ? show_value(semaphore, index) : show_all(semaphore, argv[0], index, end, NULL);
-    return close_after(semaphore, r);
+        code = code_of(count > 1 ? show_value(semaphore, index) : show_all(semaphore, argv[0], index, end, NULL));
+    return close_after(semaphore, code);
 }
 
 /* ---- The verbs --------------------------------------------------------------------------------------------- */
@@ -276,7 +278,7 @@ static const struct command sem_create = {
     "sem create", NULL, "make a semaphore, or a set of them, that does not exist yet", "ADDRESS",
     "Exits with 1 when it exists (?create=yes takes what is there).  Mode 0600, unless ?mode= says otherwise.",
     "tong sem create sysvsem:1234 --count 10 --value 1; tong sem get sysvsem:1234; tong rm sysvsem:1234",
-    create_options, 1, 1, false, run_create,
+    create_options, 1, 1, 0, run_create,
 };
 
 static const struct command sem_wait = {
@@ -284,28 +286,28 @@ static const struct command sem_wait = {
     "Makes the semaphore, with 0, if it is missing.  What is taken stays taken when this command ends, and when the\n"
     "script dies that called it: nothing is undone.  For a turn that comes back by itself: tong lock.",
     "tong sem post sem:/ready; tong sem wait sem:/ready --timeout 5s && echo go; tong rm sem:/ready",
-    wait_options, 1, 2, false, run_wait,
+    wait_options, 1, 2, 0, run_wait,
 };
 
 static const struct command sem_post = {
     "sem post", NULL, "add 1 to a counter, which wakes one who waits", "ADDRESS [INDEX]",
     "Makes the semaphore, with 0, if it is missing.  Never waits.",
     "tong sem post sem:/ready; tong sem get sem:/ready 0; tong rm sem:/ready",
-    no_options, 1, 2, false, run_post,
+    no_options, 1, 2, 0, run_post,
 };
 
 static const struct command sem_get = {
     "sem get", NULL, "show a counter, or all, with who waits", "ADDRESS [INDEX]",
     "With INDEX the number alone.  Without, a line for each counter; - is what the mechanism does not tell.",
     "tong sem create sem:/seats --value 3; tong sem get sem:/seats; tong rm sem:/seats",
-    get_options, 1, 2, false, run_get,
+    get_options, 1, 2, 0, run_get,
 };
 
 static const struct command sem_set = {
     "sem set", NULL, "give a counter a value (sysvsem: only)", "ADDRESS [INDEX] VALUE",
     "Wakes those whom it lets go on.  What processes hold with undo is forgotten for that counter.",
     "tong sem create sysvsem:1234; tong sem set sysvsem:1234 0 5; tong rm sysvsem:1234",
-    no_options, 2, 3, false, run_set,
+    no_options, 2, 3, 0, run_set,
 };
 
 static const struct command *const verbs[] = { &sem_create, &sem_wait, &sem_post, &sem_get, &sem_set, NULL };
@@ -314,5 +316,5 @@ const struct command cmd_sem = {
     "sem", "Objects", "counters to wait on: make, wait, post, look, set", "create, wait, post, get or set",
     "INDEX says which counter of a set, from 0; without it the first.",
     "tong sem create sem:/turn --value 1; tong sem wait sem:/turn; tong sem post sem:/turn; tong rm sem:/turn",
-    no_options, 1, -1, false, NULL, verbs,
+    no_options, 1, -1, 0, NULL, verbs,
 };

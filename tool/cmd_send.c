@@ -194,5 +194,5 @@ const struct command cmd_send = {
     "and then the end is told; where the mechanism knows none (queues, datagrams) by an empty message.\n"
     "Without a peer: waits on a terminal and says so, else exits with 6 unless --wait is given.",
     "tong send msgq:1234 --type 2 hello; tong recv msgq:1234 -n 1; tong rm msgq:1234",
-    options, 1, -1, false, run,
+    options, 1, -1, 0, run,
 };

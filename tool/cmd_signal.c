@@ -47,7 +47,7 @@ static const struct command cmd_send_signal = {
     "SIGNAL is a name such as USR1, TERM or RTMIN+3, or a number.  What it does there is the receiver's business;\n"
     "most end a process that did not prepare for them ('tong signal list').  Exits with 7 when the receiver's\n"
     "queue is full, which only real-time signals have.",
-    "sleep 60 & tong signal send $! TERM", send_options, 2, 2, false, run_send,
+    "sleep 60 & tong signal send $! TERM", send_options, 2, 2, 0, run_send,
     NULL,
 };
 
@@ -81,10 +81,8 @@ static void add_signal(struct json *json, const tong_signal_info *info)
     json_open(json, '{');
     json_name(json, "number");
     json_signed(json, info->number);
-    json_name(json, "name");
-    json_string(json, info->name);
-    json_name(json, "action");
-    json_string(json, actions[info->action]);
+    json_text(json, "name", info->name);
+    json_text(json, "action", actions[info->action]);
     json_name(json, "origins");
     json_open(json, '[');
     for (size_t i = 0; i < ORIGINS; i++)
@@ -95,12 +93,11 @@ static void add_signal(struct json *json, const tong_signal_info *info)
     json_bool(json, info->flags & TONG_SIGNAL_REAL_TIME);
     json_name(json, "fixed");
     json_bool(json, info->flags & TONG_SIGNAL_FIXED);
-    json_name(json, "summary");
-    json_string(json, info->summary);
+    json_text(json, "summary", info->summary);
     json_close(json, '}');
 }
 
-static void list_as_json(void)
+static int list_as_json(void)
 {
     struct text out = TEXT_INIT;
     struct json json = { &out, false };
@@ -112,9 +109,7 @@ static void list_as_json(void)
         add_signal(&json, &info);
     json_close(&json, ']');
     json_close(&json, '}');
-    fwrite(out.data, 1, out.used, stdout);
-    putchar('\n');
-    text_free(&out);
+    return json_print(&json);
 }
 
 static int run_list(const struct command *self, int argc, char **argv)
@@ -124,10 +119,8 @@ static int run_list(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    if (set.json) {
-        list_as_json();
-        return CODE_DONE;
-    }
+    if (set.json)
+        return list_as_json();
     printf("%2s  %-8s  %-9s  %-17s  %s\n", "NO", "NAME", "DEFAULT", "FROM, AS A RULE", "MEANING");
     for (int number = 1; tong_signal_describe(number, &info) == 0; number++)
         print_signal(&info);
@@ -138,14 +131,15 @@ static const struct command cmd_list = {
     "signal list", NULL, "all signals of this machine: number, name, what they do by default, who sends them", "",
     "The default happens to a process that neither handles, ignores nor blocks the signal; KILL and STOP leave no\n"
     "choice.  Signals from RTMIN on are real-time: they queue, each with its number; the others merge.",
-    "tong signal list", list_options, 0, 0, false, run_list,
+    "tong signal list", list_options, 0, 0, 0, run_list,
     NULL,
 };
 
 static const struct command *const verbs[] = { &cmd_send_signal, &cmd_signal_wait, &cmd_list, &cmd_signal_show, NULL };
 
 const struct command cmd_signal = {
-    "signal", "Objects", "send signals, wait for them, list them, see where they are pending", "send, wait, list or show",
+    "signal", "Objects", "send signals, wait for them, list them, see where they are pending",
+    "send, wait, list or show",
     "Numbers can also go through a channel: 'tong recv signal:' prints the address that 'tong send' takes.",
-    "tong signal list\ntong signal show $$", NULL, 0, 0, false, NULL, verbs,
+    "tong signal list\ntong signal show $$", NULL, 0, 0, 0, NULL, verbs,
 };

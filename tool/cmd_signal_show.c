@@ -68,15 +68,12 @@ static void print_set(const char *label, uint64_t set)
 
 static void print_title(const char *what, int64_t number, const char *name)
 {
-    struct text text = TEXT_INIT;
-    text_print(&text, "%s %lld (", what, (long long)number);
-    text_visible(&text, name, strlen(name), "");
-    text_print(&text, ")\n");
-    fwrite(text.data, 1, text.used, stdout);
-    text_free(&text);
+    printf("%s %lld", what, (long long)number);
+    print_visible(" (", name);
+    puts(")");
 }
 
-static void print_view(const struct view *view)
+static int print_view(const struct view *view)
 {
     const tong_signal_status *status = &view->status;
     print_title("process", status->pid, status->name);
@@ -90,6 +87,7 @@ static void print_view(const struct view *view)
         print_set("pending", view->threads[i].pending);
         print_set("blocked", view->threads[i].blocked);
     }
+    return CODE_DONE;
 }
 
 static void add_set(struct json *json, const char *name, uint64_t set)
@@ -104,48 +102,38 @@ static void add_set(struct json *json, const char *name, uint64_t set)
     json_close(json, ']');
 }
 
-static void add_number(struct json *json, const char *name, uint64_t value)
-{
-    json_name(json, name);
-    json_unsigned(json, value);
-}
-
 static void add_thread(struct json *json, const tong_signal_thread *thread)
 {
     json_open(json, '{');
-    add_number(json, "tid", (uint64_t)thread->tid);
-    json_name(json, "name");
-    json_string(json, thread->name);
+    json_number(json, "tid", (uint64_t)thread->tid);
+    json_text(json, "name", thread->name);
     add_set(json, "pending", thread->pending);
     add_set(json, "blocked", thread->blocked);
     json_close(json, '}');
 }
 
-static void print_json(const struct view *view)
+static int print_json(const struct view *view)
 {
     struct text out = TEXT_INIT;
     struct json json = { &out, false };
     const tong_signal_status *status = &view->status;
     json_open(&json, '{');
-    add_number(&json, "pid", (uint64_t)status->pid);
-    add_number(&json, "start_time", status->start_time);
-    json_name(&json, "name");
-    json_string(&json, status->name);
-    add_number(&json, "uid", status->uid);
+    json_number(&json, "pid", (uint64_t)status->pid);
+    json_number(&json, "start_time", status->start_time);
+    json_text(&json, "name", status->name);
+    json_number(&json, "uid", status->uid);
     add_set(&json, "pending", status->pending);
     add_set(&json, "ignored", status->ignored);
     add_set(&json, "caught", status->caught);
-    add_number(&json, "queued", status->queued);
-    add_number(&json, "limit", status->limit);
+    json_number(&json, "queued", status->queued);
+    json_number(&json, "limit", status->limit);
     json_name(&json, "threads");
     json_open(&json, '[');
     for (size_t i = 0; i < view->count; i++)
         add_thread(&json, &view->threads[i]);
     json_close(&json, ']');
     json_close(&json, '}');
-    text_add(&out, "\n", 1);
-    fwrite(out.data, 1, out.used, stdout);
-    text_free(&out);
+    return json_print(&json);
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -159,15 +147,14 @@ static int run(const struct command *self, int argc, char **argv)
     if (parse_count(argv[0], 10, &pid) < 0 || pid <= 0)
         return fail_usage("'%s' should be a process number above 0 (a name is none: try pidof)", argv[0]);
     int r = look(pid, &view);
-    if (r == 0)
-        (set.json ? print_json : print_view)(&view);
+    code = r < 0 ? fail_library(r, NULL) : (set.json ? print_json : print_view)(&view);
     free(view.threads);
-    return r < 0 ? fail_library(r, NULL) : CODE_DONE;
+    return code;
 }
 
 const struct command cmd_signal_show = {
     "signal show", NULL, "what is pending, blocked, ignored and caught in a process, thread by thread", "PID",
     "Pending of the process: sent to it and not delivered, because every thread has it blocked.  Pending of a thread:\n"
     "sent to that very thread.  Ignored and caught belong to the process, blocked to each thread.",
-    "tong signal show $$", options, 1, 1, false, run, NULL,
+    "tong signal show $$", options, 1, 1, 0, run, NULL,
 };

@@ -28,7 +28,7 @@ static const char *origin_word(uint32_t origin)
     return origin == TONG_SIGNAL_FROM_PROCESS ? "process" : origin == TONG_SIGNAL_FROM_TIMER ? "timer" : "kernel";
 }
 
-static void print_plain(const tong_signal_arrival *arrival, const char *name)
+static int print_plain(const tong_signal_arrival *arrival, const char *name)
 {
     fputs(name, stdout);
     if (arrival->flags & TONG_SIGNAL_VALUE)
@@ -38,38 +38,34 @@ static void print_plain(const tong_signal_arrival *arrival, const char *name)
     else
         printf(" from a %s", origin_word(arrival->origin));
     putchar('\n');
+    return fflush(stdout) == 0 ? CODE_DONE : fail_system(-errno, "standard output");
 }
 
-static void print_json(const tong_signal_arrival *arrival, const char *name)
+static int print_json(const tong_signal_arrival *arrival, const char *name)
 {
     struct text out = TEXT_INIT;
     struct json json = { &out, false };
     json_open(&json, '{');
     json_name(&json, "number");
     json_signed(&json, arrival->number);
-    json_name(&json, "name");
-    json_string(&json, name);
+    json_text(&json, "name", name);
     json_name(&json, "value");
     if (arrival->flags & TONG_SIGNAL_VALUE)
         json_signed(&json, arrival->value);
     else
         json_null(&json);
-    json_name(&json, "origin");
-    json_string(&json, origin_word(arrival->origin));
+    json_text(&json, "origin", origin_word(arrival->origin));
     json_name(&json, "sender");
     json_identity(&json, &arrival->sender);
     json_close(&json, '}');
-    text_add(&out, "\n", 1);
-    fwrite(out.data, 1, out.used, stdout);
-    text_free(&out);
+    return json_print(&json);
 }
 
 static int print_arrival(const struct settings *set, const tong_signal_arrival *arrival)
 {
     tong_signal_info info = TONG_SIGNAL_INFO_INIT;
     tong_signal_describe(arrival->number, &info);
-    (set->json ? print_json : print_plain)(arrival, info.name);
-    return fflush(stdout) == 0 ? CODE_DONE : fail_system(-errno, "standard output");
+    return (set->json ? print_json : print_plain)(arrival, info.name);
 }
 
 /* The set that the operands name; an exit code. */
@@ -121,5 +117,5 @@ const struct command cmd_signal_wait = {
     "first; real-time ones of one number in the order sent.  A standard signal that comes twice before it is taken\n"
     "is printed once.",
     "tong signal wait USR1 RTMIN --timeout 1s & sleep 0.2; tong signal send $! RTMIN --value 42; wait", options, 1, -1,
-    false, run, NULL,
+    0, run, NULL,
 };

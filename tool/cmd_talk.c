@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,13 +149,9 @@ static int show(const char *data, size_t size)
         text_add(&line, "< ", 2); /* or who said what could not be told from what was typed */
     text_visible(&line, data, size, "\t");
     text_add(&line, "\n", 1);
-    int r = write_all(STDOUT_FILENO, line.data, line.used);
+    int code = write_output(line.data, line.used);
     text_free(&line);
-    if (r == -EPIPE)
-        stop_ask(SIGPIPE);
-    if (stop_asked())
-        return CODE_FAILED;
-    return r < 0 ? fail_system(r, "standard output") : 0;
+    return code ? code : stop_asked() ? CODE_FAILED : CODE_DONE;
 }
 
 /* Shows what the other side said until there is nothing more: 0, or a negative errno, or an exit code. */
@@ -281,5 +276,5 @@ const struct command cmd_talk = {
     "fifo:B,A: it receives from the first and sends to the second.  The end of input ends the talk.",
     "tong talk unix:/tmp/us            # in one terminal\n"
     "tong talk unix:/tmp/us            # in the other",
-    options, 1, 1, false, run,
+    options, 1, 1, 0, run,
 };

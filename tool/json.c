@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static void separate(struct json *json)
@@ -41,7 +42,9 @@ static void add_character(struct text *out, const char *data, size_t length, uns
             text_print(out, "\\%c", pair[1]);
             return;
         }
-    if (code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029)
+    if (utf8_harmful(code) && code > 0xffff)
+        text_print(out, "\\u%04x\\u%04x", 0xd800 + ((code - 0x10000) >> 10), 0xdc00 + (code & 0x3ff));
+    else if (utf8_harmful(code))
         text_print(out, "\\u%04x", code);
     else
         text_add(out, data, length);
@@ -105,8 +108,19 @@ void json_null(struct json *json)
     text_print(json->out, "null");
 }
 
-/* RFC 4648, with padding. */
-static void number_or_null(struct json *json, const char *name, uint64_t value, bool known)
+void json_text(struct json *json, const char *name, const char *text)
+{
+    json_name(json, name);
+    json_string(json, text);
+}
+
+void json_number(struct json *json, const char *name, uint64_t value)
+{
+    json_name(json, name);
+    json_unsigned(json, value);
+}
+
+void json_known(struct json *json, const char *name, uint64_t value, bool known)
 {
     json_name(json, name);
     if (known)
@@ -115,23 +129,28 @@ static void number_or_null(struct json *json, const char *name, uint64_t value, 
         json_null(json);
 }
 
+const char *identity_words(uint32_t identity)
+{
+    static const char *const words[] = { "none", "message", "connection", "last", "claimed" };
+    return identity < sizeof words / sizeof *words ? words[identity] : "unknown";
+}
+
 void json_identity(struct json *json, const tong_identity *identity)
 {
-    static const char *const sources[] = { "none", "message", "connection", "last", "claimed" };
-    if (identity->source == TONG_IDENTITY_NONE || identity->source >= sizeof sources / sizeof *sources) {
+    if (identity->source == TONG_IDENTITY_NONE) {
         json_null(json);
         return;
     }
     json_open(json, '{');
-    json_name(json, "source");
-    json_string(json, sources[identity->source]);
-    number_or_null(json, "pid", (uint64_t)identity->pid, identity->pid > 0);
-    number_or_null(json, "start_time", identity->start_time, identity->start_time != 0);
-    number_or_null(json, "uid", identity->uid, identity->uid != UINT32_MAX);
-    number_or_null(json, "gid", identity->gid, identity->gid != UINT32_MAX);
+    json_text(json, "source", identity_words(identity->source));
+    json_known(json, "pid", (uint64_t)identity->pid, identity->pid > 0);
+    json_known(json, "start_time", identity->start_time, identity->start_time != 0);
+    json_known(json, "uid", identity->uid, identity->uid != UINT32_MAX);
+    json_known(json, "gid", identity->gid, identity->gid != UINT32_MAX);
     json_close(json, '}');
 }
 
+/* RFC 4648, with padding. */
 void json_base64(struct json *json, const void *data, size_t size)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -146,4 +165,13 @@ void json_base64(struct json *json, const void *data, size_t size)
         text_add(json->out, out, 4);
     }
     text_add(json->out, "\"", 1);
+}
+
+int json_print(struct json *json)
+{
+    fflush(stdout);
+    text_add(json->out, "\n", 1);
+    int code = write_output(json->out->data, json->out->used);
+    text_free(json->out);
+    return code;
 }

@@ -2,6 +2,7 @@
 /* The command: a table of verbs, and the help that is printed from it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,11 +19,11 @@ static const struct option_row no_options[] = { OPTIONS_LAST };
 
 static const struct command cmd_help = {
     "help", "Other", "show the verbs, or all about one", "[VERB...]", NULL, "tong help send",
-    no_options, 0, 2, false, run_help,
+    no_options, 0, 2, 0, run_help,
 };
 static const struct command cmd_version = {
     "version", "Other", "show the version", "", NULL, "tong version",
-    no_options, 0, 0, false, run_version,
+    no_options, 0, 0, 0, run_version,
 };
 
 const struct command *const commands[] = {
@@ -65,7 +66,7 @@ static void print_program_codes(void)
 {
     puts("\nExit codes");
     const struct { const char *code, *words; } rows[] = {
-        { "N", "the status of the program that is last" },
+        { "N", "the status of the program, of two the last" },
         { "128+N", "signal N killed it" },
         { "2", "wrong usage" },
         { "125", "tong itself failed" },
@@ -120,7 +121,7 @@ static void print_verbs(const struct command *command)
     printf("tong %s: %s\n\nusage: tong %s VERB [OPTION...] [ARGUMENT...]\n\n", command->name, command->summary,
            command->name);
     for (const struct command *const *row = command->verbs; *row; row++)
-        printf("  tong %s %s\n      %s\n", (*row)->name, (*row)->usage, (*row)->summary);
+        printf("  tong %s%s%s\n      %s\n", (*row)->name, *(*row)->usage ? " " : "", (*row)->usage, (*row)->summary);
     if (command->about)
         printf("\n%s\n", command->about);
     puts("\nExample");
@@ -246,10 +247,10 @@ static int run(const struct command *command, int argc, char **argv)
     return fail_usage("say which: %s", command->usage);
 }
 
-/* Buffered output that could not be written must not pass for success. */
+/* Buffered output that could not be written must not pass for success; what has failed already was told. */
 static int finish_output(int code)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code)
         return code;
     return errno == EPIPE ? code : fail_system(-errno, "standard output");
 }
@@ -268,6 +269,7 @@ int main(int argc, char **argv)
 {
     if (!occupy_standard())
         return CODE_FAILED;
+    signal(SIGCHLD, SIG_DFL); /* whoever started us may ignore it: then nobody's status could be waited for */
     if (argc < 2) {
         print_overview();
         return finish_output(CODE_USAGE);

@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/number.h"
 #include "command.h"
 #include "report.h"
+#include "text.h"
 
 struct reader {
     const struct command *command;
@@ -120,4 +122,14 @@ int options_read(const struct command *command, int argc, char **argv, void *set
     argv[count] = NULL;
     *ret_count = count;
     return check_count(command, count);
+}
+
+char *options_add(char *address, const char *name, const char *value)
+{
+    size_t size;
+    char *longer = text_find_option(address, name, &size) ? NULL : text_with_option(address, name, value);
+    if (!longer)
+        fail_usage("'%s' says %s= already: it and %s cannot both be right", address, name, value);
+    free(address);
+    return longer;
 }

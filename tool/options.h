@@ -44,4 +44,7 @@ struct option_row {
  */
 int options_read(const struct command *command, int argc, char **argv, void *settings, int *ret_count);
 
+/* The address, which is taken over, with the option name=value of the command line; NULL, said, if it has that already. */
+char *options_add(char *address, const char *name, const char *value);
+
 #endif

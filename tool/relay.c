@@ -101,7 +101,8 @@ static size_t largest(const struct relay *x)
 
 static void hold(struct relay *x, size_t size, const tong_message *message)
 {
-    x->batch[x->held++] = (tong_batch){ .size = sizeof *x->batch, .type = x->typed ? message->type : 0, .length = size };
+    x->batch[x->held++] = (tong_batch){ .size = sizeof *x->batch, .type = x->typed ? message->type : 0,
+                                          .length = size };
     x->bytes.used += size;
     x->taken++;
     x->lost += message->lost;

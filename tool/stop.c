@@ -2,7 +2,8 @@
 /*
  * A signal that comes between our look at stop_asked() and the blocking call would be missed, so the handler
  * sets an alarm that interrupts again a second later; when even that does not help (a message is half moved and
- * its peer is stuck), the second alarm lets the process die.  So does a second signal.
+ * its peer is stuck), the second alarm lets the process die.  So does a second signal, but not before the first alarm:
+ * timeout(1) sends its signal to the process and to its group, and that is not impatience.
  */
 #include "stop.h"
 
@@ -21,10 +22,10 @@ static void die(int number)
 
 static void on_stop(int number)
 {
-    if (asked) {
+    if (asked && alarms)
         die(number);
+    if (asked)
         return;
-    }
     asked = number;
     alarm(1);
 }
@@ -58,6 +59,7 @@ static void handle_all(void (*stopping)(int), void (*alarming)(int))
 void stop_catch(void)
 {
     handle_all(on_stop, on_alarm);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to be told (EFBIG), not a death */
 }
 
 void stop_release(void)

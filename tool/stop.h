@@ -6,7 +6,8 @@
 #ifndef TOOL_STOP_H
 #define TOOL_STOP_H
 
-/* From now on SIGINT, SIGTERM, SIGHUP and SIGPIPE end blocking calls with -EINTR and stop_asked() says which. */
+/* From now on SIGINT, SIGTERM, SIGHUP and SIGPIPE end blocking calls with -EINTR and stop_asked() says which; SIGXFSZ
+ * is ignored. */
 void stop_catch(void);
 
 /* Back to the default: a signal ends the process at once. */

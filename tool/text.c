@@ -3,6 +3,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,7 +47,7 @@ void text_print(struct text *text, const char *format, ...)
     va_copy(again, arguments);
     int size = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    if (size > 0) {
+    if (size >= 0) {
         text_reserve(text, (size_t)size);
         vsnprintf(text->data + text->used, (size_t)size + 1, format, arguments);
         text->used += (size_t)size;
@@ -87,18 +88,27 @@ size_t utf8_character(const unsigned char *data, size_t size, unsigned *ret_code
     return 0;
 }
 
+struct range {
+    unsigned first, last;
+};
+
+static bool in_ranges(unsigned code, const struct range *ranges, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (code >= ranges[i].first && code <= ranges[i].last)
+            return true;
+    return false;
+}
+
 /* The ranges of Unicode's EastAsianWidth.txt that are wide throughout and that our words, or names, may have. */
 static bool wide(unsigned code)
 {
-    static const struct { unsigned first, last; } ranges[] = {
+    static const struct range ranges[] = {
         { 0x1100, 0x115f }, { 0x2e80, 0x303e }, { 0x3041, 0xa4cf }, { 0xa960, 0xa97f }, { 0xac00, 0xd7a3 },
         { 0xf900, 0xfaff }, { 0xfe30, 0xfe6f }, { 0xff00, 0xff60 }, { 0xffe0, 0xffe6 }, { 0x1f300, 0x1faff },
         { 0x20000, 0x3fffd },
     };
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        if (code >= ranges[i].first && code <= ranges[i].last)
-            return true;
-    return false;
+    return in_ranges(code, ranges, sizeof ranges / sizeof *ranges);
 }
 
 size_t text_columns(const char *text)
@@ -127,11 +137,13 @@ int utf8_valid(const void *data, size_t size)
     return 1;
 }
 
-/* Control characters, and those that reorder or hide what is around them. */
-static int harmful(unsigned code)
+bool utf8_harmful(unsigned code)
 {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
-           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+    static const struct range ranges[] = {
+        { 0x00, 0x1f }, { 0x7f, 0x9f }, { 0xad, 0xad }, { 0x61c, 0x61c }, { 0x180e, 0x180e }, { 0x200b, 0x200f },
+        { 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
+    };
+    return in_ranges(code, ranges, sizeof ranges / sizeof *ranges);
 }
 
 static void add_escape(struct text *text, unsigned code)
@@ -142,7 +154,7 @@ static void add_escape(struct text *text, unsigned code)
             text_print(text, "\\%c", pair[1]);
             return;
         }
-    text_print(text, code < 0x100 ? "\\x%02x" : "\\u%04x", code);
+    text_print(text, code < 0x100 ? "\\x%02x" : code < 0x10000 ? "\\u%04x" : "\\U%08x", code);
 }
 
 void text_visible(struct text *text, const char *data, size_t size, const char *keep)
@@ -153,7 +165,7 @@ void text_visible(struct text *text, const char *data, size_t size, const char *
         if (!length) {
             length = 1;
             text_print(text, "\\x%02x", code);
-        } else if (!harmful(code) || (code && code < 0x80 && strchr(keep, (int)code))) {
+        } else if (!utf8_harmful(code) || (code && code < 0x80 && strchr(keep, (int)code))) {
             text_add(text, data, length);
         } else {
             add_escape(text, code);
@@ -161,6 +173,15 @@ void text_visible(struct text *text, const char *data, size_t size, const char *
         data += length;
         size -= length;
     }
+}
+
+void print_visible(const char *before, const char *words)
+{
+    struct text text = TEXT_INIT;
+    text_print(&text, "%s", before);
+    text_visible(&text, words, strlen(words), "");
+    fwrite(text.data, 1, text.used, stdout);
+    text_free(&text);
 }
 
 const char *text_find_option(const char *address, const char *name, size_t *ret_size)
@@ -180,29 +201,32 @@ char *text_with_option(const char *address, const char *name, const char *value)
 {
     struct text text = TEXT_INIT;
     size_t size;
-    if (text_find_option(address, name, &size))
+    if (text_find_option(address, name, &size) || !strchr(address, ':'))
         text_print(&text, "%s", address);
     else
         text_print(&text, "%s%c%s=%s", address, strchr(address, '?') ? '&' : '?', name, value);
     return text.data;
 }
 
-/* Row by row of the table of Wagner and Fischer; a swap of two letters counts as two. */
+/* Row by row of the table of Wagner and Fischer, where a swap of two neighbours is one slip (optimal string alignment). */
 size_t text_distance(const char *a, const char *b)
 {
     enum { WORD_MAX = 31 };
-    size_t row[WORD_MAX + 1], size = strlen(b);
+    size_t before[WORD_MAX + 1] = { 0 }, above[WORD_MAX + 1] = { 0 }, row[WORD_MAX + 1], size = strlen(b);
     if (size > WORD_MAX || strlen(a) > WORD_MAX)
         return SIZE_MAX;
     for (size_t k = 0; k <= size; k++)
         row[k] = k;
     for (size_t i = 1; a[i - 1]; i++) {
-        size_t corner = row[0];
+        memcpy(before, above, sizeof before);
+        memcpy(above, row, sizeof above);
         row[0] = i;
         for (size_t k = 1; k <= size; k++) {
-            size_t change = corner + (a[i - 1] != b[k - 1]), shorter = row[k] < row[k - 1] ? row[k] : row[k - 1];
-            corner = row[k];
+            size_t change = above[k - 1] + (a[i - 1] != b[k - 1]);
+            size_t shorter = above[k] < row[k - 1] ? above[k] : row[k - 1];
             row[k] = change < shorter + 1 ? change : shorter + 1;
+            if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1] && before[k - 2] + 1 < row[k])
+                row[k] = before[k - 2] + 1;
         }
     }
     return row[size];
@@ -221,4 +245,14 @@ int write_all(int fd, const void *data, size_t size)
         }
     }
     return 0;
+}
+
+int write_output(const void *data, size_t size)
+{
+    int r = write_all(STDOUT_FILENO, data, size);
+    if (r == -EPIPE)
+        stop_ask(SIGPIPE);
+    if (r < 0 && stop_asked())
+        return CODE_FAILED;
+    return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
 }

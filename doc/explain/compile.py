@@ -3,7 +3,7 @@
 import json
 import sys
 
-from pages import HEADINGS, Page, on_terminal
+from pages import HEADINGS, Page, lines_of
 
 
 def string(text):
@@ -18,14 +18,14 @@ def row(page, facts):
     lines = ["    {"] + ["        .%s = %s," % (key, string(value)) for key, value in list(members) + words]
     lines.append("        .sections = {")
     for index, heading in enumerate(HEADINGS[page.language]):
-        lines.append("        { %s,\n        %s }," % (string(heading), string(on_terminal(page, index))))
+        lines.append("        { %s,\n        %s }," % (string(heading), string(lines_of(page, index))))
     return "\n".join(lines + ["        },", "    },"])
 
 
 def main():
     output, directory, names = sys.argv[1], sys.argv[2], sys.argv[3:]
     lines = ["/* SPDX-License-Identifier: MIT */", "/* Made from doc/explain by compile.py. */",
-             '#include "tool/explain.h"', "", "const struct page explain_pages[] = {"]
+             '#include "tool/explain/explain.h"', "", "const struct page explain_pages[] = {"]
     for name in names:
         facts = Page(directory, "en", name)
         lines += [row(facts, facts), row(Page(directory, "ko", name), facts)]

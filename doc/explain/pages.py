@@ -75,20 +75,8 @@ def columns(text):
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def fill(text, first, rest):
-    """Lines of at most WIDTH columns, broken at blanks."""
-    lines, line = [], first
-    for word in text.split():
-        blank = "" if line in (first, rest) else " "
-        if columns(line + blank + word) > WIDTH and blank:
-            lines.append(line)
-            line, blank = rest, ""
-        line += blank + word
-    return lines + [line]
-
-
-def on_terminal(page, section):
-    """The section as `tong explain` prints it."""
+def lines_of(page, section):
+    """The section for `tong explain`: a line for each paragraph, each point ("- ") and each line as it is ("\\t")."""
     lines, before = [], None
     for kind, body in page.blocks(section):
         if before and not kind == before == "item":
@@ -97,10 +85,8 @@ def on_terminal(page, section):
             for line in body:
                 if columns(line) > WIDTH - INDENT:
                     page.fail("wider than %d columns: %s" % (WIDTH - INDENT, line))
-            lines += [(" " * INDENT + line).rstrip() for line in body]
+            lines += ["\t" + line.rstrip() for line in body]
         else:
-            body = body.replace("`", "")
-            first = " " * INDENT + ("- " if kind == "item" else "")
-            lines += fill(body, first, " " * len(first))
+            lines.append(("- " if kind == "item" else "") + body.replace("`", ""))
         before = kind
     return "\n".join(lines) + "\n"

@@ -34,14 +34,18 @@ void tong_listener_close(tong_listener *listener);
 /*
  * Waits for a client.  flags: what the new channel may do (TONG_RECEIVE, TONG_SEND, TONG_BOTH) and
  * TONG_CANCELLABLE for it.  The channel is the caller's and outlives the listener.
- * Errors: -EAGAIN, -ETIMEDOUT, -EINTR, -ECANCELED, -EMFILE (the client stays in the backlog).
+ * A client that has reset its connection meanwhile is handed out all the same: what it sent can be received, and
+ * then its end.
+ * Errors: -EAGAIN, -ETIMEDOUT, -EINTR, -ECANCELED; -EMFILE (the client stays in the backlog; with TONG_CANCELLABLE,
+ * whose descriptor is the second, it may be turned away instead).
  */
 int tong_listener_accept(tong_listener *listener, uint32_t flags, int64_t timeout, tong_channel **ret);
 
 /* What an event loop polls to know when tong_listener_accept() will not block.  As tong_channel_pollfd(). */
 int tong_listener_pollfd(tong_listener *listener, struct pollfd *ret);
 
-/* Ends every wait in tong_listener_accept() with -ECANCELED, now and from now on.  Async-signal-safe. */
+/* Ends every wait in tong_listener_accept() with -ECANCELED, now and from now on, also in children that inherited the
+ * listener.  Async-signal-safe. */
 int tong_listener_cancel(tong_listener *listener);
 
 /* The address clients open, with what the kernel chose filled in.  Valid until close. */

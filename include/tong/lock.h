@@ -28,12 +28,14 @@ int tong_lock_open(const char *address, tong_lock **ret);
 
 /*
  * Takes it; waits until `timeout`: for ever in the kernel, a bounded time by trying again with pauses of up to 1 ms.
- * -EAGAIN, -ETIMEDOUT; -EINTR a signal was caught; -EDEADLK this handle holds it, or is just taking it in another
- * thread; -EIDRM the object was removed.
+ * -EAGAIN, -ETIMEDOUT; -EINTR a signal was caught (flock(2), waiting for ever, sleeps on if it was installed with
+ * SA_RESTART); -EDEADLK this handle holds it, or is just taking it in another
+ * thread; -EIDRM (System V) the object was removed: whoever holds it may still be at work.
  */
 int tong_lock_take(tong_lock *lock, int64_t timeout);
 
-/* Gives it back.  -EPERM this handle does not hold it (a forked child: its parent may). */
+/* Gives it back.  -EPERM this handle does not hold it (a forked child: its parent may); -EIDRM it was removed
+ * meanwhile, and others may have come in. */
 int tong_lock_release(tong_lock *lock);
 
 /*
@@ -50,6 +52,9 @@ int tong_lock_close(tong_lock *lock);
 
 /* The object in words; valid until close. */
 const char *tong_lock_object(const tong_lock *lock);
+
+/* TONG_INFO_CREATED: opening made the object. */
+uint32_t tong_lock_flags(const tong_lock *lock);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

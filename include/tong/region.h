@@ -33,11 +33,12 @@ typedef struct tong_region tong_region;
 /*
  * Opens, and if it is missing makes (option `create`, `mode`, 0600), the region that `address` names and maps all of
  * it.  flags: TONG_READ, or TONG_READ | TONG_WRITE; only a writer makes one, and then `size=` says how many bytes,
- * all of them 0 and all of them there (a full file system is -ENOSPC now, never SIGBUS later).  The caller closes it.
+ * all of them 0 and all of them there (a full file system is -ENOSPC now, never SIGBUS later).  An empty file, which
+ * has none, gets them too, unless create=no.  The caller closes it.
  *
  * Errors: -EINVAL the address or `size`; -ENOENT; -EEXIST create=excl and it exists, or it is of another kind;
- * -EACCES; -EOPNOTSUPP the mechanism has no regions; -ENOSPC, -ENOMEM, -EMFILE; -EOVERFLOW it is smaller than the
- * `size=` asked.  shm_open(3), shmget(2), mmap(2), memfd_create(2).
+ * -EACCES; -EOPNOTSUPP the mechanism has no regions; -ENOSPC, -ENOMEM, -EMFILE; -EFBIG RLIMIT_FSIZE; -EOVERFLOW
+ * it is smaller than the `size=` asked; -EBUSY others make and remove it all the time.  shm_open(3), shmget(2), mmap(2), memfd_create(2).
  */
 int tong_region_open(const char *address, uint32_t flags, tong_region **ret);
 
@@ -52,12 +53,14 @@ size_t tong_region_size(const tong_region *region);
  * Takes the region's lock, which one handle holds at a time, among all processes; waits until `timeout`.  When its
  * holder dies the kernel gives it to the next.  Advisory: memory can be touched without it.  It is the lock that
  * tong_lock_open() of the same address gives (tong/lock.h: flock(2), or a semaphore with SEM_UNDO beside sysvshm:), and
- * who may only read takes it too, but on sysvshm:.  -EAGAIN, -ETIMEDOUT, -EINTR; -EDEADLK this handle holds it, or is
- * just taking it in another thread; -EACCES.
+ * who may only read takes it too, but on sysvshm:.  -EAGAIN, -ETIMEDOUT, -EINTR as tong_lock_take(); -EDEADLK this handle
+ * holds it, or is just taking it in another thread; -EACCES; on sysvshm: -EIDRM it was removed, -EEXIST the set is
+ * another program's, -ENOSPC no more sets can be made, -EOPNOTSUPP a segment without a key.
  */
 int tong_region_lock(tong_region *region, int64_t timeout);
 
-/* Gives it back.  -EPERM this handle does not hold it (a forked child: its parent may). */
+/* Gives it back.  -EPERM this handle does not hold it (a forked child: its parent may); -EIDRM it was removed
+ * meanwhile, and others may have come in. */
 int tong_region_unlock(tong_region *region);
 
 /* Waits until bytes [offset, offset + size) of a mapped file are on its disk, msync(2).  -EOPNOTSUPP where memory is

@@ -38,7 +38,7 @@ typedef struct tong_semaphore tong_semaphore;
  *
  * -EINVAL a set of another `count=` exists, or a bound is passed; -ENOENT, -EEXIST (also: what stands there is no
  * semaphore); -EACCES (also: sem: of another user, unless create=no); -ENOSPC the system's limit is reached; -ESTALE the
- * maker of a set too large to be finished died; -EINTR while waiting for the maker; -ENOMEM; -EOPNOTSUPP.
+ * maker of a set too large to be finished died; -EOVERFLOW a set of more than 65536 counters; -EINTR while waiting for the maker; -ENOMEM; -EOPNOTSUPP.
  * sem_open(3), semget(2).
  */
 int tong_semaphore_open(const char *address, uint32_t flags, tong_semaphore **ret);

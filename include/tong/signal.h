@@ -103,7 +103,8 @@ typedef struct tong_signal_arrival {
     uint32_t flags;       /* TONG_SIGNAL_VALUE */
     int32_t number;
     int32_t value;
-    uint32_t origin;      /* TONG_SIGNAL_FROM_PROCESS, _TIMER or _KERNEL, as far as si_code says */
+    uint32_t origin;      /* TONG_SIGNAL_FROM_PROCESS, _TIMER or _KERNEL: _KERNEL if si_code is above 0, which no other
+                           * process can claim; below it a process may claim to be a timer */
     int32_t code;         /* si_code of sigaction(2) */
     tong_identity sender; /* TONG_IDENTITY_CLAIMED, or NONE.  start_time is 0 in a handler */
 } tong_signal_arrival;

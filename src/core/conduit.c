@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/detail.h"
 #include "core/mechanism.h"
 #include "sys/sys.h"
@@ -128,6 +129,13 @@ int semaphore_new(const struct open_request *request, size_t size, const char *o
     semaphore->count = count;
     *ret = semaphore;
     return 0;
+}
+
+int semaphore_expired(const char *object, int64_t deadline)
+{
+    if (deadline == DEADLINE_NOW)
+        return fail_static(-EAGAIN, "there is nothing to take now, and the call was not to wait");
+    return fail(-ETIMEDOUT, "%s: timed out: nobody posted in time", object);
 }
 
 void semaphore_free(struct semaphore *semaphore)

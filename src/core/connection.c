@@ -80,8 +80,12 @@ static int accept_failed(const struct acceptor *acceptor, int error)
 /* What became of a client before it was accepted is that client's misfortune (accept(2), "Error handling"). */
 static bool client_is_gone(int error)
 {
-    return error == -ECONNABORTED || error == -EPROTO || error == -ENETDOWN || error == -EHOSTUNREACH ||
-           error == -ENETUNREACH;
+    static const int errors[] = { -ECONNABORTED, -EPROTO, -ENETDOWN, -ENOPROTOOPT, -EHOSTDOWN, -ENONET, -EHOSTUNREACH,
+                                  -ENETUNREACH };
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if (error == errors[i])
+            return true;
+    return false;
 }
 
 static int accept_one(struct acceptor *acceptor, int64_t deadline, int *ret)
@@ -94,8 +98,8 @@ static int accept_one(struct acceptor *acceptor, int64_t deadline, int *ret)
         }
         if (r >= 0) {
             sys_close(r);
-            if (deadline_left(deadline) == 0) /* those who are turned away do not hold us up */
-                return wait_expired(deadline);
+            if ((r = wait_may_look_on(&acceptor->base.cancelled, deadline)) < 0)
+                return r; /* those who are turned away do not hold us up */
         } else if (r != -EAGAIN && !client_is_gone(r))
             return accept_failed(acceptor, r);
         if (r == -EAGAIN && (r = wait_descriptor(acceptor->fd, POLLIN, acceptor->base.cancel_fd, deadline)) < 0)

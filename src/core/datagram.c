@@ -298,9 +298,11 @@ static ssize_t receive_one(struct datagram *datagram, struct message_in *in, int
 static ssize_t receive_admitted(struct datagram *datagram, struct message_in *in, int64_t deadline)
 {
     ssize_t r;
-    while ((r = receive_one(datagram, in, deadline)) == REFUSED)
-        if (deadline_left(deadline) == 0)
-            return wait_expired(deadline);
+    while ((r = receive_one(datagram, in, deadline)) == REFUSED) {
+        int over = wait_may_look_on(&datagram->base.cancelled, deadline);
+        if (over < 0)
+            return over;
+    }
     return r;
 }
 

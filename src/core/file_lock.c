@@ -100,11 +100,7 @@ void file_lock_holder(int fd, tong_identity *ret)
     while (list >= 0 && pid <= 0 && left < sizeof text && (size = sys_read(list, text + left, sizeof text - left)) > 0)
         left = scan_lines(text, left + (size_t)size, &status, &pid);
     sys_close(list);
-    if (pid <= 0)
-        return;
-    ret->source = TONG_IDENTITY_LAST;
-    ret->pid = pid;
-    ret->start_time = process_start_time(pid);
+    process_name_last(pid, ret);
 }
 
 /* ---- The lock -------------------------------------------------------------------------------------------- */
@@ -212,6 +208,8 @@ int lock_file_open(const struct open_request *request, const struct named_file *
     int r = fd < 0 ? fd : new_lock(request, fd, file.object, ret);
     if (fd >= 0 && r < 0 && made)
         sys_unlink(file.path);
+    if (r == 0 && made)
+        (*ret)->flags = TONG_INFO_CREATED;
     return r;
 }
 

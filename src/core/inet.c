@@ -3,7 +3,8 @@
  * From "HOST:PORT" to addresses of sockets and back to words.
  *
  * Traps that are dealt with here:
- *   - getaddrinfo(3) takes the port 70000 for 4464: numbers are read before it sees them.
+ *   - getaddrinfo(3) takes the port 70000 for 4464 and +80 for 80: numbers are read before it sees them.
+ *   - Who is connected to a socket is not known any more once it was reset, also before it was accepted.
  *   - Whether a socket on [::] takes IPv4 too is a setting of the machine (net.ipv6.bindv6only): it is said for every
  *     socket, so that * is both and [::] is IPv6 alone.
  *   - Ports below net.ipv4.ip_unprivileged_port_start are refused with EACCES, which says nothing of why.
@@ -11,6 +12,7 @@
 #include "core/inet.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -57,9 +59,10 @@ static int split(const struct address *address, struct parts *ret)
 
 static int check_port(const struct address *address, const char *port)
 {
-    if (port[strspn(port, "0123456789")])
+    if (isalnum((unsigned char)*port) && port[strspn(port, "0123456789")])
         return 0; /* a service, perhaps */
-    return strlen(port) <= 5 && atoi(port) <= PORT_MAX ? 0 : malformed(address, "a port is a number from 0 to 65535");
+    bool number = !port[strspn(port, "0123456789")] && strlen(port) <= 5;
+    return number && atoi(port) <= PORT_MAX ? 0 : malformed(address, "a port is a number from 0 to 65535");
 }
 
 static int lookup_failed(const struct address *address, const struct parts *parts, int error)
@@ -162,29 +165,47 @@ int inet_there(int fd, union inet_address *ret)
 int inet_object(const char *scheme, int fd, char ret[INET_OBJECT])
 {
     union inet_address here, there;
-    char from[INET_TEXT], to[INET_TEXT];
+    char from[INET_TEXT], to[INET_TEXT] = "somebody who is gone";
     int r = inet_here(fd, &here);
-    if (r < 0 || (r = inet_there(fd, &there)) < 0)
+    if (r < 0 || ((r = inet_there(fd, &there)) < 0 && r != -ENOTCONN))
         return r;
     inet_text(&here, from);
-    inet_text(&there, to);
+    if (r == 0)
+        inet_text(&there, to);
     snprintf(ret, INET_OBJECT, "%s:%s to %s", scheme, from, to);
     return 0;
 }
 
-/* The name as it was given, up to its last colon, then the number, then the options. */
+/* Where the kernel chose: the name as it was given, up to its last colon, then the number, then the options.  Where that
+ * colon was written %3A, and so is not the last in the text, the host is given in figures. */
 char *inet_open_to_others(const struct address *address, const union inet_address *bound)
 {
     const char *text = address->text, *options = text + strcspn(text, "?");
-    const char *colon = memrchr(text, ':', (size_t)(options - text));
-    size_t size = strlen(text) + 16;
-    char *whole = malloc(size);
-    bool chosen = atoi(colon + 1) == 0 && colon[1] == '0';
-    if (whole && chosen)
-        snprintf(whole, size, "%.*s:%u%s", (int)(colon - text), text, port_of(bound), options);
-    else if (whole)
-        strcpy(whole, text);
-    return whole;
+    const char *colon = memrchr(text, ':', (size_t)(options - text)), *port = strrchr(address->name, ':') + 1;
+    char at[INET_TEXT], *whole = NULL;
+    bool chosen = !port[strspn(port, "0")], hidden = strspn(colon + 1, "0%3") != (size_t)(options - colon - 1);
+    inet_text(bound, at);
+    int r = !chosen  ? asprintf(&whole, "%s", text)
+            : hidden ? asprintf(&whole, "%s:%s%s", address->scheme, at, options)
+                     : asprintf(&whole, "%.*s:%u%s", (int)(colon - text), text, port_of(bound), options);
+    return r < 0 ? NULL : whole;
+}
+
+int inet_connect_failed(const char *text, int error)
+{
+    switch (error) {
+    case -EHOSTUNREACH: case -ENETUNREACH:
+        return fail(error, "%.80s: there is no way to that host from here: see ip route, and for this very machine whether "
+                    "its loopback interface is up: ip link set lo up", text);
+    case -EADDRNOTAVAIL: case -EAFNOSUPPORT:
+        return fail(error, "%.80s: this machine has no address to send from to such a one (no IPv6, or no loopback: ip "
+                    "address), or no port is left (net.ipv4.ip_local_port_range)", text);
+    case -EACCES: case -EPERM:
+        return fail(-EACCES, "%.80s: nothing may be sent there: a firewall of this machine forbids it, or it is an address "
+                    "for broadcasts, which tong does not ask for", text);
+    default:
+        return fail_call(error, "connect(%.80s)", text);
+    }
 }
 
 /* ---- Binding --------------------------------------------------------------------------------------------------- */

@@ -51,6 +51,9 @@ int inet_there(int fd, union inet_address *ret);
 #define INET_OBJECT (2 * INET_TEXT + 32)
 int inet_object(const char *scheme, int fd, char ret[INET_OBJECT]);
 
+/* Why a socket cannot be connected, in words, for what is the same with every protocol; returns `error`. */
+int inet_connect_failed(const char *text, int error);
+
 /*
  * Makes a socket of `type` (with SOCK_NONBLOCK or not) and binds it to the first address that can be bound.
  * `prepare`, called before bind, sets what has to be there first.  0 or -errno with words: -EADDRINUSE,

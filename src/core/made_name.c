@@ -10,17 +10,27 @@
 #include "base/detail.h"
 #include "sys/sys.h"
 
+static int note(struct made_name *name, const char *path, const struct stat *status)
+{
+    char *copy = strdup(path);
+    if (!copy)
+        return fail(-ENOMEM, "%s: out of memory", path);
+    *name = (struct made_name){ copy, status->st_dev, status->st_ino };
+    return 0;
+}
+
 int made_name_note(struct made_name *name, const char *path)
 {
     struct stat status;
     int r = sys_lstat(path, &status);
-    if (r < 0)
-        return fail_call(r, "lstat(%s)", path);
-    char *copy = strdup(path);
-    if (!copy)
-        return fail(-ENOMEM, "%s: out of memory", path);
-    *name = (struct made_name){ copy, status.st_dev, status.st_ino };
-    return 0;
+    return r < 0 ? fail_call(r, "lstat(%s)", path) : note(name, path, &status);
+}
+
+int made_name_note_open(struct made_name *name, const char *path, int fd)
+{
+    struct stat status;
+    int r = sys_fstat(fd, &status);
+    return r < 0 ? fail_call(r, "fstat(%s)", path) : note(name, path, &status);
 }
 
 bool made_name_stands(const struct made_name *name)

@@ -16,6 +16,9 @@ struct made_name {
 /* Notes what stands at `path` now.  -ENOMEM, or why it cannot be looked at. */
 int made_name_note(struct made_name *name, const char *path);
 
+/* The same of a file that was opened or made at `path`: this very file, whatever stands there by now. */
+int made_name_note_open(struct made_name *name, const char *path, int fd);
+
 /* Removes the path if it still is what was noted.  To be called while that is open, so that its inode cannot have
  * been used again. */
 void made_name_remove(const struct made_name *name);

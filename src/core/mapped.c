@@ -5,13 +5,16 @@
  * Traps dealt with here: mmap(2) refuses a size of 0, but an empty region is one that can be read: it has no memory.
  * A mapping ends at the size that the file had when it was opened; if another process cuts the file, touching what is
  * behind is SIGBUS (only sealed memory is safe from that).  A page that is mapped of a file that ends within it can be
- * written to its end, and nothing of that reaches the file: the region's size is the file's.
+ * written to its end, and nothing of that reaches the file: the region's size is the file's.  mincore(2) tells whoever
+ * neither owns a file nor may write it that all of it is in memory, whatever is: then it is unknown.
  */
 #include "core/mapped.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/detail.h"
 #include "sys/sys.h"
@@ -75,7 +78,7 @@ static int check_or_fill(const struct open_request *request, const char *object,
     if (size >= asked)
         return 0;
     if (size == 0 && request->flags & TONG_WRITE && address->value[OPTION_CREATE] == CREATE_YES)
-        return named_file_fill(object, fd, asked);
+        return named_file_fill(object, fd, 0, asked);
     return fail(-EOVERFLOW, "%s: is there and has %llu bytes; size=%llu is more: open it without size=, or remove it first",
                 object, (unsigned long long)size, (unsigned long long)asked);
 }
@@ -114,7 +117,7 @@ int mapped_open_named(const struct open_request *request, const struct named_fil
     if (!fresh)
         r = check_or_fill(request, file.object, fd);
     else if (request->address->value[OPTION_REMOVE] == REMOVE_OWNER)
-        r = made_name_note(&made, file.path);
+        r = made_name_note_open(&made, file.path, fd);
     if (r < 0)
         sys_close(fd);
     else
@@ -145,7 +148,7 @@ static int new_memory(const char *object, const char *label, uint64_t size)
         fd = sys_memfd(label, MFD_ALLOW_SEALING);
     if (fd < 0)
         return fail_call(fd, "%s: memfd_create", object);
-    int r = named_file_fill(object, fd, size);
+    int r = named_file_fill(object, fd, 0, size);
     if (r == 0 && (r = sys_fcntl_int(fd, F_ADD_SEALS, SEALS)) < 0)
         r = fail_call(r, "%s: fcntl(F_ADD_SEALS)", object);
     if (r == 0)
@@ -205,6 +208,13 @@ uint64_t mapped_resident(const struct region *region)
     return resident;
 }
 
+static bool learns_residence(const struct mapped *mapped, const struct stat *status)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", mapped->fd);
+    return mapped->base.flags & TONG_WRITE || status->st_uid == geteuid() || sys_eaccess(path, W_OK) == 0;
+}
+
 int mapped_describe(struct region *region, tong_region_info *ret)
 {
     struct mapped *mapped = (struct mapped *)region;
@@ -214,7 +224,7 @@ int mapped_describe(struct region *region, tong_region_info *ret)
         return fail_call(r, "%s: fstat", region->object);
     ret->mode = status.st_mode & 07777;
     ret->uid = status.st_uid;
-    ret->resident = mapped_resident(region);
+    ret->resident = learns_residence(mapped, &status) ? mapped_resident(region) : TONG_UNKNOWN;
     file_lock_holder(mapped->fd, &ret->holder);
     return 0;
 }

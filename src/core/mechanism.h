@@ -198,6 +198,7 @@ struct lock {
     const struct lock_facet *facet;
     const struct mechanism *mechanism;
     char *object;
+    uint32_t flags;           /* TONG_INFO_CREATED */
 };
 
 /* The lock noun: only where the kernel releases it when its holder dies.  take and release are called as lock and
@@ -255,6 +256,8 @@ void listener_free(struct listener *listener);
 int semaphore_new(const struct open_request *request, size_t size, const char *object, unsigned count,
                   struct semaphore **ret);
 void semaphore_free(struct semaphore *semaphore);
+/* -EAGAIN or -ETIMEDOUT, in words: the counter did not become large enough by `deadline`. */
+int semaphore_expired(const char *object, int64_t deadline);
 
 int lock_new(const struct open_request *request, size_t size, const char *object, struct lock **ret);
 void lock_free(struct lock *lock);

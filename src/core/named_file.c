@@ -6,7 +6,8 @@
  *
  * What stands under the name may be anything: links are not followed, and O_NONBLOCK, which means nothing to a regular
  * file, keeps a FIFO there from holding us.  fallocate(2) first takes all that is free before it says that there is too
- * little, so others would fail meanwhile: what is free is asked first.
+ * little, so others would fail meanwhile: what is free is asked first.  So is RLIMIT_FSIZE, because the kernel answers a
+ * larger file with SIGXFSZ, which kills.
  */
 #include "core/named_file.h"
 
@@ -55,12 +56,29 @@ static uint64_t available(int fd)
     return space.f_blocks ? (uint64_t)space.f_bavail * space.f_frsize : limit_memory(NULL);
 }
 
-int named_file_fill(const char *object, int fd, uint64_t size)
+static uint64_t largest(void)
 {
+    struct rlimit limit;
+    return sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 ? UINT64_MAX : limit.rlim_cur;
+}
+
+int named_file_allowed(const char *object, uint64_t size)
+{
+    if (size <= largest())
+        return 0;
+    return fail(-EFBIG, "%s: %llu bytes asked, and this process may make files of at most %llu (RLIMIT_FSIZE, ulimit -f)",
+                object, (unsigned long long)size, (unsigned long long)largest());
+}
+
+int named_file_fill(const char *object, int fd, uint64_t at, uint64_t size)
+{
+    int r = named_file_allowed(object, at + size);
+    if (r < 0)
+        return r;
     uint64_t room = available(fd);
-    int r = size > room ? -ENOSPC : size > INT64_MAX ? -EFBIG : sys_fallocate(fd, 0, 0, (off_t)size);
+    r = size > room ? -ENOSPC : size > INT64_MAX ? -EFBIG : sys_fallocate(fd, 0, (off_t)at, (off_t)size);
     if (r == -ENOSPC)
-        return fail(-ENOSPC, "%s: %llu bytes asked, and %llu are free there: give a smaller size=, or free some", object,
+        return fail(-ENOSPC, "%s: %llu bytes asked, and %llu are free there: ask for fewer, or free some", object,
                     (unsigned long long)size, (unsigned long long)room);
     if (r == -EOPNOTSUPP)
         return fail(r, "%s: its file system cannot reserve space (fallocate), and would kill who writes when it is full: "
@@ -90,7 +108,7 @@ static int give_mode_and_size(const struct named_file *file, int fd)
     int r = sys_fchmod(fd, file->mode);
     if (r < 0)
         return fail_call(r, "%s: fchmod", file->object);
-    return file->size ? named_file_fill(file->object, fd, file->size) : 0;
+    return file->size ? named_file_fill(file->object, fd, 0, file->size) : 0;
 }
 
 static int make_in(const struct named_file *file, const char *directory)

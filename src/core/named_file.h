@@ -25,8 +25,12 @@ struct named_file {
  */
 int named_file_open(const struct named_file *file, bool *ret_made);
 
-/* Gives an empty file `size` bytes, as named_file_open() does with a new one.  -ENOSPC with the bytes that are free. */
-int named_file_fill(const char *object, int fd, uint64_t size);
+/* Gives a file that has none there `size` bytes of memory behind `at`, as named_file_open() does with a new one.  -ENOSPC with
+ * the bytes that are free; -EFBIG. */
+int named_file_fill(const char *object, int fd, uint64_t at, uint64_t size);
+
+/* Whether this process may make a file of that size at all: a signal would kill it that tries.  -EFBIG. */
+int named_file_allowed(const char *object, uint64_t size);
 
 /* Removes the path if a regular file stands there.  -ENOENT, -EEXIST. */
 int named_file_remove(const char *object, const char *path);

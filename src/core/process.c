@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads /proc/PID/stat: the command's name in it may hold anything, so fields count from the last ')'. */
+/*
+ * Reads /proc/PID/stat: the command's name in it may hold anything, so fields count from the last ')'.  A process whose
+ * first thread has ended (pthread_exit) looks like a zombie there while its other threads run: it is none.
+ */
 #include "core/process.h"
 
 #include <pthread.h>
@@ -9,6 +12,17 @@
 #include <unistd.h>
 
 #include "sys/sys.h"
+
+#define FIELD_THREADS 20 /* proc_pid_stat(5) */
+#define FIELD_START_TIME 22
+
+/* The n-th field, of which the state is the third; 0 where there is none. */
+static uint64_t field_of(const char *state, int n)
+{
+    for (int skip = 3; skip < n && state; skip++)
+        state = strchr(state + 1, ' ');
+    return state ? strtoull(state, NULL, 10) : 0;
+}
 
 uint64_t process_start_time(pid_t pid)
 {
@@ -26,18 +40,25 @@ uint64_t process_start_time(pid_t pid)
     if (size <= 0)
         return 0;
     text[size] = '\0';
-    char *field = strrchr(text, ')');
-    if (!field || field[1] != ' ' || field[2] == 'Z' || field[2] == 'X')
+    char *state = strrchr(text, ')');
+    if (!state || *++state != ' ' || state[1] == 'X' || (state[1] == 'Z' && field_of(state, FIELD_THREADS) < 2))
         return 0;
-    for (int skip = 0; skip < 20 && field; skip++)
-        field = strchr(field + 1, ' ');
-    return field ? strtoull(field, NULL, 10) : 0;
+    return field_of(state, FIELD_START_TIME);
 }
 
 bool process_alive(pid_t pid, uint64_t start_time)
 {
     uint64_t now = process_start_time(pid);
     return now != 0 && (start_time == 0 || now == start_time);
+}
+
+void process_name_last(pid_t pid, tong_identity *ret)
+{
+    if (pid <= 0)
+        return;
+    ret->source = TONG_IDENTITY_LAST;
+    ret->pid = pid;
+    ret->start_time = process_start_time(pid);
 }
 
 uint64_t process_pid_namespace(void)

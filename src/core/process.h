@@ -7,12 +7,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "tong/base.h"
+
 /* When the process started, in clock ticks after boot (proc(5), stat field 22); 0 if that cannot be read or
- * the process is a zombie. */
+ * the process is a zombie, of which no thread is left. */
 uint64_t process_start_time(pid_t pid);
 
 /* Whether `pid` runs and started then.  start_time 0: any process of that number. */
 bool process_alive(pid_t pid, uint64_t start_time);
+
+/* Who did something last, as the kernel remembers: source TONG_IDENTITY_LAST; pid 0, nobody or not visible: unchanged. */
+void process_name_last(pid_t pid, tong_identity *ret);
 
 /* The pid namespace of this process, by its inode: pids of another are numbers of other processes here.  0: unknown. */
 uint64_t process_pid_namespace(void);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * si_code says which of the other fields mean anything (sigaction(2)).  A sigqueue(3) may claim any pid and uid, so even
- * where the kernel has filled them in they are no more than claimed.  A process outside of our pid namespace is pid 0,
+ * where the kernel has filled them in they are no more than claimed; and any code below 0, so that none of
+ * those is the kernel's word.  A process outside of our pid namespace is pid 0,
  * and so is a standard signal whose account found no room.
  */
 #include "core/signal_arrival.h"
@@ -24,7 +25,7 @@ void signal_arrival(const struct signal_account *account, tong_signal_arrival *r
     *ret = (tong_signal_arrival)TONG_SIGNAL_ARRIVAL_INIT;
     ret->number = account->number;
     ret->code = account->code;
-    ret->origin = TONG_SIGNAL_FROM_KERNEL;
+    ret->origin = account->code > 0 ? TONG_SIGNAL_FROM_KERNEL : TONG_SIGNAL_FROM_PROCESS;
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         if (codes[i].code != account->code)
             continue;

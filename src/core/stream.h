@@ -61,6 +61,7 @@ struct stream {
     size_t predicted;               /* length of the last message: the next is likely as long */
     size_t scanned;                 /* frame=line: bytes from inbox.head known to hold no newline */
     bool skipping;                  /* frame=line: inside a line that was too long */
+    size_t arrived;                 /* bytes read by this receive */
     bool one_writer;                /* an END ends the stream (sockets); else the end of file does */
     bool must_end;                  /* the end of file without any END means death, also if nothing came */
     int ended;                      /* 0, or the error that every receive now gives */

@@ -109,7 +109,15 @@ static ssize_t read_some(struct stream *stream, const struct iovec *spans, int c
         note_end(stream);
         return say_ended(stream);
     }
+    stream->arrived += r > 0 ? (size_t)r : 0;
     return r;
+}
+
+/* A peer that sends without end what never becomes a message keeps nobody beyond its time. */
+static int may_read_on(const struct stream *stream, int64_t deadline)
+{
+    return stream->arrived <= stream->largest + stream->inbox.capacity ? 0
+                                                                       : wait_may_look_on(&stream->base.cancelled, deadline);
 }
 
 /* ---- frame=packet -------------------------------------------------------------------------------------- */
@@ -374,8 +382,11 @@ static int refill_packet(struct stream *stream, struct message_in *in, int64_t d
 static ssize_t receive_packet(struct stream *stream, struct message_in *in, int64_t deadline)
 {
     ssize_t r;
+    stream->arrived = 0;
     while ((r = take_packet(stream, in)) == MORE) {
         ssize_t size = 0;
+        if ((r = may_read_on(stream, deadline)) < 0)
+            return r;
         int got = refill_packet(stream, in, deadline, &size);
         if (got == 1)
             return size;
@@ -436,8 +447,9 @@ static ssize_t take_line(struct stream *stream, struct message_in *in)
 static ssize_t receive_line(struct stream *stream, struct message_in *in, int64_t deadline)
 {
     ssize_t r;
+    stream->arrived = 0;
     while ((r = take_line(stream, in)) == MORE) {
-        if ((r = make_space(stream, stream->largest + 1)) < 0)
+        if ((r = may_read_on(stream, deadline)) < 0 || (r = make_space(stream, stream->largest + 1)) < 0)
             return r;
         struct inbox *inbox = &stream->inbox;
         struct iovec span = { inbox->data + inbox->tail, inbox->capacity - inbox->tail };

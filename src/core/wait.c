@@ -15,6 +15,13 @@ int wait_expired(int64_t deadline)
                                     : fail_static(-ETIMEDOUT, "timed out before anything could move");
 }
 
+int wait_may_look_on(const atomic_bool *cancelled, int64_t deadline)
+{
+    if (deadline_left(deadline) == 0)
+        return wait_expired(deadline);
+    return atomic_load_explicit(cancelled, memory_order_acquire) ? fail_static(-ECANCELED, "cancelled") : 0;
+}
+
 static const struct timespec *remaining(int64_t deadline, struct timespec *ret)
 {
     int64_t left = deadline_left(deadline);
@@ -76,6 +83,12 @@ int ready_open(struct ready *ready, int fd, uint32_t epoll_events)
     ready->epoll_fd = epoll_fd;
     ready->event_fd = event_fd;
     return 0;
+}
+
+void ready_change(struct ready *ready, int fd, uint32_t epoll_events)
+{
+    if (ready->epoll_fd >= 0)
+        sys_epoll_ctl(ready->epoll_fd, EPOLL_CTL_MOD, fd, &(struct epoll_event){ .events = epoll_events });
 }
 
 void ready_raise(struct ready *ready)

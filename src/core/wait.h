@@ -21,6 +21,10 @@ int wait_pause(int64_t nanoseconds, int cancel_fd, int64_t deadline);
 /* -EAGAIN or -ETIMEDOUT, as the deadline says, with a detail. */
 int wait_expired(int64_t deadline);
 
+/* For who passes over what is not meant for the caller, and so might never come to wait: 0 while it may look further,
+ * else -EAGAIN, -ETIMEDOUT or -ECANCELED. */
+int wait_may_look_on(const atomic_bool *cancelled, int64_t deadline);
+
 /*
  * One descriptor that is readable when a descriptor of the kernel is ready OR something already lies in our
  * own buffer: an epoll instance over both, the second an eventfd.  ready_raise() and ready_lower() cost one
@@ -36,6 +40,8 @@ struct ready {
 #define READY_INIT { -1, -1, false, false }
 
 int ready_open(struct ready *ready, int fd, uint32_t epoll_events);
+/* From now on these events of the descriptor count, also for who polls already.  Nothing where nobody asked. */
+void ready_change(struct ready *ready, int fd, uint32_t epoll_events);
 void ready_raise(struct ready *ready);
 void ready_lower(struct ready *ready);
 void ready_close(struct ready *ready);

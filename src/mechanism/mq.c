@@ -564,7 +564,7 @@ static uint64_t highest_priority(const char *source)
 static const struct limit queue_limits[] = {
     { "messages in a queue", "messages", "fs.mqueue.msg_max", limit_from_proc },
     { "largest message", "bytes", "fs.mqueue.msgsize_max", limit_from_proc },
-    { "queues", "queues", "fs.mqueue.queues_max", limit_from_proc },
+    { "queues in all", "queues", "fs.mqueue.queues_max", limit_from_proc },
     { "bytes of a user's queues", "bytes", "RLIMIT_MSGQUEUE", bytes_of_a_user },
     { "highest priority", "priority", "MQ_PRIO_MAX", highest_priority },
     { NULL, NULL, NULL, NULL },

@@ -331,9 +331,7 @@ static int queue_peer(struct conduit *conduit, tong_identity *ret)
         pid = state.msg_lrpid != getpid() ? state.msg_lrpid : 0;
     if (pid == 0)
         return fail(-ENOTCONN, "%s: no other process that can be seen from here has used it yet", conduit->object);
-    ret->source = TONG_IDENTITY_LAST;
-    ret->pid = pid;
-    ret->start_time = process_start_time(pid);
+    process_name_last(pid, ret);
     return 0;
 }
 
@@ -568,7 +566,7 @@ static const struct option_use queue_options[] = {
 static const struct limit queue_limits[] = {
     { "largest message", "bytes", "kernel.msgmax", limit_from_proc },
     { "bytes in a queue", "bytes", "kernel.msgmnb", limit_from_proc },
-    { "queues", "queues", "kernel.msgmni", limit_from_proc },
+    { "queues in all", "queues", "kernel.msgmni", limit_from_proc },
     { NULL, NULL, NULL, NULL },
 };
 

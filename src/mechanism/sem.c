@@ -34,6 +34,7 @@
 #include "base/hot.h"
 #include "core/made_name.h"
 #include "core/mechanism.h"
+#include "core/named_file.h"
 #include "core/wait.h"
 #include "sys/sys.h"
 
@@ -54,7 +55,7 @@ struct named {
 static int timed_out(const struct named *named, int64_t deadline)
 {
     if (made_name_stands(&named->name))
-        return wait_expired(deadline);
+        return semaphore_expired(named->semaphore.object, deadline);
     return fail(-ETIMEDOUT, "%s: timed out, and its name was removed meanwhile: nobody new can post to it (tong rm, sem_unlink, "
                 "or logind when its user logged out, see RemoveIPC in logind.conf)", named->semaphore.object);
 }
@@ -84,7 +85,7 @@ HOT static int named_wait(struct semaphore *semaphore, unsigned index, int64_t d
         return 0;
     if (r != -EAGAIN)
         return fail_call(r, "%s: sem_trywait", semaphore->object);
-    return deadline == DEADLINE_NOW ? wait_expired(deadline) : sleep_until(named, deadline);
+    return deadline == DEADLINE_NOW ? semaphore_expired(semaphore->object, deadline) : sleep_until(named, deadline);
 }
 
 HOT static int named_post(struct semaphore *semaphore, unsigned index)
@@ -181,10 +182,13 @@ static int fill(int fd, const char *path, const struct address *address)
     memset(&image, 0, sizeof image);
     if (sem_init(&image.counter, 1, (unsigned)address->value[OPTION_VALUE]) < 0)
         return fail(-EINVAL, "%s: sem_init refuses the value %lld", path, (long long)address->value[OPTION_VALUE]);
+    int r = named_file_fill(path, fd, 0, sizeof image);
+    if (r < 0)
+        return r;
     ssize_t written = sys_write(fd, &image, sizeof image);
     if (written != (ssize_t)sizeof image)
         return fail_call(written < 0 ? (int)written : -ENOSPC, "%s: a page of " DIRECTORY, path);
-    int r = sys_fchmod(fd, (mode_t)address->value[OPTION_MODE]);
+    r = sys_fchmod(fd, (mode_t)address->value[OPTION_MODE]);
     return r < 0 ? fail_call(r, "fchmod(%s)", path) : 0;
 }
 
@@ -335,7 +339,7 @@ static uint64_t limit_name(const char *source)
 
 static const struct limit named_limits[] = {
     { "largest value", "", "SEM_VALUE_MAX", limit_value },
-    { "longest name", "bytes", "NAME_MAX less 4", limit_name },
+    { "longest name", "bytes", "NAME_MAX - 4", limit_name },
     { NULL, NULL, NULL, NULL },
 };
 

@@ -51,6 +51,8 @@ struct signals {
     struct ready ready;
     bool kept;                   /* `arrival` was read and did not fit; guarded as the receiving side, as it is */
     tong_signal_arrival arrival; /* the last one */
+    pthread_mutex_t lock;
+    tong_identity last;          /* its sender, for who asks beside a receive; under `lock` */
 };
 
 /* ---- Sending ------------------------------------------------------------------------------------------- */
@@ -133,6 +135,9 @@ static int take(struct signals *signals, int64_t deadline)
     signal_arrival(&account, &signals->arrival);
     if (signals->arrival.sender.pid > 0)
         signals->arrival.sender.start_time = process_start_time((pid_t)signals->arrival.sender.pid);
+    pthread_mutex_lock(&signals->lock);
+    signals->last = signals->arrival.sender;
+    pthread_mutex_unlock(&signals->lock);
     return 0;
 }
 
@@ -187,10 +192,10 @@ static int signals_peer(struct conduit *conduit, tong_identity *ret)
         ret->start_time = signals->target_start;
         return 0;
     }
-    if (signals->arrival.sender.source == TONG_IDENTITY_NONE)
-        return fail(-ENOTCONN, "%s: no process has sent yet", conduit->object);
-    *ret = signals->arrival.sender;
-    return 0;
+    pthread_mutex_lock(&signals->lock);
+    *ret = signals->last;
+    pthread_mutex_unlock(&signals->lock);
+    return ret->source == TONG_IDENTITY_NONE ? fail(-ENOTCONN, "%s: no process has sent yet", conduit->object) : 0;
 }
 
 static int signals_describe(struct conduit *conduit, tong_channel_info *ret)
@@ -209,6 +214,7 @@ static int signals_close(struct conduit *conduit, bool forked)
     ready_close(&signals->ready);
     port_close(&signals->port);
     signal_target_close(&signals->target);
+    pthread_mutex_destroy(&signals->lock);
     conduit_free(conduit);
     return 0;
 }
@@ -345,6 +351,8 @@ static int signals_open(const struct open_request *request, struct conduit **ret
     signals->target = (struct signal_target)SIGNAL_TARGET_INIT;
     signals->port = (struct port)PORT_INIT;
     signals->ready = (struct ready)READY_INIT;
+    signals->last = (tong_identity)TONG_IDENTITY_INIT;
+    pthread_mutex_init(&signals->lock, NULL);
     conduit->flags |= TONG_INFO_ENDLESS;
     if (names.in)
         r = open_receiving(signals);

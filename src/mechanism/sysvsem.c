@@ -101,11 +101,7 @@ static int counters_get(struct semaphore *semaphore, unsigned index, tong_semaph
     ret->value = (uint32_t)answers[0];
     ret->waiting = (uint32_t)answers[1];
     ret->zero = (uint32_t)answers[2];
-    if (answers[3] == 0) /* nobody yet, or somebody of another pid namespace */
-        return 0;
-    ret->last.source = TONG_IDENTITY_LAST;
-    ret->last.pid = answers[3];
-    ret->last.start_time = process_start_time(answers[3]);
+    process_name_last(answers[3], &ret->last);
     return 0;
 }
 
@@ -181,7 +177,7 @@ static const struct limit counters_limits[] = {
     { "counters in a set", "counters", "kernel.sem, SEMMSL", sysvsem_limit },
     { "counters in all", "counters", "kernel.sem, SEMMNS", sysvsem_limit },
     { "operations in a step", "operations", "kernel.sem, SEMOPM", sysvsem_limit },
-    { "sets", "sets", "kernel.sem, SEMMNI", sysvsem_limit },
+    { "sets in all", "sets", "kernel.sem, SEMMNI", sysvsem_limit },
     { "largest value", "", "SEMVMX", sysvsem_limit },
     { NULL, NULL, NULL, NULL },
 };

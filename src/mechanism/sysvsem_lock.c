@@ -10,7 +10,6 @@
  *   - What is undone belongs to the process: a forked child inherits the handle, but not the lock.
  */
 #include <errno.h>
-#include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/detail.h"
@@ -22,7 +21,6 @@ struct counter_lock {
     struct lock lock;
     int id;
     unsigned short index;
-    atomic_uint holder; /* fork_generation + 1 of the process that holds it by this handle; 0: none; any thread of it */
 };
 
 static int lock_change(struct counter_lock *lock, short by, int64_t deadline)
@@ -31,33 +29,29 @@ static int lock_change(struct counter_lock *lock, short by, int64_t deadline)
     return sysvsem_set_operate(lock->id, lock->lock.object, &step, 1, deadline);
 }
 
+/* The kernel remembers who changed a counter last: that took it. */
 static int lock_take(struct lock *base, int64_t deadline)
 {
     struct counter_lock *lock = (struct counter_lock *)base;
-    if (atomic_load_explicit(&lock->holder, memory_order_acquire) == fork_generation + 1)
-        return fail(-EDEADLK, "%s: this handle holds it already", base->object);
     int r = lock_change(lock, -1, deadline);
-    if (r == 0)
-        atomic_store_explicit(&lock->holder, fork_generation + 1, memory_order_release);
+    if (r == -EAGAIN)
+        return fail_static(r, "the lock is held by somebody else, and the call was not to wait");
+    if (r == -ETIMEDOUT)
+        return fail(r, "%s: timed out: its lock was taken by process %d", base->object,
+                    sysvsem_set_ask(lock->id, base->object, lock->index, GETPID));
     return r;
 }
 
-static int lock_release(struct lock *base)
+static int lock_release(struct lock *lock)
 {
-    struct counter_lock *lock = (struct counter_lock *)base;
-    unsigned own = fork_generation + 1;
-    if (!atomic_compare_exchange_strong(&lock->holder, &own, 0))
-        return fail(-EPERM, "%s: this handle does not hold it", base->object);
-    return lock_change(lock, 1, DEADLINE_NEVER);
+    return lock_change((struct counter_lock *)lock, 1, DEADLINE_NEVER);
 }
 
-static int lock_close(struct lock *base, bool forked)
+static int lock_close(struct lock *lock, bool forked)
 {
-    struct counter_lock *lock = (struct counter_lock *)base;
-    bool holds = !forked && atomic_load_explicit(&lock->holder, memory_order_acquire) == fork_generation + 1;
-    int r = holds ? lock_release(base) : 0;
-    lock_free(base);
-    return r == -EIDRM ? 0 : r;
+    (void)forked;
+    lock_free(lock);
+    return 0;
 }
 
 /* Looks twice, because a holder may die between the questions; a user that cannot be seen counts as alive. */
@@ -104,10 +98,10 @@ static int lock_open(const struct open_request *request, struct lock **ret)
             sys_semctl(set.id, 0, IPC_RMID, (union sem_argument){ .value = 0 });
         return r;
     }
+    lock->flags = set.made ? TONG_INFO_CREATED : 0;
     struct counter_lock *own = (struct counter_lock *)lock;
     own->id = set.id;
     own->index = (unsigned short)index;
-    atomic_init(&own->holder, 0);
     *ret = lock;
     return 0;
 }

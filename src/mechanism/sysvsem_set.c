@@ -32,6 +32,8 @@
 #define PAUSE_LAST INT64_C(1000000)
 #define RACES 16                      /* how often others may make and remove the set while we look */
 
+#define COUNTERS_MAX 65536            /* of struct sembuf's sem_num; kernel.sem may allow more */
+
 static const union sem_argument nothing;
 
 /* ---- Limits ------------------------------------------------------------------------------------------------- */
@@ -120,7 +122,7 @@ int sysvsem_set_operate_until(int id, struct sembuf *operations, size_t count, i
 
 int sysvsem_set_unable(const char *object, int error, int64_t deadline)
 {
-    return error == -EAGAIN ? wait_expired(deadline) : sysvsem_set_failed(object, "semop", error);
+    return error == -EAGAIN ? semaphore_expired(object, deadline) : sysvsem_set_failed(object, "semop", error);
 }
 
 int sysvsem_set_ask(int id, const char *object, unsigned index, int command)
@@ -237,6 +239,7 @@ static int finish(struct sysvsem_set *set, const struct address *address, unsign
 
 /* ---- Finding and making --------------------------------------------------------------------------------------- */
 
+/* Without words: -EEXIST somebody was first; -ENOENT somebody removed it again before it was finished. */
 static int make(const struct address *address, unsigned value, struct sysvsem_set *set)
 {
     /* The maker itself needs the right to alter what it makes, if only for now. */
@@ -256,6 +259,8 @@ static int make(const struct address *address, unsigned value, struct sysvsem_se
     if (r >= 0)
         return 0;
     sys_semctl(set->id, 0, IPC_RMID, nothing);
+    if (r == -EIDRM || r == -EINVAL)
+        return -ENOENT;
     return fail_call(r, "sysvsem:%s: giving %u counters the value %u", address->name, set->count, value);
 }
 
@@ -280,7 +285,7 @@ static int find_or_make(const struct address *address, unsigned value, bool want
         r = make(address, value, set);
         if (r == -EEXIST && create == CREATE_EXCL)
             return cannot_get(address, set->key, -EEXIST);
-        if (r != -EEXIST)
+        if (r != -EEXIST && r != -ENOENT)
             return r;
     }
     return fail(-EBUSY, "sysvsem:%s: others make and remove it all the time", address->name);
@@ -302,6 +307,9 @@ int sysvsem_set_open(const struct address *address, unsigned value, bool wanted,
     r = name.is_id ? find_by_id(address, value, wanted, &set) : find_or_make(address, value, wanted, &set);
     if (r < 0)
         return r;
+    if (set.count > COUNTERS_MAX)
+        return fail(-EOVERFLOW, "sysvsem:%s: the set has %u counters, and semop(2) can only tell %d apart", address->name,
+                    set.count, COUNTERS_MAX);
     int64_t count = address->value[OPTION_COUNTERS];
     if (address_given(address, OPTION_COUNTERS) && count != set.count)
         return fail(-EINVAL, "sysvsem:%s: the set has %u counters, and count=%lld was asked for", address->name, set.count,

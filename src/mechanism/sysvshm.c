@@ -43,6 +43,11 @@ static unsigned long long limit(const char *name)
     return (unsigned long long)limit_from_proc(name);
 }
 
+static int busy(const struct address *address)
+{
+    return fail(-EBUSY, "sysvshm:%s: others keep making and removing it", address->name);
+}
+
 static int cannot_get(const struct address *address, key_t key, int error)
 {
     unsigned long long asked = (unsigned long long)address->value[OPTION_SIZE];
@@ -71,7 +76,7 @@ static int make(const struct address *address, key_t key)
 {
     uint64_t asked = (uint64_t)address->value[OPTION_SIZE], room = limit_memory(NULL);
     if (asked > room)
-        return fail(-ENOMEM, "sysvshm:%s: %llu bytes asked, and %llu are free: give a smaller size=", address->name,
+        return fail(-ENOSPC, "sysvshm:%s: %llu bytes asked, and %llu are free: give a smaller size=", address->name,
                     (unsigned long long)asked, (unsigned long long)room);
     int id = sys_shmget(key, (size_t)asked, IPC_CREAT | IPC_EXCL | 0600 | (int)address->value[OPTION_MODE]);
     return id == -EEXIST || id >= 0 ? id : cannot_get(address, key, id);
@@ -96,16 +101,21 @@ static int find_or_make(const struct open_request *request, key_t key, bool *ret
         if (id != -EEXIST || create == CREATE_EXCL)
             return id == -EEXIST ? cannot_get(address, key, id) : id;
     }
-    return fail(-EBUSY, "sysvshm:%s: others keep making and removing it", address->name);
+    return busy(address);
 }
 
 /* ---- Opening and closing --------------------------------------------------------------------------------- */
+
+static int no_segment(const char *object)
+{
+    return fail(-ENOENT, "%s: there is no such segment (ipcs -m lists them)", object);
+}
 
 static int state_of(const struct segment *segment, struct shmid_ds *ret)
 {
     int r = sys_shmctl(segment->id, IPC_STAT, ret);
     if (r == -EINVAL || r == -EIDRM)
-        return fail(-ENOENT, "%s: there is no such segment (ipcs -m lists them)", segment->base.object);
+        return no_segment(segment->base.object);
     return r < 0 ? fail_call(r, "%s: shmctl(IPC_STAT)", segment->base.object) : 0;
 }
 
@@ -161,7 +171,7 @@ static int attach(struct segment *segment, const struct address *address)
     r = sys_shmat(segment->id, region->flags & TONG_WRITE ? 0 : SHM_RDONLY, &region->data);
     if (r < 0) {
         region->data = NULL;
-        return fail_call(r, "%s: shmat", region->object);
+        return r == -EIDRM || r == -EINVAL ? no_segment(region->object) : fail_call(r, "%s: shmat", region->object);
     }
     region->size = state.shm_segsz;
     segment->before = state.shm_lpid;
@@ -187,25 +197,45 @@ static int new_segment(const struct open_request *request, int id, bool made, st
     return 0;
 }
 
-static int segment_open(const struct open_request *request, struct region **ret)
+/* -ENOENT: removed since it was found or made. */
+static int open_found(const struct open_request *request, int id, bool made, struct segment **ret)
 {
-    const struct address *address = request->address;
-    struct sysv_name name;
     struct segment *segment;
-    bool made = false;
-    int r = sysv_name_parse(address, &name);
-    int id = r < 0 ? r : name.is_id ? name.id : find_or_make(request, name.key, &made);
-    if (id < 0)
-        return id;
-    r = new_segment(request, id, made, &segment);
-    if (r == 0 && (r = attach(segment, address)) < 0)
+    int r = new_segment(request, id, made, &segment);
+    if (r == 0 && (r = attach(segment, request->address)) < 0)
         segment_close(&segment->base, false);
     if (r < 0) {
         if (made)
             sys_shmctl(id, IPC_RMID, NULL);
         return r;
     }
-    segment->remove = address->value[OPTION_REMOVE];
+    segment->remove = request->address->value[OPTION_REMOVE];
+    *ret = segment;
+    return 0;
+}
+
+static int open_by_key(const struct open_request *request, key_t key, struct segment **ret)
+{
+    int r = -ENOENT;
+    for (int race = 0; race < RACES && r == -ENOENT; race++) {
+        bool made = false;
+        int id = find_or_make(request, key, &made);
+        if (id < 0)
+            return id;
+        r = open_found(request, id, made, ret);
+    }
+    return r == -ENOENT ? busy(request->address) : r;
+}
+
+static int segment_open(const struct open_request *request, struct region **ret)
+{
+    struct sysv_name name;
+    struct segment *segment;
+    int r = sysv_name_parse(request->address, &name);
+    if (r == 0)
+        r = name.is_id ? open_found(request, name.id, false, &segment) : open_by_key(request, name.key, &segment);
+    if (r < 0)
+        return r;
     *ret = &segment->base;
     return 0;
 }
@@ -228,7 +258,7 @@ static int segment_remove(const struct address *address)
     if ((r >= 0 || missing) && lockable && companion_remove(&companion))
         return 0;
     if (missing)
-        return fail(-ENOENT, "sysvshm:%s: there is no such segment (ipcs -m lists them)", address->name);
+        return no_segment(address->text);
     if (r == -EPERM)
         return fail(-EPERM, "sysvshm:%s: only the segment's owner may remove it", address->name);
     return r < 0 ? fail_call(r, "sysvshm:%s: shmctl(IPC_RMID)", address->name) : 0;
@@ -236,26 +266,30 @@ static int segment_remove(const struct address *address)
 
 /* ---- The calls ------------------------------------------------------------------------------------------- */
 
+/* A set for a segment that nobody finds any more would be left for ever. */
+static int check_found(const struct segment *segment)
+{
+    struct shmid_ds state;
+    int r = state_of(segment, &state);
+    return r == 0 && state.shm_perm.mode & SHM_DEST ? sysv_removed(segment->base.object) : r;
+}
+
 static int segment_lock(struct region *region, int64_t deadline)
 {
     struct segment *segment = (struct segment *)region;
     if (!segment->lockable)
         return fail(-EOPNOTSUPP, "%s: is private, made without a key: there is none to find its lock by", region->object);
-    return companion_take(&segment->companion, deadline);
+    int r = segment->companion.id < 0 ? check_found(segment) : 0;
+    if (r == 0)
+        r = companion_take(&segment->companion, deadline);
+    if (r == -EIDRM)
+        segment->companion.id = -1;
+    return r;
 }
 
 static int segment_unlock(struct region *region)
 {
     return companion_release(&((struct segment *)region)->companion);
-}
-
-static void name_process(pid_t pid, tong_identity *ret)
-{
-    if (pid <= 0)
-        return;
-    ret->source = TONG_IDENTITY_LAST;
-    ret->pid = pid;
-    ret->start_time = process_start_time(pid);
 }
 
 static int segment_describe(struct region *region, tong_region_info *ret)
@@ -269,9 +303,9 @@ static int segment_describe(struct region *region, tong_region_info *ret)
     ret->resident = mapped_resident(region);
     ret->mode = state.shm_perm.mode & 0777;
     ret->uid = state.shm_perm.uid;
-    name_process(state.shm_lpid == getpid() && segment->before ? segment->before : state.shm_lpid, &ret->last);
+    process_name_last(state.shm_lpid == getpid() && segment->before ? segment->before : state.shm_lpid, &ret->last);
     if (segment->lockable)
-        name_process(companion_holder(&segment->companion), &ret->holder);
+        process_name_last(companion_holder(&segment->companion), &ret->holder);
     return 0;
 }
 
@@ -288,7 +322,7 @@ static const struct option_use options[] = {
 static const struct limit limits[] = {
     { "largest segment", "bytes", "kernel.shmmax", limit_from_proc },
     { "all segments", "pages", "kernel.shmall", limit_from_proc },
-    { "segments", "segments", "kernel.shmmni", limit_from_proc },
+    { "segments in all", "segments", "kernel.shmmni", limit_from_proc },
     { "free memory", "bytes", "MemAvailable", limit_memory },
     { NULL, NULL, NULL, NULL },
 };

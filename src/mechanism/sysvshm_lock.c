@@ -5,11 +5,15 @@
  *
  * Which one: programs like to give their segment and their semaphores the same key, and a counter of theirs may mean
  * anything.  So ours has another key, the segment's with the bits of "tong" turned over, and two counters, where theirs
- * mostly have one; a set that does not fit is refused and not touched.
+ * mostly have one; a set that does not fit is refused and not touched.  semget(2) takes any that has enough of them, so
+ * that it has no more is asked by the call for one more, which must fail.
  *
  * The first counter is 0 while the lock is free, which it also is in a set that was only just made: so there is no moment
  * between making it and giving it a value.  Taking it is one step: wait for 0 and add 1, to be undone.  What is undone
  * belongs to the process: a forked child has not got it, and an executed program keeps it.
+ *
+ * Whoever removes the set takes the lock from its holder, who only learns of it when giving it back.  Who waits is told
+ * (-EIDRM), and does not go on beside that holder in a new set.
  */
 #include "sysvshm_lock.h"
 
@@ -65,11 +69,18 @@ static int cannot_find(const struct companion *companion, int error)
     }
 }
 
+/* -EINVAL: there is one that is not ours. */
+static int find(const struct companion *companion, int mode)
+{
+    int id = sys_semget(companion->key, COUNTERS, mode);
+    return id >= 0 && sys_semget(companion->key, COUNTERS + 1, 0) >= 0 ? -EINVAL : id;
+}
+
 static int find_or_make(struct companion *companion)
 {
     int id = -ENOENT;
     for (int race = 0; race < RACES && (id == -ENOENT || id == -EEXIST); race++) {
-        id = sys_semget(companion->key, COUNTERS, 0200);
+        id = find(companion, 0200);
         if (id != -ENOENT)
             break;
         id = sys_semget(companion->key, COUNTERS, IPC_CREAT | IPC_EXCL | 0600 | (companion->who.mode & 0666));
@@ -116,15 +127,10 @@ int companion_take(struct companion *companion, int64_t deadline)
 {
     short wait = deadline == DEADLINE_NOW ? IPC_NOWAIT : 0;
     struct sembuf steps[] = { { 0, 0, wait }, { 0, 1, (short)(SEM_UNDO | wait) } };
-    int r = -EIDRM;
-    /* a set that went with an earlier segment of that key: the next one has another */
-    for (int race = 0; race < RACES && (r == -EIDRM || r == -EINVAL); race++) {
-        if (companion->id < 0 && (r = find_or_make(companion)) < 0)
-            return r;
-        r = operate(companion, steps, 2, deadline);
-        if (r == -EIDRM || r == -EINVAL)
-            companion->id = -1;
-    }
+    int r = companion->id < 0 ? find_or_make(companion) : 0;
+    if (r < 0)
+        return r;
+    r = operate(companion, steps, 2, deadline);
     return r < 0 ? not_taken(companion, r, deadline) : 0;
 }
 
@@ -138,7 +144,7 @@ int companion_release(struct companion *companion)
 pid_t companion_holder(const struct companion *companion)
 {
     const union sem_argument none = { .value = 0 };
-    int id = companion->id >= 0 ? companion->id : sys_semget(companion->key, COUNTERS, 0);
+    int id = find(companion, 0);
     bool held = id >= 0 && sys_semctl(id, 0, GETVAL, none) > 0;
     int pid = held ? sys_semctl(id, 0, GETPID, none) : 0;
     return pid > 0 ? pid : 0;
@@ -146,7 +152,7 @@ pid_t companion_holder(const struct companion *companion)
 
 bool companion_remove(const struct companion *companion)
 {
-    int id = sys_semget(companion->key, COUNTERS, 0);
+    int id = find(companion, 0);
     return id >= 0 && sys_semctl(id, 0, IPC_RMID, (union sem_argument){ .value = 0 }) >= 0;
 }
 

@@ -24,7 +24,7 @@ struct companion {
 /* For the segment of that key and those rights.  -EOPNOTSUPP a private segment, which has no key. */
 int companion_init(struct companion *companion, key_t segment, const struct ipc_perm *who, const char *object);
 
-/* Waits until the deadline; the kernel takes it back when the process dies. */
+/* Waits until the deadline; the kernel takes it back when the process dies.  -EIDRM the set was removed. */
 int companion_take(struct companion *companion, int64_t deadline);
 int companion_release(struct companion *companion);
 

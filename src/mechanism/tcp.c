@@ -194,14 +194,12 @@ static int connect_failed(const char *text, int error)
     case -EINPROGRESS:
         return fail(-EAGAIN, "%.80s: there was no time for an answer", text);
     case -ETIMEDOUT:
-        return fail(-ETIMEDOUT, "%.80s: no answer: the machine is down, or a firewall swallows what is sent to it",
-                    text);
-    case -EHOSTUNREACH: case -ENETUNREACH:
-        return fail(error, "%.80s: there is no way to that host from here: see ip route", text);
+        return fail(-ETIMEDOUT, "%.80s: no answer: the machine is down, a firewall swallows what is sent to it, or its "
+                    "server does not accept and its backlog is full", text);
     case -EINTR:
         return fail_static(-EINTR, "a signal was caught before there was an answer");
     default:
-        return fail_call(error, "connect(%.80s)", text);
+        return inet_connect_failed(text, error);
     }
 }
 

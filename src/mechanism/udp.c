@@ -20,7 +20,6 @@
 
 #include "base/detail.h"
 #include "core/connection.h"
-#include "core/process.h"
 #include "mechanism/udp_channel.h"
 #include "sys/sys.h"
 
@@ -106,9 +105,8 @@ static int wrap(const struct open_request *request, int fd, bool bound, uint32_t
     udp->bound = bound;
     udp->answers = bound && conduit->flags & TONG_SEND;
     udp->largest = largest_payload(fd) - (udp->framed ? FRAME_HEADER : 0);
-    udp->ready = (struct ready)READY_INIT;
+    udp->ready = udp->answerable = (struct ready)READY_INIT;
     udp->writer = writer;
-    udp->generation = fork_generation;
     pthread_mutex_init(&udp->lock, NULL);
     conduit->flags |= TONG_INFO_ENDLESS | (udp->framed ? TONG_INFO_FRAMED : 0) | (bound ? TONG_INFO_CREATED : 0);
     r = new_buffers(udp);
@@ -174,10 +172,13 @@ static int connect_one(const struct udp_target *target, const union inet_address
     if (fd < 0)
         return fd;
     int r = set_capacity(fd, target->address);
-    if (r == 0)
+    if (r == 0) {
         r = sys_connect(fd, &at->any, inet_size(at));
-    if (r == 0)
-        r = announce(target, fd);
+        if (r == 0)
+            r = announce(target, fd);
+        if (r == -EPERM)
+            r = -EACCES; /* as the kernel also says it */
+    }
     if (r < 0)
         sys_close(fd);
     else
@@ -202,16 +203,9 @@ static int try_connect(const void *argument, int64_t deadline, int *ret)
 
 static int connect_failed(const char *text, int error)
 {
-    switch (error) {
-    case -ECONNREFUSED:
+    if (error == -ECONNREFUSED)
         return fail(-ENXIO, "nobody receives on %.80s: start the receiver first, or wait for it", text);
-    case -EHOSTUNREACH: case -ENETUNREACH:
-        return fail(error, "%.80s: there is no way to that host from here: see ip route", text);
-    case -EPERM:
-        return error; /* said by set_capacity() */
-    default:
-        return fail_call(error, "connect(%.80s)", text);
-    }
+    return error == -EPERM ? error : inet_connect_failed(text, error); /* EPERM is said by set_capacity() */
 }
 
 static int open_connected(const struct open_request *request, struct conduit **ret)
@@ -285,6 +279,7 @@ static int udp_close(struct conduit *conduit, bool forked)
         r = fail(-EPIPE, "%s: nobody receives there any more: what was sent last was refused", conduit->object);
     sys_close(udp->fd);
     ready_close(&udp->ready);
+    ready_close(&udp->answerable);
     free_all(udp);
     return r;
 }
@@ -306,7 +301,7 @@ static uint64_t largest_datagram(const char *source)
 }
 
 static const struct limit udp_limits[] = {
-    { "largest datagram over IPv4", "bytes", "65535 less the headers of IP and UDP", largest_datagram },
+    { "largest datagram over IPv4", "bytes", "65535 - 20 (IP) - 8 (UDP)", largest_datagram },
     { "default receive buffer", "bytes", "net.core.rmem_default", limit_from_proc },
     { "half the largest receive buffer for an ordinary user", "bytes", "net.core.rmem_max", limit_from_proc },
     { "default send buffer", "bytes", "net.core.wmem_default", limit_from_proc },

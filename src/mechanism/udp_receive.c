@@ -15,7 +15,7 @@
 #include "mechanism/udp_channel.h"
 #include "sys/sys.h"
 
-/* How many are passed over by a call that may not wait. */
+/* How many are passed over by a call that may not wait, or not any more. */
 #define PASSED_AT_MOST 64
 
 HOT bool udp_is_frame(const uint8_t *bytes, size_t size, struct frame *ret)
@@ -34,6 +34,8 @@ HOT struct udp_sender *udp_heard(struct udp *udp, const union inet_address *from
         udp->last = *from;
     else if (frame->flags != FRAME_BEGIN || !atomic_load_explicit(&udp->heard, memory_order_relaxed))
         udp->senders->answered = sender; /* and a mere newcomer does not take the answer to another's question */
+    if (!atomic_load_explicit(&udp->heard, memory_order_relaxed))
+        ready_change(&udp->answerable, udp->fd, EPOLLOUT);
     atomic_store_explicit(&udp->heard, true, memory_order_release);
     return sender;
 }
@@ -51,6 +53,8 @@ HOT static ssize_t read_one(struct udp *udp, uint8_t *to, union inet_address *fr
             return r;
         if (r == -EINTR)
             return fail_static(-EINTR, "a signal was caught before anything moved");
+        if (r == -EMSGSIZE) /* of what was sent before, and found a part of its way too narrow: lost, as any may be */
+            continue;
         if (r == -ECONNREFUSED)
             return fail(-ECONNRESET, "%s: nobody receives there: what was sent last was refused", conduit->object);
         if (r != -EAGAIN)
@@ -114,13 +118,13 @@ HOT static ssize_t give(struct udp *udp, struct message_in *in, const uint8_t *p
 HOT static ssize_t receive_fresh(struct udp *udp, struct message_in *in, int64_t deadline)
 {
     size_t header = udp->framed ? FRAME_HEADER : 0;
-    uint8_t *bytes = udp->datagram + stream_offset(in->data);
+    uint8_t *bytes = udp->datagram + udp_offset(in->data);
     union inet_address from;
     memset(&from, 0, sizeof from);
     for (int passed = 0; ; passed++) {
-        if (passed > PASSED_AT_MOST && deadline_left(deadline) == 0)
-            return wait_expired(deadline);
-        ssize_t size = read_one(udp, bytes, &from, deadline);
+        ssize_t size = passed > PASSED_AT_MOST ? wait_may_look_on(&udp->base.cancelled, deadline) : 0;
+        if (size == 0)
+            size = read_one(udp, bytes, &from, deadline);
         if (size < 0)
             return size;
         if (admit(udp, bytes, (size_t)size, &from, &in->meta)) {

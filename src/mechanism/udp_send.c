@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "base/hot.h"
-#include "core/process.h"
 #include "mechanism/udp_channel.h"
 #include "sys/sys.h"
 
@@ -31,14 +30,22 @@ void udp_announcement(uint32_t writer, uint32_t number, uint8_t ret[FRAME_HEADER
     frame_encode(&(struct frame){ FRAME_BEGIN, 0, writer, number, 0 }, ret);
 }
 
+/* What is kept is the parent's, and so are its descriptors of readiness; whoever held the lock is there, too. */
 int udp_after_fork(struct conduit *conduit)
 {
     struct udp *udp = (struct udp *)conduit;
-    int r = sys_getrandom(&udp->writer, sizeof udp->writer);
+    uint32_t chance[2];
+    int r = sys_getrandom(chance, sizeof chance);
     if (r < 0)
         return fail_call(r, "getrandom");
-    udp->generation = fork_generation;
+    pthread_mutex_init(&udp->lock, NULL);
+    udp->writer = chance[0];
     udp->number = 0;
+    udp->kept = NULL;
+    ready_close(&udp->ready);
+    ready_close(&udp->answerable);
+    if (udp->senders)
+        udp_senders_after_fork(udp->senders, chance[1]);
     return 0;
 }
 
@@ -173,7 +180,7 @@ HOT static int transmit(struct udp *udp, const void *data, size_t size, const un
 HOT static int send_framed(struct udp *udp, const struct message_out *out, const struct destination *destination,
                        int64_t deadline)
 {
-    uint8_t *bytes = udp->scratch + stream_offset(out->data);
+    uint8_t *bytes = udp->scratch + udp_offset(out->data);
     frame_encode(&(struct frame){ FRAME_FIRST | FRAME_LAST, (uint32_t)out->size, destination->writer,
                                   destination->number, out->type },
                  bytes);
@@ -199,9 +206,17 @@ HOT int udp_send(struct conduit *conduit, const struct message_out *out, int64_t
     return r;
 }
 
-/* Before anybody was heard, what makes sending possible is that somebody is. */
+/* Before anybody was heard, what makes sending possible is that somebody is: the receiving side may be the one to hear
+ * it, while this descriptor is polled. */
 int udp_pollfd_send(struct udp *udp, struct pollfd *ret)
 {
-    *ret = (struct pollfd){ udp->fd, udp->answers && !has_heard(udp) ? POLLIN : POLLOUT, 0 };
-    return 0;
+    if (!udp->answers) {
+        *ret = (struct pollfd){ udp->fd, POLLOUT, 0 };
+        return 0;
+    }
+    udp_lock(udp);
+    int r = ready_open(&udp->answerable, udp->fd, has_heard(udp) ? EPOLLOUT : EPOLLIN);
+    udp_unlock(udp);
+    *ret = (struct pollfd){ udp->answerable.epoll_fd, POLLIN, 0 };
+    return r;
 }

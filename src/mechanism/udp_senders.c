@@ -10,24 +10,26 @@
 
 HOT bool udp_sequence_note(struct udp_sequence *sequence, uint32_t number, uint64_t *ret_lost)
 {
-    int32_t ahead = (int32_t)(number - sequence->next);
+    int64_t ahead = (int32_t)(number - (uint32_t)sequence->next);
     *ret_lost = 0;
     if (__builtin_expect(ahead == 0, 1)) {
         sequence->seen = sequence->seen << 1 | 1;
-        sequence->next = number + 1;
+        sequence->next++;
         return true;
     }
+    if (sequence->next + ahead < 0) /* nobody counts below 0 */
+        ahead += INT64_C(1) << 32;
     if (ahead > 0) {
         uint64_t gap = (uint64_t)ahead, late = sequence->late < gap ? sequence->late : gap;
         sequence->seen = gap + 1 < WINDOW ? sequence->seen << (gap + 1) | 1 : 1;
-        sequence->next = number + 1;
+        sequence->next += ahead + 1;
         sequence->late -= late;
         *ret_lost = gap - late;
         return true;
     }
-    if ((int32_t)(number - sequence->first) < 0)
+    if (sequence->next + ahead < sequence->first)
         return true;
-    uint32_t back = sequence->next - 1 - number;
+    uint64_t back = (uint64_t)(-ahead - 1);
     if (back < WINDOW && sequence->seen >> back & 1)
         return false;
     if (back < WINDOW)
@@ -74,7 +76,16 @@ HOT struct udp_sender *udp_sender_of(struct udp_senders *senders, const union in
 
 void udp_sender_begins(const struct udp_senders *senders, struct udp_sender *sender, uint32_t number)
 {
-    uint32_t first = senders->forgot ? number : 0;
+    int64_t first = senders->forgot ? number : 0;
     sender->known = true;
     sender->sequence = (struct udp_sequence){ .first = first, .next = first };
+}
+
+void udp_senders_after_fork(struct udp_senders *senders, uint32_t next_writer)
+{
+    senders->next_writer = next_writer;
+    for (struct udp_sender *sender = senders->senders; sender < senders->senders + senders->count; sender++) {
+        sender->answer_writer = senders->next_writer++;
+        sender->answers = 0;
+    }
 }

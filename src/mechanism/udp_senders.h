@@ -19,10 +19,10 @@
 /*
  * What has come of numbers 0, 1, 2 ...: bit i of `seen` says that number next - 1 - i has.  A number above `next` tells
  * of a gap at once, because nothing may follow; should one of the gap come late, `late` takes it off the next gap, so
- * that the sum stays right.
+ * that the sum stays right.  A header holds the low half of a number; the one nearest to `next` is meant.
  */
 struct udp_sequence {
-    uint32_t first, next; /* before `first` nothing is known */
+    int64_t first, next; /* before `first` nothing is known */
     uint64_t seen;
     uint64_t late;
 };
@@ -55,5 +55,9 @@ struct udp_sender *udp_sender_of(struct udp_senders *senders, const union inet_a
 /* Begins the sequence of a sender that is new, at its message `number`: what came before is lost, unless this may be
  * one that was forgotten. */
 void udp_sender_begins(const struct udp_senders *senders, struct udp_sender *sender, uint32_t number);
+
+/* In a forked child: answers go out as writers of its own, from `next_writer` on, so that nobody takes them for its
+ * parent's. */
+void udp_senders_after_fork(struct udp_senders *senders, uint32_t next_writer);
 
 #endif

@@ -16,6 +16,10 @@
 #include "base/detail.h"
 #include "base/hot.h"
 #include "ring/channel.h"
+#include "ring/sleep.h"
+
+#define NEARLY 16   /* the part of a lane that is free when it is all but full */
+#define BACKOFF 150 /* pauses */
 
 static int receiver_died(struct ring_channel *channel)
 {
@@ -58,6 +62,17 @@ static int too_large(const struct ring_channel *channel, uint64_t size)
                 (unsigned long long)record_largest(channel->writer.capacity));
 }
 
+/* A sender that follows a receiver line by line slows both: one that found the lane all but full lets it drain first, by a
+ * few microseconds, and looks again how far it came. */
+static void back_off(struct ring_writer *writer)
+{
+    if (ring_room(writer, writer->capacity / NEARLY) != -EAGAIN)
+        return;
+    for (int i = 0; i < BACKOFF; i++)
+        ring_relax();
+    ring_room(writer, writer->capacity / NEARLY);
+}
+
 /* Waits until there is room, and the mark of losses is written. */
 __attribute__((noinline)) static int await_room(struct ring_channel *channel, uint64_t size, int64_t deadline)
 {
@@ -68,8 +83,10 @@ __attribute__((noinline)) static int await_room(struct ring_channel *channel, ui
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED;
     for (;;) {
         int r = find_room(channel, size);
-        if (r == 0)
+        if (r == 0) {
+            back_off(&channel->writer);
             return losses(channel) ? confess(channel) : 0;
+        }
         if (r == -EBADMSG)
             return ring_channel_damaged(&channel->out);
         r = last != WAIT_MOVED ? receiver_died(channel) : 0;
@@ -82,6 +99,9 @@ __attribute__((noinline)) static int await_room(struct ring_channel *channel, ui
 
 static int claim_room(struct ring_channel *channel, uint64_t size, int64_t deadline, uint64_t *ret_claim)
 {
+    bool fits = size <= record_largest(channel->writer.capacity) && !losses(channel);
+    if (__builtin_expect(fits && ring_reserve(&channel->writer, size, ret_claim) == 0, 1))
+        return 0;
     int r = await_room(channel, size, deadline);
     if (r == 0 && (r = ring_reserve(&channel->writer, size, ret_claim)) < 0)
         r = fail(r, "%s: out of memory", channel->base.object);

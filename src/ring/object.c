@@ -30,6 +30,7 @@
 #include "base/detail.h"
 #include "core/guarded.h"
 #include "core/made_name.h"
+#include "core/named_file.h"
 #include "ring/place.h"
 #include "sys/sys.h"
 
@@ -97,11 +98,11 @@ static int cannot_live(const char *path, const char *what)
 /* Memory for some of a file's bytes. */
 static int allocate(int fd, const char *path, uint64_t start, uint64_t size)
 {
-    int r = sys_fallocate(fd, 0, (off_t)start, (off_t)size);
+    int r = named_file_fill(path, fd, start, size);
     if (r == -EOPNOTSUPP)
         return cannot_live(path, "fallocate(2)");
-    return r < 0 ? fail_call(r, "%s: %llu bytes asked of its file system (give a smaller capacity=, or free some)", path,
-                             (unsigned long long)size) : 0;
+    return r == -ENOSPC ? fail(r, "%s: %llu bytes asked of its file system (give a smaller capacity=, or free some)", path,
+                               (unsigned long long)size) : r;
 }
 
 static int fill_segment(int fd, const char *path, const struct layout_header *header, mode_t mode)
@@ -110,6 +111,8 @@ static int fill_segment(int fd, const char *path, const struct layout_header *he
     if (r < 0)
         return fail_call(r, "fchmod(%s)", path);
     r = allocate(fd, path, 0, layout_control_size(header->kind));
+    if (r == 0)
+        r = named_file_allowed(path, header->file_size);
     if (r < 0)
         return r;
     r = sys_ftruncate(fd, (off_t)header->file_size);

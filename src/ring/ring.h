@@ -253,6 +253,10 @@ static inline int ring_release(struct ring_reader *reader, uint64_t number)
 /* Passes over what nobody has to see any more.  It is released at once if nothing older is outstanding.  -ENOMEM. */
 int ring_pass(struct ring_reader *reader, uint64_t end);
 
+/* Copies the plain messages that are there into a batch and releases them at once, up to `count`, and to the first that does
+ * not fit or has something to be said of; returns how many. */
+uint64_t ring_receive_batch(struct ring_reader *reader, tong_batch *batch, uint64_t count);
+
 /* Takes that record, which was copied, and releases it.  -ENOMEM. */
 static inline int ring_consume(struct ring_reader *reader, const struct ring_record *record)
 {

@@ -144,29 +144,26 @@ HOT int ring_send(struct ring_writer *writer, const void *data, uint64_t size, i
     return 0;
 }
 
+/* With the room that is known; who sends the next one looks for more. */
 HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch *batch, uint64_t count)
 {
-    uint64_t sent = 0, end = writer->tail, first = 0;
+    struct ring_writer private = *writer; /* so that it can stay in registers */
+    uint64_t sent = 0, first = 0;
     if (!ring_claims_empty(&writer->claims))
         return -EBUSY;
-    for (; sent < count; sent++) {
-        uint64_t start = end, size = batch[sent].length;
-        if (size > record_largest(writer->capacity))
+    for (const tong_batch *item = batch; sent < count; item++, sent++) {
+        uint64_t start = private.reserved, size = item->length;
+        if (size > record_largest(private.capacity) || !has_room(&private, record_room(size)))
             break;
-        writer->reserved = start;
-        if (find_room(writer, record_room(size)) < 0)
-            break;
-        uint64_t word = fill(writer, start, batch[sent].data, size, batch[sent].type, &end);
+        uint64_t word = fill(&private, start, item->data, size, item->type, &private.reserved);
         if (sent == 0)
             first = word;
         else
-            shared_put(at(writer, start), word);
+            shared_put(at(&private, start), word);
     }
-    writer->reserved = writer->tail;
-    if (sent == 0)
-        return -EAGAIN;
-    publish(writer, end, first);
-    return (int64_t)sent;
+    if (sent > 0)
+        publish(writer, private.reserved, first);
+    return sent > 0 ? (int64_t)sent : -EAGAIN;
 }
 
 /* ---- Claims ---------------------------------------------------------------------------------------------- */

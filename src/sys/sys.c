@@ -205,16 +205,6 @@ ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags)
     SYS_CALL(ssize_t, "sendmsg", sendmsg(fd, message, flags | MSG_NOSIGNAL));
 }
 
-HOT ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size)
-{
-    SYS_CALL(ssize_t, "recvfrom", recvfrom(fd, data, size, flags, from, from_size));
-}
-
-HOT ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
-{
-    SYS_CALL(ssize_t, "sendto", sendto(fd, data, size, flags | MSG_NOSIGNAL, to, to_size));
-}
-
 static int resolver_error(int code)
 {
     switch (code) {
@@ -336,21 +326,14 @@ int sys_mq_unlink(const char *name)
     SYS_CALL(int, "unlink", mq_unlink(name));
 }
 
-/* libc promises that the timed calls' time is not NULL. */
-HOT int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until)
-{
-    SYS_CALL(int, "mq_send", until ? mq_timedsend(fd, data, size, priority, until) : mq_send(fd, data, size, priority));
-}
-
-HOT ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until)
-{
-    SYS_CALL(ssize_t, "mq_receive", until ? mq_timedreceive(fd, data, size, ret_priority, until)
-                                          : mq_receive(fd, data, size, ret_priority));
-}
-
 int sys_mq_getattr(int fd, struct mq_attr *ret)
 {
     SYS_CALL(int, "mq_getattr", mq_getattr(fd, ret));
+}
+
+int sys_eaccess(const char *path, int mode)
+{
+    SYS_CALL(int, "faccessat", faccessat(AT_FDCWD, path, mode, AT_EACCESS));
 }
 
 int sys_getrlimit(int resource, struct rlimit *ret)

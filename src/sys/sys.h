@@ -71,6 +71,29 @@ static inline ssize_t sys_send(int fd, const void *data, size_t size, int flags)
     SYS_CALL(ssize_t, "send", send(fd, data, size, flags | MSG_NOSIGNAL));
 }
 
+static inline ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size)
+{
+    SYS_CALL(ssize_t, "recvfrom", recvfrom(fd, data, size, flags, from, from_size));
+}
+
+static inline ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size)
+{
+    SYS_CALL(ssize_t, "sendto", sendto(fd, data, size, flags | MSG_NOSIGNAL, to, to_size));
+}
+
+/* until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past.  libc promises that the timed calls'
+ * time is not NULL. */
+static inline int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until)
+{
+    SYS_CALL(int, "mq_send", until ? mq_timedsend(fd, data, size, priority, until) : mq_send(fd, data, size, priority));
+}
+
+static inline ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until)
+{
+    SYS_CALL(ssize_t, "mq_receive", until ? mq_timedreceive(fd, data, size, ret_priority, until)
+                                          : mq_receive(fd, data, size, ret_priority));
+}
+
 /* Files and names. */
 int sys_open(const char *path, int flags, mode_t mode);
 ssize_t sys_readv(int fd, const struct iovec *spans, int count);
@@ -109,8 +132,6 @@ int sys_getsockopt(int fd, int level, int name, void *ret, socklen_t *size);
 int sys_setsockopt(int fd, int level, int name, const void *value, socklen_t size);
 ssize_t sys_recvmsg(int fd, struct msghdr *message, int flags);
 ssize_t sys_sendmsg(int fd, const struct msghdr *message, int flags);
-ssize_t sys_recvfrom(int fd, void *data, size_t size, int flags, struct sockaddr *from, socklen_t *from_size);
-ssize_t sys_sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *to, socklen_t to_size);
 int sys_ioctl_int(int fd, unsigned long request, int *ret);
 
 /*
@@ -164,12 +185,11 @@ static inline int sys_sem_post(sem_t *counter)
     SYS_CALL(int, "sem_post", sem_post(counter));
 }
 
-/* POSIX message queues.  until: NULL to wait for ever, else a time of CLOCK_REALTIME, which may be past. */
+/* POSIX message queues. */
 int sys_mq_open(const char *name, int flags, mode_t mode, struct mq_attr *attributes);
 int sys_mq_unlink(const char *name);
-int sys_mq_send(int fd, const void *data, size_t size, unsigned priority, const struct timespec *until);
-ssize_t sys_mq_receive(int fd, void *data, size_t size, unsigned *ret_priority, const struct timespec *until);
 int sys_mq_getattr(int fd, struct mq_attr *ret);
+int sys_eaccess(const char *path, int mode);
 int sys_getrlimit(int resource, struct rlimit *ret);
 
 /* Waiting. */

@@ -269,6 +269,50 @@ static void test_killed(const struct region_row *row)
     }
 }
 
+static void *sleep_for_ever(void *unused)
+{
+    for (;;)
+        pause();
+    return unused;
+}
+
+/* A process whose first thread has ended looks like a zombie in /proc, and holds what it held. */
+static void test_first_thread_ended(const struct region_row *row)
+{
+    struct locker own = make(row);
+    int gate[2];
+    MUST(pipe(gate) == 0, "pipe: %s", strerror(errno));
+    pid_t holder = frame_fork();
+    if (holder == 0) {
+        pthread_t thread;
+        struct locker held = row->has & HAS_NAME ? again(row, NULL) : own;
+        OK(take(&held, 0));
+        MUST(pthread_create(&thread, NULL, sleep_for_ever, NULL) == 0, "no thread");
+        close(gate[0]);
+        MUST(write(gate[1], "", 1) == 1, "write: %s", strerror(errno));
+        pthread_exit(NULL);
+    }
+    char byte, path[64], text[512] = "";
+    MUST(read(gate[0], &byte, 1) == 1, "the holder is dead");
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)holder);
+    for (int64_t deadline = frame_now() + 10 * TONG_SECOND; !strstr(text, ") Z ");) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        MUST(read(fd, text, sizeof text - 1) > 0 && frame_now() < deadline, "its first thread never ended: %s", text);
+        close(fd);
+    }
+    tong_identity identity = TONG_IDENTITY_INIT;
+    identity.pid = holder;
+    GIVES(tong_identity_alive(&identity), 1);
+    struct locker other = again(row, &own);
+    GIVES(take(&other, 0), -EAGAIN);
+    frame_kill(holder);
+    OK(take(&other, 10 * TONG_SECOND));
+    shut(&other);
+    close(gate[0]);
+    close(gate[1]);
+    end(row, &own);
+}
+
 /* ---- fork and exec ----------------------------------------------------------------------------------------------- */
 
 static void test_fork(const struct region_row *row)
@@ -432,26 +476,54 @@ static void test_send_under_lock(const struct region_row *row)
     end(row, &own);
 }
 
-/* A set of somebody else's under the key of ours is not touched. */
-static void test_stranger(const struct region_row *row)
+/* A set of somebody else's under the key of ours, smaller or larger, is not touched, and not removed. */
+static void meet_stranger(const struct region_row *row, int counters)
 {
-    if (strcmp(row->scheme, "sysvshm"))
-        return;
-    int id = semget(frame_key() ^ 0x746f6e67, 1, IPC_CREAT | IPC_EXCL | 0600);
+    int id = semget(frame_key() ^ 0x746f6e67, counters, IPC_CREAT | IPC_EXCL | 0600);
     MUST(id >= 0, "semget: %s", strerror(errno));
     struct locker own = { NULL, NULL };
     if (row->has & IS_LOCK) {
         GIVES(tong_lock_open(region_address(row, NULL), &own.lock), -EEXIST);
+        GIVES(tong_remove(region_address(row, NULL)), -ENOENT);
     } else {
         own = make(row);
         GIVES(take(&own, 0), -EEXIST);
+        end(row, &own);
     }
     MUST(semctl(id, 0, GETVAL) == 0 && semctl(id, 0, GETPID) == 0, "the stranger's set was touched");
     MUST(semctl(id, 0, IPC_RMID) == 0, "semctl: %s", strerror(errno));
-    if (row->has & IS_LOCK)
-        own = make(row);
+    own = make(row);
     OK(take(&own, 0));
     end(row, &own);
+}
+
+static void test_stranger(const struct region_row *row)
+{
+    if (strcmp(row->scheme, "sysvshm"))
+        return;
+    meet_stranger(row, 1);
+    meet_stranger(row, 3);
+}
+
+/* Removed while it is held: who waits does not get another beside the holder, and nothing new is left behind. */
+static void test_removed(const struct region_row *row)
+{
+    if (strncmp(row->scheme, "sysv", 4))
+        return;
+    struct locker own = make(row);
+    OK(take(&own, 0));
+    pid_t child = frame_fork();
+    if (child == 0) {
+        struct locker other = again(row, NULL);
+        GIVES(take(&other, 10 * TONG_SECOND), -EIDRM);
+        _exit(0);
+    }
+    frame_asleep(child, child);
+    OK(tong_remove(region_address(row, NULL)));
+    frame_join(child);
+    GIVES(give(&own), -EIDRM);
+    GIVES(take(&own, 0), -EIDRM);
+    shut(&own);
 }
 
 static void test_create(const struct region_row *row)
@@ -471,6 +543,7 @@ const struct region_test lock_tests[] = {
     { "lock-handle", test_handle, 0, 20 },
     { "lock-interrupted", test_interrupted, 0, 20 },
     { "lock-killed", test_killed, 0, 20 },
+    { "lock-first-thread", test_first_thread_ended, 0, 20 },
     { "lock-fork", test_fork, 0, 20 },
     { "lock-shared", test_shared, IS_LOCK | HAS_SHARING, 20 },
     { "lock-kept", test_kept, IS_LOCK | HAS_KEEPING, 20 },
@@ -478,6 +551,7 @@ const struct region_test lock_tests[] = {
     { "lock-flock", test_flock, HAS_FILE, 10 },
     { "lock-send", test_send_under_lock, IS_LOCK, 10 },
     { "lock-stranger", test_stranger, 0, 10 },
+    { "lock-removed", test_removed, HAS_NAME, 20 },
     { "lock-create", test_create, IS_LOCK, 10 },
     { NULL, NULL, 0, 0 },
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -227,6 +228,20 @@ static void test_read_only(const struct region_row *row)
     region_end(row, writer);
 }
 
+/* The kernel answers a file beyond RLIMIT_FSIZE with a signal that kills. */
+static void test_file_size_limit(const struct region_row *row)
+{
+    if (row->has & HAS_COUNT) /* no file */
+        return;
+    pid_t child = frame_fork();
+    if (child == 0) {
+        MUST(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 4096, 4096 }) == 0, "setrlimit: %s", strerror(errno));
+        GIVES(try_open(row, "size=8192", BOTH_WAYS), -EFBIG);
+        _exit(0);
+    }
+    frame_join(child);
+}
+
 /* ---- Lives ------------------------------------------------------------------------------------------------------ */
 
 static void test_removed(const struct region_row *row)
@@ -288,6 +303,28 @@ static void test_attached(const struct region_row *row)
     frame_join(child);
     OK(tong_region_describe(region, &info));
     MUST(info.last.source == TONG_IDENTITY_LAST && info.last.pid == child, "the last is process %lld", (long long)info.last.pid);
+    region_end(row, region);
+}
+
+/* mincore(2) says of a file that may only be read that all of it is in memory. */
+static void test_resident(const struct region_row *row)
+{
+    if (geteuid() != 0 || strcmp(row->scheme, "shm")) /* whose directory everybody reaches */
+        return;
+    tong_region *region;
+    OK(tong_region_open(region_address(row, "size=8192&mode=0644"), BOTH_WAYS, &region));
+    pid_t child = frame_fork();
+    if (child == 0) {
+        tong_region_info info = TONG_REGION_INFO_INIT;
+        tong_region *other;
+        MUST(seteuid(65534) == 0, "seteuid: %s", strerror(errno));
+        OK(tong_region_open(region_address(row, NULL), TONG_READ, &other));
+        OK(tong_region_describe(other, &info));
+        MUST(info.resident == TONG_UNKNOWN, "it claims to know: %llu", (unsigned long long)info.resident);
+        OK(tong_region_close(other));
+        _exit(0);
+    }
+    frame_join(child);
     region_end(row, region);
 }
 
@@ -415,6 +452,8 @@ const struct region_test region_tests[] = {
     { "empty", test_empty, HAS_FILE, 10 },
     { "in-the-way", test_in_the_way, HAS_FILE, 10 },
     { "read-only", test_read_only, 0, 10 },
+    { "file-size-limit", test_file_size_limit, HAS_MAKING, 10 },
+    { "resident", test_resident, HAS_FILE, 10 },
     { "removed", test_removed, HAS_STAYING, 10 },
     { "remove-owner", test_remove_owner, HAS_NAME, 10 },
     { "remove-last", test_remove_last, HAS_COUNT, 10 },

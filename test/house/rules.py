@@ -17,7 +17,7 @@ BELOW = {
     "mechanism": {"mechanism", "ring", "core", "sys", "base", "tong"},
     "": {"", "core", "sys", "base", "tong"},
     "bench": {"bench", "tong"},
-    "tool": {"tool", "bench", "base", "tong"},
+    "tool": {"tool", "explain", "demo", "probe", "bench", "base", "tong"},
 }
 
 # What enters the kernel, or may: in the library only src/sys says it.  clock_gettime does not (it reads a shared
@@ -185,6 +185,21 @@ def listed_rows():
         yield "the row %s is %s" % (name, "not run by test/contract/meson.build" if name in rows else "not in rows.c")
 
 
+def readme(path):
+    """What stays the same in every language: commands without their comments, the C program, what tables are about."""
+    words = text(path)
+    commands = [line.split("  #")[0] for line in re.findall(r"^ {4}.*?(\$ .*)", words, re.M)]
+    return commands + re.findall(r"^```c\n.*?^```", words, re.M | re.S) + re.findall(r"^\| (`.*?) \|", words, re.M)
+
+
+def readmes():
+    for line in sorted(set(readme("README.md")) ^ set(readme("README.ko.md"))):
+        yield "in one language only: %s" % line
+    for path, other in (("README.md", "[한국어](README.ko.md)"), ("README.ko.md", "[English](README.md)")):
+        if other not in text(path).split("\n")[:4]:
+            yield "%s does not begin with %s" % (path, other)
+
+
 def main():
     report = Report()
     for name, rule in (
@@ -199,6 +214,7 @@ def main():
         ("every file begins with its licence", licences),
         ("names say something", names),
         ("every row of the contract is run", listed_rows),
+        ("README.ko.md has the commands of README.md", readmes),
     ):
         report.rule(name, list(rule()))
     report.end()

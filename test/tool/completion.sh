@@ -36,6 +36,21 @@ offered "an address of what that verb takes" "sem: " sem wait sem
 offered "a shell" "zsh " completion z
 offered "nothing for what is no verb" "" nonsense ""
 
+mkdir odd
+(cd odd && : >'a b' && : >'a?q' && : >"it's" && : >'x%41' && : >'c&d' && : >'e:f' && : >'h"q' && : >'k,l' && mkdir 'sp %dir' &&
+    : >'sp %dir/in')
+offered "a name in an address as an address has it" "fifo:odd/a%3fq " send 'fifo:odd/a%3'
+offered "a percent sign too" "fifo:odd/x%2541 " send fifo:odd/x
+offered "and a comma" "fifo:odd/k%2cl " send fifo:odd/k
+offered "a file as it is" "odd/a b odd/a?q " demo odd/a
+offered "what lies in a directory that is written so" "fifo:odd/sp %25dir/in " send 'fifo:odd/sp %25dir/'
+offered "a file in this directory" "odd/ " demo od
+check "and every one by its name alone" sh -c "cd odd && ! '$TONG' complete -- demo '' | grep -q null"
+for name in odd/*; do
+    word=$("$TONG" complete -- send "fifo:${name%%[?%,]*}" | head -n 1)
+    [ -d "$name" ] || expect "what is offered for $name can be opened" 1 'exists and is not' "$TONG" send "$word" hi
+done
+
 verbs=$("$TONG" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p' | sort)
 check "every verb of the overview is offered" test "$("$TONG" complete -- "" | cut -f1 | sort)" = "$verbs"
 for verb in $verbs; do
@@ -59,6 +74,24 @@ drive "tong send fifo:sub/na"
 drive "tong send fifo:x?frame=l"
 drive "tong send 'fifo:x?frame=l"
 drive "tong completion "
+# As bash itself splits them: words, then the same in pieces.
+pieces() {
+    COMP_LINE=$1 COMP_POINT=${#1}
+    shift
+    COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+    _tong tong "" ""
+    echo "${COMPREPLY[*]}"
+}
+pieces 'tong send fifo:odd/a\ ' tong send fifo : 'odd/a\ '
+pieces 'tong send "fifo:odd/a ' tong send '"fifo:odd/a '
+pieces 'tong send fifo:odd/it' tong send fifo : odd/it
+pieces "tong send fifo:odd/it\\'" tong send fifo : "odd/it\\'"
+pieces "tong send 'fifo:odd/it" tong send "'fifo:odd/it"
+pieces 'tong send "fifo:odd/h' tong send '"fifo:odd/h'
+pieces "tong send fifo:odd/c" tong send fifo : odd/c
+pieces "tong send fifo:odd/e:" tong send fifo : odd/e :
+pieces "tong send --timeout=3s fifo:x?frame=n" tong send --timeout = 3s fifo : 'x?frame' = n
+pieces "tong   re" tong re
 END
     bash drive.bash >out 2>err
     cat >wanted <<'END'
@@ -69,8 +102,18 @@ sub/name
 line
 fifo:x?frame=line
 bash zsh fish
+odd/a\ b
+fifo:odd/a b
+odd/it\'s
+odd/it\'s
+fifo:odd/it'\''s
+fifo:odd/h\"q
+odd/c\&d
+f
+none
+recv relay region
 END
-    check "bash completes" cmp -s out wanted
+    check "bash completes" diff wanted out
     check "without a word about it" test ! -s err
 else
     skip "bash completes" "bash is not installed"

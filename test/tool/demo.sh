@@ -39,12 +39,18 @@ for scheme in $(rows numbers | sed 's/.*"mechanism":"\([a-z]*\)".*/\1/') $(rows 
     timeout 60 "$TONG" demo --only "$scheme" >out 2>&1
     check "one mechanism alone: $scheme" grep -q "did what they promise" out
 done
+name=$(printf 'a\033[31mb')
+echo hi >"$name"
+"$TONG" demo --only pipe "$name" >out 2>&1
+check "a file's name is shown, not sent to the terminal" grep -qF 'a\x1b[31mb: 3 bytes' out
+rm -f "$name"
 expect "a mechanism that there is not" 2 "no mechanism of that name" "$TONG" demo --only nonsense
 
-# Interrupted after more and more of it (once: timeout without --foreground interrupts twice, which ends at once); the queues and semaphores of System V are counted in a namespace of its own.
+# Interrupted after more and more of it, twice at once as timeout(1) does; the queues and semaphores of System V are counted
+# in a namespace of its own.
 if unshare --ipc true 2>/dev/null; then
     for after in 0.02 0.1 0.2 0.4 0.6 0.8; do
-        unshare --ipc sh -c "timeout --foreground --preserve-status -s INT $after '$TONG' demo >/dev/null 2>&1
+        unshare --ipc sh -c "timeout --preserve-status -s INT $after '$TONG' demo >/dev/null 2>&1
             tail -q -n +2 /proc/sysvipc/msg /proc/sysvipc/sem /proc/sysvipc/shm" >out 2>&1
         check "interrupted after $after s it leaves no queue, semaphore or segment" test ! -s out
     done

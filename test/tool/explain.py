@@ -2,12 +2,16 @@
 """explain.py TONG ROOT: tong explain in both languages.  Its pages agree, its examples run, its figures hold."""
 import functools
 import json
+import fcntl
 import os
+import pty
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 
 TONG, ROOT = os.path.realpath(sys.argv[1]), sys.argv[2]
 PAGES = os.path.join(ROOT, "doc/explain")
@@ -157,6 +161,9 @@ def names_find_pages():
             yield "%s: %s, %s" % (name, first, result.stderr.strip())
         if bool(HANGUL.search(first)) != bool(HANGUL.search(name)):
             yield "%s is answered with: %s" % (name, first)
+    told_names = explain("메세지").stderr
+    if "there are 공유파일, 파이프" not in told_names or "msgq" in told_names:
+        yield "who asks for an unknown Korean name is told: %s" % told_names
     if explain("이름", "있는", "파이프").stdout.split("\n")[0] != "이름 있는 파이프 (fifo)":
         yield "a name of several words is not understood"
 
@@ -226,9 +233,40 @@ def pages_fit():
                 yield "%s: colours where there is no terminal" % name
 
 
+def narrow_terminals():
+    for language, heading in (("en", "Cautions"), ("ko", "유의사항")):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+        with subprocess.Popen([TONG, "explain", "rpc", "--lang", language], stdout=theirs) as process:
+            os.close(theirs)
+            text = b""
+            try:
+                while block := os.read(ours, 4096):
+                    text += block
+            except OSError: # the other side is closed
+                pass
+        os.close(ours)
+        lines = part(text.decode().replace("\r", ""), heading)
+        if process.returncode or not lines or max(map(columns, lines)) > 60 or len(lines) < 4:
+            yield "60 columns, %s: %s" % (language, lines)
+
+
+def words_stand_once():
+    with open(os.path.join(ROOT, "tool/explain/words.c"), encoding="utf-8") as file:
+        rows = re.findall(r'^    \{ ((?:"(?:[^"\\]|\\.)*"\s*)+),', file.read(), re.M)
+    seen = set()
+    for row in rows:
+        words = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', row))
+        if words in seen:
+            yield "two rows for: %s" % words
+        seen.add(words)
+
+
 def korean_throughout():
     for scheme in SCHEMES:
         text = screen(scheme, "ko")
+        if "\n  주소         %s:" % scheme not in text:
+            yield "%s: no address of that scheme" % scheme
         for line in part(text, "분류"):
             if not line.startswith("   ") and not line.startswith("  주소") and not HANGUL.search(line[8:]):
                 yield "%s: %s" % (scheme, line)
@@ -337,7 +375,9 @@ def main():
         ("who asks for remote calls is told", remote_calls),
         ("the table is aligned", tables_align),
         ("pages fit the screen", pages_fit),
+        ("pages fit narrow terminals, too", narrow_terminals),
         ("Korean throughout", korean_throughout),
+        ("a string has one translation", words_stand_once),
         ("probes are known", probes_exist),
         ("the figures hold", figures_hold),
         ("tong's own wait is measured", waits_are_measured),

@@ -53,6 +53,8 @@ for address in "shm:$mark" "mmap:$directory/map" "sysvshm:$key"; do
 done
 
 expect "a region without a name would be gone at once" 2 'no name' "$TONG" region create memfd: --size 4K
+expect "a label is no name" 2 'no name' "$TONG" region create "memfd:$mark" --size 4K
+expect "a size said twice" 2 'size= already' "$TONG" region create "shm:$mark?size=4K" --size 8K
 expect "a nonsense size" 2 'huge' "$TONG" region create "shm:$mark" --size huge
 expect "a region that a pipe is not" 2 'not a region' "$TONG" region read "fifo:$directory/f"
 expect "no verb under region" 2 'paint' "$TONG" region paint "shm:$mark"
@@ -64,9 +66,19 @@ expect "a descriptor for reading is not written" 6 'reading only' sh -c '"$0" re
 check "any file is a region" test "$(cat plain)" = 'IN a file'
 rm -f plain out err
 
+# What a lock makes is said, once, as everywhere.
+for address in "file:$directory/lock" "shm:$mark-lock" "mmap:$directory/lock" "sysvsem:$key"; do
+    "$TONG" lock "$address" -- true 2>err
+    check "$address: what the lock made is said" test "$(grep -c "^tong lock: made ${address%%:*}:" err)" = 1
+    "$TONG" lock "$address" -- true 2>err
+    check "$address: and nothing when it is there" test ! -s err
+    "$TONG" rm "$address"
+done
+rm -f err
+
 # Programs under a lock.
 for address in "file:$directory/lock" "shm:$mark" "mmap:$directory/lock" "sysvshm:$key" "sysvsem:$key"; do
-    "$TONG" lock "$address" -- sh -c 'exit 7'
+    "$TONG" lock "$address" -- sh -c 'exit 7' 2>/dev/null
     check "$address: the program's status" test $? = 7
     "$TONG" lock "$address" sh -c 'kill -9 $$' 2>/dev/null
     check "$address: the program's death" test $? = 137
@@ -92,7 +104,7 @@ for address in "file:$directory/lock" "shm:$mark" "mmap:$directory/lock" "sysvsh
 done
 
 # A program that closes what it does not know (ssh and sudo do) does not let go of the lock.
-"$TONG" lock "file:$directory/lock" -- sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; echo $$ >ready; exec sleep 20' &
+"$TONG" lock "file:$directory/lock" -- sh -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; echo $$ >ready; exec sleep 20' 2>/dev/null &
 holder=$!
 until_true test -s ready
 refuses "held by tong too" 124 'lock' "$TONG" lock "file:$directory/lock" --timeout 0 -- true
@@ -100,6 +112,23 @@ kill $holder
 wait $holder
 check "a signal for tong is for the program" test $? = 143
 rm -f ready
+
+# Stopped and continued, as by Ctrl-Z and fg: the wait goes on, and ends when it was to end.
+"$TONG" lock "sysvsem:$key" -- sh -c 'echo $$ >ready; exec sleep 20' &
+holder=$!
+until_true test -s ready
+started=$(date +%s%N)
+"$TONG" lock "sysvsem:$key" --timeout 2s -- true 2>/dev/null &
+waiter=$!
+sleep 1.6
+kill -STOP $waiter
+kill -CONT $waiter
+wait $waiter
+check "a wait that was stopped ends in time" test $? = 124 -a $((($(date +%s%N) - started) / 1000000)) -lt 3100
+kill -9 $holder
+wait $holder 2>/dev/null
+rm -f ready
+"$TONG" rm "sysvsem:$key"
 
 expect "a lock that a pipe has not" 2 'not a lock' "$TONG" lock "fifo:$directory/f" -- true
 expect "why a semaphore is no lock" 2 'dead\|died' "$TONG" lock "sem:/$mark" -- true

@@ -31,8 +31,18 @@ for address in "sem:$named" "sysvsem:$key"; do
     check "$scheme: wait takes" "$TONG" sem wait "$address"
     check "$scheme: get shows" holds "$address" 0 1
     "$TONG" sem wait "$address" 0
-    refused "$scheme: wait with no time" 7 "block" "$TONG" sem wait "$address" --timeout 0
+    refused "$scheme: wait with no time" 7 "nothing to take" "$TONG" sem wait "$address" --timeout 0
     refused "$scheme: wait in time" 3 "timed out" "$TONG" sem wait "$address" --timeout 50ms
+    timeout 20 sh -c 'echo $$ >pid; exec "$0" sem wait "$1" --timeout 10s' "$TONG" "$address" 2>err &
+    waiter=$!
+    until_true test -s pid
+    until_true sh -c 'grep -qs "^State:.S" "/proc/$(cat pid)/status" && [ "$(cat "/proc/$(cat pid)/comm")" = tong ]'
+    kill -STOP "$(cat pid)"
+    kill -CONT "$(cat pid)"
+    "$TONG" sem post "$address"
+    wait $waiter
+    check "$scheme: stopped and continued, it waits on" [ $? = 0 ]
+    rm -f pid
     refused "$scheme: no such index" 2 "it has 1" "$TONG" sem post "$address" 1
     refused "$scheme: an index that is no number" 2 "INDEX" "$TONG" sem post "$address" x
     timeout 20 "$TONG" sem wait "$address" &
@@ -97,6 +107,22 @@ refused "sem: cannot be set" 2 "POSIX" "$TONG" sem set "sem:$named" 3
 expect "a semaphore carries no messages" 2 "is not a channel" "$TONG" send "sem:$named" hello
 expect "say which verb" 2 "create, wait, post, get or set" "$TONG" sem
 expect "no such verb" 2 "under 'sem'" "$TONG" sem take
+# Who is stopped (Ctrl-Z) and goes on waits on: the kernel ends semop(2) with EINTR then, without any handler.
+for address in "sysvsem:$key" "sem:/$mark"; do
+    "$TONG" sem wait "$address" --timeout 20s 2>/dev/null &
+    waiting=$!
+    until_true sh -c "'$TONG' sem get '$address' 0"
+    until_true grep -q 'sem\|futex' /proc/$waiting/wchan || sleep 0.3
+    kill -STOP $waiting
+    until_true grep -q '^State:.*T' /proc/$waiting/status
+    kill -CONT $waiting
+    until_true grep -q '^State:.*S' /proc/$waiting/status
+    "$TONG" sem post "$address"
+    wait $waiting
+    check "$address: stopped and continued, it still waits" test $? = 0
+    "$TONG" rm "$address"
+done
+
 check "the help of wait points to tong lock" sh -c "'$TONG' sem wait --help | grep -q 'tong lock'"
 rm -f out err
 finish

@@ -43,6 +43,7 @@ check "values arrive in order" sh -c 'test "$(cut -d" " -f1,2 out | tr "\n" ,)" 
 
 start_waiting USR1 USR2 -n 2
 kill -STOP "$waiter"
+until_true grep -q '^State:.*T' "/proc/$waiter/status"
 kill -USR1 "$waiter"
 kill -USR1 "$waiter"
 kill -CONT "$waiter"
@@ -131,6 +132,7 @@ wait $job
 
 start_waiting USR1 --json
 kill -STOP "$waiter"
+until_true grep -q '^State:.*T' "/proc/$waiter/status"
 "$TONG" signal send "$waiter" RTMIN+1 2>/dev/null
 "$TONG" signal send "$waiter" USR1 --value 3
 "$TONG" signal show "$waiter" >shown

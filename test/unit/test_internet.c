@@ -378,6 +378,32 @@ START_TEST(closing_with_something_unread_loses_nothing)
 }
 END_TEST
 
+/* What it sent before is received, and it holds up nobody else. */
+START_TEST(a_client_that_is_gone_before_it_is_accepted)
+{
+    tong_listener *listener;
+    tong_channel *gone, *server, *client;
+    char buffer[8];
+    ck_assert_int_eq(tong_listener_open("tcp:127.0.0.1:0?frame=line", 0, &listener), 0);
+    gone = reach(tong_listener_address(listener), TONG_SEND);
+    ck_assert_int_eq(tong_channel_send(gone, "gone", 4, NULL, LONG), 0);
+    ck_assert_int_eq(setsockopt(tong_channel_descriptor(gone, TONG_SEND), SOL_SOCKET, SO_LINGER,
+                                &(struct linger){ 1, 0 }, sizeof(struct linger)), 0);
+    tong_channel_close(gone);
+    client = reach(tong_listener_address(listener), TONG_SEND);
+    ck_assert_int_eq(tong_channel_send(client, "here", 4, NULL, LONG), 0);
+    for (int i = 0; i < 2; i++) {
+        int r = tong_listener_accept(listener, TONG_RECEIVE, LONG, &server);
+        ck_assert_msg(r == 0, "%s", tong_detail());
+        ck_assert_int_eq(tong_channel_receive(server, buffer, sizeof buffer, NULL, LONG), 4);
+        ck_assert_mem_eq(buffer, i ? "here" : "gone", 4);
+        tong_channel_close(server);
+    }
+    tong_channel_close(client);
+    tong_listener_close(listener);
+}
+END_TEST
+
 static int setting(tong_channel *channel, int level, int name)
 {
     int value = -1;
@@ -408,6 +434,20 @@ START_TEST(both_ends_have_the_settings)
 }
 END_TEST
 
+START_TEST(the_port_is_told_however_it_was_written)
+{
+    static const char *const zeros[] = { "tcp:127.0.0.1:0", "tcp:127.0.0.1%3A0", "tcp:[::1]%3a0", "tcp:%3A0", "tcp:127.0.0.1:%30", "tcp:[::1]:00?size=1K",
+                                         "tcp::0" };
+    for (size_t i = 0; i < sizeof zeros / sizeof *zeros; i++) {
+        tong_listener *listener;
+        ck_assert_msg(tong_listener_open(zeros[i], 0, &listener) == 0, "%s", tong_detail());
+        tong_channel_close(reach(tong_listener_address(listener), TONG_SEND));
+        ck_assert((strchr(zeros[i], '?') != NULL) == (strchr(tong_listener_address(listener), '?') != NULL));
+        tong_listener_close(listener);
+    }
+}
+END_TEST
+
 static int open_either(const char *address)
 {
     tong_channel *channel;
@@ -428,6 +468,9 @@ START_TEST(names_that_are_none_are_refused)
         "127.0.0.1:99999999999",
         "a]:80",
         "127.0.0.1:0",
+        "127.0.0.1:-1",
+        "127.0.0.1:+80",
+        "127.0.0.1:%2080",
         "127.0.0.1:80,127.0.0.1:81",
     };
     char address[128];
@@ -461,6 +504,8 @@ int main(void)
     tcase_add_test(tests, a_capacity_above_the_limit_is_an_error);
     tcase_add_test(tests, a_machine_that_vanished_is_no_end);
     tcase_add_test(tests, closing_with_something_unread_loses_nothing);
+    tcase_add_test(tests, a_client_that_is_gone_before_it_is_accepted);
+    tcase_add_test(tests, the_port_is_told_however_it_was_written);
     tcase_add_test(tests, both_ends_have_the_settings);
     tcase_add_test(tests, names_that_are_none_are_refused);
     suite_add_tcase(suite, tests);

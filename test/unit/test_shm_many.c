@@ -14,10 +14,14 @@ struct numbered {
     char rest[56];
 };
 
-/* Messages of changing sizes, one by one, in batches and by tokens. */
-static void send_all(uint32_t sender)
+/* Messages of changing sizes, in batches and by tokens, once all senders are there: else the first could be the last. */
+static void send_all(uint32_t sender, const int opened[2], const int go[2])
 {
     tong_channel *out = open_with("", TONG_SEND);
+    char byte;
+    close(go[1]);
+    if (write(opened[1], "x", 1) != 1 || read(go[0], &byte, 1) != 0)
+        _exit(1);
     for (uint32_t number = 0; number < EACH; number++) {
         struct numbered message = { sender, number, { 0 } };
         size_t size = 8 + (sender * 7 + number) % 56;
@@ -60,31 +64,27 @@ static void expect_all(tong_channel *in, bool polls)
         ck_assert_uint_eq(next[sender], EACH);
 }
 
-/* A sender that is there from before the first to after the last, so that the end comes once. */
 static void run_senders(bool polls)
 {
-    tong_channel *in = open_with("?capacity=64K", TONG_RECEIVE), *stays = open_with("", TONG_SEND);
+    tong_channel *in = open_with("?capacity=64K", TONG_RECEIVE);
     pid_t senders[SENDERS];
-    int status;
+    int status, opened[2], go[2];
+    char byte;
+    ck_assert(pipe(opened) == 0 && pipe(go) == 0);
     for (uint32_t i = 0; i < SENDERS; i++) {
         senders[i] = fork();
         if (senders[i] == 0)
-            send_all(i);
+            send_all(i, opened, go);
     }
-    pid_t closer = fork();
-    if (closer == 0) {
-        tong_channel_close(in);
-        expect_all(open_with("", TONG_RECEIVE), polls);
-        _exit(0);
-    }
-    tong_channel_close(in);
+    for (int i = 0; i < SENDERS; i++)
+        ck_assert_int_eq(read(opened[0], &byte, 1), 1);
+    close(opened[0]), close(opened[1]), close(go[0]), close(go[1]);
+    expect_all(in, polls);
     for (uint32_t i = 0; i < SENDERS; i++) {
         ck_assert_int_eq(waitpid(senders[i], &status, 0), senders[i]);
         ck_assert_int_eq(status, 0);
     }
-    ck_assert_int_eq(tong_channel_close(stays), 0);
-    ck_assert_int_eq(waitpid(closer, &status, 0), closer);
-    ck_assert_int_eq(status, 0);
+    tong_channel_close(in);
 }
 
 START_TEST(each_sender_keeps_its_order)

@@ -240,12 +240,16 @@ static void test_origins(int unused)
         forged.si_pid = 1;
         forged.si_value.sival_int = 5;
         syscall(SYS_rt_sigqueueinfo, parent, SIGRTMIN, &forged);
+        forged.si_code = -100; /* any below 0 may be claimed, but those of a process are all that is known of it */
+        syscall(SYS_rt_sigqueueinfo, parent, SIGRTMIN, &forged);
         sigqueue(parent, SIGUSR1, (union sigval){ .sival_int = 6 });
         _exit(0);
     }
     GIVES(tong_signal_wait(BIT(SIGRTMIN), 10 * TONG_SECOND, &a), SIGRTMIN);
     MUST(a.sender.pid == 1 && a.sender.source == TONG_IDENTITY_CLAIMED && a.value == 5, "forged: from %lld, source %u",
          (long long)a.sender.pid, a.sender.source);
+    GIVES(tong_signal_wait(BIT(SIGRTMIN), 10 * TONG_SECOND, &a), SIGRTMIN);
+    MUST(a.origin == TONG_SIGNAL_FROM_PROCESS && a.code == -100 && !a.flags, "an unknown code is from %u", a.origin);
     GIVES(tong_signal_wait(BIT(SIGUSR1), 10 * TONG_SECOND, &a), SIGUSR1);
     MUST(a.sender.pid == pid && a.value == 6 && a.flags == TONG_SIGNAL_VALUE, "sigqueue(3) from %lld", (long long)a.sender.pid);
     GIVES(tong_signal_wait(BIT(SIGCHLD), 10 * TONG_SECOND, &a), SIGCHLD);

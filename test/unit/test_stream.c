@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Streams from the inside: frames that no tong sender writes, short writes, and rests that are kept. */
+#include <sys/mman.h>
+
 #include "stream_fixture.h"
 
 /* ---- Receiving ------------------------------------------------------------------------------------------- */
@@ -324,6 +326,34 @@ START_TEST(a_child_does_not_send_its_parents_rest)
 }
 END_TEST
 
+/* Writers announce themselves, on and on: nothing that is a message.  In a file it is always there in time. */
+static void write_flood(int fd)
+{
+    uint8_t header[FRAME_HEADER];
+    for (uint32_t i = 0; i < 100000; i++) {
+        frame_encode(&(struct frame){ FRAME_BEGIN, 0, i % 1000, 0, 0 }, header);
+        ck_assert_int_eq(write(fd, header, sizeof header), sizeof header);
+    }
+    ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+}
+
+START_TEST(a_flood_without_a_message_keeps_nobody)
+{
+    tong_channel *c;
+    char text[64], byte;
+    int fd = memfd_create("flood", MFD_CLOEXEC);
+    write_flood(fd);
+    snprintf(text, sizeof text, "fd:%d?size=64K", fd);
+    ck_assert_int_eq(tong_channel_open(text, TONG_RECEIVE | TONG_CANCELLABLE, 0, &c), 0);
+    ck_assert_int_eq(tong_channel_receive(c, &byte, 1, NULL, 0), -EAGAIN);
+    ck_assert_int_eq(tong_channel_receive(c, &byte, 1, NULL, 1), -ETIMEDOUT);
+    ck_assert_int_eq(tong_channel_cancel(c), 0);
+    ck_assert_int_eq(tong_channel_receive(c, &byte, 1, NULL, TONG_FOREVER), -ECANCELED);
+    tong_channel_close(c);
+    close(fd);
+}
+END_TEST
+
 START_TEST(a_cloned_channel_has_no_tokens)
 {
     char text[64];
@@ -354,6 +384,7 @@ int main(void)
     tcase_add_test(receiving, what_ended_a_batch_is_told_next);
     tcase_add_test(receiving, an_end_tells_of_messages_lost_before_it);
     tcase_add_test(receiving, one_end_of_a_terminal_is_enough);
+    tcase_add_test(receiving, a_flood_without_a_message_keeps_nobody);
     tcase_add_test(sending, close_says_that_a_kept_rest_is_lost);
     tcase_add_test(sending, a_batch_keeps_the_largest_size);
     tcase_add_test(sending, a_kept_rest_of_a_line_keeps_its_turn);

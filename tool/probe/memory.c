@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "probe.h"
+#include "probe/probe.h"
 
 #define PAGES 64
 #define ACCESSES 1000000
@@ -121,19 +121,21 @@ static void map_again(void *argument)
     *places->told = other == MAP_FAILED ? 0 : (uintptr_t)other;
 }
 
-/* "rw-s" of the line for `address` in /proc/self/maps. */
-static void find_rights(uintptr_t address, char ret[8])
+/* "rw-s" of the line for `address` in /proc/self/maps, which may not be there: 0 or a negative errno. */
+static int find_rights(uintptr_t address, char ret[8])
 {
     char line[512];
     FILE *maps = fopen("/proc/self/maps", "re");
-    while (maps && fgets(line, sizeof line, maps)) {
+    if (!maps)
+        return -errno;
+    while (fgets(line, sizeof line, maps)) {
         uintptr_t from, to;
         char rights[8];
         if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, rights) == 3 && address >= from && address < to)
             memcpy(ret, rights, sizeof rights);
     }
-    if (maps)
-        fclose(maps);
+    fclose(maps);
+    return 0;
 }
 
 /* Kernel addresses have the highest bit set on 64-bit machines; nothing that a process maps does. */
@@ -142,10 +144,12 @@ static bool in_user_space(uintptr_t address)
     return address && (sizeof address < 8 || !((uint64_t)address >> 63));
 }
 
-static void compare_places(struct measured *measured, uintptr_t here, uintptr_t there)
+static int compare_places(struct measured *measured, uintptr_t here, uintptr_t there)
 {
     char rights[8] = "";
-    find_rights(here, rights);
+    int r = find_rights(here, rights);
+    if (r < 0)
+        return r;
     snprintf(measured->name, 32, "0x%" PRIxPTR, here);
     snprintf(measured->name + 32, 32, "0x%" PRIxPTR, there);
     snprintf(measured->name + 64, 8, "%s", rights);
@@ -153,6 +157,7 @@ static void compare_places(struct measured *measured, uintptr_t here, uintptr_t 
     figure_text(measured, "address_there", "address in another process", measured->name + 32);
     figure_text(measured, "rights", "as /proc/PID/maps shows it (s: shared)", measured->name + 64);
     measured->shown = in_user_space(here) && in_user_space(there) && !strcmp(rights, "rw-s");
+    return 0;
 }
 
 static int probe_place(struct measured *measured)
@@ -165,7 +170,7 @@ static int probe_place(struct measured *measured)
     int r = here == MAP_FAILED ? -errno : probe_child(map_again, &places);
     close(places.fd);
     if (r == 0)
-        compare_places(measured, (uintptr_t)here, *places.told);
+        r = compare_places(measured, (uintptr_t)here, *places.told);
     if (here != MAP_FAILED)
         munmap(here, page);
     munmap(places.told, page);

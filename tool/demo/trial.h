@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * demo_trial.h - a trial of the demo: what is no stream of bytes (numbers, counters, memory, locks) used by processes
+ * trial.h - a trial of the demo: what is no stream of bytes (numbers, counters, memory, locks) used by processes
  * that write down what they saw in memory which they all share.
  */
 #ifndef TOOL_DEMO_TRIAL_H
@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "demo.h"
+#include "demo/demo.h"
 #include "tong/tong.h"
 
 #define CREW_MAX 4
@@ -21,6 +21,7 @@ struct trial {
     /* Written by the processes, read when they are gone; the atomics meanwhile. */
     atomic_int ready, done;
     pid_t pids[CREW_MAX];
+    atomic_bool foreign;           /* the name was taken: what has it is not ours to remove */
     int sacrifice;                 /* 1 + the one that is killed on purpose; 0: none */
     tong_region *region;           /* inherited */
     const void *content;           /* of the file; inherited */
@@ -35,6 +36,9 @@ struct trial {
 
 /* What a process of the trial does: 0, or a negative errno that tong_detail() explains. */
 typedef int trial_work(struct trial *trial);
+
+/* What opening trial->first gave, as it is: that the name was taken is written down. */
+int trial_opened(struct trial *trial, int r);
 
 /* Why it failed; the first reason stays. */
 void trial_fail(struct trial *trial, const char *why);

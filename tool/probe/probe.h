@@ -55,10 +55,4 @@ int probe_child(void (*work)(void *), void *argument);
 /* A page shared with the children that are made after it; NULL with errno set. */
 void *probe_shared(size_t size);
 
-#define PROBE_DIRECTORY 128
-
-/* A directory of mode 0700 for names: "" when it cannot be made.  And its end, with the `count` names in it. */
-void probe_directory(char ret[PROBE_DIRECTORY]);
-void probe_directory_remove(const char *directory, const char *const *names, int count);
-
 #endif

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "explain.h"
+#include "explain/explain.h"
 #include "text.h"
 
 static bool has_scheme(const char *scheme, size_t size)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* demo.h - what the parts of `tong demo` share: the plan (demo_plan.c), a run of one row (demo_run.c), and the
- * processes that carry the file (demo_carry.c). */
+/* demo.h - what the parts of `tong demo` share: the plan (plan.c), a run of one row (run.c), and the
+ * processes that carry the file (cmd_demo_carry.c). */
 #ifndef TOOL_DEMO_H
 #define TOOL_DEMO_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "directory.h"
 #include "sha256.h"
 #include "tong/mechanism.h"
 
@@ -20,8 +21,8 @@ struct source {
     const char *path;
     uint64_t size;
     char digest[SHA256_TEXT];
-    char directory[256];
-    char random_path[280]; /* the file we made ourselves */
+    char directory[DIRECTORY_MAX];
+    char random_path[DIRECTORY_MAX + 8]; /* the file we made ourselves */
 };
 
 /* One way to carry the file. */
@@ -54,7 +55,8 @@ int plan_rows(const struct source *source, const char *scheme, struct row *rows,
 
 /* An address of this mechanism with a name that nobody has, where `word` of its form stands ("PATH"): false when we
  * cannot make one up. */
-bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret, size_t size);
+bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret,
+                  size_t size);
 
 /* Makes sure the name is ours before anything is carried, and removes it afterwards. */
 int row_prepare(const struct row *row, struct outcome *outcome);

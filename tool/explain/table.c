@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "explain.h"
+#include "explain/explain.h"
 #include "text.h"
 
 #define COLUMNS 6

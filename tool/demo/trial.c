@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The processes of a trial: started together, listened for by the end of a pipe that each holds, and never left. */
-#include "demo_trial.h"
+#include "demo/trial.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,13 @@ void trial_fail(struct trial *trial, const char *why)
 {
     if (!*trial->failure)
         snprintf(trial->failure, sizeof trial->failure, "%s", why);
+}
+
+int trial_opened(struct trial *trial, int r)
+{
+    if (r == -EEXIST)
+        atomic_store(&trial->foreign, true);
+    return r;
 }
 
 int trial_wait(atomic_int *value, int least)

@@ -20,7 +20,7 @@
 
 #include "base/clock.h"
 #include "command.h"
-#include "demo.h"
+#include "demo/demo.h"
 #include "side.h"
 #include "report.h"
 #include "text.h"
@@ -318,5 +318,5 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_demo_carry = {
     "demo-carry", NULL, "one process of tong demo", "--role ROLE --file FILE --size N ADDRESS", NULL,
-    "tong demo", options, 1, 1, false, run,
+    "tong demo", options, 1, 1, 0, run,
 };

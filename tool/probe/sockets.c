@@ -8,7 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "probe.h"
+#include "directory.h"
+#include "probe/probe.h"
 
 /* A socket of this kind on 127.0.0.1, with a port that the kernel chooses. */
 static int bind_loopback(int kind, struct sockaddr_in *ret)
@@ -62,18 +63,17 @@ static int ask_client(struct measured *measured, int server, struct meeting *mee
 
 static int probe_credentials(struct measured *measured)
 {
-    static const char *const names[] = { "s" };
-    char directory[PROBE_DIRECTORY];
+    char directory[DIRECTORY_MAX];
     struct meeting meeting = { .place = { .sun_family = AF_UNIX }, .client = probe_shared(sizeof *meeting.client) };
-    int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (server < 0 || !meeting.client)
+    int server = meeting.client ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    if (server < 0)
         return -errno;
-    probe_directory(directory);
-    snprintf(meeting.place.sun_path, sizeof meeting.place.sun_path, "%.100s/s", directory);
-    int r = *directory ? ask_client(measured, server, &meeting) : -errno;
+    int r = directory_make("explain", directory);
+    int size = snprintf(meeting.place.sun_path, sizeof meeting.place.sun_path, "%s/s", directory);
+    if (r == 0)
+        r = (size_t)size < sizeof meeting.place.sun_path ? ask_client(measured, server, &meeting) : -ENAMETOOLONG;
     close(server);
-    if (*directory)
-        probe_directory_remove(directory, names, 1);
+    directory_remove(directory);
     return r;
 }
 

@@ -21,7 +21,7 @@ struct page {
     const char *related;  /* pages of what is easily mistaken for it */
     const char *measured; /* names of probes */
     const char *names;    /* what people call it in this language */
-    struct { const char *heading, *body; } sections[PAGE_SECTIONS];
+    struct { const char *heading, *body; } sections[PAGE_SECTIONS]; /* as lines_of() of pages.py has them */
 };
 extern const struct page explain_pages[]; /* generated; ends with name NULL */
 
@@ -59,7 +59,6 @@ struct model;
 /* What the offers come to: in a word, and for one noun. */
 const char *direction_words(const tong_mechanism_info *mechanism);
 const char *direction_of(const struct model *model, const tong_mechanism_info *mechanism);
-const char *identity_words(uint32_t identity);
 const char *identity_meaning(uint32_t identity);
 
 /* An ability: the flag, its key in JSON, and what it means when it is there. */
@@ -78,7 +77,8 @@ extern const struct model models[]; /* ends with flag 0 */
 
 /* ---- Printing -------------------------------------------------------------------------------------------- */
 
-/* "  label      words", broken at blanks so that lines stay within 100 columns; `left` columns for the label. */
+/* "  label      words", broken at blanks so that lines stay within 100 columns, or the terminal's; `left` columns for the
+ * label. */
 void print_field(const char *label, int left, const char *words);
 
 /* Words and the blanks that fill `width` columns; what is wider is not cut. */

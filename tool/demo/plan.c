@@ -4,7 +4,6 @@
  * its addresses look ("fifo:PATH") gets a row; so a new mechanism appears by itself.  A mechanism without names
  * that makes pairs gets three, for what processes of one family can be to each other.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "demo.h"
+#include "demo/demo.h"
 #include "report.h"
 #include "stop.h"
 #include "text.h"
@@ -26,19 +25,6 @@
 const char *const relation_words[] = { "unrelated", "parent to child", "child to parent", "between siblings" };
 
 /* ---- The file ------------------------------------------------------------------------------------------ */
-
-static int make_directory(struct source *source)
-{
-    const char *base = getenv("TMPDIR");
-    if (!base || strlen(base) > sizeof source->directory - 32)
-        base = "/tmp";
-    snprintf(source->directory, sizeof source->directory, "%s/tong-demo-XXXXXX", base);
-    if (mkdtemp(source->directory))
-        return 0;
-    int r = fail_system(-errno, source->directory);
-    source->directory[0] = '\0';
-    return r;
-}
 
 static int write_random(int fd)
 {
@@ -103,23 +89,16 @@ static int measure(struct source *source)
 int source_open(struct source *source, const char *path)
 {
     *source = (struct source){ .path = path };
-    int code = make_directory(source);
+    int r = directory_make("demo", source->directory);
+    int code = r < 0 ? fail_system(r, "a directory for temporary files (TMPDIR)") : CODE_DONE;
     if (code == 0 && !path)
         code = make_random(source);
     return code ? code : measure(source);
 }
 
-/* The directory is ours alone, so whatever is in it goes. */
 void source_close(struct source *source)
 {
-    DIR *directory = *source->directory ? opendir(source->directory) : NULL;
-    if (!directory)
-        return;
-    for (struct dirent *entry; (entry = readdir(directory));)
-        if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
-            unlinkat(dirfd(directory), entry->d_name, 0);
-    closedir(directory);
-    rmdir(source->directory);
+    directory_remove(source->directory);
 }
 
 /* ---- The rows ------------------------------------------------------------------------------------------ */
@@ -149,7 +128,8 @@ static bool make_name(const char *word, const struct source *source, char *ret, 
     return true;
 }
 
-bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret, size_t size)
+bool name_address(const tong_mechanism_info *mechanism, const struct source *source, const char *word, char *ret,
+                  size_t size)
 {
     char name[300];
     if (!make_name(word, source, name, sizeof name))

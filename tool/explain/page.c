@@ -3,15 +3,28 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
-#include "explain.h"
-#include "probe.h"
+#include "explain/explain.h"
+#include "json.h"
+#include "probe/probe.h"
+#include "stop.h"
 #include "text.h"
 
 #define WIDTH 100
+#define WIDTH_MIN 40
 #define VARIANTS 8
 
 /* ---- Lines ----------------------------------------------------------------------------------------------- */
+
+/* As wide as the terminal, up to what is read well. */
+static size_t line_width(void)
+{
+    struct winsize window;
+    if (ioctl(1, TIOCGWINSZ, &window) || !window.ws_col || window.ws_col > WIDTH)
+        return WIDTH;
+    return window.ws_col < WIDTH_MIN ? WIDTH_MIN : window.ws_col;
+}
 
 void print_padded(const char *words, size_t width)
 {
@@ -21,7 +34,7 @@ void print_padded(const char *words, size_t width)
 
 void print_field(const char *label, int left, const char *words)
 {
-    size_t start = (size_t)left + 2, used = start;
+    size_t start = (size_t)left + 2, used = start, width = line_width();
     fputs("  ", stdout);
     print_padded(label, (size_t)left);
     if (text_columns(label) > (size_t)left)
@@ -30,7 +43,7 @@ void print_field(const char *label, int left, const char *words)
         size_t size = strcspn(words, " ");
         char word[256];
         snprintf(word, sizeof word, "%.*s", (int)size, words);
-        if (!first && used + 1 + text_columns(word) > WIDTH) {
+        if (!first && used + 1 + text_columns(word) > width) {
             printf("\n%*s", (int)start, "");
             used = start;
             first = true;
@@ -47,9 +60,29 @@ static void print_heading(const char *words)
     printf("\n%s\n", local(words));
 }
 
+/* A line of a page is "\tverbatim", "- a point" or a paragraph; these two are broken to fit. */
+static void print_line(const char *line)
+{
+    if (*line == '\t' && line[1])
+        printf("  %s\n", line + 1);
+    else if (!strncmp(line, "- ", 2))
+        print_field("-", 2, line + 2);
+    else if (*line && *line != '\t')
+        print_field("", 0, line);
+    else
+        putchar('\n');
+}
+
 static void print_section(const struct page *page, int section)
 {
-    printf("\n%s\n%s", page->sections[section].heading, page->sections[section].body);
+    struct text line = TEXT_INIT;
+    printf("\n%s\n", page->sections[section].heading);
+    for (const char *body = page->sections[section].body; *body; body += line.used + (body[line.used] == '\n')) {
+        line.used = 0;
+        text_add(&line, body, strcspn(body, "\n"));
+        print_line(line.data);
+    }
+    text_free(&line);
 }
 
 /* ---- What the library says ------------------------------------------------------------------------------- */
@@ -85,7 +118,10 @@ static void print_facts(const tong_mechanism_info *mechanism)
     print_models(mechanism, (int)left + 2);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         char words[300];
-        local_facet(fields[i].words, words, sizeof words);
+        if (i == 0) /* "file:" is not a file */
+            snprintf(words, sizeof words, "%s", local(fields[i].words));
+        else
+            local_facet(fields[i].words, words, sizeof words);
         print_field(local(fields[i].label), (int)left + 2, words);
     }
 }
@@ -343,7 +379,7 @@ static void print_probes(const struct page *page, const char *scheme)
     if (*list)
         print_heading("Measured here, just now");
     fflush(stdout);
-    for (size_t size; (size = next_word(&list, &word));) {
+    for (size_t size; !stop_asked() && (size = next_word(&list, &word));) {
         const struct probe *probe = probe_find(word, size);
         if (probe)
             print_measured(probe, scheme);
@@ -366,6 +402,10 @@ static void print_related(const struct page *page)
 {
     const char *list = page->related, *word;
     bool first = true;
+    size_t width = 0;
+    for (size_t size; (size = next_word(&list, &word));)
+        width = size > width ? size : width;
+    list = page->related;
     for (size_t size; (size = next_word(&list, &word));) {
         char name[64];
         snprintf(name, sizeof name, "%.*s", (int)size, word);
@@ -374,7 +414,8 @@ static void print_related(const struct page *page)
             print_heading("See also");
         first = first && !other;
         if (other)
-            printf("  tong explain %-9s %s\n", other->name, page_translated(other, page->language)->title);
+            printf("  tong explain %-*s  %s\n", (int)width, other->name,
+                   page_translated(other, page->language)->title);
     }
 }
 
@@ -388,10 +429,12 @@ static void print_mechanism(const struct page *page, const char *scheme)
 {
     tong_mechanism_info variants[VARIANTS];
     int count = find_variants(scheme, variants);
-    if (page)
-        printf("%s (%s)\n  %s\n", page->title, scheme, local(variants[0].summary));
-    else
+    if (page) {
+        printf("%s (%s)\n", page->title, scheme);
+        print_field("", 0, local(variants[0].summary));
+    } else {
         printf("%s: %s\n", scheme, local(variants[0].summary));
+    }
     print_sections(page, PAGE_DEFINITION, PAGE_STRUCTURE);
     print_facts(&variants[0]);
     print_abilities(variants, count);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What probes share: the table of them, figures, and children that leave nothing behind. */
-#include "probe.h"
+#include "probe/probe.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -72,22 +71,4 @@ void *probe_shared(size_t size)
 {
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return page == MAP_FAILED ? NULL : page;
-}
-
-void probe_directory(char ret[PROBE_DIRECTORY])
-{
-    const char *base = getenv("TMPDIR");
-    snprintf(ret, PROBE_DIRECTORY, "%s/tong-explain-XXXXXX", base && strlen(base) < 64 ? base : "/tmp");
-    if (!mkdtemp(ret))
-        *ret = '\0';
-}
-
-void probe_directory_remove(const char *directory, const char *const *names, int count)
-{
-    char path[192];
-    for (int i = 0; i < count; i++) {
-        snprintf(path, sizeof path, "%s/%s", directory, names[i]);
-        unlink(path);
-    }
-    rmdir(directory);
 }

@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "demo_trial.h"
+#include "demo/trial.h"
 
 #define NUMBERS 1000
 #define SILENCE (200 * TONG_MILLISECOND)
 #define COUNTERS 4
 #define UPDATES 10000       /* of each */
-#define BETWEEN 1000        /* steps from reading a counter to writing it: or each would be done in one turn of a processor */
+#define BETWEEN 1000        /* steps from reading a counter to writing it: or each had its turn of a processor alone */
 #define ENTERING 5          /* milliseconds that the next has to fall asleep in its wait */
 
 static void judge(struct trial *trial, bool good, const char *why)
@@ -128,16 +128,18 @@ void try_updates(struct trial *trial, void (*tick)(void))
     tong_semaphore *semaphore = NULL;
     trial->processes = COUNTERS;
     trial->sent = COUNTERS * UPDATES;
-    int r = trial->mechanism.scheme ? tong_semaphore_open(trial->first, 0, &semaphore) : 0;
+    int r = trial->mechanism.scheme ? trial_opened(trial, tong_semaphore_open(trial->first, 0, &semaphore)) : 0;
     if (r < 0)
         trial_fail(trial, tong_detail());
     else
-        trial_run(trial, (trial_work *const[]){ count_updates, count_updates, count_updates, count_updates }, COUNTERS, tick);
+        trial_run(trial, (trial_work *const[COUNTERS]){ count_updates, count_updates, count_updates, count_updates },
+                  COUNTERS, tick);
     tong_semaphore_close(semaphore);
     trial->received = (uint64_t)trial->counter;
     trial->lost = trial->sent - trial->received;
     if (!trial->mechanism.scheme)
-        snprintf(trial->verdict, sizeof trial->verdict, "%.0f%% are lost", 100.0 * (double)trial->lost / (double)trial->sent);
+        snprintf(trial->verdict, sizeof trial->verdict, "%.0f%% are lost",
+                 100.0 * (double)trial->lost / (double)trial->sent);
     judge(trial, !trial->mechanism.scheme || trial->lost == 0, "updates were lost");
 }
 
@@ -154,7 +156,7 @@ static int open_region(struct trial *trial, const char *address, uint32_t flags,
 static int write_memory(struct trial *trial)
 {
     tong_region *region;
-    int r = open_region(trial, trial->first, TONG_READ | TONG_WRITE, &region);
+    int r = trial_opened(trial, open_region(trial, trial->first, TONG_READ | TONG_WRITE, &region));
     if (r < 0)
         return r;
     atomic_store(&trial->ready, 1);
@@ -210,7 +212,7 @@ void try_memory(struct trial *trial, void (*tick)(void))
 static int hold_lock(struct trial *trial)
 {
     tong_lock *lock;
-    int r = tong_lock_open(trial->first, &lock);
+    int r = trial_opened(trial, tong_lock_open(trial->first, &lock));
     if (r == 0)
         r = tong_lock_take(lock, 0);
     atomic_store(&trial->ready, 1);

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* `tong explain --json`; doc/json.md is its schema. */
 #include <string.h>
-#include <unistd.h>
 
-#include "explain.h"
+#include "explain/explain.h"
 #include "json.h"
-#include "probe.h"
+#include "probe/probe.h"
 #include "report.h"
-
-static void write_text(struct json *json, const char *name, const char *text)
-{
-    json_name(json, name);
-    json_string(json, text);
-}
+#include "stop.h"
 
 static void write_abilities(struct json *json, uint32_t offers)
 {
@@ -41,11 +35,11 @@ static void write_options(struct json *json, const char *scheme)
     json_open(json, '[');
     for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++) {
         json_open(json, '{');
-        write_text(json, "noun", noun_key(option.noun));
-        write_text(json, "name", option.name);
-        write_text(json, "values", option.values);
-        write_text(json, "default", option.fallback);
-        write_text(json, "help", option.help);
+        json_text(json, "noun", noun_key(option.noun));
+        json_text(json, "name", option.name);
+        json_text(json, "values", option.values);
+        json_text(json, "default", option.fallback);
+        json_text(json, "help", option.help);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -58,14 +52,10 @@ static void write_limits(struct json *json, const char *scheme)
     json_open(json, '[');
     for (size_t i = 0; tong_mechanism_limit(scheme, i, &limit) == 0; i++) {
         json_open(json, '{');
-        write_text(json, "name", limit.name);
-        json_name(json, "value");
-        if (limit.value == TONG_UNKNOWN)
-            json_null(json);
-        else
-            json_unsigned(json, limit.value);
-        write_text(json, "unit", limit.unit);
-        write_text(json, "source", limit.source);
+        json_text(json, "name", limit.name);
+        json_known(json, "value", limit.value, limit.value != TONG_UNKNOWN);
+        json_text(json, "unit", limit.unit);
+        json_text(json, "source", limit.source);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -82,7 +72,7 @@ static void write_mechanism(struct json *json, const tong_mechanism_info *mechan
     };
     json_open(json, '{');
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        write_text(json, words[i].name, words[i].value);
+        json_text(json, words[i].name, words[i].value);
     write_abilities(json, mechanism->offers);
     write_options(json, mechanism->scheme);
     write_limits(json, mechanism->scheme);
@@ -105,8 +95,8 @@ static void write_probe(struct json *json, const struct probe *probe, const char
     struct measured measured;
     probe_run(probe, scheme, &measured);
     json_open(json, '{');
-    write_text(json, "probe", probe->name);
-    write_text(json, "error", measured.error ? strerror(measured.error) : NULL);
+    json_text(json, "probe", probe->name);
+    json_text(json, "error", measured.error ? strerror(measured.error) : NULL);
     json_name(json, "shown");
     json_bool(json, measured.shown && !measured.error);
     json_name(json, "figures");
@@ -123,7 +113,7 @@ static void write_measured(struct json *json, const char *scheme)
     const char *list = page ? page->measured : "", *word;
     json_name(json, "measured");
     json_open(json, '[');
-    for (size_t size; (size = next_word(&list, &word));) {
+    for (size_t size; !stop_asked() && (size = next_word(&list, &word));) {
         const struct probe *probe = probe_find(word, size);
         if (probe)
             write_probe(json, probe, scheme);
@@ -146,8 +136,5 @@ int explain_json(const char *scheme)
     if (scheme)
         write_measured(&json, scheme);
     json_close(&json, '}');
-    text_add(&text, "\n", 1);
-    int r = write_all(STDOUT_FILENO, text.data, text.used);
-    text_free(&text);
-    return r < 0 ? fail_system(r, "standard output") : CODE_DONE;
+    return json_print(&json);
 }

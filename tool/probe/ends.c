@@ -9,7 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "probe.h"
+#include "directory.h"
+#include "probe/probe.h"
 
 #define PIECE 4096
 
@@ -37,7 +38,8 @@ static int describe_ends(struct measured *measured, const int *ends)
     figure_number(measured, "write_inode", "inode behind the second descriptor", (double)writing.st_ino, NULL);
     figure_text(measured, "write_access", "the second descriptor is for", access_words(ends[1]));
     figure_number(measured, "capacity", "it holds", fcntl(ends[1], F_GETPIPE_SZ), "bytes");
-    figure_number(measured, "disk", "on a disk after 4096 bytes were written", (double)writing.st_blocks * 512, "bytes");
+    figure_number(measured, "disk", "on a disk after 4096 bytes were written", (double)writing.st_blocks * 512,
+                  "bytes");
     measured->shown = reading.st_ino == writing.st_ino && reading.st_dev == writing.st_dev && !writing.st_blocks &&
                       !strcmp(access_words(ends[0]), "read only") && !strcmp(access_words(ends[1]), "write only");
     return 0;
@@ -79,16 +81,16 @@ static void read_word(void *argument)
 
 static int probe_siblings(struct measured *measured)
 {
-    struct siblings siblings;
-    siblings.shared = probe_shared(PIECE);
+    struct siblings siblings = { .shared = probe_shared(PIECE) };
     if (!siblings.shared || pipe2(siblings.ends, O_CLOEXEC) < 0)
         return -errno;
-    int first = probe_child(write_word, &siblings);
+    int r = probe_child(write_word, &siblings);
     close(siblings.ends[1]);
-    int second = first < 0 ? first : probe_child(read_word, &siblings);
+    if (r >= 0)
+        r = probe_child(read_word, &siblings);
     close(siblings.ends[0]);
-    if (second < 0)
-        return second;
+    if (r < 0)
+        return r;
     figure_number(measured, "written", "one child wrote", 7, "bytes");
     figure_number(measured, "read", "its sibling read", (double)siblings.shared[0], "bytes");
     measured->shown = siblings.shared[0] == 7 && siblings.shared[1] == getpid();
@@ -119,14 +121,13 @@ static int describe_fifo(struct measured *measured, const char *path)
 
 static int probe_disk(struct measured *measured)
 {
-    char directory[PROBE_DIRECTORY], path[192];
-    static const char *const names[] = { "fifo" };
-    probe_directory(directory);
-    if (!*directory)
-        return -errno;
+    char directory[DIRECTORY_MAX], path[DIRECTORY_MAX + 8];
+    int r = directory_make("explain", directory);
+    if (r < 0)
+        return r;
     snprintf(path, sizeof path, "%s/fifo", directory);
-    int r = mkfifo(path, 0600) < 0 ? -errno : describe_fifo(measured, path);
-    probe_directory_remove(directory, names, 1);
+    r = mkfifo(path, 0600) < 0 ? -errno : describe_fifo(measured, path);
+    directory_remove(directory);
     return r;
 }
 
@@ -152,15 +153,14 @@ static ssize_t read_file(const char *path)
 /* The writer is gone before the first reader comes. */
 static int probe_readers(struct measured *measured)
 {
-    char directory[PROBE_DIRECTORY], path[192];
-    static const char *const names[] = { "file" };
-    probe_directory(directory);
-    if (!*directory)
-        return -errno;
+    char directory[DIRECTORY_MAX], path[DIRECTORY_MAX + 8];
+    int r = directory_make("explain", directory);
+    if (r < 0)
+        return r;
     snprintf(path, sizeof path, "%s/file", directory);
     int status = probe_child(write_file, path);
     ssize_t first = read_file(path), second = read_file(path);
-    probe_directory_remove(directory, names, 1);
+    directory_remove(directory);
     if (status)
         return status < 0 ? status : -EIO;
     figure_number(measured, "written", "written by a process that has ended", PIECE, "bytes");
@@ -172,7 +172,8 @@ static int probe_readers(struct measured *measured)
 
 const struct probe probes_ends[] = {
     { "ends", "descriptors of a pipe",
-      "one object with two ends, one only for reading and one only for writing, and not a file on a disk:", probe_ends },
+      "one object with two ends, one only for reading and one only for writing, and not a file on a disk:",
+      probe_ends },
     { "siblings", "a pipe between siblings", "siblings can use a pipe that their parent made:", probe_siblings },
     { "disk", "the file of a FIFO", "the path is only a name: what is written waits in memory:", probe_disk },
     { "readers", "a file and its readers",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sections of the demo after the file: numbers, counters, memory and locks.  Which mechanisms take part is
- * computed from the table, as in demo_plan.c; what a section shows is a table too, printed and written as JSON alike.
+ * computed from the table, as in plan.c; what a section shows is a table too, printed and written as JSON alike.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "demo_trial.h"
+#include "demo/trial.h"
 #include "json.h"
 #include "stop.h"
 #include "text.h"
@@ -40,16 +40,20 @@ struct section {
 #define FIGURE(heading, field, kind) { heading, #field, kind, offsetof(struct trial, field) }
 
 static const struct section sections[] = {
-    { "numbers", "Numbers sent one by one to another process", TONG_HAS_CHANNEL, "number", NULL, NULL, false, try_numbers,
-      { FIGURE("SENT", sent, KIND_COUNT), FIGURE("RECEIVED", received, KIND_COUNT), FIGURE("IN ORDER", in_order, KIND_YES),
+    { "numbers", "Numbers sent one by one to another process", TONG_HAS_CHANNEL, "number", NULL, NULL, false,
+      try_numbers,
+      { FIGURE("SENT", sent, KIND_COUNT), FIGURE("RECEIVED", received, KIND_COUNT),
+        FIGURE("IN ORDER", in_order, KIND_YES),
         { "TIME", "seconds", KIND_TIME, 0 } } },
     { "updates", "One counter that several processes update at once", TONG_HAS_SEMAPHORE,
       NULL, "value", "1", true, try_updates,
-      { FIGURE("PROCESSES", processes, KIND_COUNT), FIGURE("UPDATES", sent, KIND_COUNT), FIGURE("COUNTED", received, KIND_COUNT),
+      { FIGURE("PROCESSES", processes, KIND_COUNT), FIGURE("UPDATES", sent, KIND_COUNT),
+        FIGURE("COUNTED", received, KIND_COUNT),
         FIGURE("LOST", lost, KIND_COUNT), { "TIME", "seconds", KIND_TIME, 0 } } },
-    { "regions", "The file in memory, written by one process and read by another", TONG_HAS_REGION, NULL, "size", NULL, false,
-      try_memory, { FIGURE("BYTES", received, KIND_COUNT), { "TIME", "seconds", KIND_TIME, 0 } } },
-    { "locks", "A lock whose holder is killed: how soon the next one has it", TONG_HAS_LOCK, NULL, NULL, NULL, false, try_lock,
+    { "regions", "The file in memory, written by one process and read by another", TONG_HAS_REGION, NULL, "size",
+      NULL, false, try_memory, { FIGURE("BYTES", received, KIND_COUNT), { "TIME", "seconds", KIND_TIME, 0 } } },
+    { "locks", "A lock whose holder is killed: how soon the next one has it", TONG_HAS_LOCK, NULL, NULL, NULL,
+      false, try_lock,
       { { "TIME", "seconds", KIND_TIME, 0 } } },
 };
 
@@ -129,7 +133,8 @@ static void plan_mechanism(size_t at, const struct source *source, const tong_me
 
 static bool suits(const struct section *section, const tong_mechanism_info *mechanism)
 {
-    return mechanism->offers & section->noun && (!section->option || takes(section, mechanism->scheme, section->option, NULL)) &&
+    return mechanism->offers & section->noun &&
+           (!section->option || takes(section, mechanism->scheme, section->option, NULL)) &&
            (!section->unit || !strncmp(mechanism->unit, section->unit, strlen(section->unit)));
 }
 
@@ -154,7 +159,8 @@ int sections_plan(const struct source *source, const char *scheme)
     int count = 0;
     for (size_t i = 0; i < SECTIONS; i++) {
         plan.counts[i] = 0;
-        plan.trials[i] = mmap(NULL, TRIALS_MAX * sizeof(struct trial), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        plan.trials[i] = mmap(NULL, TRIALS_MAX * sizeof(struct trial), PROT_READ | PROT_WRITE,
+                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (plan.trials[i] != MAP_FAILED)
             plan_section(i, source, scheme);
         count += plan.counts[i];
@@ -206,10 +212,8 @@ static void print_trial(const struct section *section, const struct trial *trial
     }
     printf("  %s\n", trial->ok ? trial->verdict : "FAILED");
     if (!trial->ok) {
-        struct text reason = TEXT_INIT;
-        text_visible(&reason, trial->failure, strlen(trial->failure), "");
-        printf("    %.*s\n", (int)reason.used, reason.data);
-        text_free(&reason);
+        print_visible("    ", trial->failure);
+        putchar('\n');
     }
     fflush(stdout);
 }
@@ -217,10 +221,8 @@ static void print_trial(const struct section *section, const struct trial *trial
 static void write_trial(struct json *json, const struct section *section, const struct trial *trial)
 {
     json_open(json, '{');
-    json_name(json, "mechanism");
-    json_string(json, trial->mechanism.scheme);
-    json_name(json, "address");
-    json_string(json, *trial->address ? trial->address : NULL);
+    json_text(json, "mechanism", trial->mechanism.scheme);
+    json_text(json, "address", *trial->address ? trial->address : NULL);
     json_name(json, "inherited");
     json_bool(json, trial->inherited);
     for (const struct figure *figure = section->figures; figure->heading; figure++) {
@@ -235,8 +237,7 @@ static void write_trial(struct json *json, const struct section *section, const 
     }
     json_name(json, "ok");
     json_bool(json, trial->ok);
-    json_name(json, "error");
-    json_string(json, trial->ok ? NULL : trial->failure);
+    json_text(json, "error", trial->ok ? NULL : trial->failure);
     json_close(json, '}');
 }
 
@@ -252,7 +253,8 @@ static void tick(void)
 static const void *map_content(const struct source *source)
 {
     int fd = open(source->path, O_RDONLY | O_CLOEXEC);
-    void *content = fd < 0 ? MAP_FAILED : mmap(NULL, (size_t)source->size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+    void *content = fd < 0 ? MAP_FAILED
+                           : mmap(NULL, (size_t)source->size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
     if (fd >= 0)
         close(fd);
     return content == MAP_FAILED ? NULL : content;
@@ -270,7 +272,7 @@ static void run_trial(const struct section *section, struct trial *trial)
         section->run(trial, tick);
     if (trial->content)
         munmap((void *)trial->content, (size_t)trial->source->size);
-    if (trial->mechanism.offers & TONG_HAS_REMOVE && !trial->inherited)
+    if (trial->mechanism.offers & TONG_HAS_REMOVE && !trial->inherited && !trial->foreign)
         tong_remove(trial->address);
 }
 

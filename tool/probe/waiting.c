@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "demo.h"
-#include "probe.h"
+#include "demo/demo.h"
+#include "probe/probe.h"
 #include "tong/tong.h"
 
 #define LENGTH (TONG_SECOND / 4)
@@ -120,21 +120,26 @@ static void sleep_until(int64_t end)
         ;
 }
 
-static void run_three(struct measured *measured, struct waiting *waiting)
+static int run_three(struct measured *measured, struct waiting *waiting)
 {
     fflush(stdout); /* what is buffered is the parent's to write */
     int64_t begin = now();
-    pid_t reader = start(wait_in_read, waiting), looper = start(wait_in_loop, waiting);
-    pid_t own = waiting->row ? start(wait_in_mechanism, waiting) : -1;
+    pid_t reader = start(wait_in_read, waiting), looper = reader < 0 ? -1 : start(wait_in_loop, waiting);
+    int r = looper < 0 ? -errno : 0;
+    pid_t own = waiting->row && r == 0 ? start(wait_in_mechanism, waiting) : -1;
     close(waiting->ends[1]);
     close(waiting->ends[0]);
-    sleep_until(begin + LENGTH);
+    if (r == 0)
+        sleep_until(begin + LENGTH);
     double loop = finish(looper, begin), asleep = finish(reader, begin), mine = finish(own, begin);
+    if (r < 0)
+        return r;
     figure_real(measured, "blocking_read", "asleep in read(2) on an empty pipe", asleep, "%");
     figure_real(measured, "busy_wait", "busy wait: a loop that looks at shared memory", loop, "%");
     if (mine >= 0)
         figure_real(measured, "own_wait", "tong recv on this mechanism", mine, "%");
     measured->shown = asleep >= 0 && asleep < 5 && loop > 10 * asleep && mine < 5;
+    return 0;
 }
 
 /* Hosts and ports are not the demo's business: here the kernel chooses a port that only this machine can reach. */
@@ -153,8 +158,7 @@ static bool plan_port(const char *scheme, struct row *row)
 static bool plan_row(const char *scheme, struct source *source, struct row *row)
 {
     struct outcome outcome;
-    probe_directory(source->directory);
-    if (!*source->directory)
+    if (directory_make("explain", source->directory) < 0)
         return false;
     return plan_rows(source, scheme, row, 1) ? row_prepare(row, &outcome) == 0 : plan_port(scheme, row);
 }
@@ -167,16 +171,17 @@ static int probe_waiting(struct measured *measured)
     if (!waiting.flag || pipe2(waiting.ends, O_CLOEXEC) < 0)
         return -errno;
     waiting.row = plan_row(measured->scheme, &source, &row) ? &row : NULL;
-    run_three(measured, &waiting);
+    int r = run_three(measured, &waiting);
     if (waiting.row)
         row_remove(waiting.row);
     source_close(&source);
     munmap((void *)waiting.flag, sizeof *waiting.flag);
-    return 0;
+    return r;
 }
 
 const struct probe probes_waiting[] = {
     { "waiting", "what waiting costs",
-      "of a processor's time, what waiting took in a quarter of a second, side by side (a loop takes all it can get):", probe_waiting },
+      "of a processor's time, what waiting took in a quarter of a second, side by side (a loop takes all it can get):",
+      probe_waiting },
     { .name = NULL },
 };

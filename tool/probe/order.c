@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "probe.h"
+#include "probe/probe.h"
 
 /* ---- Signals --------------------------------------------------------------------------------------------- */
 

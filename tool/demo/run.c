@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "demo.h"
+#include "demo/demo.h"
 #include "report.h"
 #include "stop.h"
 #include "text.h"
@@ -58,6 +58,7 @@ static void execute(const struct running *x, const char *role, bool spawn, tong_
     const char *argv[] = { "tong", "demo-carry", "--role", role, "--file", x->source->path, "--size", size,
                            inherited ? address : name, spawn ? "--spawn" : NULL, NULL };
     execv("/proc/self/exe", (char **)argv);
+    dprintf(STDOUT_FILENO, "role=%s failed=/proc/self/exe cannot be executed: %s\n", role, strerror(errno));
     _exit(CODE_FAILED);
 }
 
