@@ -280,5 +280,8 @@ int main(int argc, char **argv)
     if (!command)
         return no_verb(used, argv + 1);
     report_verb(command->name);
+    int r = tong_guard_sigbus(); /* a peer that cuts a channel short is an error to report, not our end */
+    if (r < 0)
+        return finish_output(fail_library(r, "SIGBUS"));
     return finish_output(run(command, argc - 1 - used, argv + 1 + used));
 }

@@ -187,6 +187,15 @@ static size_t any_word(const struct target *target)
     return lane ? LAYOUT_LANES_AT + chance((target->size - LAYOUT_LANES_AT) / 8) * 8 : chance(target->size / 8) * 8;
 }
 
+/* Where the receiver will look next: at the tail of the first lane. */
+static size_t next_record(const struct target *target)
+{
+    uint64_t tail = 0;
+    if (pread(target->fd, &tail, sizeof tail, 4096 + offsetof(struct layout_place, tail)) < 0)
+        ledger->result = errno;
+    return LAYOUT_LANES_AT + (tail & (CAPACITY - 8));
+}
+
 static void put(const struct target *target, size_t at, uint64_t value)
 {
     if (pwrite(target->fd, &value, sizeof value, (off_t)at) < 0)
@@ -200,7 +209,8 @@ static void write_fault(const struct target *target, int kind)
         put(target, any_word(target), odd_number());
         break;
     case RECORD:
-        put(target, any_word(target), record_word(odd_number(), (unsigned)chance(7), chance(20)));
+        put(target, target->size > LAYOUT_LANES_AT && chance(2) ? next_record(target) : any_word(target),
+            record_word(odd_number(), chance(2) ? RECORD_MESSAGE : (unsigned)chance(7), chance(20)));
         break;
     case CURSOR: /* the words of places and cursors, near what they may be */
         put(target, 4096 + chance(64) * LAYOUT_LINE + chance(4) * 8, chance(4) ? chance(1 << 14) & ~7ull : odd_number());
