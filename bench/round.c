@@ -305,9 +305,12 @@ static void figures_of(struct state *x, struct taken *taken, int work, int i)
 static void compare(struct state *x, struct taken *taken, int work, int i, int with, enum metric metric)
 {
     const struct cell *cells = x->round->cells[work];
+    int runs = with < 0 || x->round->contestants[i].idle ? 0 : cells[i].figures[METRIC_TIME].runs;
     for (int k = 0; k < RUNS_MAX; k++) {
-        bool both = with >= 0 && !x->round->contestants[i].idle && k < cells[i].figures[METRIC_TIME].runs && k < cells[with].figures[METRIC_TIME].runs;
-        taken->values[i][metric][k] = both ? taken->values[i][METRIC_TIME][k] / taken->values[with][METRIC_TIME][k] : -1;
+        bool both = k < runs && k < cells[with].figures[METRIC_TIME].runs;
+        taken->values[i][metric][k] = -1;
+        if (both)
+            taken->values[i][metric][k] = taken->values[i][METRIC_TIME][k] / taken->values[with][METRIC_TIME][k];
     }
 }
 
