@@ -287,7 +287,7 @@ static void show_left_out(struct text *out, const struct round *round)
             element(out, "td", round->contestants[i].name);
             element(out, "td", works[w].key);
             text_print(out, "<td class=\"long\">");
-            page_text(out, cell->wrong ? "runs void: a message was wrong" : cell->missing);
+            page_text(out, cell->wrong ? "void: a message was wrong" : cell->missing);
             text_print(out, "</td></tr>\n");
         }
     text_print(out, "</table></div></details></section>\n");

@@ -149,7 +149,7 @@ static void print_missing(const struct round *round)
             any = true;
             printf("%s %s, %s: ", group_names[round->contestants[i].group], round->contestants[i].name, works[w].key);
             if (cell->wrong)
-                printf("%d runs void, a message was wrong\n", cell->wrong);
+                printf("void: a message was wrong in %d runs\n", cell->wrong);
             else
                 printf("%s\n", cell->missing);
         }
