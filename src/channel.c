@@ -145,7 +145,7 @@ static ssize_t send_one_by_one(struct conduit *conduit, const tong_batch *batch,
     return (ssize_t)sent;
 }
 
-ssize_t tong_channel_send_batch(tong_channel *channel, const tong_batch *batch, size_t count, int64_t timeout)
+HOT ssize_t tong_channel_send_batch(tong_channel *channel, const tong_batch *batch, size_t count, int64_t timeout)
 {
     int go = check_batch(channel, TONG_SEND, batch, count);
     if (go <= 0)
@@ -226,18 +226,10 @@ HOT ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t cap
     return r;
 }
 
-ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, size_t count, int64_t timeout)
+static ssize_t receive_one_by_one(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline)
 {
-    int go = check_batch(channel, TONG_RECEIVE, batch, count);
-    if (go <= 0)
-        return go;
-    struct conduit *conduit = channel->conduit;
-    int64_t deadline = deadline_after(timeout);
-    bool locked;
-    ssize_t r = enter(conduit, &conduit->receive_lock, deadline, &locked);
-    if (r < 0)
-        return r;
     size_t received = 0;
+    ssize_t r = 0;
     for (; received < count; received++) {
         tong_batch *item = (tong_batch *)((char *)batch + received * batch->size);
         struct message_in in = { item->data, item->capacity, TONG_MESSAGE_INIT };
@@ -250,8 +242,26 @@ ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, siz
     }
     if (received && received < count && !comes_again(r))
         conduit->deferred = (int)r;
-    leave(&conduit->receive_lock, locked);
     return received ? (ssize_t)received : r;
+}
+
+ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, size_t count, int64_t timeout)
+{
+    int go = check_batch(channel, TONG_RECEIVE, batch, count);
+    if (go <= 0)
+        return go;
+    struct conduit *conduit = channel->conduit;
+    int64_t deadline = deadline_after(timeout);
+    bool locked;
+    ssize_t r = enter(conduit, &conduit->receive_lock, deadline, &locked);
+    if (r < 0)
+        return r;
+    if (conduit->facet->receive_batch && batch->size == sizeof *batch)
+        r = conduit->facet->receive_batch(conduit, batch, count, deadline);
+    else
+        r = receive_one_by_one(conduit, batch, count, deadline);
+    leave(&conduit->receive_lock, locked);
+    return r;
 }
 
 int tong_channel_select(tong_channel *channel, int rule, int64_t type)
@@ -286,7 +296,7 @@ static int no_turns(const struct conduit *conduit)
                 conduit->object);
 }
 
-int tong_channel_reserve(tong_channel *channel, size_t size, int64_t timeout, tong_token *ret)
+HOT int tong_channel_reserve(tong_channel *channel, size_t size, int64_t timeout, tong_token *ret)
 {
     if (!usable(channel, TONG_SEND))
         return unusable(channel, TONG_SEND);
@@ -297,6 +307,8 @@ int tong_channel_reserve(tong_channel *channel, size_t size, int64_t timeout, to
         return no_turns(conduit);
     if (conduit->finished)
         return sending_finished(conduit);
+    if (__builtin_expect(ret->size == sizeof *ret, 1))
+        return conduit->facet->reserve(conduit, size, deadline_after(timeout), ret);
     tong_token token = TONG_TOKEN_INIT;
     int r = conduit->facet->reserve(conduit, size, deadline_after(timeout), &token);
     if (r == 0)
@@ -312,7 +324,7 @@ static int take_token(const struct conduit *conduit, tong_token *token)
     return fail(-EINVAL, "%s: the token is not one that this channel gave out and still waits for", conduit->object);
 }
 
-int tong_channel_commit(tong_channel *channel, tong_token *token, size_t used, const tong_message *message)
+HOT int tong_channel_commit(tong_channel *channel, tong_token *token, size_t used, const tong_message *message)
 {
     if (!usable(channel, TONG_SEND))
         return unusable(channel, TONG_SEND);
@@ -334,7 +346,8 @@ int tong_channel_abort(tong_channel *channel, tong_token *token)
     return r < 0 ? r : conduit->facet->abort(conduit, token);
 }
 
-ssize_t tong_channel_peek(tong_channel *channel, int64_t timeout, tong_message *ret_message, tong_token *ret)
+__attribute__((noinline)) static ssize_t peek_and_give(tong_channel *channel, int64_t timeout, tong_message *ret_message,
+                                                       tong_token *ret)
 {
     if (!usable(channel, TONG_RECEIVE))
         return unusable(channel, TONG_RECEIVE);
@@ -353,7 +366,18 @@ ssize_t tong_channel_peek(tong_channel *channel, int64_t timeout, tong_message *
     return r;
 }
 
-int tong_channel_release(tong_channel *channel, tong_token *token)
+/* What most callers want needs nothing but the conduit. */
+HOT ssize_t tong_channel_peek(tong_channel *channel, int64_t timeout, tong_message *ret_message, tong_token *ret)
+{
+    if (__builtin_expect(usable(channel, TONG_RECEIVE) && !ret_message && ret->size == sizeof *ret && timeout <= 0, 1)) {
+        struct conduit *conduit = channel->conduit;
+        if (__builtin_expect(conduit->facet->peek && !is_cloned(conduit), 1))
+            return conduit->facet->peek(conduit, timeout < 0 ? DEADLINE_NEVER : DEADLINE_NOW, NULL, ret);
+    }
+    return peek_and_give(channel, timeout, ret_message, ret);
+}
+
+HOT int tong_channel_release(tong_channel *channel, tong_token *token)
 {
     if (!usable(channel, TONG_RECEIVE))
         return unusable(channel, TONG_RECEIVE);

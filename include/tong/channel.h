@@ -240,7 +240,7 @@ int tong_channel_clone(tong_channel *channel, tong_channel **ret);
 /*
  * In a child after fork: takes the inherited channel over, with an identity of its own as a sender.  The
  * parent should then use another channel or another direction.  -EOPNOTSUPP where the place cannot be shared
- * (shm: has one sender and one receiver), and then only tong_channel_close() is left.
+ * (on shm: a place belongs to one process), and then only tong_channel_close() is left.
  */
 int tong_channel_after_fork(tong_channel *channel);
 

@@ -17,6 +17,14 @@ static inline int64_t clock_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* The same to a few milliseconds, for a quarter of the time. */
+static inline int64_t clock_coarse(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 /* The two common timeouts cost no clock reading.  Saturates, so that a huge timeout stays a deadline. */
 static inline int64_t deadline_after(int64_t timeout)
 {

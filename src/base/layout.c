@@ -4,9 +4,19 @@
 
 #include <string.h>
 
+uint64_t layout_control_size(uint32_t kind)
+{
+    return kind == LAYOUT_KIND_SENDERS ? sizeof(struct layout_control) : sizeof(struct layout_receivers);
+}
+
 uint64_t layout_size(uint32_t kind, uint64_t capacity)
 {
-    return sizeof(struct layout_control) + (kind == LAYOUT_KIND_SENDERS ? capacity : 0);
+    return kind == LAYOUT_KIND_SENDERS ? LAYOUT_LANES_AT + LAYOUT_PLACES * capacity : layout_control_size(kind);
+}
+
+static uint64_t data_offset(uint32_t kind)
+{
+    return kind == LAYOUT_KIND_SENDERS ? LAYOUT_LANES_AT : sizeof(struct layout_control);
 }
 
 void layout_prepare(struct layout_header *header, uint32_t kind, uint64_t id, uint64_t capacity)
@@ -19,8 +29,8 @@ void layout_prepare(struct layout_header *header, uint32_t kind, uint64_t id, ui
         .id = id,
         .file_size = layout_size(kind, capacity),
         .capacity = capacity,
-        .data_offset = kind == LAYOUT_KIND_SENDERS ? sizeof(struct layout_control) : 0,
-        .places = 1,
+        .data_offset = data_offset(kind),
+        .places = LAYOUT_PLACES,
         .place_size = sizeof(struct layout_place),
     };
     memcpy(header->magic, LAYOUT_MAGIC, sizeof header->magic);
@@ -35,8 +45,8 @@ static _Bool geometry_agrees(const struct layout_header *copy)
 {
     uint64_t capacity = copy->capacity;
     return capacity >= LAYOUT_CAPACITY_LOW && capacity <= LAYOUT_CAPACITY_HIGH && !(capacity & (capacity - 1)) &&
-           copy->places == 1 && copy->place_size == sizeof(struct layout_place) &&
-           copy->data_offset == (copy->kind == LAYOUT_KIND_SENDERS ? sizeof(struct layout_control) : 0);
+           copy->places == LAYOUT_PLACES && copy->place_size == sizeof(struct layout_place) &&
+           copy->data_offset == data_offset(copy->kind);
 }
 
 const char *layout_refusal(const struct layout_header *copy, uint32_t kind, uint64_t file_size)
@@ -62,5 +72,5 @@ const char *layout_refusal(const struct layout_header *copy, uint32_t kind, uint
 
 _Bool layout_cursors_agree(uint64_t tail, uint64_t head, uint64_t capacity)
 {
-    return tail - head <= capacity && !((tail | head) & (RECORD_ALIGN - 1));
+    return (tail - head <= capacity || head - tail <= capacity) && !((tail | head) & (RECORD_ALIGN - 1));
 }

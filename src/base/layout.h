@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layout.h - the frozen layouts of a ring in shared memory, read by the rings and by whoever looks at them.
+ * layout.h - the frozen layouts of a channel in shared memory, read by the rings and by whoever looks at them.
  *
- * A channel is two mapped segments.  The senders' segment holds a control area and the bytes of the ring; only
- * senders write it.  The receivers' segment is a control area alone; only receivers write it.  Each side maps
- * the other's read-only, so that no slip of a receiver can damage a message.  doc/layout.md has the picture.
+ * A channel is two mapped segments.  The senders' segment holds a control area and a lane for each sender: a ring of
+ * bytes that only its sender writes.  The receivers' segment is a control area and the receivers' cursors; only receivers
+ * write it.  Each side maps the other's read-only, so that no slip of a receiver can damage a message.  doc/layout.md
+ * has the picture.
  *
  * Rules for every word here:
- *   - it has one writer at a time: the process that holds the place (by its lock) to which the word belongs;
+ *   - it has one writer at a time: the process that holds the place (by its lock) to which the word belongs; the three
+ *     words of a control area (wake, calls, used) have many, who all change them by one atomic addition or bitwise or;
  *   - who reads a word of the other side reads it once, into private memory, and checks it before using it;
  *   - words of different writers never share a line of LAYOUT_LINE bytes (two 64-byte lines, which adjacent-line
  *     prefetchers fetch together);
@@ -23,13 +25,14 @@
 #include <stdint.h>
 
 #define LAYOUT_MAGIC "TONGRING" /* 8 bytes, no NUL */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 #define LAYOUT_BYTE_ORDER UINT32_C(0x01020304)
 #define LAYOUT_FEATURES UINT32_C(0) /* bits that this build understands; any other is refused */
 #define LAYOUT_LINE 128
-#define LAYOUT_PLACES 16 /* rows in each table of participants, whatever the header allows to be used */
+#define LAYOUT_PLACES 16 /* participants of a side; the sender in place n has lane n */
 #define LAYOUT_CAPACITY_LOW (UINT64_C(1) << 12)
-#define LAYOUT_CAPACITY_HIGH (UINT64_C(1) << 30) /* below 2^31: cursors' low halves tell all states apart */
+#define LAYOUT_CAPACITY_HIGH (UINT64_C(1) << 30)
+#define LAYOUT_LANES_AT UINT64_C(65536) /* a multiple of every page size, so that a lane can be mapped alone */
 
 enum { LAYOUT_KIND_SENDERS = 1, LAYOUT_KIND_RECEIVERS = 2 };
 
@@ -42,9 +45,9 @@ struct layout_header {
     uint32_t kind;        /* LAYOUT_KIND_... */
     uint64_t id;          /* random, the same in both segments: they belong together */
     uint64_t file_size;   /* of this segment */
-    uint64_t capacity;    /* bytes of the ring: a power of two */
-    uint64_t data_offset; /* of the ring's first byte in the senders' segment; 0 in the receivers' */
-    uint32_t places;      /* rows of the table in use: 1 until a feature says otherwise */
+    uint64_t capacity;    /* bytes of a lane: a power of two */
+    uint64_t data_offset; /* of the first lane in the senders' segment; of the cursors in the receivers' */
+    uint32_t places;      /* LAYOUT_PLACES */
     uint32_t place_size;  /* sizeof(struct layout_place) */
     uint32_t features;
     uint32_t deliver;     /* 0: each message to one receiver */
@@ -54,18 +57,13 @@ struct layout_header {
 /*
  * One participant.  All words are written by the holder of the place only.
  *
- * session   number << 2 | state.  Stored seq_cst, after pid and start_time, before the holder looks at the other's
- *           sleeping and bell, and loaded seq_cst after the other stored its bell: who loads it sees the identity
- *           that belongs to it, and no beginning or end falls between asking for the bell and the look (Dekker).
- * sleeping  odd while the holder sleeps on the other side's cursor; every sleep has its own number, so that a
- *           publisher wakes each sleep once.  Stored seq_cst before the holder looks at the cursor again, loaded
- *           seq_cst after the publisher stored the cursor: one of the two sees the other (Dekker).
- * bell      odd once the holder wants its bell rung; every emptying of the bell has its own number.  Same
- *           ordering as sleeping.
- * intent    receivers: end of the last message handed out.  What lies between the cursor and here when a new
- *           receiver comes was in the hands of one that is gone.  Release, though only ordering against the
- *           holder's own death matters.
- * told      receivers: the newest session of a sender whose end a receiver was told.  Release; read by successors.
+ * session   number << 2 | state.  Stored seq_cst, after pid and start_time and before the holder tells the other side,
+ *           and loaded seq_cst: who loads it sees the identity that belongs to it, and no beginning or end falls
+ *           between asking to be told and the look.
+ * bell      odd once the holder wants its bell rung; every emptying of the bell has its own number.  Stored seq_cst
+ *           before `calls` is raised, loaded by who saw `calls` rise.
+ * tail      senders: bytes ever published in the lane.  Release, after the record; may be one publication behind, which
+ *           ends where the first word of zero is.  Read by successors and by who looks, not by receivers.
  */
 struct layout_place {
     _Alignas(LAYOUT_LINE) _Atomic uint64_t session;
@@ -73,12 +71,8 @@ struct layout_place {
     _Atomic uint64_t start_time; /* clock ticks after boot; 0: unknown */
     _Atomic uint64_t uid;
     _Atomic uint64_t pid_namespace; /* in which pid is a number, by its inode; 0: unknown */
-    _Alignas(LAYOUT_LINE) _Atomic uint32_t sleeping;
-    _Atomic uint32_t bell;
-    _Atomic uint64_t wake_at; /* zero: later, the cursor that is worth waking for */
-    _Alignas(LAYOUT_LINE) _Atomic uint64_t intent;
-    _Atomic uint64_t cursor; /* zero: later, a broadcast receiver's own */
-    _Atomic uint64_t told;
+    _Alignas(LAYOUT_LINE) _Atomic uint32_t bell;
+    _Alignas(LAYOUT_LINE) _Atomic uint64_t tail;
     _Alignas(LAYOUT_LINE) uint8_t zero[LAYOUT_LINE];
 };
 
@@ -100,25 +94,54 @@ static inline unsigned session_state(uint64_t word)
 }
 
 /*
- * cursor   senders: the tail, bytes ever published; receivers: the head, bytes ever released.  They only grow.
- *          Stored seq_cst (which releases the bytes before it, and takes part in the Dekker above), loaded with
- *          acquire or seq_cst.  Its low half is the futex that the other side sleeps on.
- * claim    zero: later, one atomic that carries the claimant, when several share the side.
+ * What a receiver has taken from one lane.
+ *
+ * head      bytes ever released.  It only grows.  Release: the reads before it are done, so the sender, who acquires it,
+ *           may write there again.
+ * intent    end of the last message handed out.  What lies between the head and here when a new receiver comes was in
+ *           the hands of one that is gone.  Release, though only ordering against the holder's own death matters.
+ * told      the newest session of the lane whose end a receiver was told.  Release; read by successors.
  */
-struct layout_control {
-    struct layout_header header;
-    _Alignas(LAYOUT_LINE) _Atomic uint64_t cursor;
-    _Alignas(LAYOUT_LINE) _Atomic uint64_t claim;
-    _Alignas(LAYOUT_LINE) uint8_t zero[4096 - 3 * LAYOUT_LINE];
-    struct layout_place places[LAYOUT_PLACES];
+struct layout_cursor {
+    _Alignas(LAYOUT_LINE) _Atomic uint64_t head;
+    _Atomic uint64_t intent;
+    _Atomic uint64_t told;
 };
 
 /*
- * A record starts at a multiple of 8 and may wrap; its head word, and each word after it, never does.
+ * The control area with which both segments begin.
  *
- *     word 0: bits 0-31 length, 32-39 kind, 40-47 place of the sender, 48-63 zero
- *     word 1: type            (messages only)
- *     then `length` bytes of message, up to the next multiple of 8
+ * wake      futex that the other side sleeps on; raised by who of this side has something to tell to a sleeper.
+ * calls     raised by who of this side wants to be told: the low half before it sleeps, the high half when it asks for
+ *           its bell (CALL_...).  The other side compares it with the last value that it answered.
+ * used      bit n: place n has been taken at least once.
+ */
+struct layout_control {
+    struct layout_header header;
+    _Alignas(LAYOUT_LINE) _Atomic uint32_t wake;
+    _Alignas(LAYOUT_LINE) _Atomic uint64_t calls;
+    _Alignas(LAYOUT_LINE) _Atomic uint64_t used;
+    _Alignas(LAYOUT_LINE) uint8_t zero[4096 - 4 * LAYOUT_LINE];
+    struct layout_place places[LAYOUT_PLACES];
+};
+
+/* The receivers' segment; the senders' is a control area and, at LAYOUT_LANES_AT, the lanes. */
+struct layout_receivers {
+    struct layout_control control;
+    struct layout_cursor cursors[LAYOUT_PLACES]; /* of each lane */
+};
+
+#define CALL_WAKE UINT64_C(1)
+#define CALL_BELL (UINT64_C(1) << 32)
+
+/*
+ * A record starts at a multiple of 8.  A lane is mapped twice in a row, so no record wraps.
+ *
+ *     word 0: bits 0-31 length, 32-39 kind, 40-47 offset, 48-63 zero
+ *     RECORD_MESSAGE: the message begins `offset` words after word 0; word 1 is its type, which is 0 if offset is 1
+ *
+ * Word 0 is never 0, and it is stored last, with release; the word behind what was published is 0 until then.  So a
+ * receiver needs no other word than the one where it stands.
  *
  * RECORD_SKIP   `length` bytes, head included, mean nothing: room that was reserved and given back
  * RECORD_END    8 bytes: the session whose number's low half is `length` ended in order here
@@ -128,12 +151,15 @@ struct layout_control {
 enum { RECORD_MESSAGE = 1, RECORD_SKIP = 2, RECORD_END = 3, RECORD_DIED = 4, RECORD_LOST = 5 };
 
 #define RECORD_ALIGN UINT64_C(8)
-#define RECORD_HEAD UINT64_C(16)
-#define RECORD_MARK UINT64_C(8) /* always left free by messages, so that the end of a session finds room */
+#define RECORD_MARK UINT64_C(8)     /* always left free by messages, so that the end of a session finds room */
+#define RECORD_ZERO UINT64_C(8)     /* the word behind what was published */
+#define RECORD_BULK UINT64_C(4096)  /* messages from this size on begin at a multiple of RECORD_BULK_ALIGN */
+#define RECORD_BULK_ALIGN UINT64_C(64)
+#define RECORD_OFFSET_MOST (1 + 2 * RECORD_BULK_ALIGN / RECORD_ALIGN)
 
-static inline uint64_t record_word(uint64_t length, unsigned kind)
+static inline uint64_t record_word(uint64_t length, unsigned kind, uint64_t offset)
 {
-    return (length & UINT32_MAX) | (uint64_t)kind << 32;
+    return (length & UINT32_MAX) | (uint64_t)kind << 32 | offset << 40;
 }
 
 static inline uint64_t record_length(uint64_t word)
@@ -141,34 +167,59 @@ static inline uint64_t record_length(uint64_t word)
     return word & UINT32_MAX;
 }
 
-/* Kind, place and zero at once, so that a word with anything unknown in it equals no kind. */
-static inline uint64_t record_kind(uint64_t word)
+static inline unsigned record_kind(uint64_t word)
 {
-    return word >> 32;
+    return word >> 32 & 0xff;
 }
 
-/* Bytes that a message of `size` bytes takes in the ring. */
-static inline uint64_t record_extent(uint64_t size)
+/* With what must be zero, so that a word with anything unknown in it has an offset that is too large. */
+static inline uint64_t record_offset(uint64_t word)
 {
-    return RECORD_HEAD + ((size + RECORD_ALIGN - 1) & ~(RECORD_ALIGN - 1));
+    return word >> 40;
+}
+
+static inline uint64_t record_rounded(uint64_t size)
+{
+    return (size + RECORD_ALIGN - 1) & ~(RECORD_ALIGN - 1);
+}
+
+/* Words before a message in bulk, with room for a type, in a record that begins at `start`. */
+static inline uint64_t record_bulk_offset(uint64_t start)
+{
+    return 2 + (-(start + 2 * RECORD_ALIGN) & (RECORD_BULK_ALIGN - 1)) / RECORD_ALIGN;
+}
+
+static inline uint64_t record_extent(uint64_t offset, uint64_t size)
+{
+    return offset * RECORD_ALIGN + record_rounded(size);
+}
+
+/* What must be free for a message of `size` bytes, wherever it begins: the most that its record may take, a mark of the
+ * end behind it, and the word of zero. */
+static inline uint64_t record_room(uint64_t size)
+{
+    return record_extent(size < RECORD_BULK ? 2 : RECORD_OFFSET_MOST, size) + RECORD_MARK + RECORD_ZERO;
 }
 
 /* The largest message of a ring: with room for a mark of losses before it and one of the end behind it. */
 static inline uint64_t record_largest(uint64_t capacity)
 {
-    return capacity - RECORD_HEAD - 2 * RECORD_MARK;
+    return capacity - RECORD_OFFSET_MOST * RECORD_ALIGN - 2 * RECORD_MARK - RECORD_ZERO;
 }
 
 _Static_assert(sizeof(struct layout_header) == LAYOUT_LINE, "the header is one line");
 _Static_assert(sizeof(struct layout_place) == 4 * LAYOUT_LINE, "a place is four lines");
-_Static_assert(offsetof(struct layout_control, cursor) == LAYOUT_LINE, "frozen");
-_Static_assert(offsetof(struct layout_control, claim) == 2 * LAYOUT_LINE, "frozen");
+_Static_assert(sizeof(struct layout_cursor) == LAYOUT_LINE, "a cursor is one line");
+_Static_assert(offsetof(struct layout_control, wake) == LAYOUT_LINE, "frozen");
+_Static_assert(offsetof(struct layout_control, calls) == 2 * LAYOUT_LINE, "frozen");
+_Static_assert(offsetof(struct layout_control, used) == 3 * LAYOUT_LINE, "frozen");
 _Static_assert(offsetof(struct layout_control, places) == 4096, "frozen");
 _Static_assert(sizeof(struct layout_control) == 12288, "frozen");
 _Static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "atomics carry no lock");
 
-/* The size of a segment of this kind. */
+/* The size of a segment of this kind, and of that part of it which is mapped whole. */
 uint64_t layout_size(uint32_t kind, uint64_t capacity);
+uint64_t layout_control_size(uint32_t kind);
 
 /* Fills in the header of a new segment. */
 void layout_prepare(struct layout_header *header, uint32_t kind, uint64_t id, uint64_t capacity);
@@ -179,7 +230,7 @@ _Bool layout_is_ours(const struct layout_header *copy);
 /* Why a segment of `file_size` bytes with this header (a private copy) cannot be used here, in words; NULL: it can. */
 const char *layout_refusal(const struct layout_header *copy, uint32_t kind, uint64_t file_size);
 
-/* Whether a tail and a head, read from two segments, can be those of one ring. */
+/* Whether a tail and a head, read from two segments, can be those of one lane: the tail may be one publication behind. */
 _Bool layout_cursors_agree(uint64_t tail, uint64_t head, uint64_t capacity);
 
 #endif

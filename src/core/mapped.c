@@ -78,7 +78,7 @@ static int check_or_fill(const struct open_request *request, const char *object,
     if (size >= asked)
         return 0;
     if (size == 0 && request->flags & TONG_WRITE && address->value[OPTION_CREATE] == CREATE_YES)
-        return named_file_fill(object, fd, asked);
+        return named_file_fill(object, fd, 0, asked);
     return fail(-EOVERFLOW, "%s: is there and has %llu bytes; size=%llu is more: open it without size=, or remove it first",
                 object, (unsigned long long)size, (unsigned long long)asked);
 }
@@ -148,7 +148,7 @@ static int new_memory(const char *object, const char *label, uint64_t size)
         fd = sys_memfd(label, MFD_ALLOW_SEALING);
     if (fd < 0)
         return fail_call(fd, "%s: memfd_create", object);
-    int r = named_file_fill(object, fd, size);
+    int r = named_file_fill(object, fd, 0, size);
     if (r == 0 && (r = sys_fcntl_int(fd, F_ADD_SEALS, SEALS)) < 0)
         r = fail_call(r, "%s: fcntl(F_ADD_SEALS)", object);
     if (r == 0)

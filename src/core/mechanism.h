@@ -90,12 +90,14 @@ struct channel_facet {
     ssize_t (*receive)(struct conduit *, struct message_in *, int64_t deadline);
     /* Many in one go, never more than one wait; NULL: the facade calls send or receive one by one. */
     ssize_t (*send_batch)(struct conduit *, const tong_batch *, size_t count, int64_t deadline);
+    /* Waits for the first only.  What ends it after that comes again by itself. */
+    ssize_t (*receive_batch)(struct conduit *, tong_batch *, size_t count, int64_t deadline);
 
     /* Zero copy: all five or none. */
     int (*reserve)(struct conduit *, size_t size, int64_t deadline, tong_token *);
     int (*commit)(struct conduit *, tong_token *, size_t used, int64_t type);
     int (*abort)(struct conduit *, tong_token *);
-    ssize_t (*peek)(struct conduit *, int64_t deadline, tong_message *, tong_token *);
+    ssize_t (*peek)(struct conduit *, int64_t deadline, tong_message *, tong_token *); /* the message may be NULL */
     int (*release)(struct conduit *, tong_token *);
 
     /* Delivers what is kept, then marks the end.  NULL: the conduit has no end. */

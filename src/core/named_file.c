@@ -62,13 +62,13 @@ static uint64_t largest(void)
     return sys_getrlimit(RLIMIT_FSIZE, &limit) < 0 ? UINT64_MAX : limit.rlim_cur;
 }
 
-int named_file_fill(const char *object, int fd, uint64_t size)
+int named_file_fill(const char *object, int fd, uint64_t start, uint64_t size)
 {
-    if (size > largest())
+    if (start + size > largest())
         return fail(-EFBIG, "%s: %llu bytes asked, and this process may make files of at most %llu (RLIMIT_FSIZE, ulimit -f)",
-                    object, (unsigned long long)size, (unsigned long long)largest());
+                    object, (unsigned long long)(start + size), (unsigned long long)largest());
     uint64_t room = available(fd);
-    int r = size > room ? -ENOSPC : size > INT64_MAX ? -EFBIG : sys_fallocate(fd, 0, 0, (off_t)size);
+    int r = size > room ? -ENOSPC : size > INT64_MAX ? -EFBIG : sys_fallocate(fd, 0, (off_t)start, (off_t)size);
     if (r == -ENOSPC)
         return fail(-ENOSPC, "%s: %llu bytes asked, and %llu are free there: ask for fewer, or free some", object,
                     (unsigned long long)size, (unsigned long long)room);
@@ -100,7 +100,7 @@ static int give_mode_and_size(const struct named_file *file, int fd)
     int r = sys_fchmod(fd, file->mode);
     if (r < 0)
         return fail_call(r, "%s: fchmod", file->object);
-    return file->size ? named_file_fill(file->object, fd, file->size) : 0;
+    return file->size ? named_file_fill(file->object, fd, 0, file->size) : 0;
 }
 
 static int make_in(const struct named_file *file, const char *directory)

@@ -25,9 +25,9 @@ struct named_file {
  */
 int named_file_open(const struct named_file *file, bool *ret_made);
 
-/* Gives an empty file `size` bytes, as named_file_open() does with a new one.  -ENOSPC with the bytes that are free;
- * -EFBIG. */
-int named_file_fill(const char *object, int fd, uint64_t size);
+/* Reserves bytes [start, start + size) of a file, all 0, and makes it as long, as named_file_open() does with a new one.
+ * -ENOSPC with the bytes that are free; -EFBIG. */
+int named_file_fill(const char *object, int fd, uint64_t start, uint64_t size);
 
 /* Removes the path if a regular file stands there.  -ENOENT, -EEXIST. */
 int named_file_remove(const char *object, const char *path);

@@ -182,7 +182,7 @@ static int fill(int fd, const char *path, const struct address *address)
     memset(&image, 0, sizeof image);
     if (sem_init(&image.counter, 1, (unsigned)address->value[OPTION_VALUE]) < 0)
         return fail(-EINVAL, "%s: sem_init refuses the value %lld", path, (long long)address->value[OPTION_VALUE]);
-    int r = named_file_fill(path, fd, sizeof image);
+    int r = named_file_fill(path, fd, 0, sizeof image);
     if (r < 0)
         return r;
     ssize_t written = sys_write(fd, &image, sizeof image);

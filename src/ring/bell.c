@@ -7,16 +7,19 @@
 #include "base/detail.h"
 #include "core/process.h"
 #include "ring/place.h"
+#include "ring/sleep.h"
 #include "sys/sys.h"
 
-#define LOOK_EVERY 4000000 /* ns: a death that no pidfd can tell */
-#define GLANCE_EVERY 1     /* s: a process that has let go of its place and lives on, as after exec; a removed name */
+static const struct timespec look_every = { 0, 4000000 }; /* a death that no pidfd can tell */
+/* A process that has let go of its place and lives on, as after exec; a removed name. */
+static const struct timespec glance_every = { 1, 0 };
 
-/* seq_cst, and before the look at the ring that follows: see ring_sleep(). */
-static void want(struct layout_place *own)
+/* The bell before the call that tells of it; a look at the ring follows.  False: the timer has to make up for it. */
+static bool want(struct layout_control *control, struct layout_place *own)
 {
-    uint32_t turn = (atomic_load_explicit(&own->bell, memory_order_relaxed) + 1) | 1;
-    atomic_store_explicit(&own->bell, turn, memory_order_seq_cst);
+    shared_set_bell(own, (shared_bell(own) + 1) | 1);
+    shared_call(control, CALL_BELL);
+    return ring_fence_heavily();
 }
 
 static int add(int epoll_fd, int fd)
@@ -25,10 +28,17 @@ static int add(int epoll_fd, int fd)
     return sys_epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-static int set_timer(struct ring_bell *bell, struct timespec every)
+static int set_timer(struct ring_bell *bell, const struct timespec *every)
 {
-    const struct itimerspec value = { every, every };
+    const struct itimerspec value = { *every, *every };
     return sys_timerfd_settime(bell->timer_fd, &value);
+}
+
+void ring_bell_init(struct ring_bell *bell)
+{
+    *bell = (struct ring_bell){ -1, -1, -1, { { -1, false, 0 } } };
+    for (unsigned place = 1; place < LAYOUT_PLACES; place++)
+        bell->watch[place] = bell->watch[0];
 }
 
 bool ring_bell_is_open(const struct ring_bell *bell)
@@ -36,22 +46,26 @@ bool ring_bell_is_open(const struct ring_bell *bell)
     return bell->epoll_fd >= 0;
 }
 
-int ring_bell_open(struct ring_bell *bell, struct layout_place *own, int fifo)
+int ring_bell_open(struct ring_bell *bell, struct layout_control *control, struct layout_place *own, int fifo)
 {
-    struct ring_bell made = { fifo, sys_epoll_create(), -1, -1, 0 };
-    int r = made.epoll_fd < 0 ? made.epoll_fd : add(made.epoll_fd, fifo);
+    struct ring_bell made;
+    ring_bell_init(&made);
+    made.fd = fifo;
+    int r = made.epoll_fd = sys_epoll_create();
+    if (r >= 0)
+        r = add(made.epoll_fd, fifo);
     if (r >= 0)
         r = made.timer_fd = sys_timerfd();
     if (r >= 0)
         r = add(made.epoll_fd, made.timer_fd);
     if (r >= 0)
-        r = set_timer(&made, (struct timespec){ GLANCE_EVERY, 0 });
+        r = set_timer(&made, &glance_every);
     if (r < 0) {
         ring_bell_close(&made);
         return fail_call(r, "a descriptor to poll for a ring");
     }
     *bell = made;
-    want(own);
+    want(control, own);
     ring_bell_ring_self(bell);
     return 0;
 }
@@ -59,13 +73,14 @@ int ring_bell_open(struct ring_bell *bell, struct layout_place *own, int fifo)
 void ring_bell_close(struct ring_bell *bell)
 {
     sys_close(bell->epoll_fd);
-    sys_close(bell->pid_fd);
     sys_close(bell->timer_fd);
-    *bell = (struct ring_bell)RING_BELL_INIT;
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++)
+        sys_close(bell->watch[place].pid_fd);
+    ring_bell_init(bell);
 }
 
 /* A pidfd of that very process: opened first, then checked, so that a number used again is not mistaken. */
-static int open_peer(const struct layout_control *peer)
+static int open_peer(const struct layout_place *peer)
 {
     tong_identity identity = TONG_IDENTITY_INIT;
     ring_place_identity(peer, &identity);
@@ -79,60 +94,62 @@ static int open_peer(const struct layout_control *peer)
 }
 
 /* Taken out by name: a forked child may have the pidfd too, and then closing ours would leave it in the set. */
-static void unwatch(struct ring_bell *bell)
+static void unwatch(struct ring_bell *bell, struct ring_watch *watch)
 {
-    if (bell->pid_fd >= 0)
-        sys_epoll_ctl(bell->epoll_fd, EPOLL_CTL_DEL, bell->pid_fd, NULL);
-    sys_close(bell->pid_fd);
-    bell->pid_fd = -1;
+    if (watch->pid_fd >= 0)
+        sys_epoll_ctl(bell->epoll_fd, EPOLL_CTL_DEL, watch->pid_fd, NULL);
+    sys_close(watch->pid_fd);
+    watch->pid_fd = -1;
 }
 
 /* A dead peer's session stays open and its pidfd readable: once that has been told, it must not wake again. */
-static int watch(struct ring_bell *bell, const struct layout_control *peer, uint64_t told)
+static bool watch_place(struct ring_bell *bell, struct ring_watch *watch, const struct layout_place *peer, uint64_t told)
 {
-    uint64_t session = ring_place_session(peer);
+    uint64_t session = shared_session(peer);
     if (session_number(session) <= told)
         session = 0;
-    if (session == bell->watched)
-        return 0;
-    unwatch(bell);
+    if (session == watch->watched)
+        return false;
+    unwatch(bell, watch);
     bool somebody = session_state(session) == SESSION_OPEN;
-    bell->pid_fd = somebody ? open_peer(peer) : -1;
-    bool watched = bell->pid_fd >= 0 && add(bell->epoll_fd, bell->pid_fd) == 0;
-    const struct timespec glance = { GLANCE_EVERY, 0 }, often = { 0, LOOK_EVERY };
-    int r = set_timer(bell, somebody && !watched ? often : glance);
-    if (r == 0)
-        bell->watched = session;
-    return r;
+    watch->pid_fd = somebody ? open_peer(peer) : -1;
+    watch->blind = somebody && (watch->pid_fd < 0 || add(bell->epoll_fd, watch->pid_fd) < 0);
+    watch->watched = session;
+    return true;
 }
 
-int ring_bell_rearm(struct ring_bell *bell, struct layout_place *own, const struct layout_control *peer, uint64_t told)
+static int watch_all(struct ring_bell *bell, const struct layout_control *peer, const uint64_t *told, bool fenced)
+{
+    uint64_t used = shared_used(peer);
+    bool changed = !fenced, blind = !fenced;
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++) {
+        if (used >> place & 1)
+            changed |= watch_place(bell, &bell->watch[place], &peer->places[place], told[place]);
+        blind |= bell->watch[place].blind;
+    }
+    return changed ? set_timer(bell, blind ? &look_every : &glance_every) : 0;
+}
+
+int ring_bell_rearm(struct ring_bell *bell, struct layout_control *control, struct layout_place *own,
+                    const struct layout_control *peer, const uint64_t told[LAYOUT_PLACES])
 {
     char bytes[64];
     uint64_t ticks;
     sys_read(bell->fd, bytes, sizeof bytes);
     sys_read(bell->timer_fd, &ticks, sizeof ticks);
-    want(own);
-    int r = watch(bell, peer, told);
+    bool fenced = want(control, own);
+    int r = watch_all(bell, peer, told, fenced);
     return r < 0 ? fail_call(r, "watching the other end of a ring") : 0;
 }
 
 void ring_bell_disturb(int fifo)
 {
     const char byte = 1;
-    sys_write(fifo, &byte, 1);
+    if (fifo >= 0)
+        sys_write(fifo, &byte, 1);
 }
 
 void ring_bell_ring_self(struct ring_bell *bell)
 {
     ring_bell_disturb(bell->fd);
-}
-
-void ring_bell_ring(const struct layout_place *waiter, int fifo, uint32_t *rung)
-{
-    uint32_t turn = atomic_load_explicit(&waiter->bell, memory_order_seq_cst);
-    if (!(turn & 1) || turn == *rung)
-        return;
-    *rung = turn;
-    ring_bell_disturb(fifo);
 }

@@ -33,61 +33,39 @@ int ring_channel_bad_token(const struct conduit *conduit)
                 conduit->object);
 }
 
-void ring_channel_fill_token(struct conduit *conduit, uint32_t direction, uint64_t start, uint64_t size, uint64_t claim,
-                             tong_token *ret)
-{
-    const struct ring_object *object = &ring_end_of((struct ring_channel *)conduit, direction)->object;
-    struct ring_span span[2];
-    ret->parts = ring_spans(object->data, object->capacity, start, size, span);
-    for (unsigned i = 0; i < ret->parts; i++) {
-        ret->span[i].data = span[i].data;
-        ret->span[i].size = span[i].size;
-    }
-    ret->private_word[0] = claim;
-    ret->private_word[1] = direction;
-    ret->private_word[2] = size;
-    ret->private_word[3] = (uintptr_t)conduit;
-}
-
 /* ---- Questions and cancelling ---------------------------------------------------------------------------- */
 
 static int channel_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret)
 {
-    struct ring_channel *channel = (struct ring_channel *)conduit;
-    struct ring_end *end = ring_end_of(channel, direction);
-    int r = ring_bell_is_open(&end->bell) ? 0 : ring_bell_open(&end->bell, &end->own->places[0], end->own_fifo);
+    struct ring_end *end = ring_end_of((struct ring_channel *)conduit, direction);
+    int r = ring_bell_is_open(&end->bell) ? 0 : ring_end_open_bell(end);
     *ret = (struct pollfd){ end->bell.epoll_fd, POLLIN, 0 };
     return r;
-}
-
-static void cancel_end(const struct ring_end *end)
-{
-    if (!end->open)
-        return;
-    ring_disturb(&end->peer->cursor);
-    ring_bell_disturb(end->own_fifo);
 }
 
 /* Async-signal-safe: two system calls an end. */
 static int channel_cancel(struct conduit *conduit)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
-    cancel_end(&channel->in);
-    cancel_end(&channel->out);
+    ring_end_disturb(&channel->in);
+    ring_end_disturb(&channel->out);
     return 0;
 }
 
+/* The first who is there. */
 static int channel_peer(struct conduit *conduit, tong_identity *ret)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     const struct ring_end *end = channel->in.open ? &channel->in : &channel->out;
-    int held = session_state(ring_place_session(end->peer)) == SESSION_OPEN ? ring_place_held(end->peer_fd) : 0;
-    if (held < 0)
-        return held;
-    if (!held)
-        return fail(-ENOTCONN, "%s: nobody is at the other end now", conduit->object);
-    ring_place_identity(end->peer, ret);
-    return 0;
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++) {
+        const struct layout_place *row = &end->peer->places[place];
+        int held = session_state(shared_session(row)) == SESSION_OPEN ? ring_place_held(end->peer_fd, place) : 0;
+        if (held > 0)
+            ring_place_identity(row, ret);
+        if (held != 0)
+            return held < 0 ? held : 0;
+    }
+    return fail(-ENOTCONN, "%s: nobody is at the other end now", conduit->object);
 }
 
 /* May run beside a call in either direction, so it reads shared words and what never changes. */
@@ -96,11 +74,15 @@ static int channel_describe(struct conduit *conduit, tong_channel_info *ret)
     struct ring_channel *channel = (struct ring_channel *)conduit;
     const struct ring_end *end = channel->out.open ? &channel->out : &channel->in;
     const struct ring_object *object = &end->object;
-    uint64_t head = atomic_load_explicit(&object->receivers->cursor, memory_order_acquire);
-    uint64_t tail = atomic_load_explicit(&object->senders->cursor, memory_order_acquire);
+    uint64_t used = shared_used(object->senders);
     ret->largest = record_largest(object->capacity);
     ret->capacity = object->capacity;
-    ret->depth = tail - head <= object->capacity ? tail - head : TONG_UNKNOWN;
+    ret->depth = 0;
+    for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
+        uint64_t head = shared_head(&object->receivers->cursors[lane]);
+        uint64_t depth = used >> lane & 1 ? shared_tail(&object->senders->places[lane]) - head : 0;
+        ret->depth += depth <= object->capacity ? depth : 0;
+    }
     return 0;
 }
 
@@ -119,7 +101,7 @@ static int channel_close(struct conduit *conduit, bool forked)
     ring_end_close(&channel->out, channel->remove, forked);
     ring_end_close(&channel->in, channel->remove, forked);
     ring_writer_close(&channel->writer);
-    ring_reader_close(&channel->reader);
+    ring_channel_close_lanes(channel);
     conduit_free(conduit);
     return r;
 }
@@ -189,9 +171,11 @@ int ring_channel_remove(const struct ring_home *home, const struct address *addr
 const struct channel_facet ring_channel_facet = {
     .variant = "",
     .identity = TONG_IDENTITY_CLAIMED,
-    .shape = TONG_HAS_TWO_WAY_PAIR,
+    .shape = TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS,
     .send = ring_channel_send,
     .receive = ring_channel_receive,
+    .send_batch = ring_channel_send_batch,
+    .receive_batch = ring_channel_receive_batch,
     .reserve = ring_channel_reserve,
     .commit = ring_channel_commit,
     .abort = ring_channel_abort,

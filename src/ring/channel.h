@@ -21,16 +21,29 @@ uint64_t ring_channel_largest(const char *source);
 
 /* ---- Inside ---------------------------------------------------------------------------------------------- */
 
+/* Receiving: what is known of one lane and its sender beside its records. */
+struct ring_lanes {
+    struct ring_reader reader[LAYOUT_PLACES]; /* open where `used` says so */
+    uint64_t told[LAYOUT_PLACES];             /* the newest session whose end was told; also in the cursor */
+    uint64_t used;                            /* bits of lanes */
+    unsigned current;                         /* where the last message came from */
+    struct ring_reader *now;                  /* its reader */
+    uint32_t turns;                           /* messages until another lane has its turn; 0: the fast path is closed */
+    uint32_t dry;                             /* `turns` when nothing was there for the last time */
+    uint64_t dry_at;                          /* and where that was */
+    uint64_t lost;                            /* messages given up by senders before the next one */
+    int64_t asked;                            /* the tick of the clock when a non-blocking call last asked for locks */
+    int owed;                                 /* an end that is told once no sender is left; 0: none */
+    int ended;                                /* what every further receive gives; 0 as long as there is no end */
+};
+
 struct ring_channel {
     struct conduit base;
     const struct ring_home *home;
     struct ring_end out, in;
     struct ring_writer writer;
-    struct ring_reader reader;
+    struct ring_lanes lanes;
     uint64_t confessed;         /* sending: of the messages that full=drop gave up, how many the ring tells of */
-    uint64_t told;              /* receiving: the newest session whose end was told; also in our place */
-    uint64_t lost;              /* receiving: messages given up by senders before the next one */
-    int ended;                  /* receiving: what every further receive gives; 0 as long as there is no end */
     bool reconnect;             /* receiving: an end is not told, the next session goes on */
     int64_t remove;
 };
@@ -44,9 +57,19 @@ int ring_channel_damaged(const struct ring_end *end);
 /* For what ring_writer_open() and ring_reader_open() refuse. */
 int ring_channel_contradictory(const struct ring_end *end, int error);
 int ring_channel_bad_token(const struct conduit *conduit);
-/* private_word: 0 the claim, 1 its direction, 2 its size, 3 the conduit, by which the facade knows its tokens. */
-void ring_channel_fill_token(struct conduit *conduit, uint32_t direction, uint64_t start, uint64_t size, uint64_t claim,
-                             tong_token *ret);
+
+/* private_word: 0 the claim, 1 its direction and lane, 2 its size, 3 the conduit, by which the facade knows its tokens. */
+static inline void ring_channel_fill_token(struct conduit *conduit, uint64_t direction, const void *data, uint64_t size,
+                                           uint64_t claim, tong_token *ret)
+{
+    ret->parts = size != 0;
+    ret->span[0].data = (void *)(uintptr_t)data;
+    ret->span[0].size = size;
+    ret->private_word[0] = claim;
+    ret->private_word[1] = direction;
+    ret->private_word[2] = size;
+    ret->private_word[3] = (uintptr_t)conduit;
+}
 
 /* How a wait came to its end, if not by an error. */
 enum {
@@ -55,21 +78,26 @@ enum {
     WAIT_BELL = 2   /* the bell's descriptor says that there is something: ask, then sleep a slice first */
 };
 
+/* What a wait is for: whether there is something after all.  Polled while it spins; after asking to be told, `last`. */
+typedef bool (*ring_found)(struct ring_channel *channel, uint64_t size, bool last);
+
 /*
- * One wait of `end` after nothing (no room) was found with the other's cursor at `seen`.  `last` is how the wait
- * before it ended (WAIT_BELL for a call that may not block); `rearm` empties the bell, asks for it and looks once
- * more.  WAIT_..., or -EAGAIN, -ETIMEDOUT, -EINTR, -ECANCELED.
+ * One wait of `end` after nothing (no room) was found.  `last` is how the wait before it ended (WAIT_BELL for a call that
+ * may not block).  WAIT_..., or -EAGAIN, -ETIMEDOUT, -EINTR, -ECANCELED.
  */
-int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, uint64_t seen, int last, int64_t deadline,
-                      void (*rearm)(struct ring_channel *, uint64_t), uint64_t size);
+int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int last, int64_t deadline, ring_found found,
+                      uint64_t size);
 
 int ring_channel_open_receiver(struct ring_channel *channel, const struct address *address, const char *name);
+void ring_channel_close_lanes(struct ring_channel *channel);
 ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline);
+ssize_t ring_channel_receive_batch(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline);
 ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret);
 int ring_channel_release(struct conduit *conduit, tong_token *token);
 
 int ring_channel_open_sender(struct ring_channel *channel, const struct address *address, const char *name);
 int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline);
+ssize_t ring_channel_send_batch(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline);
 int ring_channel_reserve(struct conduit *conduit, size_t size, int64_t deadline, tong_token *ret);
 int ring_channel_commit(struct conduit *conduit, tong_token *token, size_t used, int64_t type);
 int ring_channel_abort(struct conduit *conduit, tong_token *token);

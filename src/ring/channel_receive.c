@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receiving from a ring: messages, and between them what senders mark.
+ * Receiving from the lanes of a channel: messages, and between them what senders mark.
  *
- * Ends.  The mark of an end lies in the ring behind the last message of its session.  A session that ended without
- * one (killed, or closed with nothing sent into a full ring) is found by its word and its lock, the ring being
- * empty.  An end that was told stays: every further receive gives it again.  Who opens anew goes on with the next
+ * Lanes.  Every sender has its own, so its messages come in its order; between senders there is none but the one in which
+ * the receiver looks.  It stays with a lane while that has messages, TURNS at most, and then goes round.
+ *
+ * Ends.  The mark of an end lies in the lane behind the last message of its session.  A session that ended without one
+ * (killed, or closed with nothing sent into a full ring) is found by its word and its lock, the lanes being empty.  The
+ * channel ends when a session has ended and no other sender is there: while others go on, an end is owed, a death before
+ * an orderly one.  An end that was told stays: every further receive gives it again.  Who opens anew goes on with the next
  * session, and knows by `told`, which is in the receivers' segment, that a mark written later for a death that was
  * seen already is not news.  With reconnect=yes no end is told, orderly or not, and the next session goes on.
  *
@@ -15,187 +19,419 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/hot.h"
+#include "core/wait.h"
 #include "ring/channel.h"
+#include "ring/copy.h"
+#include "ring/sleep.h"
+
+#define TURNS 64            /* messages from one lane while others may have some */
+#define EVERY_LANE ((UINT64_C(1) << LAYOUT_PLACES) - 1)
+#define STREAM 3            /* messages since the last time that nothing was there */
+#define STREAM_BYTES 2048   /* and their bytes */
+#define BACKOFF 150         /* pauses before the next word of a stream is looked at again */
+
+/* ---- Lanes ----------------------------------------------------------------------------------------------- */
+
+/* The lowest of several lanes. */
+static unsigned first_of(uint64_t lanes)
+{
+    return (unsigned)__builtin_ctzll(lanes);
+}
+
+static bool is_used(const struct ring_lanes *lanes, unsigned lane)
+{
+    return lanes->used >> lane & 1;
+}
+
+static void close_fast_path(struct ring_lanes *lanes)
+{
+    lanes->turns = 0;
+}
+
+/* With one lane there is nobody to take turns with. */
+static void begin_turn(struct ring_lanes *lanes, unsigned lane)
+{
+    lanes->current = lane;
+    lanes->now = &lanes->reader[lane];
+    lanes->turns = lanes->ended ? 0 : lanes->used & (lanes->used - 1) ? TURNS : UINT32_MAX;
+    lanes->dry = lanes->turns;
+}
+
+static int open_lane(struct ring_channel *channel, unsigned lane)
+{
+    struct ring_end *end = &channel->in;
+    struct ring_lanes *lanes = &channel->lanes;
+    struct layout_cursor *cursor = &end->object.receivers->cursors[lane];
+    int r = ring_object_map_lane(&end->object, lane, false);
+    if (r < 0)
+        return r;
+    r = ring_reader_open(&lanes->reader[lane], cursor, &end->peer->places[lane], end->object.lane[lane],
+                         end->object.capacity);
+    if (r < 0)
+        return ring_channel_contradictory(end, r);
+    lanes->told[lane] = shared_told(cursor);
+    lanes->used |= UINT64_C(1) << lane;
+    return 0;
+}
+
+/* Those that senders have taken since the last look. */
+static int open_lanes(struct ring_channel *channel)
+{
+    uint64_t fresh = shared_used(channel->in.peer) & EVERY_LANE & ~channel->lanes.used;
+    int r = 0;
+    for (; fresh && r == 0; fresh &= fresh - 1)
+        r = open_lane(channel, first_of(fresh));
+    return r;
+}
+
+void ring_channel_close_lanes(struct ring_channel *channel)
+{
+    for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++)
+        ring_reader_close(&channel->lanes.reader[lane]);
+}
+
+/* What is skipped on the way gives room back, for which the sender may be waiting. */
+static int next_in(struct ring_channel *channel, unsigned lane, struct ring_record *ret)
+{
+    struct ring_reader *reader = &channel->lanes.reader[lane];
+    uint64_t head = reader->head;
+    int r = ring_next(reader, ret);
+    if (reader->head != head)
+        ring_end_tell(&channel->in);
+    return r;
+}
+
+/* The next record of any lane, beginning behind the current one if its turns are used up. */
+static int next(struct ring_channel *channel, struct ring_record *ret)
+{
+    struct ring_lanes *lanes = &channel->lanes;
+    unsigned first = (lanes->current + (lanes->turns == 0)) % LAYOUT_PLACES;
+    int r = open_lanes(channel);
+    if (r < 0)
+        return r;
+    uint64_t round = (lanes->used | lanes->used << LAYOUT_PLACES) >> first & EVERY_LANE;
+    for (; round; round &= round - 1) {
+        unsigned lane = (first + first_of(round)) % LAYOUT_PLACES;
+        r = next_in(channel, lane, ret);
+        if (r == -EAGAIN)
+            continue;
+        begin_turn(lanes, lane);
+        return r;
+    }
+    return -EAGAIN;
+}
 
 /* ---- Ends ------------------------------------------------------------------------------------------------ */
 
-/* An end of the sender's session that was not told yet: -ENODATA, -ECONNRESET, or 0. */
-static int sender_gone(struct ring_channel *channel, bool ask, uint64_t *ret_number)
+/* What has become of the sender of a lane whose end was not told yet: -ENODATA, -ECONNRESET, 0 nothing; 1 it is there. */
+static int sender_gone(struct ring_channel *channel, unsigned lane, bool ask, uint64_t *ret_number)
 {
-    uint64_t word = ring_place_session(channel->in.peer);
+    uint64_t word = shared_session(&channel->in.peer->places[lane]);
     *ret_number = session_number(word);
-    if (*ret_number <= channel->told)
+    if (*ret_number <= channel->lanes.told[lane])
         return 0;
     if (session_state(word) == SESSION_CLOSED)
         return -ENODATA;
-    int r = session_state(word) == SESSION_OPEN && ask ? ring_end_peer_died(&channel->in, word) : 0;
-    return r > 0 ? -ECONNRESET : r;
+    int r = session_state(word) == SESSION_OPEN && ask ? ring_end_peer_died(&channel->in, lane, word) : 0;
+    return r > 0 ? -ECONNRESET : r < 0 ? r : session_state(word) == SESSION_OPEN;
 }
 
-/* What a receive gives once the session `number` has ended: the end, from now on, or 0 if the next one goes on. */
-static int tell_end(struct ring_channel *channel, uint64_t number, int end)
+/* Remembers that a session of a lane has ended; a death is not covered by an orderly end. */
+static void note_end(struct ring_channel *channel, unsigned lane, uint64_t number, int end)
 {
-    channel->told = number;
-    atomic_store_explicit(&channel->in.own->places[0].told, number, memory_order_release);
-    if (channel->reconnect)
-        return 0;
-    channel->ended = end;
+    channel->lanes.told[lane] = number;
+    shared_set_told(&channel->in.object.receivers->cursors[lane], number);
+    if (!channel->reconnect && channel->lanes.owed != -ECONNRESET)
+        channel->lanes.owed = end;
+}
+
+/* From now on that is what a receive gives. */
+static int tell_end(struct ring_channel *channel)
+{
+    channel->lanes.ended = channel->lanes.owed;
+    close_fast_path(&channel->lanes);
     if (ring_bell_is_open(&channel->in.bell))
         ring_bell_ring_self(&channel->in.bell);
-    return end;
+    return channel->lanes.ended;
 }
 
 static int ended(const struct ring_channel *channel)
 {
-    if (channel->ended == -ENODATA)
+    if (channel->lanes.ended == -ENODATA)
         return fail_static(-ENODATA, "the sender has finished");
-    return fail(channel->ended, "%s: the sender died without finishing", channel->base.object);
+    return fail(channel->lanes.ended, "%s: the sender died without finishing", channel->base.object);
 }
 
-/* What is skipped on the way gives room back, for which the sender may be waiting. */
-static int next(struct ring_channel *channel, struct ring_record *ret)
+/* Whether a lane that is not one of those has a sender, or something left. */
+static bool others_go_on(struct ring_channel *channel, uint64_t but)
 {
-    uint64_t head = channel->reader.head;
-    int r = ring_next(&channel->reader, ret);
-    if (channel->reader.head != head)
-        ring_end_tell(&channel->in);
-    return r;
+    uint64_t number;
+    for (uint64_t rest = channel->lanes.used & ~but; rest; rest &= rest - 1) {
+        unsigned lane = first_of(rest);
+        if (ring_waits(&channel->lanes.reader[lane]) || sender_gone(channel, lane, true, &number) == 1)
+            return true;
+    }
+    return false;
+}
+
+/* Looks for sessions that ended without a mark.  The number of them, or an error. */
+static int find_ends(struct ring_channel *channel, bool ask, bool take)
+{
+    int found = 0;
+    for (uint64_t rest = channel->lanes.used; rest; rest &= rest - 1) {
+        unsigned lane = first_of(rest);
+        uint64_t number;
+        int gone = sender_gone(channel, lane, ask, &number);
+        if (gone < 0 && gone != -ENODATA && gone != -ECONNRESET)
+            return gone;
+        if (gone >= 0 || (take && ring_waits(&channel->lanes.reader[lane])))
+            continue;
+        found++;
+        if (take)
+            note_end(channel, lane, number, gone);
+    }
+    return found;
 }
 
 /* The record that is next, or the end.  Nothing that was published before an end was seen may come after it. */
 static int look(struct ring_channel *channel, bool ask, struct ring_record *ret)
 {
-    uint64_t number;
     int r = next(channel, ret);
-    int gone = r == -EAGAIN ? sender_gone(channel, ask, &number) : 0;
-    if (gone == 0 || (r = next(channel, ret)) != -EAGAIN)
+    int gone = r == -EAGAIN ? find_ends(channel, ask, false) : 0;
+    if (gone == 0 && (r != -EAGAIN || channel->lanes.owed == 0))
         return r;
-    if (gone == -ENODATA || gone == -ECONNRESET)
-        gone = tell_end(channel, number, gone);
-    return gone < 0 ? gone : -EAGAIN;
+    if (gone < 0 || (r = next(channel, ret)) != -EAGAIN)
+        return gone < 0 ? gone : r;
+    gone = find_ends(channel, ask, true);
+    if (gone < 0)
+        return gone;
+    bool over = ask && channel->lanes.owed != 0 && !others_go_on(channel, 0);
+    return over ? tell_end(channel) : -EAGAIN;
 }
 
 /* ---- Records --------------------------------------------------------------------------------------------- */
 
-static int take(struct ring_channel *channel, const struct ring_record *record)
+static inline int consume(struct ring_channel *channel, const struct ring_record *record)
 {
-    uint64_t claim;
-    int r = ring_take(&channel->reader, record, &claim);
-    if (r < 0)
+    int r = ring_consume(channel->lanes.now, record);
+    if (__builtin_expect(r < 0, 0))
         return fail(r, "%s: out of memory", channel->base.object);
-    if (ring_release(&channel->reader, claim) > 0)
-        ring_end_tell(&channel->in);
+    ring_end_tell(&channel->in);
     return 0;
 }
 
 /* Its number is the low half of a session that has begun, else it is not believed.  An end that was told before is
- * not told again. */
+ * not told again.  While others go on, it waits for them. */
 static int read_end(struct ring_channel *channel, const struct ring_record *record)
 {
-    uint64_t newest = session_number(ring_place_session(channel->in.peer));
+    unsigned lane = channel->lanes.current;
+    uint64_t newest = session_number(shared_session(&channel->in.peer->places[lane]));
     uint64_t number = newest - (uint32_t)(newest - record->length);
     if (number > newest)
         return -EBADMSG;
-    return number > channel->told ? tell_end(channel, number, record->kind == RECORD_END ? -ENODATA : -ECONNRESET) : 0;
+    if (number <= channel->lanes.told[lane])
+        return 0;
+    note_end(channel, lane, number, record->kind == RECORD_END ? -ENODATA : -ECONNRESET);
+    return channel->lanes.owed != 0 && !others_go_on(channel, UINT64_C(1) << lane) ? tell_end(channel) : 0;
 }
 
 static int take_mark(struct ring_channel *channel, const struct ring_record *record)
 {
-    int r = take(channel, record);
+    int r = consume(channel, record);
     if (r == 0 && record->kind == RECORD_LOST)
-        channel->lost += record->length;
+        channel->lanes.lost += record->length;
     else if (r == 0)
         r = read_end(channel, record);
     return r;
 }
 
-static void rearm(struct ring_channel *channel, uint64_t unused)
+/* Whether there is something to receive or to tell.  Once it was asked to be told, it is the whole look. */
+static bool found(struct ring_channel *channel, uint64_t unused, bool last)
 {
-    struct ring_end *end = &channel->in;
-    struct ring_record record;
-    uint64_t number;
+    const struct ring_lanes *lanes = &channel->lanes;
+    uint64_t used = shared_used(channel->in.peer) & EVERY_LANE;
     (void)unused;
-    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, channel->told) < 0 ||
-        next(channel, &record) != -EAGAIN || sender_gone(channel, false, &number))
-        ring_bell_ring_self(&end->bell);
+    if (used != lanes->used)
+        return true;
+    for (; used; used &= used - 1)
+        if (ring_waits(&lanes->reader[first_of(used)]))
+            return true;
+    return last && (lanes->ended != 0 || find_ends(channel, false, false) != 0);
+}
+
+/* Asking costs a system call, so who polls without blocking asks once a tick of the coarse clock; who polls a descriptor
+ * was woken for it, perhaps. */
+static bool may_ask(struct ring_channel *channel, int last, int64_t deadline)
+{
+    if (deadline != DEADLINE_NOW || ring_bell_is_open(&channel->in.bell))
+        return last != WAIT_MOVED;
+    int64_t tick = clock_coarse();
+    bool ask = tick != channel->lanes.asked;
+    channel->lanes.asked = tick;
+    return ask;
 }
 
 /* The next message or the end.  A sender that writes marks without end is not followed. */
 static int await_message(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
 {
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED, r = 0;
-    for (uint64_t marks = 0; !channel->ended && marks <= channel->reader.capacity / RECORD_MARK; ) {
-        r = look(channel, last != WAIT_MOVED, ret);
+    for (uint64_t marks = 0; !channel->lanes.ended && marks <= channel->in.object.capacity / RECORD_MARK; ) {
+        r = look(channel, may_ask(channel, last, deadline), ret);
         if (r == 0 && ret->kind == RECORD_MESSAGE)
             return 0;
         if (r == 0) {
             marks++;
             r = take_mark(channel, ret);
         } else if (r == -EAGAIN) {
-            r = last = ring_channel_wait(channel, &channel->in, channel->reader.tail, last, deadline, rearm, 0);
+            r = last = ring_channel_wait(channel, &channel->in, last, deadline, found, 0);
         }
-        if (r < 0 && !channel->ended)
+        if (r < 0 && !channel->lanes.ended)
             return r == -EBADMSG ? ring_channel_damaged(&channel->in) : r;
     }
-    return channel->ended ? ended(channel) : ring_channel_damaged(&channel->in);
+    return channel->lanes.ended ? ended(channel) : ring_channel_damaged(&channel->in);
+}
+
+/* A receiver that polls the line in which the sender writes slows it down: who has caught up with a stream lets it get
+ * ahead by a few microseconds.  Who receives one message at a time, or a few, is not kept. */
+static void back_off(struct ring_lanes *lanes)
+{
+    uint64_t seen = lanes->now->seen;
+    bool stream = lanes->dry - lanes->turns >= STREAM && seen - lanes->dry_at >= STREAM_BYTES;
+    lanes->dry = lanes->turns;
+    lanes->dry_at = seen;
+    for (int i = 0; stream && i < BACKOFF; i++)
+        ring_relax();
+}
+
+/* Whether a call that may not block has nothing to do but to say so: nothing came, and it has asked in this tick. */
+static bool has_nothing(struct ring_channel *channel)
+{
+    const struct ring_lanes *lanes = &channel->lanes;
+    return !lanes->owed && !lanes->ended && !ring_bell_is_open(&channel->in.bell) && !found(channel, 0, false) &&
+           clock_coarse() == lanes->asked;
+}
+
+__attribute__((noinline)) static int await_slowly(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
+{
+    struct ring_lanes *lanes = &channel->lanes;
+    if (lanes->turns <= 1)
+        close_fast_path(lanes);
+    else
+        back_off(lanes);
+    if (deadline == DEADLINE_NOW && has_nothing(channel))
+        return wait_expired(deadline);
+    return await_message(channel, deadline, ret);
+}
+
+/* The next message of the current lane, if there is one; all else is rarer. */
+static inline int receive_record(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
+{
+    struct ring_lanes *lanes = &channel->lanes;
+    uint64_t word = __builtin_expect(lanes->turns > 1, 1) ? ring_turn(lanes->now) : 0;
+    if (__builtin_expect(word != 0 && ring_read(lanes->now, word, ret), 1)) {
+        lanes->turns--;
+        return 0;
+    }
+    struct ring_record slow = { .kind = 0 }; /* so that the other one can stay in registers */
+    int r = await_slowly(channel, deadline, &slow);
+    *ret = slow;
+    return r;
 }
 
 /* What is said of a message, once; the losses before it are said with it. */
-static void fill_meta(struct ring_channel *channel, const struct ring_record *record, tong_message *meta)
+static inline void fill_meta(const struct ring_channel *channel, const struct ring_record *record, tong_message *meta)
 {
+    uint64_t lost = channel->lanes.lost;
     meta->type = record->type;
     meta->length = record->length;
-    meta->lost = channel->lost;
-    meta->flags = (record->redelivered ? TONG_MESSAGE_REDELIVERED : 0) | (channel->lost ? TONG_MESSAGE_LOST_BEFORE : 0);
+    meta->lost = lost;
+    meta->flags = (record->redelivered ? TONG_MESSAGE_REDELIVERED : 0) | (lost ? TONG_MESSAGE_LOST_BEFORE : 0);
 }
 
 /* ---- The calls ------------------------------------------------------------------------------------------- */
 
-ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
+static int too_small(const struct ring_channel *channel, const struct ring_record *record, size_t capacity)
+{
+    return fail(-EMSGSIZE, "%s: the message has %llu bytes, the buffer %zu", channel->base.object,
+                (unsigned long long)record->length, capacity);
+}
+
+HOT ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     struct ring_record record;
-    struct ring_span span[2];
-    int r = await_message(channel, deadline, &record);
-    if (r < 0)
+    int r = receive_record(channel, deadline, &record);
+    if (__builtin_expect(r < 0, 0))
         return r;
     fill_meta(channel, &record, &in->meta);
-    if (record.length > in->capacity)
-        return fail(-EMSGSIZE, "%s: the message has %llu bytes, the buffer %zu", conduit->object,
-                    (unsigned long long)record.length, in->capacity);
-    unsigned parts = ring_spans(channel->reader.data, channel->reader.capacity, record.start, record.length, span);
-    unsigned char *to = in->data;
-    for (unsigned i = 0; i < parts; to += span[i++].size)
-        memcpy(to, span[i].data, span[i].size);
-    r = take(channel, &record);
+    if (__builtin_expect(record.length > in->capacity, 0))
+        return too_small(channel, &record, in->capacity);
+    copy_message(in->data, record.data, record.length);
+    r = consume(channel, &record);
     if (r < 0)
         return r;
-    channel->lost = 0;
+    channel->lanes.lost = 0;
     return (ssize_t)record.length;
 }
 
-ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret)
+/* Those of the current lane that need no more than to be copied. */
+static inline size_t take_plain(struct ring_channel *channel, tong_batch *batch, size_t count)
+{
+    struct ring_lanes *lanes = &channel->lanes;
+    uint64_t most = lanes->turns > 1 && !lanes->lost ? lanes->turns - 1 : 0;
+    uint64_t taken = most ? ring_receive_batch(lanes->now, batch, count < most ? count : most) : 0;
+    lanes->turns -= (uint32_t)taken;
+    if (taken)
+        ring_end_tell(&channel->in);
+    return taken;
+}
+
+HOT ssize_t ring_channel_receive_batch(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline)
+{
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    size_t received = take_plain(channel, batch, count);
+    while (received < count) {
+        tong_batch *item = &batch[received];
+        struct message_in in = { item->data, item->capacity, TONG_MESSAGE_INIT };
+        ssize_t r = ring_channel_receive(conduit, &in, received ? DEADLINE_NOW : deadline);
+        if (r < 0)
+            return received ? (ssize_t)received : r;
+        item->length = (uint64_t)r;
+        item->type = in.meta.type;
+        item->flags = in.meta.flags;
+        received++;
+        received += take_plain(channel, batch + received, count - received);
+    }
+    return (ssize_t)received;
+}
+
+HOT ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     struct ring_record record;
     uint64_t claim;
-    int r = await_message(channel, deadline, &record);
-    if (r == 0 && (r = ring_take(&channel->reader, &record, &claim)) < 0)
-        r = fail(r, "%s: out of memory", conduit->object);
-    if (r < 0)
+    int r = receive_record(channel, deadline, &record);
+    if (__builtin_expect(r < 0, 0))
         return r;
-    fill_meta(channel, &record, meta);
-    channel->lost = 0;
-    ring_channel_fill_token(conduit, TONG_RECEIVE, record.start, record.length, claim, ret);
+    r = ring_take(channel->lanes.now, &record, &claim);
+    if (__builtin_expect(r < 0, 0))
+        return fail(r, "%s: out of memory", conduit->object);
+    if (meta)
+        fill_meta(channel, &record, meta);
+    channel->lanes.lost = 0;
+    uint64_t from = TONG_RECEIVE | (uint64_t)channel->lanes.current << 32;
+    ring_channel_fill_token(conduit, from, record.data, record.length, claim, ret);
     return (ssize_t)record.length;
 }
 
-int ring_channel_release(struct conduit *conduit, tong_token *token)
+HOT int ring_channel_release(struct conduit *conduit, tong_token *token)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
-    bool ours = token->private_word[1] == TONG_RECEIVE;
-    int moved = ours ? ring_release(&channel->reader, token->private_word[0]) : -EINVAL;
-    if (moved < 0)
+    uint64_t lane = token->private_word[1] >> 32;
+    bool ours = (uint32_t)token->private_word[1] == TONG_RECEIVE && lane < LAYOUT_PLACES;
+    int moved = ours ? ring_release(&channel->lanes.reader[lane], token->private_word[0]) : -EINVAL;
+    if (__builtin_expect(moved < 0, 0))
         return ring_channel_bad_token(conduit);
     token->private_word[3] = 0;
     if (moved)
@@ -208,27 +444,27 @@ int ring_channel_release(struct conduit *conduit, tong_token *token)
 /* What ended before we came is told only if something of it is still in the ring.  The session is looked at before
  * the ring: what it published before it ended is then seen.  Where a message comes again, the ends behind it do, too:
  * those were told to one who never released it. */
-static void begin_sessions(struct ring_channel *channel)
+static void begin_sessions(struct ring_channel *channel, unsigned lane)
 {
+    struct ring_reader *reader = &channel->lanes.reader[lane];
     struct ring_record record;
-    uint64_t word = ring_place_session(channel->in.peer), number = session_number(word);
-    uint64_t told = atomic_load_explicit(&channel->in.own->places[0].told, memory_order_acquire);
-    bool ended = session_state(word) != SESSION_OPEN || ring_end_peer_died(&channel->in, word) > 0;
-    if (ended && ring_next(&channel->reader, &record) == -EAGAIN)
+    uint64_t word = shared_session(&channel->in.peer->places[lane]), number = session_number(word);
+    uint64_t told = channel->lanes.told[lane];
+    bool ended = session_state(word) != SESSION_OPEN || ring_end_peer_died(&channel->in, lane, word) > 0;
+    if (ended && ring_next(reader, &record) == -EAGAIN)
         told = number;
-    bool again = channel->reader.redelivered_to != channel->reader.head;
-    channel->told = told <= number && !again ? told : 0;
+    bool again = reader->redelivered_to != reader->head;
+    channel->lanes.told[lane] = told <= number && !again ? told : 0;
 }
 
 int ring_channel_open_receiver(struct ring_channel *channel, const struct address *address, const char *name)
 {
-    struct ring_end *end = &channel->in;
-    int r = ring_end_open(end, channel->home, address, name, false);
-    if (r < 0)
-        return r;
-    r = ring_reader_open(&channel->reader, end->own, end->peer, end->object.data, end->object.capacity);
-    if (r < 0)
-        return ring_channel_contradictory(end, r);
-    begin_sessions(channel);
-    return 0;
+    int r = ring_end_open(&channel->in, channel->home, address, name, false);
+    channel->lanes.current = LAYOUT_PLACES - 1;
+    if (r == 0)
+        r = open_lanes(channel);
+    for (unsigned lane = 0; r == 0 && lane < LAYOUT_PLACES; lane++)
+        if (is_used(&channel->lanes, lane))
+            begin_sessions(channel, lane);
+    return r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sending into a ring.
+ * Sending into a lane of a channel.
  *
- * A channel outlives its ends: a sender may fill it before a receiver comes, and go before it is drained.  A sender
+ * A channel outlives its ends: a sender may fill its lane before a receiver comes, and go before it is drained.  A sender
  * that finds it full waits for a receiver, be it the first or the next after one that left in order; but a receiver
  * that was killed without a successor is -EPIPE.
  *
@@ -14,16 +14,21 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/hot.h"
 #include "ring/channel.h"
+#include "ring/sleep.h"
+
+#define NEARLY 16   /* the part of a lane that is free when it is all but full */
+#define BACKOFF 150 /* pauses */
 
 static int receiver_died(struct ring_channel *channel)
 {
-    uint64_t word = ring_place_session(channel->out.peer);
-    int r = session_state(word) == SESSION_OPEN ? ring_end_peer_died(&channel->out, word) : 0;
+    uint64_t word = shared_session(&channel->out.peer->places[0]);
+    int r = session_state(word) == SESSION_OPEN ? ring_end_peer_died(&channel->out, 0, word) : 0;
     return r > 0 ? fail(-EPIPE, "%s: the receiver died, and no message more has room", channel->base.object) : r;
 }
 
-static uint64_t losses(const struct ring_channel *channel)
+static inline uint64_t losses(const struct ring_channel *channel)
 {
     return atomic_load_explicit(&channel->base.dropped, memory_order_relaxed) - channel->confessed;
 }
@@ -34,11 +39,10 @@ static int find_room(struct ring_channel *channel, uint64_t size)
     return ring_room(&channel->writer, size + (losses(channel) ? RECORD_MARK : 0));
 }
 
-static void rearm(struct ring_channel *channel, uint64_t size)
+static bool found(struct ring_channel *channel, uint64_t size, bool last)
 {
-    struct ring_end *end = &channel->out;
-    if (ring_bell_rearm(&end->bell, &end->own->places[0], end->peer, 0) < 0 || find_room(channel, size) != -EAGAIN)
-        ring_bell_ring_self(&end->bell);
+    (void)last;
+    return find_room(channel, size) != -EAGAIN;
 }
 
 /* While tokens are outstanding there is no place for a mark; then it stands before a later message. */
@@ -51,14 +55,6 @@ static int confess(struct ring_channel *channel)
     return r == -EBUSY ? 0 : r;
 }
 
-static int claim_room(struct ring_channel *channel, uint64_t size, uint64_t *ret_claim)
-{
-    int r = losses(channel) ? find_room(channel, size) : 0;
-    if (r == 0 && losses(channel))
-        r = confess(channel);
-    return r < 0 ? r : ring_reserve(&channel->writer, size, ret_claim);
-}
-
 static int too_large(const struct ring_channel *channel, uint64_t size)
 {
     return fail(-EMSGSIZE, "%s: the message has %llu bytes, the most is %llu: make it with a larger capacity=",
@@ -66,7 +62,19 @@ static int too_large(const struct ring_channel *channel, uint64_t size)
                 (unsigned long long)record_largest(channel->writer.capacity));
 }
 
-static int await_room(struct ring_channel *channel, uint64_t size, int64_t deadline, uint64_t *ret_claim)
+/* A sender that follows a receiver line by line slows both: one that found the lane all but full lets it drain first, by a
+ * few microseconds, and looks again how far it came. */
+static void back_off(struct ring_writer *writer)
+{
+    if (ring_room(writer, writer->capacity / NEARLY) != -EAGAIN)
+        return;
+    for (int i = 0; i < BACKOFF; i++)
+        ring_relax();
+    ring_room(writer, writer->capacity / NEARLY);
+}
+
+/* Waits until there is room, and the mark of losses is written. */
+__attribute__((noinline)) static int await_room(struct ring_channel *channel, uint64_t size, int64_t deadline)
 {
     if (size > record_largest(channel->writer.capacity))
         return too_large(channel, size);
@@ -74,31 +82,35 @@ static int await_room(struct ring_channel *channel, uint64_t size, int64_t deadl
         deadline = DEADLINE_NOW;
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED;
     for (;;) {
-        int r = claim_room(channel, size, ret_claim);
-        if (r == 0)
-            return 0;
+        int r = find_room(channel, size);
+        if (r == 0) {
+            back_off(&channel->writer);
+            return losses(channel) ? confess(channel) : 0;
+        }
         if (r == -EBADMSG)
             return ring_channel_damaged(&channel->out);
-        if (r != -EAGAIN)
-            return fail(r, "%s: out of memory", channel->base.object);
         r = last != WAIT_MOVED ? receiver_died(channel) : 0;
         if (r == 0)
-            r = last = ring_channel_wait(channel, &channel->out, channel->writer.head, last, deadline, rearm, size);
+            r = last = ring_channel_wait(channel, &channel->out, last, deadline, found, size);
         if (r < 0)
             return r;
     }
 }
 
-/* Where the claim lies; it is the youngest. */
-static void fill_room(struct conduit *conduit, uint64_t size, uint64_t claim, tong_token *ret)
+static int claim_room(struct ring_channel *channel, uint64_t size, int64_t deadline, uint64_t *ret_claim)
 {
-    struct ring_writer *writer = &((struct ring_channel *)conduit)->writer;
-    ring_channel_fill_token(conduit, TONG_SEND, ring_claims_find(&writer->claims, claim)->start, size, claim, ret);
+    bool fits = size <= record_largest(channel->writer.capacity) && !losses(channel);
+    if (__builtin_expect(fits && ring_reserve(&channel->writer, size, ret_claim) == 0, 1))
+        return 0;
+    int r = await_room(channel, size, deadline);
+    if (r == 0 && (r = ring_reserve(&channel->writer, size, ret_claim)) < 0)
+        r = fail(r, "%s: out of memory", channel->base.object);
+    return r;
 }
 
 static int settle(struct ring_channel *channel, tong_token *token, int moved)
 {
-    if (moved < 0)
+    if (__builtin_expect(moved < 0, 0))
         return ring_channel_bad_token(&channel->base);
     token->private_word[3] = 0;
     if (moved)
@@ -106,32 +118,64 @@ static int settle(struct ring_channel *channel, tong_token *token, int moved)
     return 0;
 }
 
-int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
+/* Behind tokens, or without room, or with losses to tell of. */
+__attribute__((noinline)) static int send_slowly(struct ring_channel *channel, const struct message_out *out,
+                                                 int64_t deadline)
 {
-    struct ring_channel *channel = (struct ring_channel *)conduit;
-    tong_token token = TONG_TOKEN_INIT;
     uint64_t claim;
-    int r = await_room(channel, out->size, deadline, &claim);
+    int r = claim_room(channel, out->size, deadline, &claim);
     if (r < 0)
         return r;
-    fill_room(conduit, out->size, claim, &token);
-    const unsigned char *from = out->data;
-    for (unsigned i = 0; i < token.parts; from += token.span[i++].size)
-        memcpy(token.span[i].data, from, token.span[i].size);
-    return settle(channel, &token, ring_commit(&channel->writer, claim, out->size, out->type));
+    if (out->size > 0)
+        memcpy(ring_claimed(&channel->writer, claim), out->data, out->size);
+    if (ring_commit(&channel->writer, claim, out->size, out->type) > 0)
+        ring_end_tell(&channel->out);
+    return 0;
 }
 
-int ring_channel_reserve(struct conduit *conduit, size_t size, int64_t deadline, tong_token *ret)
+HOT int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
 {
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    if (__builtin_expect(out->size > record_largest(channel->writer.capacity) || losses(channel) ||
+                         ring_send(&channel->writer, out->data, out->size, out->type) < 0, 0))
+        return send_slowly(channel, out, deadline);
+    ring_end_tell(&channel->out);
+    return 0;
+}
+
+/* What has room at once goes at once, and is published at once; one that has none waits like a single message. */
+HOT ssize_t ring_channel_send_batch(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline)
+{
+    struct ring_channel *channel = (struct ring_channel *)conduit;
+    size_t sent = 0;
+    while (sent < count) {
+        int64_t r = losses(channel) ? -EAGAIN : ring_send_batch(&channel->writer, batch + sent, count - sent);
+        if (r > 0) {
+            sent += (size_t)r;
+            ring_end_tell(&channel->out);
+            continue;
+        }
+        struct message_out out = { batch[sent].data, batch[sent].length, batch[sent].type };
+        r = send_slowly(channel, &out, deadline);
+        if (r < 0)
+            return sent ? (ssize_t)sent : r;
+        sent++;
+    }
+    return (ssize_t)sent;
+}
+
+HOT int ring_channel_reserve(struct conduit *conduit, size_t size, int64_t deadline, tong_token *ret)
+{
+    struct ring_channel *channel = (struct ring_channel *)conduit;
     uint64_t claim;
-    int r = await_room((struct ring_channel *)conduit, size, deadline, &claim);
+    int r = claim_room(channel, size, deadline, &claim);
     if (r == 0)
-        fill_room(conduit, size, claim, ret);
+        ring_channel_fill_token(conduit, TONG_SEND, ring_claimed(&channel->writer, claim), size, claim, ret);
     return r;
 }
 
 /* The ring knows the room only rounded up; the token knows what was asked. */
-int ring_channel_commit(struct conduit *conduit, tong_token *token, size_t used, int64_t type)
+HOT int ring_channel_commit(struct conduit *conduit, tong_token *token, size_t used, int64_t type)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     bool fits = token->private_word[1] == TONG_SEND && used <= token->private_word[2];
@@ -145,7 +189,7 @@ int ring_channel_abort(struct conduit *conduit, tong_token *token)
     return settle(channel, token, ours ? ring_abort(&channel->writer, token->private_word[0]) : -EINVAL);
 }
 
-/* The mark has room unless this session sent nothing into a ring that was full of earlier ones; then the closed
+/* The mark has room unless this session sent nothing into a lane that was full of earlier ones; then the closed
  * session tells the end alone. */
 int ring_channel_finish(struct conduit *conduit, int64_t deadline)
 {
@@ -163,13 +207,24 @@ int ring_channel_finish(struct conduit *conduit, int64_t deadline)
     return 0;
 }
 
+/* A lane that was never used has no memory yet. */
+static int open_lane(struct ring_end *end, unsigned lane)
+{
+    int r = shared_used(end->own) >> lane & 1 ? 0 : ring_object_allocate_lane(&end->object, lane);
+    return r < 0 ? r : ring_object_map_lane(&end->object, lane, true);
+}
+
 int ring_channel_open_sender(struct ring_channel *channel, const struct address *address, const char *name)
 {
     struct ring_end *end = &channel->out;
     int r = ring_end_open(end, channel->home, address, name, true);
+    unsigned lane = end->place.index;
+    if (r == 0)
+        r = open_lane(end, lane);
     if (r < 0)
         return r;
-    r = ring_writer_open(&channel->writer, end->own, end->peer, end->object.data, end->object.capacity);
+    r = ring_writer_open(&channel->writer, end->place.row, &end->object.receivers->cursors[lane], end->object.lane[lane],
+                         end->object.capacity);
     if (r < 0)
         return ring_channel_contradictory(end, r);
     if (end->place.predecessor_died)

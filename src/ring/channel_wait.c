@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting at an end of a channel, in two steps.  For a short while on the futex of the other's cursor, which is the
- * fastest to be woken by and costs no descriptor; then, after a look whether anybody lives there, in poll(2) on what
- * an event loop would poll: the bell with the pidfd of the other end (ring/bell.h), and the eventfd of a cancellable
- * channel.
+ * Waiting at an end of a channel, in three steps.  It spins, as long as that has paid lately.  Then it sleeps for a short
+ * while on the futex of the other side, which is the fastest to be woken by and costs no descriptor.  Then, after a look
+ * whether anybody lives there, it sleeps in poll(2) on what an event loop would poll: the bell with the pidfds of the
+ * other side (ring/bell.h), and the eventfd of a cancellable channel.
+ *
+ * Spinning pays where the answer comes sooner than a sleep and a wake would take, RING_SPIN_MOST or so.  What comes while
+ * spinning keeps the budget; a budget that was spent in vain is halved; and who sleeps without having spun and is woken
+ * within that time tries again, after pauses that double each time that fails.  Who shares its only processor with the
+ * other side never spins: nothing can happen until it sleeps.
  *
  * A cancel without an eventfd rings our own bell.  The flag is set before the byte is written and looked at after
  * the bell was emptied, so one of the two is seen; only a slice can begin without having seen either.
@@ -13,11 +18,16 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "core/wait.h"
-#include "ring/place.h"
 #include "ring/channel.h"
+#include "ring/sleep.h"
 #include "sys/sys.h"
 
-#define SLICE 4000000 /* ns: the longest time for which a death or a cancel goes unnoticed */
+#define SLICE 4000000       /* ns: the longest time for which a death or a cancel goes unnoticed */
+#define SLICE_BLIND 1000000 /* ns: the same where no heavy fence can be had, so that a wake may be missed */
+#define SPIN_LEAST 1000     /* ns: less is none */
+#define POLLS_UNTIMED 50    /* looks before the clock is first read */
+#define POLLS 8             /* looks between two readings of it */
+#define PENALTY_MOST 1024
 
 static int cancelled(const struct ring_channel *channel)
 {
@@ -25,8 +35,86 @@ static int cancelled(const struct ring_channel *channel)
     return set ? fail_static(-ECANCELED, "cancelled") : 0;
 }
 
+/* ---- Spinning -------------------------------------------------------------------------------------------- */
+
+static bool poll_for(struct ring_channel *channel, ring_found found, uint64_t size, int polls)
+{
+    while (polls-- > 0) {
+        if (found(channel, size, false))
+            return true;
+        ring_relax();
+    }
+    return false;
+}
+
+/* Whether the process and whoever is at the other side may run on one processor only, and it is the same. */
+static bool share_one_processor(const struct ring_end *end, unsigned place)
+{
+    tong_identity peer = TONG_IDENTITY_INIT;
+    cpu_set_t ours, theirs;
+    ring_place_identity(&end->peer->places[place], &peer);
+    if (sys_getaffinity(0, &ours) < 0 || CPU_COUNT(&ours) != 1)
+        return false;
+    return peer.pid > 0 && sys_getaffinity((pid_t)peer.pid, &theirs) >= 0 && CPU_EQUAL(&ours, &theirs);
+}
+
+/* Asked once for each session of the other side. */
+static bool is_alone(struct ring_end *end, unsigned place)
+{
+    uint64_t session = shared_session(&end->peer->places[place]);
+    if (end->patience.judged != session) {
+        end->patience.judged = session;
+        end->patience.alone = share_one_processor(end, place);
+    }
+    return end->patience.alone;
+}
+
+/* Whether it came. */
+static bool spin(struct ring_channel *channel, struct ring_end *end, ring_found found, uint64_t size)
+{
+    struct ring_patience *patience = &end->patience;
+    if (patience->budget == 0 || is_alone(end, end->sender ? 0 : channel->lanes.current))
+        return false;
+    if (poll_for(channel, found, size, POLLS_UNTIMED))
+        return true;
+    for (int64_t until = clock_now() + patience->budget; clock_now() < until; )
+        if (poll_for(channel, found, size, POLLS))
+            return true;
+    patience->budget = patience->budget / 2 < SPIN_LEAST ? 0 : patience->budget / 2;
+    if (patience->budget == 0) {
+        patience->penalty = patience->penalty < PENALTY_MOST ? 2 * patience->penalty + 1 : PENALTY_MOST;
+        patience->pause = patience->penalty;
+    }
+    return false;
+}
+
+/* After a sleep that ended in time to have been worth spinning for. */
+static void reconsider(struct ring_patience *patience, int64_t slept)
+{
+    if (slept >= RING_SPIN_MOST || patience->budget != 0)
+        return;
+    if (patience->pause > 0)
+        patience->pause--;
+    else
+        patience->budget = RING_SPIN_MOST;
+}
+
+/* ---- Sleeping -------------------------------------------------------------------------------------------- */
+
+/* Asks to be told, looks once more, and sleeps.  Who runs on our only processor has passed a fence by giving it to us; if
+ * it has been let go elsewhere since we asked, a slice is the most that it can cost. */
+static int sleep_slice(struct ring_channel *channel, struct ring_end *end, int64_t left, ring_found found, uint64_t size)
+{
+    uint32_t seen = shared_wake(end->peer);
+    shared_call(end->own, CALL_WAKE);
+    int64_t slice = end->patience.alone || ring_fence_heavily() ? SLICE : SLICE_BLIND;
+    if (found(channel, size, true))
+        return WAIT_MOVED;
+    return ring_sleep(end->peer, seen, left < 0 || left > slice ? slice : left);
+}
+
 /* Whatever may not block is not cancelled: it has nothing to wait for. */
-static int doze(struct ring_channel *channel, struct ring_end *end, uint64_t seen, int64_t deadline)
+static int doze(struct ring_channel *channel, struct ring_end *end, int64_t deadline, ring_found found, uint64_t size)
 {
     if (deadline == DEADLINE_NOW)
         return wait_expired(deadline);
@@ -36,8 +124,21 @@ static int doze(struct ring_channel *channel, struct ring_end *end, uint64_t see
         return r;
     if (left == 0)
         return wait_expired(deadline);
-    r = ring_sleep(&end->own->places[0], &end->peer->cursor, seen, left < 0 || left > SLICE ? SLICE : left);
+    bool learns = end->patience.budget == 0 && !end->patience.alone;
+    int64_t before = learns ? clock_now() : 0;
+    r = sleep_slice(channel, end, left, found, size);
+    if (r == 0 && learns)
+        reconsider(&end->patience, clock_now() - before);
     return r == -ETIMEDOUT ? WAIT_SLICE : r;
+}
+
+/* Empties the bell and asks for it; it stays ready if there is something after all. */
+static void rearm(struct ring_channel *channel, struct ring_end *end, ring_found found, uint64_t size)
+{
+    static const uint64_t nothing[LAYOUT_PLACES];
+    const uint64_t *told = end->sender ? nothing : channel->lanes.told;
+    if (ring_bell_rearm(&end->bell, end->own, end->place.row, end->peer, told) < 0 || found(channel, size, true))
+        ring_bell_ring_self(&end->bell);
 }
 
 static int await_bell(struct ring_channel *channel, struct ring_end *end, int64_t deadline)
@@ -51,7 +152,16 @@ static int await_bell(struct ring_channel *channel, struct ring_end *end, int64_
 /* Without descriptors to spare the slices go on. */
 static bool has_bell(struct ring_end *end)
 {
-    return ring_bell_is_open(&end->bell) || ring_bell_open(&end->bell, &end->own->places[0], end->own_fifo) == 0;
+    return ring_bell_is_open(&end->bell) || ring_end_open_bell(end) == 0;
+}
+
+/* Whether a place of the other side is held, be it by one who has not said so yet. */
+static bool is_anybody_there(const struct ring_end *end)
+{
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++)
+        if (ring_place_held(end->peer_fd, place) != 0)
+            return true;
+    return false;
 }
 
 /* Nobody can come any more: the name is gone, and who had the channel open has left, or died.  The lock tells, and
@@ -59,25 +169,26 @@ static bool has_bell(struct ring_end *end)
 static int removed(const struct ring_channel *channel, const struct ring_end *end)
 {
     struct stat state;
-    if (sys_fstat(end->object.senders_fd, &state) < 0 || state.st_nlink > 0 ||
-        ring_place_held(end->peer_fd) != 0)
+    if (sys_fstat(end->object.senders_fd, &state) < 0 || state.st_nlink > 0 || is_anybody_there(end))
         return 0;
     return fail(-ESTALE, "%s was removed while nobody else had it open: by %s; open it again", channel->base.object,
                 channel->home->removers);
 }
 
-int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, uint64_t seen, int last, int64_t deadline,
-                      void (*rearm)(struct ring_channel *, uint64_t), uint64_t size)
+int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int last, int64_t deadline, ring_found found,
+                      uint64_t size)
 {
     int r = last == WAIT_SLICE ? removed(channel, end) : 0;
     if (r < 0)
         return r;
     if (last == WAIT_SLICE && has_bell(end)) {
-        rearm(channel, size);
+        rearm(channel, end, found, size);
         return await_bell(channel, end, deadline);
     }
-    r = doze(channel, end, seen, deadline);
+    if (deadline != DEADLINE_NOW && last == WAIT_MOVED && spin(channel, end, found, size))
+        return WAIT_MOVED;
+    r = doze(channel, end, deadline, found, size);
     if (r == -EAGAIN && ring_bell_is_open(&end->bell))
-        rearm(channel, size);
+        rearm(channel, end, found, size);
     return r;
 }

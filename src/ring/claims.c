@@ -19,49 +19,16 @@ void ring_claims_close(struct ring_claims *claims)
     *claims = (struct ring_claims){ NULL, 0, 0, 0 };
 }
 
-static struct ring_claim *claim_at(const struct ring_claims *claims, uint64_t claim)
-{
-    return &claims->item[claim & (claims->size - 1)];
-}
-
 /* The number of a claim is its name outside, so it keeps it as the array grows. */
-static int grow(struct ring_claims *claims)
+int ring_claims_grow(struct ring_claims *claims)
 {
     struct ring_claims wider = { malloc(2 * claims->size * sizeof *claims->item), 2 * claims->size, claims->first,
                                  claims->next };
     if (!wider.item)
         return -ENOMEM;
     for (uint64_t n = claims->first; n < claims->next; n++)
-        *claim_at(&wider, n) = *claim_at(claims, n);
+        *ring_claim_at(&wider, n) = *ring_claim_at(claims, n);
     free(claims->item);
     *claims = wider;
     return 0;
-}
-
-int ring_claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64_t *ret_claim)
-{
-    int r = claims->next - claims->first == claims->size ? grow(claims) : 0;
-    if (r < 0)
-        return r;
-    *ret_claim = claims->next++;
-    *claim_at(claims, *ret_claim) = (struct ring_claim){ start, end, false };
-    return 0;
-}
-
-struct ring_claim *ring_claims_find(struct ring_claims *claims, uint64_t claim)
-{
-    if (claim < claims->first || claim >= claims->next)
-        return NULL;
-    struct ring_claim *found = claim_at(claims, claim);
-    return found->settled ? NULL : found;
-}
-
-bool ring_claims_advance(struct ring_claims *claims, uint64_t *ret_end)
-{
-    bool moved = false;
-    while (claims->first < claims->next && claim_at(claims, claims->first)->settled) {
-        *ret_end = claim_at(claims, claims->first++)->end;
-        moved = true;
-    }
-    return moved;
 }

@@ -7,46 +7,112 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "core/wait.h"
-#include "ring/ring.h"
+#include "ring/sleep.h"
+#include "sys/sys.h"
 
 #define SETTLING 20 /* ms for which a place may be held by somebody who is just coming or going */
 
-void ring_end_tell(struct ring_end *end)
+/* ---- Telling --------------------------------------------------------------------------------------------- */
+
+/* The FIFO of a place of the other side; opened when it is first wanted. */
+static int bell_of(struct ring_end *end, unsigned place)
 {
-    ring_wake(&end->peer->places[0], &end->own->cursor, &end->woken);
-    ring_bell_ring(&end->peer->places[0], end->peer_fifo, &end->rung);
+    if (end->sender)
+        return end->object.bell_fd;
+    if (place == 0)
+        return end->object.room_fd;
+    if (end->room[place] < 0)
+        end->room[place] = ring_object_open_room(&end->object, place);
+    return end->room[place];
 }
 
-/* It did not die in that session if it says something newer. */
-int ring_end_peer_died(const struct ring_end *end, uint64_t word)
+static void ring_bells(struct ring_end *end)
 {
-    int held = ring_place_held(end->peer_fd);
-    return held < 0 ? held : !held && ring_place_session(end->peer) == word;
+    uint64_t used = shared_used(end->peer);
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++) {
+        uint32_t turn = used >> place & 1 ? shared_bell(&end->peer->places[place]) : 0;
+        if (!(turn & 1) || turn == end->rung[place])
+            continue;
+        end->rung[place] = turn;
+        ring_bell_disturb(bell_of(end, place));
+    }
+}
+
+/* Only what was called before the look is answered; who calls meanwhile is found by the next. */
+void ring_end_answer(struct ring_end *end)
+{
+    uint64_t calls = shared_calls(end->peer), before = end->answered;
+    if ((uint32_t)calls != (uint32_t)before)
+        ring_wake(end->own);
+    if (calls >> 32 != before >> 32)
+        ring_bells(end);
+    end->answered = calls;
+}
+
+int ring_end_open_bell(struct ring_end *end)
+{
+    if (end->own_fifo < 0)
+        end->own_fifo = end->made_fifo = ring_object_make_room(&end->object, end->place.index);
+    return end->own_fifo < 0 ? end->own_fifo : ring_bell_open(&end->bell, end->own, end->place.row, end->own_fifo);
+}
+
+void ring_end_disturb(const struct ring_end *end)
+{
+    if (!end->open)
+        return;
+    ring_disturb(end->peer);
+    ring_bell_disturb(end->own_fifo);
+}
+
+/* ---- Coming ---------------------------------------------------------------------------------------------- */
+
+/* It did not die in that session if it says something newer. */
+int ring_end_peer_died(const struct ring_end *end, unsigned place, uint64_t word)
+{
+    int held = ring_place_held(end->peer_fd, place);
+    return held < 0 ? held : !held && shared_session(&end->peer->places[place]) == word;
+}
+
+static unsigned places_of(bool sender)
+{
+    return sender ? LAYOUT_PLACES : 1;
 }
 
 /* A place that is held though its session is not open belongs to one who is just coming or going: 1. */
-static int taken(const struct ring_end *end, bool sender)
+static int taken(const struct ring_end *end)
 {
-    if (session_state(ring_place_session(end->own)) != SESSION_OPEN)
-        return 1;
+    for (unsigned place = 0; place < places_of(end->sender); place++)
+        if (session_state(shared_session(&end->own->places[place])) != SESSION_OPEN)
+            return 1;
     tong_identity holder = TONG_IDENTITY_INIT;
-    ring_place_identity(end->own, &holder);
-    return fail(-EBUSY, "%s: its one place for a %s is held by process %lld%s: wait until it leaves, or take another"
-                " name", end->object.path, sender ? "sender" : "receiver", (long long)holder.pid,
-                holder.pid ? "" : " (of another pid namespace)");
+    ring_place_identity(&end->own->places[0], &holder);
+    if (end->sender)
+        return fail(-EBUSY, "%s: its %d places for senders are all held: wait until one leaves, or take another name",
+                    end->object.path, LAYOUT_PLACES);
+    return fail(-EBUSY, "%s: its one place for a receiver is held by process %lld%s: wait until it leaves, or take another"
+                " name", end->object.path, (long long)holder.pid, holder.pid ? "" : " (of another pid namespace)");
 }
 
 /* Finds the two sides of the object in the terms of ours and theirs, and takes our place. */
-static int attach(struct ring_end *end, bool sender)
+static int attach(struct ring_end *end)
 {
     struct ring_object *object = &end->object;
-    end->own = sender ? object->senders : object->receivers;
-    end->peer = sender ? object->receivers : object->senders;
+    struct layout_control *receivers = &object->receivers->control;
+    bool sender = end->sender;
+    end->own = sender ? object->senders : receivers;
+    end->peer = sender ? receivers : object->senders;
     end->peer_fd = sender ? object->receivers_fd : object->senders_fd;
-    end->own_fifo = sender ? object->room_fd : object->bell_fd;
-    end->peer_fifo = sender ? object->bell_fd : object->room_fd;
-    end->bell = (struct ring_bell)RING_BELL_INIT;
-    return ring_place_take(&end->place, end->own, sender ? object->senders_fd : object->receivers_fd);
+    end->made_fifo = -1;
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++)
+        end->room[place] = -1;
+    ring_bell_init(&end->bell);
+    end->answered = ~shared_calls(end->peer);
+    end->fences = !ring_fence_register();
+    end->patience = (struct ring_patience){ .budget = RING_SPIN_MOST };
+    int r = ring_place_take(&end->place, end->own, sender ? object->senders_fd : object->receivers_fd, places_of(sender));
+    if (r == 0)
+        end->own_fifo = !sender ? object->bell_fd : end->place.index == 0 ? object->room_fd : -1;
+    return r;
 }
 
 /* 0 attached; 1 the name or the holder changed meanwhile, so try again; or an error.  Leaves nothing but on 0. */
@@ -56,7 +122,8 @@ static int try_attach(struct ring_end *end, const struct ring_home *home, const 
     int r = ring_object_open(home, address, name, sender, &end->object);
     if (r < 0)
         return r;
-    r = attach(end, sender);
+    end->sender = sender;
+    r = attach(end);
     if (r == 0) {
         r = ring_object_named(&end->object);
         if (r > 0) {
@@ -66,7 +133,7 @@ static int try_attach(struct ring_end *end, const struct ring_home *home, const 
         ring_place_leave(&end->place);
         r = r < 0 ? r : 1;
     } else if (r == -EBUSY) {
-        r = taken(end, sender);
+        r = taken(end);
     }
     ring_object_close(&end->object);
     if (r < 0 && end->object.created)
@@ -99,6 +166,9 @@ void ring_end_close(struct ring_end *end, int64_t removal, bool forked)
     if (!end->open)
         return;
     ring_bell_close(&end->bell);
+    sys_close(end->made_fifo);
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++)
+        sys_close(end->room[place]);
     ring_place_leave(&end->place);
     bool in_vain = end->object.created && !end->announced;
     if (!forked && (removal == REMOVE_LAST || in_vain))

@@ -4,12 +4,14 @@
  *
  *     PATH                   the senders' segment and the ring; its name is the channel's
  *     PATH.ID.receive        the receivers' segment
- *     PATH.ID.bell, .room    the FIFOs for event loops
+ *     PATH.ID.bell, .room    the FIFOs for event loops, of the first place of each side
+ *     PATH.ID.room.N         of the others, made by whoever first takes that place
  *
  * ID is random and in the header, so that the side files of two channels that had one name after the other are
  * never mixed.  Whoever comes first makes all of them, the one with the name last: without a name (O_TMPFILE),
- * with all of its memory (fallocate, because a write into a page that a full file system cannot give is SIGBUS)
- * and with its header, and then with linkat, which is atomic and fails if somebody else was first.  So whoever
+ * with the memory of its control area (fallocate, because a write into a page that a full file system cannot give is
+ * SIGBUS; a lane gets its memory when the first sender takes it, which until then is a hole in the file) and with its
+ * header, and then with linkat, which is atomic and fails if somebody else was first.  So whoever
  * finds the name finds a finished channel.  Not every file system can do all that (vfat has no FIFOs, NFS no files
  * without a name): those are refused by name.
  *
@@ -35,6 +37,11 @@
 
 static const struct ring_object no_object = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1 };
 
+static uint64_t lane_at(const struct ring_object *object, unsigned lane)
+{
+    return LAYOUT_LANES_AT + lane * object->capacity;
+}
+
 /* ---- Names ----------------------------------------------------------------------------------------------- */
 
 /* The directory of a path: it need not name one. */
@@ -51,8 +58,16 @@ static const char *const sides[] = { "receive", "bell", "room" };
 
 static void side_path(const char *path, uint64_t id, const char *side, char ret[RING_PATH_MAX])
 {
-    snprintf(ret, RING_PATH_MAX, "%.*s.%016llx.%s", (int)(RING_PATH_MAX - 1 - RING_SIDE_MAX), path,
+    snprintf(ret, RING_PATH_MAX, "%.*s.%016llx.%.7s", (int)(RING_PATH_MAX - 1 - RING_SIDE_MAX), path,
              (unsigned long long)id, side);
+}
+
+/* The FIFO of a sender's place that is not the first. */
+static void place_path(const char *path, uint64_t id, unsigned place, char ret[RING_PATH_MAX])
+{
+    char name[16];
+    snprintf(name, sizeof name, "room.%u", place);
+    side_path(path, id, name, ret);
 }
 
 static void unlink_sides(const char *path, uint64_t id)
@@ -60,6 +75,10 @@ static void unlink_sides(const char *path, uint64_t id)
     char side[RING_PATH_MAX];
     for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
         side_path(path, id, sides[i], side);
+        sys_unlink(side);
+    }
+    for (unsigned place = 1; place < LAYOUT_PLACES; place++) {
+        place_path(path, id, place, side);
         sys_unlink(side);
     }
 }
@@ -75,17 +94,26 @@ static int cannot_live(const char *path, const char *what)
                 "btrfs and tmpfs will do)", directory, what);
 }
 
+/* Memory for some of a file's bytes, in the words of who makes a channel. */
+static int allocate(int fd, const char *path, uint64_t start, uint64_t size)
+{
+    int r = named_file_fill(path, fd, start, size);
+    if (r == -EOPNOTSUPP)
+        return cannot_live(path, "fallocate(2)");
+    return r == -ENOSPC ? fail(r, "%s: %llu bytes asked of its file system (give a smaller capacity=, or free some)", path,
+                               (unsigned long long)size) : r;
+}
+
+/* The control area is there, and so is the last byte, which makes the file as long as it will be; lanes come with their
+ * senders. */
 static int fill_segment(int fd, const char *path, const struct layout_header *header, mode_t mode)
 {
     int r = sys_fchmod(fd, mode);
     if (r < 0)
         return fail_call(r, "fchmod(%s)", path);
-    r = named_file_fill(path, fd, header->file_size);
-    if (r == -EOPNOTSUPP)
-        return cannot_live(path, "fallocate(2)");
-    if (r == -ENOSPC)
-        return fail(r, "%s: %llu bytes asked of its file system (give a smaller capacity=, or free some)", path,
-                    (unsigned long long)header->file_size);
+    r = allocate(fd, path, 0, layout_control_size(header->kind));
+    if (r == 0)
+        r = allocate(fd, path, header->file_size - 1, 1);
     if (r < 0)
         return r;
     ssize_t written = sys_write(fd, header, sizeof *header);
@@ -121,9 +149,12 @@ static int make_fifo(const char *path, mode_t mode)
     return r < 0 ? fail_call(r, "mkfifo(%s)", path) : 0;
 }
 
+/* Lanes are mapped each for itself. */
 static uint64_t rounded(uint64_t capacity)
 {
-    uint64_t power = LAYOUT_CAPACITY_LOW;
+    uint64_t power = LAYOUT_CAPACITY_LOW, page = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (power < page)
+        power = page;
     while (power < capacity)
         power *= 2;
     return power;
@@ -254,30 +285,68 @@ static int open_fifo(const char *path, const struct address *address)
 
 /* ---- Opening --------------------------------------------------------------------------------------------- */
 
-static int map_segment(int fd, uint32_t kind, uint64_t capacity, bool writes, const char *path,
-                       struct layout_control **ret)
+static int map_control(int fd, uint32_t kind, bool writes, const char *path, void **ret)
 {
     int r, protection = PROT_READ | (writes ? PROT_WRITE : 0);
-    void *memory = sys_mmap(layout_size(kind, capacity), protection, MAP_SHARED, fd, 0, &r);
-    if (!memory)
-        return fail_call(r, "mmap(%s, %llu bytes)", path, (unsigned long long)layout_size(kind, capacity));
-    *ret = memory;
-    return 0;
+    *ret = sys_mmap(layout_control_size(kind), protection, MAP_SHARED, fd, 0, &r);
+    return *ret ? 0 : fail_call(r, "mmap(%s, %llu bytes)", path, (unsigned long long)layout_control_size(kind));
 }
 
 static int map(struct ring_object *object, bool sender)
 {
-    const uint64_t capacity = object->capacity;
-    struct { int fd; uint32_t kind; struct layout_control **memory; } side[2] = {
-        { object->receivers_fd, LAYOUT_KIND_RECEIVERS, &object->receivers },
-        { object->senders_fd, LAYOUT_KIND_SENDERS, &object->senders },
-    }, *own = &side[sender], *peer = &side[!sender];
-    int r = map_segment(own->fd, own->kind, capacity, true, object->path, own->memory);
+    void *memory = NULL;
+    int r = map_control(object->senders_fd, LAYOUT_KIND_SENDERS, sender, object->path, &memory);
+    object->senders = memory;
     if (r == 0)
-        r = map_segment(peer->fd, peer->kind, capacity, false, object->path, peer->memory);
+        r = map_control(object->receivers_fd, LAYOUT_KIND_RECEIVERS, !sender, object->path, &memory);
     if (r == 0)
-        object->data = (unsigned char *)(object->senders + 1);
+        object->receivers = memory;
     return r;
+}
+
+int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes)
+{
+    int r, protection = PROT_READ | (writes ? PROT_WRITE : 0);
+    if (object->lane[lane])
+        return 0;
+    object->lane[lane] = sys_mmap_twice(object->capacity, protection, object->senders_fd, (off_t)lane_at(object, lane), &r);
+    return object->lane[lane] ? 0 : fail_call(r, "mmap(%s, %llu bytes twice)", object->path,
+                                              (unsigned long long)object->capacity);
+}
+
+int ring_object_allocate_lane(const struct ring_object *object, unsigned lane)
+{
+    return allocate(object->senders_fd, object->path, lane_at(object, lane), object->capacity);
+}
+
+int ring_object_open_room(const struct ring_object *object, unsigned place)
+{
+    char path[RING_PATH_MAX];
+    struct stat status;
+    place_path(object->path, object->id, place, path);
+    int fd = open_file(path, O_RDWR);
+    int r = fd < 0 ? fd : sys_fstat(fd, &status);
+    if (r == 0 && !S_ISFIFO(status.st_mode))
+        r = fail(-EEXIST, "%s is not a FIFO: it does not belong to a channel of tong", path);
+    if (r == 0)
+        return fd;
+    sys_close(fd);
+    return r;
+}
+
+/* If the channel's name is gone, whoever took it away took our file with it, or will not. */
+int ring_object_make_room(const struct ring_object *object, unsigned place)
+{
+    char path[RING_PATH_MAX];
+    struct stat status;
+    place_path(object->path, object->id, place, path);
+    int r = sys_fstat(object->room_fd, &status);
+    if (r == 0)
+        r = make_fifo(path, status.st_mode & 0777);
+    int fd = r < 0 && r != -EEXIST ? r : ring_object_open_room(object, place);
+    if (ring_object_named(object) <= 0)
+        sys_unlink(path);
+    return fd;
 }
 
 /* The side files: -ESTALE when they are gone, as while somebody removes the channel. */
@@ -359,14 +428,19 @@ int ring_object_open(const struct ring_home *home, const struct address *address
 
 void ring_object_close(struct ring_object *object)
 {
-    sys_munmap(object->senders, layout_size(LAYOUT_KIND_SENDERS, object->capacity));
-    sys_munmap(object->receivers, layout_size(LAYOUT_KIND_RECEIVERS, object->capacity));
+    for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
+        sys_munmap(object->lane[lane], 2 * object->capacity);
+        object->lane[lane] = NULL;
+    }
+    sys_munmap(object->senders, layout_control_size(LAYOUT_KIND_SENDERS));
+    sys_munmap(object->receivers, layout_control_size(LAYOUT_KIND_RECEIVERS));
     sys_close(object->senders_fd);
     sys_close(object->receivers_fd);
     sys_close(object->bell_fd);
     sys_close(object->room_fd);
     object->senders_fd = object->receivers_fd = object->bell_fd = object->room_fd = -1;
-    object->senders = object->receivers = NULL;
+    object->senders = NULL;
+    object->receivers = NULL;
 }
 
 /* ---- Removing -------------------------------------------------------------------------------------------- */
@@ -411,13 +485,13 @@ int ring_object_remove(const struct ring_home *home, const char *name)
     return unlink_channel(path, header.id);
 }
 
-/* Both places are held while the names go, so nobody can come in between and find himself in a channel without a
+/* All places are held while the names go, so nobody can come in between and find himself in a channel without a
  * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
 static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd)
 {
-    int r = ring_place_lock(senders_fd);
+    int r = ring_places_lock(senders_fd);
     if (r == 0)
-        r = ring_place_lock(receivers_fd);
+        r = ring_places_lock(receivers_fd);
     if (r == 0)
         r = ring_object_named(object);
     return r > 0 ? unlink_channel(object->path, object->id) : r;
@@ -431,8 +505,8 @@ int ring_object_remove_unused(const struct ring_object *object)
     int r = senders_fd < 0 ? senders_fd : receivers_fd;
     if (r >= 0)
         r = remove_if_unused(object, senders_fd, receivers_fd);
-    ring_place_unlock(senders_fd);
-    ring_place_unlock(receivers_fd);
+    ring_places_unlock(senders_fd);
+    ring_places_unlock(receivers_fd);
     sys_close(senders_fd);
     sys_close(receivers_fd);
     return r;

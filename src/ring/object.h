@@ -30,9 +30,9 @@ struct ring_object {
     bool created;                      /* by this very open */
     int senders_fd, receivers_fd;      /* our own side's is open for writing */
     int bell_fd, room_fd;              /* FIFOs: "there are messages", "there is room" */
-    struct layout_control *senders;    /* with the ring behind it */
-    struct layout_control *receivers;
-    unsigned char *data;
+    struct layout_control *senders;
+    struct layout_receivers *receivers;
+    unsigned char *lane[LAYOUT_PLACES]; /* mapped twice in a row; NULL: not yet */
 };
 
 /*
@@ -41,6 +41,16 @@ struct ring_object {
  */
 int ring_object_open(const struct ring_home *home, const struct address *address, const char *name, bool sender,
                      struct ring_object *ret);
+
+/* Maps a lane, if it is not. */
+int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes);
+
+/* Gives a lane its memory.  -ENOSPC. */
+int ring_object_allocate_lane(const struct ring_object *object, unsigned lane);
+
+/* A descriptor of the FIFO of that sender's place, which is not the first; and the same for its owner, who makes it. */
+int ring_object_open_room(const struct ring_object *object, unsigned place);
+int ring_object_make_room(const struct ring_object *object, unsigned place);
 
 /* Unmaps and closes. */
 void ring_object_close(struct ring_object *object);

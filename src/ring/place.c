@@ -11,7 +11,11 @@
 #include "core/process.h"
 #include "sys/sys.h"
 
-#define ROW ((off_t)offsetof(struct layout_control, places))
+/* Where the place `index` lies in the segment. */
+static off_t row_at(unsigned index)
+{
+    return (off_t)(offsetof(struct layout_control, places) + index * sizeof(struct layout_place));
+}
 
 /* ---- The places of this process -------------------------------------------------------------------------- */
 
@@ -74,43 +78,55 @@ static void forget(struct ring_place *place)
 
 /* ---- The lock -------------------------------------------------------------------------------------------- */
 
-static int set_lock(int fd, short type)
+static int set_lock(int fd, short type, off_t start, off_t size)
 {
-    struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = ROW, .l_len = 1 };
-    return sys_fcntl_lock(fd, F_OFD_SETLK, &lock);
-}
-
-void ring_place_unlock(int fd)
-{
-    set_lock(fd, F_UNLCK);
-}
-
-int ring_place_lock(int fd)
-{
-    int r = set_lock(fd, F_WRLCK);
+    struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = size };
+    int r = sys_fcntl_lock(fd, F_OFD_SETLK, &lock);
     if (r == -EAGAIN || r == -EACCES)
         return fail_static(-EBUSY, "the place is taken");
     return r < 0 ? fail_call(r, "taking a place in a ring (F_OFD_SETLK)") : 0;
 }
 
-int ring_place_held(int fd)
+void ring_places_unlock(int fd)
 {
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = ROW, .l_len = 1 };
+    set_lock(fd, F_UNLCK, row_at(0), row_at(LAYOUT_PLACES) - row_at(0));
+}
+
+int ring_places_lock(int fd)
+{
+    return set_lock(fd, F_WRLCK, row_at(0), row_at(LAYOUT_PLACES) - row_at(0));
+}
+
+int ring_place_held(int fd, unsigned index)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = row_at(index), .l_len = 1 };
     int r = sys_fcntl_lock(fd, F_OFD_GETLK, &lock);
     return r < 0 ? fail_call(r, "asking whether the other end lives (F_OFD_GETLK)") : lock.l_type != F_UNLCK;
 }
 
-int ring_place_take(struct ring_place *place, struct layout_control *control, int fd)
+/* The first that is free. */
+static int lock_one_of(struct ring_place *place, unsigned many)
+{
+    int r = -EBUSY;
+    for (unsigned index = 0; r == -EBUSY && index < many; index++) {
+        r = set_lock(place->fd, F_WRLCK, row_at(index), 1);
+        place->index = index;
+    }
+    return r;
+}
+
+int ring_place_take(struct ring_place *place, struct layout_control *control, int fd, unsigned many)
 {
     *place = (struct ring_place){ .control = control, .fd = -1 };
     int r = open_remembered(place, fd);
     if (r == 0)
-        r = ring_place_lock(place->fd);
+        r = lock_one_of(place, many);
     if (r < 0) {
         ring_place_leave(place);
         return r;
     }
-    uint64_t before = ring_place_session(control);
+    place->row = &control->places[place->index];
+    uint64_t before = shared_session(place->row);
     place->session = session_number(before) + 1;
     place->predecessor_died = session_state(before) == SESSION_OPEN;
     return 0;
@@ -125,33 +141,31 @@ void ring_place_leave(struct ring_place *place)
 
 /* ---- The row --------------------------------------------------------------------------------------------- */
 
-/* A predecessor that was killed may have left word that it sleeps or wants its bell: that costs the other side a
- * needless wake, so it is taken back.  The numbers stay used. */
+/* A predecessor that was killed may have left word that it wants its bell: that costs the other side a needless ring,
+ * so it is taken back.  The numbers stay used. */
 static void rest(struct layout_place *row)
 {
-    uint32_t sleeping = atomic_load_explicit(&row->sleeping, memory_order_relaxed);
-    uint32_t bell = atomic_load_explicit(&row->bell, memory_order_relaxed);
-    atomic_store_explicit(&row->sleeping, sleeping + (sleeping & 1), memory_order_relaxed);
-    atomic_store_explicit(&row->bell, bell + (bell & 1), memory_order_relaxed);
+    uint32_t bell = shared_bell(row);
+    shared_set_bell(row, bell + (bell & 1));
 }
 
-/* seq_cst: with the session, others see who holds it; and it stands before the look whether they want to be told. */
+/* With the session, others see who holds it.  What it can be used for, the lane, is ready before. */
 void ring_place_open(struct ring_place *place)
 {
-    struct layout_place *row = &place->control->places[0];
+    struct layout_place *row = place->row;
     pid_t pid = getpid();
     rest(row);
     atomic_store_explicit(&row->pid, (uint64_t)pid, memory_order_relaxed);
     atomic_store_explicit(&row->start_time, process_start_time(pid), memory_order_relaxed);
     atomic_store_explicit(&row->pid_namespace, process_pid_namespace(), memory_order_relaxed);
     atomic_store_explicit(&row->uid, geteuid(), memory_order_relaxed);
-    atomic_store_explicit(&row->session, session_word(place->session, SESSION_OPEN), memory_order_seq_cst);
+    shared_use(place->control, place->index);
+    shared_set_session(row, session_word(place->session, SESSION_OPEN));
 }
 
 void ring_place_close(struct ring_place *place)
 {
-    struct layout_place *row = &place->control->places[0];
-    atomic_store_explicit(&row->session, session_word(place->session, SESSION_CLOSED), memory_order_seq_cst);
+    shared_set_session(place->row, session_word(place->session, SESSION_CLOSED));
 }
 
 /* Where a namespace is unknown the start time has to tell. */
@@ -161,9 +175,8 @@ static bool is_visible(const struct layout_place *row)
     return theirs == ours || !theirs || !ours;
 }
 
-void ring_place_identity(const struct layout_control *control, tong_identity *ret)
+void ring_place_identity(const struct layout_place *row, tong_identity *ret)
 {
-    const struct layout_place *row = &control->places[0];
     uint64_t pid = atomic_load_explicit(&row->pid, memory_order_relaxed);
     ret->source = TONG_IDENTITY_CLAIMED;
     ret->pid = pid <= INT32_MAX && is_visible(row) ? (int64_t)pid : 0;

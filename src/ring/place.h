@@ -16,25 +16,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/layout.h"
+#include "ring/shared.h"
 #include "tong/base.h"
 
 struct ring_place {
     struct layout_control *control; /* of our own side; writable */
+    struct layout_place *row;       /* in it */
+    unsigned index;
     int fd;                         /* the description that holds the lock; -1: none, or forked */
     uint64_t session;               /* the number of ours */
     bool predecessor_died;          /* the session before ours was never closed */
-    struct ring_place *next;             /* in the list of this process; guarded by its lock */
+    struct ring_place *next;        /* in the list of this process; guarded by its lock */
 };
 
-/* Takes the lock of the place in the segment behind `fd`, as long as that is open.  -EBUSY: somebody has it. */
-int ring_place_lock(int fd);
+/* Takes the locks of all places in the segment behind `fd`, as long as that is open.  -EBUSY: somebody has one. */
+int ring_places_lock(int fd);
 
-/* Lets it go, also where a child that was forked meanwhile has the description too. */
-void ring_place_unlock(int fd);
+/* Lets them go, also where a child that was forked meanwhile has the description too. */
+void ring_places_unlock(int fd);
 
-/* Takes the place of `control`, whose segment is behind `fd`.  Nothing is said to others yet.  -EBUSY: somebody has it. */
-int ring_place_take(struct ring_place *place, struct layout_control *control, int fd);
+/* Takes one of the first `many` places of `control`, whose segment is behind `fd`.  Nothing is said to others yet.
+ * -EBUSY: somebody has each of them. */
+int ring_place_take(struct ring_place *place, struct layout_control *control, int fd, unsigned many);
 
 /* Says who is here and that a session begins. */
 void ring_place_open(struct ring_place *place);
@@ -45,17 +48,10 @@ void ring_place_close(struct ring_place *place);
 /* Lets go of the lock.  Touches no shared word, so a forked child may call it. */
 void ring_place_leave(struct ring_place *place);
 
-/* Whether the place in the segment behind `fd` is held: 1, 0, or a negative errno. */
-int ring_place_held(int fd);
-
-/* The session of the other side as it stands now.  The identity that was written before is seen; seq_cst, because who
- * rearms looks at it after asking for the bell, as at a cursor. */
-static inline uint64_t ring_place_session(const struct layout_control *control)
-{
-    return atomic_load_explicit(&control->places[0].session, memory_order_seq_cst);
-}
+/* Whether that place in the segment behind `fd` is held: 1, 0, or a negative errno. */
+int ring_place_held(int fd, unsigned index);
 
 /* Who holds (or held last) the place; as it claims, since it wrote that itself. */
-void ring_place_identity(const struct layout_control *control, tong_identity *ret);
+void ring_place_identity(const struct layout_place *row, tong_identity *ret);
 
 #endif

@@ -1,28 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ring.h - a ring of records in mapped memory: one writer, one reader, no lock, no system call while both are
- * awake.
+ * ring.h - a lane: a ring of records in mapped memory, with one writer and one reader, without a lock, and without a
+ * system call while both are awake.
  *
- * Cursors are bytes since the beginning and never wrap (2^64 bytes do not pass); a position in the ring is the
- * cursor modulo the capacity.  The writer owns the tail, the reader the head; each believes the other's only
- * after checking it.
+ * Positions are bytes since the beginning and never wrap (2^64 bytes do not pass); a byte lies at its position modulo
+ * the capacity.  The memory is mapped twice in a row, so that whatever begins in the ring goes on behind its edge.  The
+ * writer owns the tail, the reader the head; each believes the other's only after checking it.
  *
- * Claims.  Room that was reserved, and records that were peeked, may be given back in any order; the cursor
- * moves over the oldest that are settled.  Claims are kept in private memory, so a peer cannot touch them, and a
- * process that dies takes its claims with it: what it reserved was never published, what it peeked was never
- * released.
+ * Claims.  Room that was reserved, and records that were peeked, may be given back in any order; the position moves over
+ * the oldest that are settled.  Claims are kept in private memory, so a peer cannot touch them, and a process that dies
+ * takes its claims with it: what it reserved was never published, what it peeked was never released.
  */
 #ifndef RING_RING_H
 #define RING_RING_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/layout.h"
+#include "ring/shared.h"
+#include "tong/channel.h"
 
 struct ring_claim {
     uint64_t start, end;
+    uint64_t offset; /* writing: of the message, in words */
+    uint64_t word;   /* writing: word 0 of what it became, stored when it is its turn */
     bool settled;
 };
 
@@ -34,9 +38,9 @@ struct ring_claims {
 };
 
 struct ring_writer {
-    struct layout_control *own;
-    const struct layout_control *peer;
     unsigned char *data;
+    struct layout_place *own;
+    const struct layout_cursor *reader;
     uint64_t capacity;
     uint64_t tail;     /* published */
     uint64_t reserved; /* end of the last claim; tail when there is none */
@@ -45,41 +49,47 @@ struct ring_writer {
 };
 
 struct ring_reader {
-    const struct layout_control *peer;
-    struct layout_control *own;
-    const unsigned char *data;
+    const unsigned char *data; /* NULL: not open */
+    struct layout_cursor *own;
     uint64_t capacity;
     uint64_t head;           /* released */
     uint64_t seen;           /* end of the last claim; head when there is none */
-    uint64_t tail;           /* the writer's, as last believed */
     uint64_t redelivered_to; /* records before this were handed out by a reader that is gone */
     struct ring_claims claims;
 };
 
 /* What lies next in the ring: a private copy of its head. */
 struct ring_record {
-    uint64_t kind;   /* RECORD_MESSAGE, RECORD_END, RECORD_DIED or RECORD_LOST */
+    unsigned kind;   /* RECORD_MESSAGE, RECORD_END, RECORD_DIED or RECORD_LOST */
+    bool redelivered;
     uint64_t length; /* of the message; of a mark, its number */
     int64_t type;
     uint64_t start, end;
-    bool redelivered;
+    const unsigned char *data;
 };
 
-struct ring_span {
-    void *data;
-    size_t size;
-};
-
-/* Begin where the cursors stand.  `own` is writable, `peer` need not be.  -EBADMSG: they do not agree; -ENOMEM. */
-int ring_writer_open(struct ring_writer *writer, struct layout_control *own, const struct layout_control *peer,
-                     void *data, uint64_t capacity);
+/*
+ * Begin where the lane stands; `data` is it, mapped twice.  A writer goes on behind the last record that was published,
+ * whatever its predecessor still had to do.  -EBADMSG: what lies there contradicts itself; -ENOMEM.
+ */
+int ring_writer_open(struct ring_writer *writer, struct layout_place *own, const struct layout_cursor *reader,
+                     unsigned char *data, uint64_t capacity);
 void ring_writer_close(struct ring_writer *writer);
-int ring_reader_open(struct ring_reader *reader, struct layout_control *own, const struct layout_control *peer,
-                     const void *data, uint64_t capacity);
+int ring_reader_open(struct ring_reader *reader, struct layout_cursor *own, const struct layout_place *writer,
+                     const unsigned char *data, uint64_t capacity);
 void ring_reader_close(struct ring_reader *reader);
+
+/* Sends a message that is at most record_largest(), while no claims are outstanding.  -EBUSY some are; else as reserve. */
+int ring_send(struct ring_writer *writer, const void *data, uint64_t size, int64_t type);
+
+/* Sends up to `count` messages of a batch, of which the reader sees all at once or, when the writer dies, none; returns how
+ * many had room (-EAGAIN: none), or what ring_send() would. */
+int64_t ring_send_batch(struct ring_writer *writer, const tong_batch *batch, uint64_t count);
 
 /* Claims room for a message of `size` bytes (at most record_largest()).  -EAGAIN no room now, -EBADMSG, -ENOMEM. */
 int ring_reserve(struct ring_writer *writer, uint64_t size, uint64_t *ret_claim);
+/* Where the message of a claim begins. */
+unsigned char *ring_claimed(const struct ring_writer *writer, uint64_t claim);
 /* Settles a claim: the first `used` bytes are a message.  1 if the tail moved, 0 if it waits for an older claim;
  * -EINVAL no such claim, or used is more than was reserved. */
 int ring_commit(struct ring_writer *writer, uint64_t claim, uint64_t used, int64_t type);
@@ -91,35 +101,170 @@ void ring_abandon(struct ring_writer *writer);
 /* Publishes a mark.  -EBUSY while claims are outstanding, -EAGAIN no room. */
 int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number);
 
-/* Shows the record after the last one taken.  -EAGAIN none, -EBADMSG what lies there is no record. */
-int ring_next(struct ring_reader *reader, struct ring_record *ret);
-/* Claims that record.  -ENOMEM. */
-int ring_take(struct ring_reader *reader, const struct ring_record *record, uint64_t *ret_claim);
-/* Settles a claim: 1 if the head moved, 0, -EINVAL no such claim. */
-int ring_release(struct ring_reader *reader, uint64_t claim);
+/* ---- Claims (claims.c) ------------------------------------------------------------------------------------ */
 
-/* The one or two pieces of `size` bytes of payload of the record at `start`; returns how many. */
-unsigned ring_spans(const void *data, uint64_t capacity, uint64_t start, uint64_t size, struct ring_span ret[2]);
-
-/* claims.c */
 int ring_claims_open(struct ring_claims *claims);
 void ring_claims_close(struct ring_claims *claims);
-int ring_claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64_t *ret_claim);
+int ring_claims_grow(struct ring_claims *claims);
+
+static inline bool ring_claims_empty(const struct ring_claims *claims)
+{
+    return claims->first == claims->next;
+}
+
+static inline struct ring_claim *ring_claim_at(const struct ring_claims *claims, uint64_t claim)
+{
+    return &claims->item[claim & (claims->size - 1)];
+}
+
+static inline int ring_claims_push(struct ring_claims *claims, uint64_t start, uint64_t end, uint64_t *ret_claim)
+{
+    if (__builtin_expect(claims->next - claims->first == claims->size, 0) && ring_claims_grow(claims) < 0)
+        return -ENOMEM;
+    *ret_claim = claims->next++;
+    struct ring_claim *claim = ring_claim_at(claims, *ret_claim);
+    claim->start = start;
+    claim->end = end;
+    claim->settled = false;
+    return 0;
+}
+
 /* NULL if there is no such claim, or it is settled. */
-struct ring_claim *ring_claims_find(struct ring_claims *claims, uint64_t claim);
+static inline struct ring_claim *ring_claims_find(const struct ring_claims *claims, uint64_t claim)
+{
+    if (claim - claims->first >= claims->next - claims->first)
+        return NULL;
+    struct ring_claim *found = ring_claim_at(claims, claim);
+    return found->settled ? NULL : found;
+}
+
 /* Drops the oldest claims that are settled; true, and the end of the last one, if there were any. */
-bool ring_claims_advance(struct ring_claims *claims, uint64_t *ret_end);
+static inline bool ring_claims_advance(struct ring_claims *claims, uint64_t *ret_end)
+{
+    bool moved = false;
+    while (claims->first != claims->next && ring_claim_at(claims, claims->first)->settled) {
+        *ret_end = ring_claim_at(claims, claims->first++)->end;
+        moved = true;
+    }
+    return moved;
+}
 
-/*
- * Sleeps until *cursor is no longer `seen`, at most `nanoseconds`.  `own` is the sleeper's place.
- * 0 it moved or may have; -ETIMEDOUT, -EINTR.
- */
-int ring_sleep(struct layout_place *own, const _Atomic uint64_t *cursor, uint64_t seen, int64_t nanoseconds);
+/* ---- Reading ---------------------------------------------------------------------------------------------- */
 
-/* After *cursor was stored: wakes who sleeps on it.  `woken` is the caller's memory of the last sleep it ended. */
-void ring_wake(const struct layout_place *sleeper, const _Atomic uint64_t *cursor, uint32_t *woken);
+static inline const unsigned char *ring_stands_at(const struct ring_reader *reader)
+{
+    return reader->data + (reader->seen & (reader->capacity - 1));
+}
 
-/* Wakes whoever sleeps on *cursor, for a reason that it finds elsewhere.  Async-signal-safe. */
-void ring_disturb(const _Atomic uint64_t *cursor);
+/* Word 0 of what was published next, or 0.  The line behind it is asked for together with its own, because most messages
+ * lie in both, and one after the other they take twice as long to come. */
+static inline uint64_t ring_turn(const struct ring_reader *reader)
+{
+    const unsigned char *word = ring_stands_at(reader);
+    __builtin_prefetch(word + 64);
+    return shared_turn(word);
+}
+
+/* Whether something was published that the reader has not seen. */
+static inline bool ring_waits(const struct ring_reader *reader)
+{
+    return ring_turn(reader) != 0;
+}
+
+/* The most that can lie before the reader. */
+static inline uint64_t ring_unread(const struct ring_reader *reader)
+{
+    return reader->capacity - RECORD_ZERO - (reader->seen - reader->head);
+}
+
+/* Whether a reader that is gone had it in hand. */
+static inline bool ring_comes_again(const struct ring_reader *reader)
+{
+    return (int64_t)(reader->redelivered_to - reader->seen) > 0;
+}
+
+/* The message whose word 0 is `word`; false: it is something else, or damaged. */
+static inline bool ring_read(const struct ring_reader *reader, uint64_t word, struct ring_record *ret)
+{
+    const unsigned char *record = ring_stands_at(reader);
+    uint64_t length = record_length(word), offset = record_offset(word), extent = record_extent(offset, length);
+    if (__builtin_expect(record_kind(word) != RECORD_MESSAGE || offset - 1 >= RECORD_OFFSET_MOST ||
+                         extent > ring_unread(reader), 0))
+        return false;
+    ret->kind = RECORD_MESSAGE;
+    ret->length = length;
+    ret->type = offset > 1 ? (int64_t)shared_get(record + RECORD_ALIGN) : 0;
+    ret->start = reader->seen;
+    ret->end = reader->seen + extent;
+    ret->data = record + offset * RECORD_ALIGN;
+    ret->redelivered = ring_comes_again(reader);
+    return true;
+}
+
+/* The same for whatever else it is. */
+int ring_next_slowly(struct ring_reader *reader, uint64_t word, struct ring_record *ret);
+
+/* Shows the record after the last one taken.  -EAGAIN none, -EBADMSG what lies there is no record. */
+static inline int ring_next(struct ring_reader *reader, struct ring_record *ret)
+{
+    uint64_t word = ring_turn(reader);
+    if (word == 0)
+        return -EAGAIN;
+    return ring_read(reader, word, ret) ? 0 : ring_next_slowly(reader, word, ret);
+}
+
+static inline void ring_set_head(struct ring_reader *reader, uint64_t head)
+{
+    reader->head = head;
+    shared_set_head(reader->own, head);
+}
+
+/* Claims that record.  -ENOMEM. */
+static inline int ring_take(struct ring_reader *reader, const struct ring_record *record, uint64_t *ret_claim)
+{
+    int r = ring_claims_push(&reader->claims, record->start, record->end, ret_claim);
+    if (__builtin_expect(r < 0, 0))
+        return r;
+    reader->seen = record->end;
+    shared_set_intent(reader->own, record->end);
+    return 0;
+}
+
+/* Settles a claim: 1 if the head moved, 0, -EINVAL no such claim. */
+static inline int ring_release(struct ring_reader *reader, uint64_t number)
+{
+    struct ring_claims *claims = &reader->claims;
+    struct ring_claim *claim = ring_claims_find(claims, number);
+    uint64_t head;
+    if (__builtin_expect(!claim, 0))
+        return -EINVAL;
+    if (__builtin_expect(claims->next - claims->first == 1, 1)) {
+        claims->first++;
+        ring_set_head(reader, claim->end);
+        return 1;
+    }
+    claim->settled = true;
+    if (!ring_claims_advance(&reader->claims, &head))
+        return 0;
+    ring_set_head(reader, head);
+    return 1;
+}
+
+/* Passes over what nobody has to see any more.  It is released at once if nothing older is outstanding.  -ENOMEM. */
+int ring_pass(struct ring_reader *reader, uint64_t end);
+
+/* Copies the plain messages that are there into a batch and releases them at once, up to `count`, and to the first that does
+ * not fit or has something to be said of; returns how many. */
+uint64_t ring_receive_batch(struct ring_reader *reader, tong_batch *batch, uint64_t count);
+
+/* Takes that record, which was copied, and releases it.  -ENOMEM. */
+static inline int ring_consume(struct ring_reader *reader, const struct ring_record *record)
+{
+    if (__builtin_expect(!ring_claims_empty(&reader->claims), 0))
+        return ring_pass(reader, record->end);
+    reader->seen = record->end;
+    ring_set_head(reader, record->end);
+    return 0;
+}
 
 #endif

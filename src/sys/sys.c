@@ -398,6 +398,16 @@ int sys_pidfd_open(pid_t pid)
     SYS_CALL(int, "pidfd_open", (int)syscall(SYS_pidfd_open, pid, 0));
 }
 
+int sys_membarrier(int command)
+{
+    SYS_CALL(int, "membarrier", (int)syscall(SYS_membarrier, command, 0, 0));
+}
+
+int sys_getaffinity(pid_t pid, cpu_set_t *ret)
+{
+    SYS_CALL(int, "sched_getaffinity", sched_getaffinity(pid, sizeof *ret, ret));
+}
+
 /* Signals. */
 
 int sys_pidfd_send_signal(int pidfd, int number, const siginfo_t *about)
@@ -502,6 +512,20 @@ void *sys_mmap(size_t size, int protection, int flags, int fd, off_t at, int *re
         return address;
     *ret_error = -errno;
     return NULL;
+}
+
+void *sys_mmap_twice(size_t size, int protection, int fd, off_t at, int *ret_error)
+{
+    char *address = sys_mmap(2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, ret_error);
+    if (!address)
+        return NULL;
+    for (size_t half = 0; half < 2; half++)
+        if (mmap(address + half * size, size, protection, MAP_SHARED | MAP_FIXED, fd, at) == MAP_FAILED) {
+            *ret_error = -errno;
+            munmap(address, 2 * size);
+            return NULL;
+        }
+    return address;
 }
 
 void sys_munmap(void *address, size_t size)

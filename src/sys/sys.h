@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -203,6 +204,8 @@ int sys_inotify_add(int fd, const char *path, uint32_t mask);
 int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout);
 int sys_futex_wake(const void *word, int count);
 int sys_pidfd_open(pid_t pid);
+int sys_membarrier(int command);
+int sys_getaffinity(pid_t pid, cpu_set_t *ret);
 
 /* Signals.  What a NULL new action or mask leaves as it is, is only asked for. */
 int sys_pidfd_send_signal(int pidfd, int number, const siginfo_t *about);
@@ -231,6 +234,9 @@ bool sys_ignores_sigpipe(void);
 /* NULL and *ret_error on failure. */
 void *sys_mmap(size_t size, int protection, int flags, int fd, off_t at, int *ret_error);
 void sys_munmap(void *address, size_t size);
+
+/* Maps the bytes at `at` twice in a row: 2 * size bytes, which sys_munmap() takes back at once. */
+void *sys_mmap_twice(size_t size, int protection, int fd, off_t at, int *ret_error);
 
 /* Closes; the descriptor is gone whatever is returned (close(2), "Dealing with error returns").  -1 is allowed. */
 int sys_close(int fd);

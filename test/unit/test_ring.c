@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "ring/ring.h"
+#include "ring/sleep.h"
+#include "sys/sys.h"
 
 #define CAPACITY UINT64_C(4096)
 
 /* Both ends, each with its own mapping: it writes its own side only. */
-static struct { struct layout_control *senders, *receivers; unsigned char *data; } writers, readers;
+static struct { struct layout_place *writer; struct layout_cursor *reader; unsigned char *data; } writers, readers;
 static struct ring_writer writer;
 static struct ring_reader reader;
 
@@ -27,32 +29,57 @@ static void *map(int fd, size_t size, int protection)
     return memory;
 }
 
+static void *map_twice(int fd, int protection)
+{
+    int error;
+    void *memory = sys_mmap_twice(CAPACITY, protection, fd, 0, &error);
+    ck_assert_ptr_nonnull(memory);
+    return memory;
+}
+
+static int new_memory(void)
+{
+    int fd = memfd_create("ring", MFD_CLOEXEC);
+    ck_assert_int_eq(ftruncate(fd, (off_t)CAPACITY), 0);
+    return fd;
+}
+
+static int reopen_writer(void)
+{
+    return ring_writer_open(&writer, writers.writer, writers.reader, writers.data, CAPACITY);
+}
+
+static int reopen_reader(void)
+{
+    return ring_reader_open(&reader, readers.reader, readers.writer, readers.data, CAPACITY);
+}
+
 static void set_up(void)
 {
-    size_t size = layout_size(LAYOUT_KIND_SENDERS, CAPACITY), small = layout_size(LAYOUT_KIND_RECEIVERS, CAPACITY);
-    int data = memfd_create("ring", MFD_CLOEXEC), control = memfd_create("ring", MFD_CLOEXEC);
-    ck_assert_int_eq(ftruncate(data, (off_t)size), 0);
-    ck_assert_int_eq(ftruncate(control, (off_t)small), 0);
-    writers.senders = map(data, size, PROT_READ | PROT_WRITE);
-    writers.receivers = map(control, small, PROT_READ);
-    readers.senders = map(data, size, PROT_READ);
-    readers.receivers = map(control, small, PROT_READ | PROT_WRITE);
-    writers.data = (unsigned char *)(writers.senders + 1);
-    readers.data = (unsigned char *)(readers.senders + 1);
+    int data = new_memory(), place = new_memory(), cursor = new_memory();
+    writers.writer = map(place, CAPACITY, PROT_READ | PROT_WRITE);
+    writers.reader = map(cursor, CAPACITY, PROT_READ);
+    writers.data = map_twice(data, PROT_READ | PROT_WRITE);
+    readers.writer = map(place, CAPACITY, PROT_READ);
+    readers.reader = map(cursor, CAPACITY, PROT_READ | PROT_WRITE);
+    readers.data = map_twice(data, PROT_READ);
     close(data);
-    close(control);
-    ck_assert_int_eq(ring_writer_open(&writer, writers.senders, writers.receivers, writers.data, CAPACITY), 0);
-    ck_assert_int_eq(ring_reader_open(&reader, readers.receivers, readers.senders, readers.data, CAPACITY), 0);
+    close(place);
+    close(cursor);
+    ck_assert_int_eq(reopen_writer(), 0);
+    ck_assert_int_eq(reopen_reader(), 0);
 }
 
 static void tear_down(void)
 {
     ring_writer_close(&writer);
     ring_reader_close(&reader);
-    munmap(writers.senders, layout_size(LAYOUT_KIND_SENDERS, CAPACITY));
-    munmap(readers.senders, layout_size(LAYOUT_KIND_SENDERS, CAPACITY));
-    munmap(writers.receivers, layout_size(LAYOUT_KIND_RECEIVERS, CAPACITY));
-    munmap(readers.receivers, layout_size(LAYOUT_KIND_RECEIVERS, CAPACITY));
+    munmap(writers.writer, CAPACITY);
+    munmap(writers.reader, CAPACITY);
+    munmap(writers.data, 2 * CAPACITY);
+    munmap(readers.writer, CAPACITY);
+    munmap(readers.reader, CAPACITY);
+    munmap(readers.data, 2 * CAPACITY);
 }
 
 /* Byte n of message `number`. */
@@ -63,28 +90,20 @@ static unsigned char pattern(uint64_t number, uint64_t n)
 
 static void fill(uint64_t claim, uint64_t number, uint64_t size)
 {
-    struct ring_span span[2];
-    uint64_t n = 0, start = ring_claims_find(&writer.claims, claim)->start;
-    unsigned parts = ring_spans(writer.data, CAPACITY, start, size, span);
-    for (unsigned i = 0; i < parts; i++)
-        for (size_t at = 0; at < span[i].size; at++)
-            ((unsigned char *)span[i].data)[at] = pattern(number, n++);
-    ck_assert_uint_eq(n, size);
+    unsigned char *data = ring_claimed(&writer, claim);
+    for (uint64_t n = 0; n < size; n++)
+        data[n] = pattern(number, n);
 }
 
 static void verify(const struct ring_record *record, uint64_t number, uint64_t size)
 {
-    struct ring_span span[2];
-    uint64_t n = 0, wrong = 0;
+    uint64_t wrong = 0;
     ck_assert_uint_eq(record->kind, RECORD_MESSAGE);
     ck_assert_uint_eq(record->length, size);
     ck_assert_int_eq(record->type, (int64_t)number);
-    unsigned parts = ring_spans(reader.data, CAPACITY, record->start, size, span);
-    for (unsigned i = 0; i < parts; i++)
-        for (size_t at = 0; at < span[i].size; at++)
-            wrong += ((unsigned char *)span[i].data)[at] != pattern(number, n++);
+    for (uint64_t n = 0; n < size; n++)
+        wrong += record->data[n] != pattern(number, n);
     ck_assert_uint_eq(wrong, 0);
-    ck_assert_uint_eq(n, size);
 }
 
 static int send_one(uint64_t number, uint64_t size)
@@ -132,11 +151,11 @@ START_TEST(full_and_largest)
     uint64_t sent = 0, largest = record_largest(CAPACITY);
     while (send_one(sent, 100) == 0)
         sent++;
-    ck_assert_uint_eq(sent, (CAPACITY - RECORD_MARK) / record_extent(100));
+    ck_assert_uint_eq(sent, (CAPACITY - RECORD_MARK - RECORD_ZERO) / record_extent(2, 100));
     ck_assert_int_eq(ring_room(&writer, 100), -EAGAIN);
     for (uint64_t n = 0; n < sent; n++)
         ck_assert_int_eq(receive_one(n, 100), 0);
-    ck_assert_int_eq(ring_room(&writer, largest + RECORD_MARK + 1), -EAGAIN);
+    ck_assert_int_eq(ring_room(&writer, CAPACITY - 3 * RECORD_MARK), -EAGAIN);
     ck_assert_int_eq(ring_mark(&writer, RECORD_LOST, 3), 0);
     ck_assert_int_eq(send_one(7, largest), 0);
     ck_assert_int_eq(ring_mark(&writer, RECORD_END, 1), 0);
@@ -288,7 +307,7 @@ START_TEST(what_was_not_released_comes_again)
     ck_assert_int_eq(ring_next(&reader, &record), 0);
     ck_assert_int_eq(ring_take(&reader, &record, &claim), 0);
     ring_reader_close(&reader);
-    ck_assert_int_eq(ring_reader_open(&reader, readers.receivers, readers.senders, readers.data, CAPACITY), 0);
+    ck_assert_int_eq(reopen_reader(), 0);
     ck_assert_int_eq(ring_next(&reader, &record), 0);
     ck_assert(record.redelivered);
     ck_assert_int_eq(receive_one(1, 20), 0);
@@ -304,7 +323,7 @@ START_TEST(what_was_not_committed_never_was)
     ck_assert_int_eq(ring_reserve(&writer, 500, &claim), 0);
     fill(claim, 9, 500);
     ring_writer_close(&writer);
-    ck_assert_int_eq(ring_writer_open(&writer, writers.senders, writers.receivers, writers.data, CAPACITY), 0);
+    ck_assert_int_eq(reopen_writer(), 0);
     ck_assert_int_eq(send_one(1, 30), 0);
     ck_assert_int_eq(receive_one(0, 20), 0);
     ck_assert_int_eq(receive_one(1, 30), 0);
@@ -318,72 +337,85 @@ static void poke(uint64_t at, uint64_t word)
 
 START_TEST(a_lying_writer)
 {
-    static const uint64_t tails[] = { 1, 8192, UINT64_MAX, UINT64_MAX - 7, CAPACITY + 8, 1 << 31 };
-    static const uint64_t words[] = {
-        0, UINT64_MAX, (uint64_t)RECORD_MESSAGE << 32 | UINT32_MAX, (uint64_t)RECORD_MESSAGE << 32 | 4096,
-        (uint64_t)RECORD_SKIP << 32, (uint64_t)RECORD_SKIP << 32 | 7, (uint64_t)RECORD_SKIP << 32 | 4096,
-        (uint64_t)6 << 32 | 8, (uint64_t)RECORD_MESSAGE << 32 | (uint64_t)1 << 48,
+    static const uint64_t tails[] = { 1, 12288, UINT64_MAX, UINT64_MAX - 2 * CAPACITY - 7, 1 << 31 };
+    const uint64_t words[] = {
+        UINT64_MAX, record_word(UINT32_MAX, RECORD_MESSAGE, 1), record_word(CAPACITY - 8, RECORD_MESSAGE, 1),
+        record_word(8, RECORD_MESSAGE, 0), record_word(8, RECORD_MESSAGE, RECORD_OFFSET_MOST + 1),
+        record_word(0, RECORD_SKIP, 0), record_word(7, RECORD_SKIP, 0), record_word(CAPACITY, RECORD_SKIP, 0),
+        record_word(8, RECORD_SKIP, 1), record_word(8, RECORD_END, 1), record_word(8, 6, 0), 1,
+        record_word(8, RECORD_MESSAGE, 1) | UINT64_C(1) << 48,
     };
     struct ring_record record;
-    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
-        atomic_store(&writers.senders->cursor, tails[i]);
-        ck_assert_int_eq(ring_next(&reader, &record), -EBADMSG);
-    }
-    atomic_store(&writers.senders->cursor, 64);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         poke(0, words[i]);
         ck_assert_int_eq(ring_next(&reader, &record), -EBADMSG);
+        ring_writer_close(&writer);
+        ck_assert_int_eq(reopen_writer(), -EBADMSG);
     }
-    poke(0, (uint64_t)RECORD_MESSAGE << 32 | 48);
+    poke(0, record_word(48, RECORD_MESSAGE, 1));
     ck_assert_int_eq(ring_next(&reader, &record), 0);
     ck_assert_uint_eq(record.length, 48);
-    atomic_store(&writers.senders->cursor, 8);
-    ring_reader_close(&reader);
-    ck_assert_int_eq(ring_reader_open(&reader, readers.receivers, readers.senders, readers.data, CAPACITY), 0);
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+        atomic_store(&writers.writer->tail, tails[i]);
+        ring_reader_close(&reader);
+        ck_assert_int_eq(reopen_reader(), -EBADMSG);
+    }
+}
+END_TEST
+
+/* A ring in which there is nothing but records, without an end. */
+START_TEST(a_ring_without_an_end)
+{
+    struct ring_record record;
+    for (uint64_t at = 0; at < CAPACITY; at += 8)
+        poke(at, record_word(8, RECORD_SKIP, 0));
     ck_assert_int_eq(ring_next(&reader, &record), -EBADMSG);
+    ring_writer_close(&writer);
+    ck_assert_int_eq(reopen_writer(), -EBADMSG);
 }
 END_TEST
 
 START_TEST(a_writer_that_scribbles)
 {
     unsigned seed = 99;
+    int seen = 0;
     for (int turn = 0; turn < 20000; turn++) {
         struct ring_record record;
-        uint64_t at = (uint64_t)rand_r(&seed) & (CAPACITY - 8), claim;
-        poke(at, (uint64_t)rand_r(&seed) % 200 | (uint64_t)(rand_r(&seed) % 7) << 32);
-        atomic_store(&writers.senders->cursor, reader.head + ((uint64_t)rand_r(&seed) % (CAPACITY + 64) & ~7ull));
+        uint64_t at = reader.seen + (turn & 1 ? 0 : (uint64_t)rand_r(&seed) % 64 * 8), claim;
+        poke(at, record_word((uint64_t)rand_r(&seed) % 200, (unsigned)rand_r(&seed) % 7, (unsigned)rand_r(&seed) % 5));
         int r = ring_next(&reader, &record);
         ck_assert(r == 0 || r == -EAGAIN || r == -EBADMSG);
         if (r == 0) {
+            seen++;
             ck_assert_uint_le(record.end - reader.head, CAPACITY);
+            ck_assert(record.kind != RECORD_MESSAGE || (record.data >= readers.data &&
+                                                        record.data + record.length <= readers.data + 2 * CAPACITY));
             ck_assert_int_eq(ring_take(&reader, &record, &claim), 0);
             ck_assert_int_ge(ring_release(&reader, claim), 0);
-        }
-        if (r == -EBADMSG) {
-            ring_reader_close(&reader);
-            atomic_store(&readers.receivers->cursor, atomic_load(&writers.senders->cursor));
-            ck_assert_int_eq(ring_reader_open(&reader, readers.receivers, readers.senders, readers.data, CAPACITY), 0);
+        } else if (r == -EBADMSG) {
+            poke(reader.seen, 0);
         }
     }
+    ck_assert_int_gt(seen, 1000);
 }
 END_TEST
 
 START_TEST(a_lying_reader)
 {
-    static const uint64_t heads[] = { 1, 4, 136, UINT64_MAX, 1 << 20 };
+    static const uint64_t heads[] = { 1, 4, 240, UINT64_MAX, 1 << 20 };
     uint64_t claim;
     while (send_one(0, 100) == 0)
         ;
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
-        atomic_store(&readers.receivers->cursor, heads[i]);
+        atomic_store(&readers.reader->head, heads[i]);
         int r = ring_reserve(&writer, 100, &claim);
-        ck_assert(heads[i] == 136 ? r == 0 : r == -EBADMSG);
+        ck_assert(heads[i] == 240 ? r == 0 : r == -EBADMSG);
         if (r == 0)
             ring_abandon(&writer), writer.head = 0;
     }
     ring_writer_close(&writer);
-    atomic_store(&readers.receivers->cursor, 1 << 20);
-    ck_assert_int_eq(ring_writer_open(&writer, writers.senders, writers.receivers, writers.data, CAPACITY), -EBADMSG);
+    atomic_store(&readers.reader->head, 1 << 20);
+    ck_assert_int_eq(reopen_writer(), -EBADMSG);
 }
 END_TEST
 
@@ -396,28 +428,59 @@ static uint64_t size_of(uint64_t number)
     return number * 2654435761u % 700;
 }
 
+/* The two sides' control areas, for sleeping; each thread fences by itself, as a process does that cannot register. */
+static struct layout_control sides[2];
+
+static void tell(int own, uint64_t *answered)
+{
+    shared_light_fence(true);
+    uint64_t calls = shared_calls(&sides[!own]);
+    if (calls != *answered)
+        ring_wake(&sides[own]);
+    *answered = calls;
+}
+
+/* Waits until `there`; counts the sleeps that nobody ended. */
+static void await(int own, bool (*there)(void), uint64_t *slow)
+{
+    uint32_t seen = shared_wake(&sides[!own]);
+    shared_call(&sides[own], CALL_WAKE);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!there())
+        *slow += ring_sleep(&sides[!own], seen, 100000000) == -ETIMEDOUT;
+}
+
+static bool has_room(void)
+{
+    return ring_room(&writer, 700) == 0;
+}
+
+static bool has_record(void)
+{
+    return ring_waits(&reader);
+}
+
 static void *write_many(void *unused)
 {
-    uint32_t woken = 0;
+    uint64_t answered = 0, slow = 0;
     for (uint64_t n = 0; n < MANY; n++) {
         while (send_one(n, size_of(n)) == -EAGAIN)
-            ring_sleep(&writers.senders->places[0], &writers.receivers->cursor, writer.head, 100000000);
-        ring_wake(&writers.receivers->places[0], &writers.senders->cursor, &woken);
+            await(0, has_room, &slow);
+        tell(0, &answered);
     }
+    ck_assert_msg(slow < 20, "%llu sleeps of 100 ms were not ended: wake-ups are lost", (unsigned long long)slow);
     return unused;
 }
 
 START_TEST(two_threads)
 {
     pthread_t thread;
-    uint32_t woken = 0;
-    uint64_t slow = 0;
+    uint64_t answered = 0, slow = 0;
     ck_assert_int_eq(pthread_create(&thread, NULL, write_many, NULL), 0);
     for (uint64_t n = 0; n < MANY; n++) {
         while (receive_one(n, size_of(n)) == -EAGAIN)
-            slow += ring_sleep(&readers.receivers->places[0], &readers.senders->cursor, reader.tail,
-                               100000000) == -ETIMEDOUT;
-        ring_wake(&readers.senders->places[0], &readers.receivers->cursor, &woken);
+            await(1, has_record, &slow);
+        tell(1, &answered);
     }
     pthread_join(thread, NULL);
     ck_assert_msg(slow < 20, "%llu sleeps of 100 ms were not ended: wake-ups are lost", (unsigned long long)slow);
@@ -457,6 +520,7 @@ int main(void)
     tcase_add_test(tests, what_was_not_released_comes_again);
     tcase_add_test(tests, what_was_not_committed_never_was);
     tcase_add_test(tests, a_lying_writer);
+    tcase_add_test(tests, a_ring_without_an_end);
     tcase_add_test(tests, a_writer_that_scribbles);
     tcase_add_test(tests, a_lying_reader);
     tcase_add_test(tests, two_threads);

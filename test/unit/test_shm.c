@@ -164,15 +164,18 @@ END_TEST
 
 START_TEST(places_are_taken_once)
 {
-    tong_channel *out = open_with("", TONG_SEND);
+    tong_channel *out[LAYOUT_PLACES], *in = open_with("?capacity=4K", TONG_RECEIVE);
     char pid[32];
-    ck_assert_int_eq(refused("", TONG_SEND), -EBUSY);
+    ck_assert_int_eq(refused("", TONG_RECEIVE), -EBUSY);
     snprintf(pid, sizeof pid, "process %d", (int)getpid());
     ck_assert_ptr_nonnull(strstr(tong_detail(), pid));
-    tong_channel *in = open_with("", TONG_RECEIVE);
-    ck_assert_int_eq(refused("", TONG_RECEIVE), -EBUSY);
-    tong_channel_close(out);
-    tong_channel_close(open_with("", TONG_SEND));
+    for (int i = 0; i < LAYOUT_PLACES; i++)
+        out[i] = open_with("", TONG_SEND);
+    ck_assert_int_eq(refused("", TONG_SEND), -EBUSY);
+    tong_channel_close(out[7]);
+    out[7] = open_with("", TONG_SEND);
+    for (int i = 0; i < LAYOUT_PLACES; i++)
+        tong_channel_close(out[i]);
     tong_channel_close(in);
 }
 END_TEST
@@ -279,7 +282,7 @@ START_TEST(foreign_objects)
 }
 END_TEST
 
-/* A peer that changes cursors under a live channel. */
+/* A peer that writes what cannot be into a live channel. */
 START_TEST(a_hostile_peer_is_an_error)
 {
     char path[96], text[8] = "";
@@ -287,15 +290,20 @@ START_TEST(a_hostile_peer_is_an_error)
     snprintf(path, sizeof path, "/dev/shm/tong.%s", name);
     int fd = open(path, O_RDWR);
     struct layout_control *control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    ck_assert_ptr_ne(control, MAP_FAILED);
+    _Atomic uint64_t *lane = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, LAYOUT_LANES_AT);
+    ck_assert(control != MAP_FAILED && (void *)lane != MAP_FAILED);
     close(fd);
-    atomic_store(&control->cursor, 1 << 20);
+    atomic_store(lane, record_word(4096, RECORD_MESSAGE, 1));
     ck_assert_int_eq(tong_channel_receive(in, text, sizeof text, NULL, LONG), -EBADMSG);
     ck_assert_int_eq(tong_channel_receive(in, text, sizeof text, NULL, LONG), -EBADMSG);
     tong_channel_close(in);
+    tong_channel_close(out);
+    atomic_store(lane + 1, record_word(4096, RECORD_MESSAGE, 1));
+    ck_assert_int_eq(refused("", TONG_SEND), -EPROTO);
+    atomic_store(&control->places[0].tail, 1 << 20);
     ck_assert_int_eq(refused("", TONG_RECEIVE), -EPROTO);
     munmap(control, sizeof *control);
-    tong_channel_close(out);
+    munmap(lane, 4096);
 }
 END_TEST
 

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "base/layout.h"
 #include "shm_fixture.h"
 #include "sys/sys.h"
 
@@ -180,11 +181,14 @@ END_TEST
 START_TEST(half_an_open_leaves_nothing)
 {
     char both[160];
-    tong_channel *out = open_with("", TONG_SEND), *channel;
+    tong_channel *out[LAYOUT_PLACES], *channel;
+    for (int i = 0; i < LAYOUT_PLACES; i++)
+        out[i] = open_with("?capacity=4K", TONG_SEND);
     snprintf(both, sizeof both, "%s-in,%s", address, name);
     ck_assert_int_eq(tong_channel_open(both, TONG_BOTH, 0, &channel), -EBUSY);
     ck_assert_int_eq(count("/dev/shm", name), 4);
-    tong_channel_close(out);
+    for (int i = 0; i < LAYOUT_PLACES; i++)
+        tong_channel_close(out[i]);
 }
 END_TEST
 
