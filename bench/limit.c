@@ -4,7 +4,7 @@
  * recover from nothing, and nobody can join later; so what a library adds to them is the price of being a library.
  *
  *   ring     one sender; a turn behind each message says whose the slot is.  The receiver gives room back through an
- *            index of its own, an eighth of the ring at a time.  Every receiver reads every message.  Sleeping: a futex.
+ *            index of its own, an eighth of the ring at a time.  Every receiver reads every message.  Sleeping: futex.
  *   index    one sender, one receiver, messages side by side; the sender publishes an index after each message, or
  *            (batch) once a burst.  More go one way than through turns, but a round trip moves one line more.
  *   claim    senders and receivers take slots with one atomic addition each; the turn goes back and forth in the slot.
@@ -61,7 +61,8 @@ void *shared_room(size_t size)
 
 static struct ring *ring_new(size_t size, bool turns)
 {
-    size_t stride = (size + (turns ? sizeof(uint64_t) : 0) + 63) / 64 * 64, wanted = size <= 1024 ? SMALL_RING : LARGE_RING;
+    size_t stride = (size + (turns ? sizeof(uint64_t) : 0) + 63) / 64 * 64;
+    size_t wanted = size <= 1024 ? SMALL_RING : LARGE_RING;
     uint64_t slots = 4;
     while (slots * 2 * stride <= wanted)
         slots *= 2;

@@ -68,13 +68,13 @@ static const struct wire wire = { enter, send_plain, receive_plain, NULL, NULL, 
 int raw_contestants(struct contestant *list, int most)
 {
     static const struct { const struct contest *contest; size_t most; } all[] = {
-        { &contest_pipe, SIZE_MAX }, { &contest_fifo, SIZE_MAX }, { &contest_unix, SIZE_MAX }, { &contest_tcp, SIZE_MAX },
-        { &contest_udp, 32768 }, { &contest_msgq, BOX }, { &contest_mq, BOX },
+        { &contest_pipe, SIZE_MAX }, { &contest_fifo, SIZE_MAX }, { &contest_unix, SIZE_MAX },
+        { &contest_tcp, SIZE_MAX }, { &contest_udp, 32768 }, { &contest_msgq, BOX }, { &contest_mq, BOX },
     };
     int count = (int)(sizeof all / sizeof *all);
     for (int i = 0; i < count && i < most; i++) {
-        list[i] = (struct contestant){ .group = GROUP_RAW, .wire = &wire, .least = 64, .most = all[i].most, .sleeps = true,
-                                       .prepare = prepare, .remove = forget, .contest = all[i].contest,
+        list[i] = (struct contestant){ .group = GROUP_RAW, .wire = &wire, .least = 64, .most = all[i].most,
+                                       .sleeps = true, .prepare = prepare, .remove = forget, .contest = all[i].contest,
                                        .may_lose = all[i].contest->window };
         snprintf(list[i].name, sizeof list[i].name, "%s", all[i].contest->raw->mechanism);
     }

@@ -22,8 +22,8 @@ void rivals_absent(const char *directory, char *ret, size_t size)
     for (size_t i = 0; i < sizeof rivals / sizeof *rivals; i++) {
         program_of(directory, rivals[i][0], program, sizeof program);
         if (access(program, X_OK) < 0)
-            used += (size_t)snprintf(ret + used, used < size ? size - used : 0, "%s%s (%s)", used ? ", " : "", rivals[i][0],
-                                     rivals[i][1]);
+            used += (size_t)snprintf(ret + used, used < size ? size - used : 0, "%s%s (%s)", used ? ", " : "",
+                                     rivals[i][0], rivals[i][1]);
     }
 }
 

@@ -305,9 +305,12 @@ static void figures_of(struct state *x, struct taken *taken, int work, int i)
 static void compare(struct state *x, struct taken *taken, int work, int i, int with, enum metric metric)
 {
     const struct cell *cells = x->round->cells[work];
+    int runs = with < 0 || x->round->contestants[i].idle ? 0 : cells[i].figures[METRIC_TIME].runs;
     for (int k = 0; k < RUNS_MAX; k++) {
-        bool both = with >= 0 && !x->round->contestants[i].idle && k < cells[i].figures[METRIC_TIME].runs && k < cells[with].figures[METRIC_TIME].runs;
-        taken->values[i][metric][k] = both ? taken->values[i][METRIC_TIME][k] / taken->values[with][METRIC_TIME][k] : -1;
+        bool both = k < runs && k < cells[with].figures[METRIC_TIME].runs;
+        taken->values[i][metric][k] = -1;
+        if (both)
+            taken->values[i][metric][k] = taken->values[i][METRIC_TIME][k] / taken->values[with][METRIC_TIME][k];
     }
 }
 
@@ -334,6 +337,9 @@ static int measure_work(struct state *x, struct taken *taken, int work)
                 take(x, taken, work, i);
             x->done++;
         }
+    for (int i = 0; i < round->count; i++)
+        if (round->cells[work][i].wrong)
+            round->cells[work][i].figures[METRIC_TIME].runs = 0; /* what was wrong once is not to be believed */
     for (int i = 0; i < round->count; i++) {
         compare(x, taken, work, i, round_limit(round, work), METRIC_LIMIT);
         compare(x, taken, work, i, baseline(round, i), METRIC_RAW);
@@ -376,7 +382,8 @@ void round_gather(struct round *round)
     round->count += raw_contestants(list + round->count, CONTESTANTS_MAX - round->count);
     if (*round->rivals)
         round->count += rivals_found(round->rivals, list + round->count, CONTESTANTS_MAX - round->count);
-    rivals_absent(round->rivals, round->absent, sizeof round->absent);
+    if (!round->alone)
+        rivals_absent(round->rivals, round->absent, sizeof round->absent);
 }
 
 static void start_servers(struct state *x)
@@ -433,6 +440,7 @@ void round_settle(struct round *round, bool quick, const char *rivals)
     round->patience = quick ? 5 : 20;
     round->slice = (quick ? 10 : 80) * TONG_MILLISECOND;
     round->quick = quick;
+    round->alone = rivals && !strcmp(rivals, "none");
     rivals_find(rivals, round->rivals);
 }
 

@@ -74,6 +74,7 @@ struct round {
     int patience;            /* looks at the line while it is not normal, before a measurement */
     int64_t slice;           /* nanoseconds that one measurement should take */
     bool quick;
+    bool alone;              /* rivals are left out, not absent */
     bool exact_work, tong_only; /* only_work is a whole key; nobody else takes part */
     const char *only_work, *only;  /* parts of keys or names, or NULL */
     char rivals[300];        /* directory of the programs, "": none */

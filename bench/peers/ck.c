@@ -48,7 +48,9 @@ static bool enqueue(struct side *side, const uint8_t *data)
     struct message *slots = side->shared->way[side->out].slots, *message = (struct message *)(void *)data;
     if (side->receivers)
         return CK_RING_ENQUEUE_MPMC(message, ring, slots, message);
-    return side->senders ? CK_RING_ENQUEUE_MPSC(message, ring, slots, message) : CK_RING_ENQUEUE_SPSC(message, ring, slots, message);
+    if (side->senders)
+        return CK_RING_ENQUEUE_MPSC(message, ring, slots, message);
+    return CK_RING_ENQUEUE_SPSC(message, ring, slots, message);
 }
 
 static bool dequeue(struct side *side)
@@ -57,7 +59,9 @@ static bool dequeue(struct side *side)
     struct message *slots = side->shared->way[side->in].slots;
     if (side->receivers)
         return CK_RING_DEQUEUE_MPMC(message, ring, slots, &side->message);
-    return side->senders ? CK_RING_DEQUEUE_MPSC(message, ring, slots, &side->message) : CK_RING_DEQUEUE_SPSC(message, ring, slots, &side->message);
+    if (side->senders)
+        return CK_RING_DEQUEUE_MPSC(message, ring, slots, &side->message);
+    return CK_RING_DEQUEUE_SPSC(message, ring, slots, &side->message);
 }
 
 static void send_all(struct end *end, const uint8_t *data, unsigned count)

@@ -52,7 +52,8 @@ static void enter(struct end *end)
     struct side *side = calloc(1, sizeof *side);
     ucp_params_t params = { .field_mask = UCP_PARAM_FIELD_FEATURES,
                             .features = UCP_FEATURE_TAG | (end->job.spin ? 0 : UCP_FEATURE_WAKEUP) };
-    ucp_worker_params_t worker = { .field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE, .thread_mode = UCS_THREAD_MODE_SINGLE };
+    ucp_worker_params_t worker = { .field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE,
+                                   .thread_mode = UCS_THREAD_MODE_SINGLE };
     setenv("UCX_TLS", "posix,sysv,cma,self", 0);
     side->shared = peer_shared(end, "ucx", sizeof *side->shared, NULL);
     side->wakes = -1;

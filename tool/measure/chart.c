@@ -43,7 +43,8 @@ static void draw_ticks(struct text *out, const struct scale *scale)
 
 static void draw_axis(struct text *out, const struct scale *scale)
 {
-    static const char *const words[] = { "1 ns", "10 ns", "100 ns", "1 us", "10 us", "100 us", "1 ms", "10 ms", "100 ms" };
+    static const char *const words[] = { "1 ns", "10 ns", "100 ns", "1 us", "10 us",
+                                         "100 us", "1 ms", "10 ms", "100 ms" };
     text_print(out, "<div class=\"row head\"><span></span><span class=\"axis\">");
     for (int decade = (int)ceil(scale->low); decade <= (int)floor(scale->high); decade++)
         if (decade >= 0 && decade < (int)(sizeof words / sizeof *words))
@@ -66,7 +67,8 @@ static void draw_dot(struct text *out, const struct scale *scale, const struct f
     text_print(out, "</svg>");
 }
 
-static void draw_row(struct text *out, const struct round *round, int work, int i, const struct scale *scale, double limit)
+static void draw_row(struct text *out, const struct round *round, int work, int i, const struct scale *scale,
+                     double limit)
 {
     const struct contestant *c = &round->contestants[i];
     const struct cell *cell = &round->cells[work][i];
@@ -181,7 +183,8 @@ static void draw_label(struct text *out, const struct round *round, const struct
 {
     const struct contestant *c = &round->contestants[curve->contestant];
     double x = x_of(works[curve->last].size);
-    text_print(out, "<g style=\"color:hsl(%d 60%% 50%%)\"><path d=\"M%.1f %.1f L%d %.1f\" stroke=\"currentColor\" stroke-opacity=\".4\" "
+    text_print(out, "<g style=\"color:hsl(%d 60%% 50%%)\"><path d=\"M%.1f %.1f L%d %.1f\" "
+               "stroke=\"currentColor\" stroke-opacity=\".4\" "
                "stroke-dasharray=\"2 3\" fill=\"none\"/><circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"currentColor\"/>"
                "<text class=\"mark\" style=\"fill:currentColor\" x=\"%d\" y=\"%.1f\">", hue_of(curve), x, curve->y,
                RIGHT + 14, curve->label, x, curve->y, RIGHT + 18, curve->label + 4);

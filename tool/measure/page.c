@@ -63,7 +63,8 @@ static const char style[] =
     ".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;width:100%}"
     "th,td{padding:.28rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}"
     "th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}"
-    ".brief td{white-space:normal}.brief b{display:block;white-space:nowrap}td.long{white-space:normal;text-align:left}summary{cursor:pointer;color:var(--soft);font-size:.9rem;margin-top:.6rem}"
+    ".brief td{white-space:normal}.brief b{display:block;white-space:nowrap}"
+    "td.long{white-space:normal;text-align:left}summary{cursor:pointer;color:var(--soft);font-size:.9rem;margin-top:.6rem}"
     ".curve{min-width:620px;width:100%;height:auto;display:block}.curve text{fill:var(--soft);font-size:12px}"
     ".curve .mark{font-weight:600}"
     "@media(max-width:640px){main{padding:1.2rem .7rem 3rem}section{padding:.8rem .7rem}"
@@ -286,7 +287,7 @@ static void show_left_out(struct text *out, const struct round *round)
             element(out, "td", round->contestants[i].name);
             element(out, "td", works[w].key);
             text_print(out, "<td class=\"long\">");
-            page_text(out, cell->wrong ? "runs void: a message was wrong" : cell->missing);
+            page_text(out, cell->wrong ? "void: a message was wrong" : cell->missing);
             text_print(out, "</td></tr>\n");
         }
     text_print(out, "</table></div></details></section>\n");

@@ -149,7 +149,7 @@ static void print_missing(const struct round *round)
             any = true;
             printf("%s %s, %s: ", group_names[round->contestants[i].group], round->contestants[i].name, works[w].key);
             if (cell->wrong)
-                printf("%d runs void, a message was wrong\n", cell->wrong);
+                printf("void: a message was wrong in %d runs\n", cell->wrong);
             else
                 printf("%s\n", cell->missing);
         }
@@ -193,7 +193,8 @@ void bench_table(const struct round *round)
     printf("Load %.2f before and %.2f after; %d runs of each, medians and ranges; %.0f s.\n", c->load, c->load_after,
            round->runs, c->seconds);
     if (c->line > 0)
-        printf("A cache line takes %.0f ns to the other processor and back; counted is what was measured at %.0f to %.0f.\n",
+        printf("A cache line takes %.0f ns to the other processor and back; counted is what was measured "
+               "at %.0f to %.0f.\n",
                c->line, c->line_low, c->line_high);
     puts("EACH is per message, CPU of both sides per message or round trip; /LIMIT and /RAW are ratios of one turn.");
     for (int w = 0; w < work_count; w++)
