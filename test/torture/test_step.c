@@ -6,7 +6,7 @@
  * One episode is one death: the partners come, the victim is prepared, stepped and killed; whoever waits on it must
  * be told; a successor takes its place; all that was committed arrives, in order, whole and once, nothing else does,
  * and no name is left.  The number of instructions of each operation is printed and compared with the floor that is
- * recorded: a stepper that no longer steps is found by it.  A floor that is not there is recorded.
+ * recorded for this compiler: a stepper that no longer steps is found by it.  A floor that is not there is recorded.
  *
  * The short form kills at every instruction of the short operations and at every n-th of the long ones; the long form
  * (TONG_TORTURE=long) leaves none out.
@@ -313,7 +313,7 @@ static struct count run_operation(const struct operation *operation, const struc
 
 /* ---- The floor -------------------------------------------------------------------------------------------------- */
 
-/* Its lines: instructions, a blank, and the name of an operation.  0: it has none. */
+/* Its first line names the compiler; the others: instructions, a blank, and the name of an operation.  0: it has none. */
 static uint64_t floor_of(FILE *file, const char *operation)
 {
     char line[128];
@@ -329,11 +329,30 @@ static uint64_t floor_of(FILE *file, const char *operation)
     return found;
 }
 
+#define COMPILER "# " __VERSION__ "\n"
+
+/* Another compiler makes other instructions of the same code: then there is nothing to compare with. */
+static bool is_comparable(FILE *file)
+{
+    char line[128] = "";
+    rewind(file);
+    if (recording && !fgets(line, sizeof line, file)) {
+        fputs(COMPILER, file);
+        return true;
+    }
+    rewind(file);
+    return fgets(line, sizeof line, file) && !strcmp(line, COMPILER);
+}
+
 /* A file that is not there is begun. */
 static void check_floor(const char *path, const struct operation *operation, uint64_t steps)
 {
     FILE *file = fopen(path, recording ? "a+" : "r");
     MUST(ledger, file, "%s: %s", path, strerror(errno));
+    if (!is_comparable(file)) {
+        fclose(file);
+        return;
+    }
     uint64_t least = floor_of(file, operation->name);
     if (recording && least == 0)
         fprintf(file, "%llu %s\n", (unsigned long long)(least = steps), operation->name);
