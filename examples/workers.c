@@ -47,8 +47,10 @@ static int work(const char *address)
     tong_channel *queue;
     long range[2];
     ssize_t size;
+    char there[256];
     result.type = RESULT;
-    if (tong_channel_open(address, TONG_BOTH, 0, &queue) < 0 ||
+    snprintf(there, sizeof there, "%s?create=no", address); /* who comes too late shall not wait on a queue of its own */
+    if (tong_channel_open(there, TONG_BOTH, 0, &queue) < 0 ||
         tong_channel_select(queue, TONG_SELECT_EQUAL, PIECE) < 0)
         return failed("worker");
     while ((size = tong_channel_receive(queue, range, sizeof range, NULL, TONG_FOREVER)) == sizeof range) {
@@ -98,10 +100,15 @@ static int compute(int workers, long limit, const char *address)
     clock_gettime(CLOCK_MONOTONIC, &begin);
     long sum = share_out(queue, workers, limit);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    /* without the queue there is nothing left to wait for, also for workers that were not sent home */
-    result = (tong_channel_close(queue) < 0) | (sum < 0);
+    /* each worker finds its word to go home in the queue; if they were not all sent home, its removal ends them */
+    if (sum < 0) {
+        tong_channel_close(queue);
+        result = 1;
+    }
     while (wait(&status) > 0)
         result |= status != 0;
+    if (sum >= 0)
+        result |= tong_channel_close(queue) < 0;
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
     printf("%d worker%s %ld primes below %ld in %.2f s\n", workers, workers == 1 ? ": " : "s:", sum, limit, seconds);
     return fflush(stdout) != 0 || result;
