@@ -37,6 +37,7 @@ extern const struct command
     cmd_demo_carry,
     cmd_explain,
     cmd_lock,
+    cmd_ls,
     cmd_pipe,
     cmd_recv,
     cmd_region,

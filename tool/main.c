@@ -39,6 +39,7 @@ const struct command *const commands[] = {
     &cmd_lock,
     &cmd_signal,
     &cmd_rm,
+    &cmd_ls,
     &cmd_bench,
     &cmd_advise,
     &cmd_completion,

@@ -5,6 +5,7 @@
 
 #include <tong/base.h>
 #include <tong/channel.h>
+#include <tong/inspect.h>
 #include <tong/listener.h>
 #include <tong/lock.h>
 #include <tong/mechanism.h>

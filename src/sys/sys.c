@@ -73,6 +73,21 @@ int sys_fstatvfs(int fd, struct statvfs *ret)
     SYS_CALL(int, "fstatvfs", fstatvfs(fd, ret));
 }
 
+int sys_openat(int directory, const char *name, int flags)
+{
+    SYS_CALL(int, "openat", openat(directory, name, flags | O_CLOEXEC));
+}
+
+int sys_fstatat(int directory, const char *name, struct stat *ret, int flags)
+{
+    SYS_CALL(int, "fstatat", fstatat(directory, name, ret, flags));
+}
+
+ssize_t sys_readlinkat(int directory, const char *name, char *ret, size_t size)
+{
+    SYS_CALL(ssize_t, "readlinkat", readlinkat(directory, name, ret, size));
+}
+
 int sys_chmod(const char *path, mode_t mode)
 {
     SYS_CALL(int, "chmod", fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW));
@@ -143,6 +158,11 @@ int sys_pipe(int ret[2])
 int sys_socket(int family, int type)
 {
     SYS_CALL(int, "socket", socket(family, type | SOCK_CLOEXEC, 0));
+}
+
+int sys_netlink(int protocol)
+{
+    SYS_CALL(int, "netlink", socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
 }
 
 int sys_socketpair(int family, int type, int ret[2])

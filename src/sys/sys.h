@@ -104,6 +104,9 @@ int sys_fstat(int fd, struct stat *ret);
 int sys_lstat(const char *path, struct stat *ret);
 int sys_statvfs(const char *path, struct statvfs *ret);
 int sys_fstatvfs(int fd, struct statvfs *ret);
+int sys_openat(int directory, const char *name, int flags);
+int sys_fstatat(int directory, const char *name, struct stat *ret, int flags);
+ssize_t sys_readlinkat(int directory, const char *name, char *ret, size_t size); /* no NUL behind it */
 int sys_chmod(const char *path, mode_t mode); /* of the name itself: a link is not followed */
 int sys_fchmod(int fd, mode_t mode);
 int sys_unlink(const char *path);
@@ -120,6 +123,7 @@ int sys_fcntl_lock(int fd, int command, struct flock *lock);
 /* Pipes and sockets. */
 int sys_pipe(int ret[2]);
 int sys_socket(int family, int type);
+int sys_netlink(int protocol); /* a datagram socket to the kernel */
 int sys_socketpair(int family, int type, int ret[2]);
 int sys_bind(int fd, const struct sockaddr *address, socklen_t size);
 int sys_listen(int fd, int backlog);

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+#include "inspect/graph.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM_FIRST 256
+#define BLOCK 65536
+#define FORMATTED 1024
+
+/* ---- Memory ---------------------------------------------------------------------------------------------- */
+
+static void *fail_memory(struct tong_snapshot *graph)
+{
+    graph->error = -ENOMEM;
+    return NULL;
+}
+
+/* A new element, zeroed. */
+static void *push(struct tong_snapshot *graph, struct graph_array *array, size_t size)
+{
+    if (array->count == array->room) {
+        size_t room = array->room ? 2 * array->room : ROOM_FIRST;
+        void *wider = realloc(array->item, room * size);
+        if (!wider)
+            return fail_memory(graph);
+        array->item = wider;
+        array->room = room;
+    }
+    return memset((char *)array->item + array->count++ * size, 0, size);
+}
+
+static char *keep(struct tong_snapshot *graph, size_t size)
+{
+    struct graph_block *block = graph->text;
+    if (!block || block->size - block->used < size) {
+        size_t room = size > BLOCK ? size : BLOCK;
+        block = malloc(sizeof *block + room);
+        if (!block)
+            return fail_memory(graph);
+        *block = (struct graph_block){ graph->text, 0, room };
+        graph->text = block;
+    }
+    block->used += size;
+    return block->data + block->used - size;
+}
+
+const char *graph_text(struct tong_snapshot *graph, const char *text)
+{
+    size_t size = text ? strlen(text) + 1 : 1;
+    char *copy = size > 1 ? keep(graph, size) : NULL;
+    return copy ? memcpy(copy, text, size) : "";
+}
+
+const char *graph_format(struct tong_snapshot *graph, const char *format, ...)
+{
+    char text[FORMATTED];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return graph_text(graph, text);
+}
+
+/* ---- Indices --------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_number(uint64_t number)
+{
+    number = (number ^ number >> 31) * UINT64_C(0x9e3779b97f4a7c15);
+    return number ^ number >> 29;
+}
+
+static uint64_t hash_key(uint32_t kind, const char *key)
+{
+    uint64_t hash = kind;
+    for (; *key; key++)
+        hash = (hash ^ (unsigned char)*key) * UINT64_C(0x100000001b3);
+    return hash_number(hash);
+}
+
+typedef uint64_t (*hash_of)(const struct tong_snapshot *graph, uint32_t number);
+
+static uint64_t hash_object(const struct tong_snapshot *graph, uint32_t number)
+{
+    const tong_object *object = (const tong_object *)graph->objects.item + number;
+    return hash_key(object->kind, object->key);
+}
+
+static uint64_t hash_process(const struct tong_snapshot *graph, uint32_t number)
+{
+    return hash_number((uint64_t)((const tong_process *)graph->processes.item)[number].pid);
+}
+
+static void enter(uint32_t *slots, uint32_t size, uint64_t hash, uint32_t number)
+{
+    uint32_t at = (uint32_t)hash & (size - 1);
+    while (slots[at])
+        at = (at + 1) & (size - 1);
+    slots[at] = number + 1;
+}
+
+/* Enters the youngest of `count`; at most half of the slots are in use. */
+static void enter_last(struct tong_snapshot *graph, uint32_t **slots, uint32_t *size, size_t count, hash_of hash)
+{
+    uint32_t first = (uint32_t)count - 1;
+    if (2 * count > *size) {
+        uint32_t wider = *size ? 2 * *size : 4 * ROOM_FIRST;
+        uint32_t *fresh = calloc(wider, sizeof *fresh);
+        if (!fresh) {
+            fail_memory(graph);
+            return;
+        }
+        free(*slots);
+        *slots = fresh;
+        *size = wider;
+        first = 0;
+    }
+    for (uint32_t number = first; number < count; number++)
+        enter(*slots, *size, hash(graph, number), number);
+}
+
+/* ---- Processes and objects ------------------------------------------------------------------------------- */
+
+tong_process *graph_process_at(struct tong_snapshot *graph, uint32_t process)
+{
+    return (tong_process *)graph->processes.item + process;
+}
+
+tong_object *graph_object_at(struct tong_snapshot *graph, uint32_t object)
+{
+    return (tong_object *)graph->objects.item + object;
+}
+
+uint32_t graph_process(const struct tong_snapshot *graph, int64_t pid)
+{
+    if (!graph->pids)
+        return TONG_NOBODY;
+    for (uint32_t at = (uint32_t)hash_number((uint64_t)pid) & (graph->pids - 1); graph->by_pid[at];
+         at = (at + 1) & (graph->pids - 1))
+        if (((const tong_process *)graph->processes.item)[graph->by_pid[at] - 1].pid == pid)
+            return graph->by_pid[at] - 1;
+    return TONG_NOBODY;
+}
+
+uint32_t graph_add_process(struct tong_snapshot *graph, const tong_process *process)
+{
+    tong_process *added = push(graph, &graph->processes, sizeof *added);
+    if (!added)
+        return TONG_NOBODY;
+    *added = *process;
+    added->size = sizeof *added;
+    added->name = graph_text(graph, process->name);
+    added->command = graph_text(graph, process->command);
+    enter_last(graph, &graph->by_pid, &graph->pids, graph->processes.count, hash_process);
+    return (uint32_t)graph->processes.count - 1;
+}
+
+uint32_t graph_find_object(const struct tong_snapshot *graph, uint32_t kind, const char *key)
+{
+    if (!graph->keys)
+        return TONG_NOBODY;
+    for (uint32_t at = (uint32_t)hash_key(kind, key) & (graph->keys - 1); graph->by_key[at];
+         at = (at + 1) & (graph->keys - 1)) {
+        const tong_object *object = (const tong_object *)graph->objects.item + graph->by_key[at] - 1;
+        if (object->kind == kind && !strcmp(object->key, key))
+            return graph->by_key[at] - 1;
+    }
+    return TONG_NOBODY;
+}
+
+uint32_t graph_object(struct tong_snapshot *graph, uint32_t kind, const char *key, bool *ret_new)
+{
+    uint32_t found = graph_find_object(graph, kind, key);
+    if (ret_new)
+        *ret_new = found == TONG_NOBODY;
+    if (found != TONG_NOBODY)
+        return found;
+    tong_object *added = push(graph, &graph->objects, sizeof *added);
+    if (!added)
+        return TONG_NOBODY;
+    *added = (tong_object){
+        .size = sizeof *added, .kind = kind, .certainty = TONG_EXACT, .key = graph_text(graph, key), .name = "",
+        .address = "", .source = "", .detail = "", .uid = UINT32_MAX, .gid = UINT32_MAX, .mode = UINT32_MAX,
+        .peer = TONG_NOBODY, .depth = TONG_UNKNOWN, .capacity = TONG_UNKNOWN, .messages = TONG_UNKNOWN,
+    };
+    enter_last(graph, &graph->by_key, &graph->keys, graph->objects.count, hash_object);
+    return (uint32_t)graph->objects.count - 1;
+}
+
+/* ---- Ends, waits, findings, gaps ------------------------------------------------------------------------- */
+
+uint32_t graph_add_end(struct tong_snapshot *graph, const tong_end *end)
+{
+    tong_end *added = push(graph, &graph->ends, sizeof *added);
+    if (!added)
+        return TONG_NOBODY;
+    *added = *end;
+    added->size = sizeof *added;
+    added->count = end->count ? end->count : 1;
+    return (uint32_t)graph->ends.count - 1;
+}
+
+uint32_t graph_add_wait(struct tong_snapshot *graph, const tong_wait_seen *wait)
+{
+    tong_wait_seen *added = push(graph, &graph->waits, sizeof *added);
+    if (!added)
+        return TONG_NOBODY;
+    *added = *wait;
+    added->size = sizeof *added;
+    return (uint32_t)graph->waits.count - 1;
+}
+
+uint32_t graph_add_finding(struct tong_snapshot *graph, const tong_finding *finding)
+{
+    tong_finding *added = push(graph, &graph->findings, sizeof *added);
+    if (!added)
+        return TONG_NOBODY;
+    *added = *finding;
+    added->size = sizeof *added;
+    return (uint32_t)graph->findings.count - 1;
+}
+
+void graph_gap(struct tong_snapshot *graph, const char *what, const char *why)
+{
+    tong_gap *gaps = graph->gaps.item;
+    for (size_t i = 0; i < graph->gaps.count; i++)
+        if (!strcmp(gaps[i].what, what) && !strcmp(gaps[i].why, why)) {
+            gaps[i].count++;
+            return;
+        }
+    tong_gap *added = push(graph, &graph->gaps, sizeof *added);
+    if (added)
+        *added = (tong_gap){ sizeof *added, 1, what, why };
+}
+
+/* What is not known of a description cannot be told apart by it: then the direction tells. */
+static int compare_ends(const void *left, const void *right)
+{
+    const tong_end *a = left, *b = right;
+    const uint64_t x[] = { a->object, a->process, a->flags, a->description, a->direction, (uint32_t)a->fd };
+    const uint64_t y[] = { b->object, b->process, b->flags, b->description, b->direction, (uint32_t)b->fd };
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        if (x[i] != y[i])
+            return x[i] < y[i] ? -1 : 1;
+    return 0;
+}
+
+static bool is_same_end(const tong_end *a, const tong_end *b)
+{
+    return a->object == b->object && a->process == b->process && a->flags == b->flags &&
+           a->description == b->description && a->direction == b->direction;
+}
+
+void graph_settle(struct tong_snapshot *graph)
+{
+    tong_end *ends = graph->ends.item;
+    size_t kept = 0;
+    if (graph->ends.count)
+        qsort(ends, graph->ends.count, sizeof *ends, compare_ends);
+    for (size_t i = 0; i < graph->ends.count; i++) {
+        if (kept && is_same_end(&ends[kept - 1], &ends[i]))
+            ends[kept - 1].count += ends[i].count;
+        else
+            ends[kept++] = ends[i];
+    }
+    graph->ends.count = kept;
+}

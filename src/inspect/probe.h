@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* probe.h - a source of facts: reads one part of the kernel's books into the graph, and what it may not read into gaps. */
+#ifndef INSPECT_PROBE_H
+#define INSPECT_PROBE_H
+
+#include "inspect/graph.h"
+#include "inspect/proc.h"
+
+struct scan {
+    tong_look look;
+    struct proc proc;
+    struct tong_snapshot *graph;
+};
+
+/* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */
+struct probe {
+    const char *name;
+    int (*run)(struct scan *scan);
+    uint32_t asked; /* TONG_LOOK_... without which it is left out */
+};
+
+int probe_unix(struct scan *scan);
+int probe_inet(struct scan *scan);
+int probe_processes(struct scan *scan);
+int probe_descriptors(struct scan *scan);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Descriptors, from the links in /proc/PID/fd.  What a link says names the kind: "pipe:[17]", "socket:[18]",
+ * "anon_inode:[eventfd]", a path.  The permission bits of the link itself are those with which it was opened.  A link is
+ * never opened: that would add a reader or a writer to what it leads to.
+ *
+ * Kinds are a table.  Sockets are known by their inode from the probes that ran before; a path is asked for what it is only
+ * if a FIFO, a terminal or a queue can be there.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "inspect/probe.h"
+#include "sys/sys.h"
+
+#define TARGET 4200
+#define PTS_MAJOR_FIRST 136 /* Documentation/admin-guide/devices.txt */
+#define PTS_MAJOR_LAST 143
+
+struct descriptor {
+    struct scan *scan;
+    uint32_t process;
+    int directory;       /* /proc/PID/fd */
+    const char *name;    /* of the link */
+    int fd;
+    char target[TARGET];
+};
+
+static uint32_t direction_of(const struct stat *link)
+{
+    return (link->st_mode & S_IRUSR ? TONG_RECEIVE : 0) | (link->st_mode & S_IWUSR ? TONG_SEND : 0);
+}
+
+static void add_end(const struct descriptor *descriptor, uint32_t object)
+{
+    struct stat link;
+    int r = sys_fstatat(descriptor->directory, descriptor->name, &link, AT_SYMLINK_NOFOLLOW);
+    tong_end end = { .object = object, .process = descriptor->process, .fd = descriptor->fd, .certainty = TONG_EXACT,
+                     .direction = r < 0 ? 0 : direction_of(&link) };
+    if (object != TONG_NOBODY)
+        graph_add_end(descriptor->scan->graph, &end);
+}
+
+static void describe(tong_object *object, const char *name, const struct stat *status)
+{
+    object->name = name;
+    object->source = "/proc/PID/fd";
+    if (!status)
+        return;
+    object->uid = status->st_uid;
+    object->gid = status->st_gid;
+    object->mode = status->st_mode & 07777;
+    object->device = status->st_dev;
+    object->inode = status->st_ino;
+    object->flags |= status->st_nlink == 0 ? TONG_OBJECT_DELETED : 0;
+    object->flags |= status->st_mode & S_IWOTH ? TONG_OBJECT_WORLD_WRITABLE : 0;
+}
+
+/* What stands between the brackets is the inode, which is one on the whole machine. */
+static void bracketed(const char *target, char ret[24])
+{
+    const char *open = strchr(target, '[');
+    snprintf(ret, 24, "%.*s", open ? (int)strcspn(open + 1, "]") : 0, open ? open + 1 : "");
+}
+
+static void add_pipe(const struct descriptor *descriptor)
+{
+    struct tong_snapshot *graph = descriptor->scan->graph;
+    char key[24];
+    bool fresh;
+    bracketed(descriptor->target, key);
+    uint32_t object = graph_object(graph, TONG_KIND_PIPE, key, &fresh);
+    if (object != TONG_NOBODY && fresh) {
+        describe(graph_object_at(graph, object), "", NULL);
+        graph_object_at(graph, object)->inode = strtoull(key, NULL, 10);
+    }
+    add_end(descriptor, object);
+}
+
+/* A socket that no probe knows has a family that none asks for. */
+static void add_socket(const struct descriptor *descriptor)
+{
+    static const uint32_t kinds[] = { TONG_KIND_UNIX, TONG_KIND_TCP, TONG_KIND_UDP, TONG_KIND_NETLINK };
+    uint32_t object = TONG_NOBODY;
+    char key[24];
+    bracketed(descriptor->target, key);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && object == TONG_NOBODY; i++)
+        object = graph_find_object(descriptor->scan->graph, kinds[i], key);
+    add_end(descriptor, object);
+}
+
+static bool is_pty(const struct stat *status)
+{
+    unsigned number = major(status->st_rdev);
+    return S_ISCHR(status->st_mode) && number >= PTS_MAJOR_FIRST && number <= PTS_MAJOR_LAST;
+}
+
+static uint32_t kind_of_file(const struct descriptor *descriptor, const struct stat *status)
+{
+    if (S_ISFIFO(status->st_mode))
+        return TONG_KIND_FIFO;
+    if (is_pty(status))
+        return TONG_KIND_PTY;
+    if (!S_ISREG(status->st_mode))
+        return 0;
+    if (!strncmp(descriptor->target, "/memfd:", 7))
+        return TONG_KIND_MEMFD;
+    return !strncmp(descriptor->target, "/dev/shm/", 9) ? TONG_KIND_SHM : 0;
+}
+
+static void add_file(const struct descriptor *descriptor)
+{
+    struct tong_snapshot *graph = descriptor->scan->graph;
+    struct stat status;
+    char key[64];
+    bool fresh;
+    if (sys_fstatat(descriptor->directory, descriptor->name, &status, 0) < 0)
+        return;
+    uint32_t kind = kind_of_file(descriptor, &status);
+    if (!kind)
+        return;
+    snprintf(key, sizeof key, "%u:%u:%llu", major(status.st_dev), minor(status.st_dev), (unsigned long long)status.st_ino);
+    uint32_t object = graph_object(graph, kind, key, &fresh);
+    if (object != TONG_NOBODY && fresh) {
+        const char *name = graph_text(graph, descriptor->target);
+        describe(graph_object_at(graph, object), name, &status);
+    }
+    add_end(descriptor, object);
+}
+
+/* By how the link begins; the first that fits. */
+static const struct link_kind {
+    const char *begins;
+    void (*add)(const struct descriptor *descriptor);
+} link_kinds[] = {
+    { "pipe:[", add_pipe },
+    { "socket:[", add_socket },
+    { "/", add_file },
+};
+
+static int add_descriptor(void *context, const char *name, int64_t number)
+{
+    struct descriptor *descriptor = context;
+    const char *target = descriptor->target;
+    if (proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target) < 0)
+        return 0;
+    descriptor->name = name;
+    descriptor->fd = (int)number;
+    for (size_t i = 0; i < sizeof link_kinds / sizeof *link_kinds; i++)
+        if (!strncmp(target, link_kinds[i].begins, strlen(link_kinds[i].begins))) {
+            link_kinds[i].add(descriptor);
+            break;
+        }
+    return descriptor->scan->graph->error;
+}
+
+static int look_at(struct scan *scan, uint32_t number)
+{
+    tong_process *process = graph_process_at(scan->graph, number);
+    char path[32];
+    if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE))
+        return 0;
+    snprintf(path, sizeof path, "%lld/fd", (long long)process->pid);
+    struct descriptor descriptor = { .scan = scan, .process = number, .directory = proc_directory(scan->proc.fd, path) };
+    int r = descriptor.directory < 0 ? descriptor.directory : proc_numbers(descriptor.directory, add_descriptor, &descriptor);
+    sys_close(descriptor.directory);
+    process = graph_process_at(scan->graph, number);
+    if (r == -EACCES || r == -EPERM) {
+        process->flags |= TONG_PROCESS_HIDDEN;
+        graph_gap(scan->graph, "descriptors of processes", "not permitted to this user");
+        return 0;
+    }
+    process->flags |= r == -ENOENT || r == -ESRCH ? TONG_PROCESS_GONE : 0;
+    return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
+}
+
+int probe_descriptors(struct scan *scan)
+{
+    int r = 0;
+    for (uint32_t process = 0; process < scan->graph->processes.count && r == 0; process++)
+        r = look_at(scan, process);
+    return r;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "inspect/proc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/detail.h"
+#include "base/number.h"
+#include "sys/sys.h"
+
+#define ROOM_FIRST 65536
+#define ENTRIES 32768
+
+int proc_open(struct proc *proc, const char *path)
+{
+    *proc = (struct proc){ .fd = sys_open(path, O_RDONLY | O_DIRECTORY, 0) };
+    if (proc->fd < 0)
+        return fail_call(proc->fd, "open(%s): proc(5) must be mounted there", path);
+    int self = sys_openat(proc->fd, "self/stat", O_RDONLY);
+    if (self < 0) {
+        proc_close(proc);
+        return fail(-ENOENT, "%s is not proc(5), or of a pid namespace in which this process is not: mount -t proc proc %s",
+                    path, path);
+    }
+    sys_close(self);
+    proc->buffer = malloc(ROOM_FIRST);
+    proc->room = ROOM_FIRST;
+    if (proc->buffer)
+        return 0;
+    proc_close(proc);
+    return fail(-ENOMEM, "a snapshot: out of memory");
+}
+
+void proc_close(struct proc *proc)
+{
+    sys_close(proc->fd);
+    free(proc->buffer);
+    *proc = (struct proc){ .fd = -1 };
+}
+
+static int widen(struct proc *proc)
+{
+    char *wider = realloc(proc->buffer, 2 * proc->room);
+    if (!wider)
+        return -ENOMEM;
+    proc->buffer = wider;
+    proc->room *= 2;
+    return 0;
+}
+
+ssize_t proc_read(struct proc *proc, int directory, const char *name)
+{
+    int fd = sys_openat(directory, name, O_RDONLY);
+    if (fd < 0)
+        return fd;
+    size_t used = 0;
+    ssize_t r;
+    while ((r = sys_read(fd, proc->buffer + used, proc->room - 1 - used)) > 0) {
+        used += (size_t)r;
+        if (used == proc->room - 1 && (r = widen(proc)) < 0)
+            break;
+    }
+    sys_close(fd);
+    proc->buffer[used] = '\0';
+    return r < 0 ? r : (ssize_t)used;
+}
+
+ssize_t proc_link(int directory, const char *name, char *ret, size_t size)
+{
+    ssize_t r = sys_readlinkat(directory, name, ret, size - 1);
+    if (r >= 0)
+        ret[r] = '\0';
+    return r;
+}
+
+int proc_directory(int directory, const char *name)
+{
+    return sys_openat(directory, name, O_RDONLY | O_DIRECTORY);
+}
+
+int proc_numbers(int directory, int (*each)(void *context, const char *name, int64_t number), void *context)
+{
+    _Alignas(struct dirent64) char entries[ENTRIES];
+    ssize_t size;
+    while ((size = sys_getdents(directory, entries, sizeof entries)) > 0)
+        for (ssize_t at = 0; at < size; ) {
+            const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
+            int64_t number;
+            at += entry->d_reclen;
+            if (*entry->d_name < '0' || *entry->d_name > '9' || parse_count(entry->d_name, 10, &number) < 0)
+                continue;
+            int r = each(context, entry->d_name, number);
+            if (r)
+                return r;
+        }
+    return size < 0 ? (int)size : 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* proc.h - reading proc(5): directories held open, files read whole into one buffer that is used again. */
+#ifndef INSPECT_PROC_H
+#define INSPECT_PROC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc {
+    int fd;          /* of /proc */
+    char *buffer;    /* what was read last, with a NUL behind it */
+    size_t room;
+};
+
+/* -ENOENT: no proc(5) there. */
+int proc_open(struct proc *proc, const char *path);
+void proc_close(struct proc *proc);
+
+/* Reads a file relative to `directory` (proc->fd: "net/unix"), whole; its size, or a negative errno. */
+ssize_t proc_read(struct proc *proc, int directory, const char *name);
+
+/* The target of a link; its size, or a negative errno; NUL-ended, cut to `size`. */
+ssize_t proc_link(int directory, const char *name, char *ret, size_t size);
+
+/* Opens a directory; negative errno. */
+int proc_directory(int directory, const char *name);
+
+/* Calls `each` with every name in a directory that is a number, until it returns what is not 0. */
+int proc_numbers(int directory, int (*each)(void *context, const char *name, int64_t number), void *context);
+
+#endif

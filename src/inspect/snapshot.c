@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* The public face: one snapshot is all probes, in the order of the table, over one graph. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/detail.h"
+#include "inspect/graph.h"
+#include "inspect/probe.h"
+
+/* Each adds what its source knows to what the ones before it found. */
+static const struct probe probes[] = {
+    { "processes", probe_processes, 0 },
+    { "unix sockets", probe_unix, 0 },
+    { "TCP and UDP", probe_inet, 0 },
+    { "descriptors", probe_descriptors, 0 },
+};
+
+static int look(struct scan *scan)
+{
+    int r = proc_open(&scan->proc, scan->look.proc ? scan->look.proc : "/proc");
+    for (size_t i = 0; i < sizeof probes / sizeof *probes && r == 0; i++)
+        if ((probes[i].asked & scan->look.flags) == probes[i].asked)
+            r = probes[i].run(scan);
+    proc_close(&scan->proc);
+    if (r == 0)
+        graph_settle(scan->graph);
+    return r ? r : scan->graph->error;
+}
+
+int tong_snapshot_take(const tong_look *asked, tong_snapshot **ret)
+{
+    struct scan scan = { .look = TONG_LOOK_INIT };
+    if (asked)
+        scan.look = *asked;
+    scan.graph = calloc(1, sizeof *scan.graph);
+    if (!scan.graph)
+        return fail(-ENOMEM, "a snapshot: out of memory");
+    scan.graph->began = clock_now();
+    scan.graph->tier = "proc";
+    int r = look(&scan);
+    scan.graph->ended = clock_now();
+    if (r == 0) {
+        *ret = scan.graph;
+        return 0;
+    }
+    tong_snapshot_free(scan.graph);
+    return r == -ENOMEM ? fail(r, "a snapshot: out of memory") : r;
+}
+
+void tong_snapshot_free(tong_snapshot *snapshot)
+{
+    if (!snapshot)
+        return;
+    struct graph_array *arrays[] = { &snapshot->processes, &snapshot->objects, &snapshot->ends, &snapshot->waits,
+                                     &snapshot->findings, &snapshot->gaps };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        free(arrays[i]->item);
+    for (struct graph_block *block = snapshot->text, *next; block; block = next) {
+        next = block->next;
+        free(block);
+    }
+    free(snapshot->by_key);
+    free(snapshot->by_pid);
+    free(snapshot);
+}
+
+int64_t tong_snapshot_time(const tong_snapshot *snapshot, int64_t *ret_end)
+{
+    if (ret_end)
+        *ret_end = snapshot->ended;
+    return snapshot->began;
+}
+
+const char *tong_snapshot_tier(const tong_snapshot *snapshot)
+{
+    return snapshot->tier;
+}
+
+#define LIST(counts, gives, type, array)                                                \
+    size_t counts(const tong_snapshot *snapshot)                                         \
+    {                                                                                    \
+        return snapshot->array.count;                                                    \
+    }                                                                                    \
+    const type *gives(const tong_snapshot *snapshot, size_t index)                       \
+    {                                                                                    \
+        return index < snapshot->array.count ? (const type *)snapshot->array.item + index : NULL; \
+    }
+
+LIST(tong_snapshot_processes, tong_snapshot_process, tong_process, processes)
+LIST(tong_snapshot_objects, tong_snapshot_object, tong_object, objects)
+LIST(tong_snapshot_ends, tong_snapshot_end, tong_end, ends)
+LIST(tong_snapshot_waits, tong_snapshot_wait, tong_wait_seen, waits)
+LIST(tong_snapshot_findings, tong_snapshot_finding, tong_finding, findings)
+LIST(tong_snapshot_gaps, tong_snapshot_gap, tong_gap, gaps)
+
+/* The first end of an object that is not before it: ends are in order. */
+static size_t first_end(const tong_snapshot *snapshot, size_t object)
+{
+    const tong_end *ends = graph_ends(snapshot);
+    size_t low = 0, high = snapshot->ends.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (ends[middle].object < object)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+size_t tong_snapshot_ends_of(const tong_snapshot *snapshot, size_t object, size_t *ret_first)
+{
+    *ret_first = first_end(snapshot, object);
+    return first_end(snapshot, object + 1) - *ret_first;
+}
+
+static const char *const kinds[] = {
+    [TONG_KIND_PIPE] = "pipe", [TONG_KIND_FIFO] = "fifo", [TONG_KIND_UNIX] = "unix", [TONG_KIND_TCP] = "tcp",
+    [TONG_KIND_UDP] = "udp", [TONG_KIND_NETLINK] = "netlink", [TONG_KIND_MSGQ] = "msgq", [TONG_KIND_SYSVSHM] = "sysvshm",
+    [TONG_KIND_SYSVSEM] = "sysvsem", [TONG_KIND_MQ] = "mq", [TONG_KIND_SHM] = "shm", [TONG_KIND_SEM] = "sem",
+    [TONG_KIND_MEMFD] = "memfd", [TONG_KIND_MAP] = "map", [TONG_KIND_EVENTFD] = "eventfd", [TONG_KIND_EPOLL] = "epoll",
+    [TONG_KIND_PTY] = "pty", [TONG_KIND_LOCK] = "lock", [TONG_KIND_FUTEX] = "futex", [TONG_KIND_PROCESS] = "process",
+    [TONG_KIND_CHANNEL] = "channel", [TONG_KIND_FILE] = "file",
+};
+
+const char *tong_kind_name(uint32_t kind)
+{
+    return kind < sizeof kinds / sizeof *kinds && kinds[kind] ? kinds[kind] : "?";
+}
