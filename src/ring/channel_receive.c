@@ -163,11 +163,14 @@ static int ended(const struct ring_channel *channel)
     return fail(channel->lanes.ended, "%s: the sender died without finishing", channel->base.object);
 }
 
-/* Whether a lane that is not one of those has a sender, or something left: what a sender that is gone has published is seen
- * by who looks into the lane after that. */
+/* Whether a lane that is not one of those has a sender, or something left.  Lanes that were taken since the last look count:
+ * their senders came before the end that is at hand.  What a sender that is gone has published is seen by who looks into
+ * the lane after that. */
 static bool others_go_on(struct ring_channel *channel, uint64_t but)
 {
     uint64_t number;
+    if (open_lanes(channel) < 0)
+        return true;
     for (uint64_t rest = channel->lanes.used & ~but; rest; rest &= rest - 1) {
         unsigned lane = first_of(rest);
         if (sender_gone(channel, lane, true, &number) == 1 || ring_waits(&channel->lanes.reader[lane]))
