@@ -198,7 +198,8 @@ static int find_ends(struct ring_channel *channel, bool ask, bool take)
     return found;
 }
 
-/* The record that is next, or the end.  Nothing that was published before an end was seen may come after it. */
+/* The record that is next, or the end.  Nothing that was published before an end was seen may come after it.  Whether
+ * others go on is asked where an end was just found, and otherwise no more often than it may be. */
 static int look(struct ring_channel *channel, bool ask, struct ring_record *ret)
 {
     int r = next(channel, ret);
@@ -210,7 +211,7 @@ static int look(struct ring_channel *channel, bool ask, struct ring_record *ret)
     gone = find_ends(channel, ask, true);
     if (gone < 0)
         return gone;
-    bool over = ask && channel->lanes.owed != 0 && !others_go_on(channel, 0);
+    bool over = (ask || gone > 0) && channel->lanes.owed != 0 && !others_go_on(channel, 0);
     return over ? tell_end(channel) : -EAGAIN;
 }
 
