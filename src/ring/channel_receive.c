@@ -255,9 +255,9 @@ static bool found(struct ring_channel *channel, uint64_t unused, bool last)
     const struct ring_lanes *lanes = &channel->lanes;
     uint64_t used = shared_used(channel->in.peer) & LAYOUT_EVERY_PLACE;
     (void)unused;
-    if (used != lanes->used)
+    if (used & ~lanes->used)
         return true;
-    for (; used; used &= used - 1)
+    for (used = lanes->used; used; used &= used - 1)
         if (ring_waits(&lanes->reader[first_of(used)]))
             return true;
     return last && (lanes->ended != 0 || find_ends(channel, false, false) != 0);

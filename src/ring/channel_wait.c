@@ -28,6 +28,7 @@
 #define POLLS_UNTIMED 50    /* looks before the clock is first read */
 #define POLLS 8             /* looks between two readings of it */
 #define PENALTY_MOST 1024
+#define SPINS 256           /* that something ended, until the clock is looked at all the same */
 
 static int cancelled(const struct ring_channel *channel)
 {
@@ -86,6 +87,16 @@ static bool spin(struct ring_channel *channel, struct ring_end *end, ring_found 
         patience->pause = patience->penalty;
     }
     return false;
+}
+
+/* A hostile peer may let something come again and again that is nothing when it is looked at: that must not go on for
+ * longer than was asked for, and for honest ones a look now and then costs nothing. */
+static int spun(const struct ring_channel *channel, struct ring_end *end, int64_t deadline)
+{
+    if (++end->patience.spins % SPINS)
+        return WAIT_MOVED;
+    int r = cancelled(channel);
+    return r == 0 && deadline_left(deadline) == 0 ? wait_expired(deadline) : r;
 }
 
 /* After a sleep that ended in time to have been worth spinning for. */
@@ -188,7 +199,7 @@ int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int la
         return await_bell(channel, end, deadline);
     }
     if (deadline != DEADLINE_NOW && last == WAIT_MOVED && spin(channel, end, found, size))
-        return WAIT_MOVED;
+        return spun(channel, end, deadline);
     r = doze(channel, end, deadline, found, size);
     if (r == -EAGAIN && ring_bell_is_open(&end->bell))
         rearm(channel, end, found, size);

@@ -30,6 +30,7 @@ struct ring_end {
         unsigned pause, penalty;      /* sleeps until spinning is tried again, and how many the next time */
         uint64_t judged;              /* the session for which `alone` was found */
         bool alone;                   /* we share one processor with the other side */
+        uint32_t spins;               /* that ended because something came */
     } patience;
 };
 
