@@ -102,6 +102,9 @@ struct channel_facet {
 
     /* Delivers what is kept, then marks the end.  NULL: the conduit has no end. */
     int (*finish)(struct conduit *, int64_t deadline);
+    /* What was sent or released before reaches the disk; may run beside a call in either direction.  NULL: nothing is
+     * behind the conduit that outlives the machine's memory. */
+    int (*sync)(struct conduit *);
     int (*select)(struct conduit *, int rule, int64_t type);
     int (*pollfd)(struct conduit *, uint32_t direction, struct pollfd *);
     /* Wakes this conduit's waiters after `cancelled` was set; async-signal-safe.  NULL: they wait on

@@ -142,19 +142,27 @@ static const struct ring_delivery *const deliveries[] = {
 };
 
 const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, NULL };
+const struct channel_facet *const ring_channel_durable_variants[] = { &ring_delivery_one.facet,
+                                                                      &ring_delivery_durable.facet, NULL };
+
+static const struct ring_delivery *delivery_of(const struct layout_shape *shape)
+{
+    bool durable = shape->features & LAYOUT_DURABLE;
+    return !durable ? deliveries[shape->deliver] : shape->deliver == LAYOUT_ONE ? &ring_delivery_durable : NULL;
+}
 
 /* Both directions are delivered in one way. */
 static int choose_delivery(struct ring_channel *channel, const struct ring_delivery **ret)
 {
     const struct ring_end *first = channel->in.open ? &channel->in : &channel->out;
-    uint32_t deliver = first->object.shape.deliver;
-    if (channel->in.open && channel->out.open && channel->out.object.shape.deliver != deliver)
+    *ret = delivery_of(&first->object.shape);
+    if (channel->in.open && channel->out.open && delivery_of(&channel->out.object.shape) != *ret)
         return fail(-EINVAL, "%s and %s deliver in different ways: open each by itself", channel->in.object.path,
                     channel->out.object.path);
-    *ret = deliveries[deliver];
     if (!*ret)
         return fail(-EOPNOTSUPP, "%s: this way to deliver is not there yet", first->object.path);
     channel->base.facet = &(*ret)->facet;
+    channel->is_durable = *ret == &ring_delivery_durable;
     return 0;
 }
 
@@ -221,6 +229,7 @@ int ring_channel_open(const struct ring_home *home, const struct open_request *r
     channel->home = home;
     channel->remove = address->value[OPTION_REMOVE];
     channel->reconnect = address->value[OPTION_RECONNECT];
+    channel->syncs = address->value[OPTION_SYNC];
     conduit->flags |= TONG_INFO_FRAMED;
     r = begin(channel, address);
     if (r == 0)
@@ -237,15 +246,22 @@ int ring_channel_remove(const struct ring_home *home, const struct address *addr
     return r < 0 ? r : second;
 }
 
-const struct option_use ring_channel_options[] = {
-    { OPTION_MODE, 0600, 0, 0666, 0 },
-    { OPTION_CREATE, CREATE_YES, 0, 0, 0 },
-    { OPTION_REMOVE, REMOVE_NEVER, 0, 0, 0 },
-    { OPTION_CAPACITY, 4 << 20, (int64_t)LAYOUT_CAPACITY_LOW, (int64_t)LAYOUT_CAPACITY_HIGH, 0 },
-    { OPTION_FULL, FULL_WAIT, 0, 0, 0 },
-    { OPTION_RECONNECT, 0, 0, 0, 0 },
-    { OPTION_DELIVER, DELIVER_QUEUE, 0, 0, 0 },
-    { OPTION_RECEIVERS, 1, 1, LAYOUT_PLACES, 0 },
+#define OPTIONS \
+    { OPTION_MODE, 0600, 0, 0666, 0 }, \
+    { OPTION_CREATE, CREATE_YES, 0, 0, 0 }, \
+    { OPTION_REMOVE, REMOVE_NEVER, 0, 0, 0 }, \
+    { OPTION_CAPACITY, 4 << 20, (int64_t)LAYOUT_CAPACITY_LOW, (int64_t)LAYOUT_CAPACITY_HIGH, 0 }, \
+    { OPTION_FULL, FULL_WAIT, 0, 0, 0 }, \
+    { OPTION_RECONNECT, 0, 0, 0, 0 }, \
+    { OPTION_DELIVER, DELIVER_QUEUE, 0, 0, 0 }, \
+    { OPTION_RECEIVERS, 1, 1, LAYOUT_PLACES, 0 }
+
+const struct option_use ring_channel_options[] = { OPTIONS, OPTIONS_END };
+
+const struct option_use ring_channel_durable_options[] = {
+    OPTIONS,
+    { OPTION_DURABLE, 0, 0, 0, 0 },
+    { OPTION_SYNC, 0, 0, 0, 0 },
     OPTIONS_END
 };
 

@@ -120,7 +120,10 @@ static int fill_segment(int fd, const char *path, const struct layout_header *he
     if (r < 0)
         return r;
     ssize_t written = sys_write(fd, header, sizeof *header);
-    return written == (ssize_t)sizeof *header ? 0 : fail_call(written < 0 ? (int)written : -EIO, "write(%s)", path);
+    if (written != (ssize_t)sizeof *header)
+        return fail_call(written < 0 ? (int)written : -EIO, "write(%s)", path);
+    r = header->features & LAYOUT_DURABLE ? sys_fdatasync(fd) : 0;
+    return r < 0 ? fail_call(r, "fdatasync(%s)", path) : 0;
 }
 
 static int make_segment(const char *path, const struct layout_header *header, mode_t mode, struct stat *ret)
@@ -152,17 +155,6 @@ static int make_fifo(const char *path, mode_t mode)
     return r < 0 ? fail_call(r, "mkfifo(%s)", path) : 0;
 }
 
-/* Lanes are mapped each for itself. */
-static uint64_t rounded(uint64_t capacity)
-{
-    uint64_t power = LAYOUT_CAPACITY_LOW, page = (uint64_t)sysconf(_SC_PAGESIZE);
-    if (power < page)
-        power = page;
-    while (power < capacity)
-        power *= 2;
-    return power;
-}
-
 static int make_sides(const char *path, const struct layout_shape *shape, mode_t mode)
 {
     struct layout_header header;
@@ -178,44 +170,34 @@ static int make_sides(const char *path, const struct layout_shape *shape, mode_t
     return r;
 }
 
-static uint32_t receivers_asked(const struct address *address)
+static int make_senders(const char *path, const struct layout_shape *shape, mode_t mode, struct stat *ret)
 {
-    bool broadcast = address->value[OPTION_DELIVER] == DELIVER_BROADCAST;
-    return broadcast && !address_given(address, OPTION_RECEIVERS) ? LAYOUT_PLACES
-                                                                  : (uint32_t)address->value[OPTION_RECEIVERS];
-}
-
-static uint32_t delivery_asked(const struct address *address)
-{
-    if (address->value[OPTION_DELIVER] == DELIVER_BROADCAST)
-        return LAYOUT_BROADCAST;
-    return receivers_asked(address) > 1 ? LAYOUT_QUEUE : LAYOUT_ONE;
-}
-
-static struct layout_shape shape_asked(const struct address *address)
-{
-    return (struct layout_shape){
-        .capacity = rounded((uint64_t)address->value[OPTION_CAPACITY]),
-        .deliver = delivery_asked(address),
-        .receivers = receivers_asked(address),
-    };
+    struct layout_header header;
+    layout_prepare(&header, LAYOUT_KIND_SENDERS, shape);
+    int r = make_segment(path, &header, mode, ret);
+    if (r < 0 || !(shape->features & LAYOUT_DURABLE))
+        return r;
+    r = named_file_sync_name(path, path);
+    if (r < 0)
+        sys_unlink(path);
+    return r;
 }
 
 /* -EEXIST: somebody else was first, and nothing of ours is left. */
 static int make(struct ring_object *object, const struct address *address)
 {
-    struct layout_header header;
     struct stat status;
     mode_t mode = (mode_t)address->value[OPTION_MODE];
-    struct layout_shape shape = shape_asked(address);
-    int r = sys_getrandom(&shape.id, sizeof shape.id);
+    struct layout_shape shape;
+    int r = ring_shape_asked(object->path, address, &shape);
+    if (r < 0)
+        return r;
+    r = sys_getrandom(&shape.id, sizeof shape.id);
     if (r < (int)sizeof shape.id)
         return fail_call(r < 0 ? r : -EIO, "getrandom");
     r = make_sides(object->path, &shape, mode);
-    if (r == 0) {
-        layout_prepare(&header, LAYOUT_KIND_SENDERS, &shape);
-        r = make_segment(object->path, &header, mode, &status);
-    }
+    if (r == 0)
+        r = make_senders(object->path, &shape, mode, &status);
     if (r < 0) {
         unlink_sides(object->path, shape.id);
         return r;
@@ -378,28 +360,6 @@ int ring_object_make_fifo(const struct ring_object *object, bool sender, unsigne
     return fd;
 }
 
-static bool is_same_shape(const struct layout_header *header, const struct ring_object *object)
-{
-    struct layout_shape theirs = layout_shape_of(header);
-    return theirs.id == object->shape.id && theirs.capacity == object->shape.capacity &&
-           theirs.deliver == object->shape.deliver && theirs.receivers == object->shape.receivers &&
-           theirs.features == object->shape.features;
-}
-
-/* What was made cannot be had otherwise; who asks for nothing takes it as it is. */
-static int check_shape(const struct ring_object *object, const struct address *address)
-{
-    static const char *const words[] = { "one receiver", "deliver=queue", "deliver=broadcast" };
-    uint32_t deliver = object->shape.deliver;
-    bool broadcast = deliver == LAYOUT_BROADCAST;
-    if (address_given(address, OPTION_DELIVER) && broadcast != (address->value[OPTION_DELIVER] == DELIVER_BROADCAST))
-        return fail(-EINVAL, "%s was made with %s: ask for that, or take another name", object->path, words[deliver]);
-    if (address_given(address, OPTION_RECEIVERS) && address->value[OPTION_RECEIVERS] != (int64_t)object->shape.receivers)
-        return fail(-EINVAL, "%s was made with receivers=%u: ask for that, or take another name", object->path,
-                    object->shape.receivers);
-    return 0;
-}
-
 /* The side files: -ESTALE when they are gone, as while somebody removes the channel. */
 static int open_sides(struct ring_object *object, const struct address *address, bool sender)
 {
@@ -408,7 +368,7 @@ static int open_sides(struct ring_object *object, const struct address *address,
     struct stat status;
     side_path(object->path, object->shape.id, "receive", side);
     int r = object->receivers_fd = open_segment(side, address, LAYOUT_KIND_RECEIVERS, !sender, &header, &status);
-    if (r >= 0 && !is_same_shape(&header, object))
+    if (r >= 0 && !ring_shape_is(&header, &object->shape))
         return fail(-EPROTO, "%s does not belong to %s", side, object->path);
     if (r >= 0) {
         side_path(object->path, object->shape.id, "bell", side);
@@ -433,7 +393,7 @@ static int attach(struct ring_object *object, const struct address *address, boo
     object->shape = layout_shape_of(&header);
     object->device = status.st_dev;
     object->inode = status.st_ino;
-    r = check_shape(object, address);
+    r = ring_shape_check(object->path, &object->shape, address);
     if (r == 0)
         r = open_sides(object, address, sender);
     return r < 0 ? r : map(object, sender);

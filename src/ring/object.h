@@ -37,6 +37,13 @@ struct ring_object {
     unsigned char *lane[LAYOUT_PLACES]; /* mapped twice in a row; NULL: not yet */
 };
 
+/* What `address` asks a channel at `path` to be made with, but for its id; or words why there is no such channel (shape.c). */
+int ring_shape_asked(const char *path, const struct address *address, struct layout_shape *ret);
+
+/* Whether that header says so.  What `address` asks of one that was made: what was made cannot be had otherwise. */
+bool ring_shape_is(const struct layout_header *header, const struct layout_shape *shape);
+int ring_shape_check(const char *path, const struct layout_shape *shape, const struct address *address);
+
 /*
  * Opens, and if need be and `address` allows makes, the channel `name` for a sender or a receiver: its own side
  * mapped for writing, the other one for reading.  Everything is checked.  On failure nothing is left.

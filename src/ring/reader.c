@@ -46,7 +46,8 @@ int ring_pass(struct ring_reader *reader, uint64_t end)
 /* Bytes of what is no message; 0: nothing that can be. */
 static uint64_t mark_extent(uint64_t word)
 {
-    if (record_offset(word) != 0)
+    uint64_t offset = record_offset(word);
+    if (offset != 0 && offset != RECORD_HEAD)
         return 0;
     switch (record_kind(word)) {
     case RECORD_SKIP:
@@ -54,7 +55,7 @@ static uint64_t mark_extent(uint64_t word)
     case RECORD_END:
     case RECORD_DIED:
     case RECORD_LOST:
-        return RECORD_MARK;
+        return offset ? RECORD_CHECKED : RECORD_MARK;
     default:
         return 0;
     }
@@ -69,8 +70,10 @@ __attribute__((noinline)) int ring_next_slowly(struct ring_reader *reader, uint6
             return -EBADMSG;
         *ret = (struct ring_record){ .kind = record_kind(word), .length = record_length(word), .start = reader->seen,
                                      .end = reader->seen + extent, .redelivered = ring_comes_again(reader) };
-        if (ret->kind != RECORD_SKIP)
+        if (ret->kind != RECORD_SKIP) {
+            ret->type = extent > RECORD_MARK ? (int64_t)shared_get(ring_stands_at(reader) + RECORD_ALIGN) : 0;
             return 0;
+        }
         int r = ring_pass(reader, ret->end);
         if (r < 0)
             return r;

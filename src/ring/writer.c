@@ -258,3 +258,13 @@ int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number)
         publish(writer, writer->tail + RECORD_MARK, record_word(number, kind, 0));
     return r;
 }
+
+void ring_publish(struct ring_writer *writer, uint64_t end, uint64_t word)
+{
+    publish(writer, end, word);
+}
+
+int ring_settle(struct ring_writer *writer, struct ring_claim *claim)
+{
+    return settle(writer, claim);
+}
