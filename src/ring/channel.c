@@ -98,8 +98,10 @@ int ring_channel_close(struct conduit *conduit, bool forked)
         ring_abandon(&channel->writer);
         r = ring_channel_finish(conduit, DEADLINE_NOW);
     }
-    if (!forked && channel->in.announced)
+    if (!forked && channel->in.announced) {
         ring_place_close(&channel->in.place);
+        ring_end_tell(&channel->in);
+    }
     ring_end_close(&channel->out, channel->remove, forked);
     ring_end_close(&channel->in, channel->remove, forked);
     ring_writer_close(&channel->writer);
@@ -151,7 +153,7 @@ static int choose_delivery(struct ring_channel *channel, const struct ring_deliv
     if (channel->in.open && channel->out.open && channel->out.object.shape.deliver != deliver)
         return fail(-EINVAL, "%s and %s deliver in different ways: open each by itself", channel->in.object.path,
                     channel->out.object.path);
-    *ret = deliveries[deliver];
+    *ret = channel->home->delivery ? channel->home->delivery : deliveries[deliver];
     if (!*ret)
         return fail(-EOPNOTSUPP, "%s: this way to deliver is not there yet", first->object.path);
     channel->base.facet = &(*ret)->facet;
@@ -172,7 +174,7 @@ static int open_ends(struct ring_channel *channel, const struct address *address
 }
 
 /* Nobody is told of the first end before the second one is open too: if that fails, there was none. */
-static int begin(struct ring_channel *channel, const struct address *address)
+int ring_channel_begin(struct ring_channel *channel, const struct address *address)
 {
     const struct ring_delivery *delivery;
     int r = open_ends(channel, address);
@@ -222,7 +224,7 @@ int ring_channel_open(const struct ring_home *home, const struct open_request *r
     channel->remove = address->value[OPTION_REMOVE];
     channel->reconnect = address->value[OPTION_RECONNECT];
     conduit->flags |= TONG_INFO_FRAMED;
-    r = begin(channel, address);
+    r = ring_channel_begin(channel, address);
     if (r == 0)
         *ret = conduit;
     else
