@@ -73,7 +73,7 @@ void ring_end_answer(struct ring_end *end)
 
 int ring_end_cut(const struct ring_end *end)
 {
-    return ring_end_is_cut(end) ? objects_of(end)->cut(&end->object) : 0;
+    return ring_end_is_cut(end) ? objects_of(end)->cut(&end->object, end->sender) : 0;
 }
 
 int ring_end_open_bell(struct ring_end *end)

@@ -11,7 +11,7 @@
  *
  * Neither message is waited for.  A stranger at the socket is turned away and told so, and who came first goes on waiting:
  * nobody can spoil it for those who are meant.  One who connects and says nothing is dropped after a second.  If the first
- * comer leaves before it took what it was handed, the second comes to the name anew and is, perhaps, the first.
+ * comer leaves before it took what it was handed, a sender is told (-EPIPE), and a receiver comes to the name anew.
  */
 #include "ring/meeting.h"
 
@@ -404,16 +404,16 @@ static int turn_away(struct ring_meeting *meeting, int error)
     return 0;
 }
 
-/* Who came first left before it took anything: as if nobody had been there. */
+/* A receiver whom nobody has handed anything yet has lost nothing: for it, it is as if nobody had been there. */
 static int left(struct ring_meeting *meeting)
 {
     bool greeted = meeting->greeted;
     drop(meeting);
     if (meeting->listener_fd >= 0)
         return 0;
-    if (!greeted || !meeting->name.size)
-        return give_up(meeting, fail(-ECONNRESET, "%s: who was at the other end left before anything was handed over",
-                                     meeting->object));
+    if (!greeted || !meeting->name.size || meeting->ways & TONG_SEND)
+        return give_up(meeting, fail(-EPIPE, "%s: process %lld at the other end left before it took anything",
+                                     meeting->object, (long long)meeting->peer.pid));
     int r = ring_meeting_arrive(meeting);
     return r < 0 ? give_up(meeting, r) : 0;
 }
@@ -477,7 +477,7 @@ static int look(struct ring_meeting *meeting)
         if (r != 0 || meeting->socket_fd >= 0)
             return r;
     }
-    return r < 0 ? ring_meeting_refusal(meeting) : r == MEETING_HELD;
+    return r < 0 ? ring_meeting_refusal(meeting, true) : r == MEETING_HELD;
 }
 
 int ring_meeting_look(struct ring_meeting *meeting)
@@ -507,9 +507,10 @@ int ring_meeting_await(struct ring_meeting *meeting, int cancel_fd, int64_t dead
     }
 }
 
-int ring_meeting_refusal(const struct ring_meeting *meeting)
+int ring_meeting_refusal(const struct ring_meeting *meeting, bool sender)
 {
-    return fail(meeting->state, "%s", meeting->refusal);
+    int state = meeting->state;
+    return fail(state == -EPIPE && !sender ? -ECONNRESET : state, "%s", meeting->refusal);
 }
 
 /* ---- Beginning and ending -------------------------------------------------------------------------------- */

@@ -58,8 +58,8 @@ int ring_meeting_look(struct ring_meeting *meeting);
 /* Waits for it: 0, -ETIMEDOUT, -EAGAIN, -EINTR, -ECANCELED, or why there will be none. */
 int ring_meeting_await(struct ring_meeting *meeting, int cancel_fd, int64_t deadline);
 
-/* Why there will be none. */
-int ring_meeting_refusal(const struct ring_meeting *meeting);
+/* Why there will be none, as one who sends or receives is told. */
+int ring_meeting_refusal(const struct ring_meeting *meeting, bool sender);
 
 void ring_meeting_close(struct ring_meeting *meeting, bool forked);
 

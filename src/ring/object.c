@@ -592,8 +592,9 @@ static int gone(const struct ring_object *object, bool sender)
                 object->home->removers);
 }
 
-static int cut_short(const struct ring_object *object)
+static int cut_short(const struct ring_object *object, bool sender)
 {
+    (void)sender;
     return fail(-ESTALE, "%s was cut short by another process while it was in use, and what was in it is lost: remove it and "
                 "begin again", object->path);
 }

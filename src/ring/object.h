@@ -31,7 +31,7 @@ struct ring_objects {
     /* What one who waits is told if nobody holds a place at the other side: 0 if somebody may still come. */
     int (*gone)(const struct ring_object *, bool sender);
     /* Why `cut` was set. */
-    int (*cut)(const struct ring_object *);
+    int (*cut)(const struct ring_object *, bool sender);
     /* Looks, without waiting, whether the other side has come: 1 its segment is mapped from now on, 0, or why it never
      * will be.  Called while meeting_fd is not -1. */
     int (*meet)(struct ring_object *, bool sender);

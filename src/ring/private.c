@@ -142,9 +142,9 @@ static int gone(const struct ring_object *object, bool sender)
                   : fail(-ECONNRESET, "%s: the sender died before it began", object->path);
 }
 
-static int will_not_come(const struct ring_object *object)
+static int will_not_come(const struct ring_object *object, bool sender)
 {
-    return ring_meeting_refusal(meeting_with(object));
+    return ring_meeting_refusal(meeting_with(object), sender);
 }
 
 static void take(int *hand, int *ret)
@@ -172,8 +172,10 @@ static int meet(struct ring_object *object, bool sender)
 {
     struct ring_meeting *meeting = meeting_with(object);
     int r = ring_meeting_look(meeting);
-    if (r < 0 && meeting->state < 0)
+    if (r < 0 && meeting->state < 0) {
         atomic_store_explicit(&object->cut, true, memory_order_relaxed);
+        return ring_meeting_refusal(meeting, sender);
+    }
     if (r <= 0)
         return r;
     pthread_mutex_lock(&meeting->lock);
