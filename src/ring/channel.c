@@ -98,8 +98,10 @@ int ring_channel_close(struct conduit *conduit, bool forked)
         ring_abandon(&channel->writer);
         r = ring_channel_finish(conduit, DEADLINE_NOW);
     }
-    if (!forked && channel->in.announced)
+    if (!forked && channel->in.announced) {
         ring_place_close(&channel->in.place);
+        ring_end_tell(&channel->in);
+    }
     ring_end_close(&channel->out, channel->remove, forked);
     ring_end_close(&channel->in, channel->remove, forked);
     ring_writer_close(&channel->writer);
@@ -159,6 +161,8 @@ static int choose_delivery(struct ring_channel *channel, const struct ring_deliv
     if (channel->in.open && channel->out.open && delivery_of(&channel->out.object.shape) != *ret)
         return fail(-EINVAL, "%s and %s deliver in different ways: open each by itself", channel->in.object.path,
                     channel->out.object.path);
+    if (channel->home->delivery)
+        *ret = channel->home->delivery;
     if (!*ret)
         return fail(-EOPNOTSUPP, "%s: this way to deliver is not there yet", first->object.path);
     channel->base.facet = &(*ret)->facet;
@@ -180,7 +184,7 @@ static int open_ends(struct ring_channel *channel, const struct address *address
 }
 
 /* Nobody is told of the first end before the second one is open too: if that fails, there was none. */
-static int begin(struct ring_channel *channel, const struct address *address)
+int ring_channel_begin(struct ring_channel *channel, const struct address *address)
 {
     const struct ring_delivery *delivery;
     int r = open_ends(channel, address);
@@ -231,7 +235,7 @@ int ring_channel_open(const struct ring_home *home, const struct open_request *r
     channel->reconnect = address->value[OPTION_RECONNECT];
     channel->syncs = address->value[OPTION_SYNC];
     conduit->flags |= TONG_INFO_FRAMED;
-    r = begin(channel, address);
+    r = ring_channel_begin(channel, address);
     if (r == 0)
         *ret = conduit;
     else

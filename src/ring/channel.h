@@ -123,6 +123,8 @@ int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int la
 
 int ring_channel_open_receiver(struct ring_channel *channel);
 void ring_channel_close_lanes(struct ring_channel *channel);
+/* Opens the ends that the conduit's flags say, and tells the others of them once all are open. */
+int ring_channel_begin(struct ring_channel *channel, const struct address *address);
 ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline);
 ssize_t ring_channel_receive_batch(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline);
 ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret);

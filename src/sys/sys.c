@@ -534,6 +534,18 @@ int sys_mmap_zeros(void *address, size_t size)
     return mmap(address, size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
 }
 
+int sys_mmap_over(void *address, size_t size, int fd)
+{
+    int r = sys_fault ? sys_fault("mmap_over") : 0;
+    if (r < 0)
+        return r;
+    if (mmap(address, size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+        return 0;
+    r = -errno;
+    sys_mmap_zeros(address, size);
+    return r;
+}
+
 void sys_raise(int number)
 {
     raise(number);
