@@ -224,9 +224,9 @@ static bool await(struct crew *x, struct member *m, const char *word)
     return false;
 }
 
-static bool await_all(struct crew *x, int count, const char *word)
+static bool await_all(struct crew *x, int from, int to, const char *word)
 {
-    for (int i = 0; i < count; i++)
+    for (int i = from; i < to; i++)
         if (!await(x, &x->members[i], word))
             return false;
     return true;
@@ -300,8 +300,9 @@ static void judge(struct crew *x)
 static void work_together(struct crew *x)
 {
     bool sent = x->job.test != TEST_ROUND_TRIP;
-    if (await_all(x, x->count, "ready") && tell_all(x, x->count, "go\n") &&
-        (!sent || (await_all(x, x->job.senders, "sent") && tell_all(x, x->job.senders, "end\n"))))
+    if (await_all(x, 0, x->count, "ready") && tell_all(x, x->count, "go\n") &&
+        (!sent || (await_all(x, 0, x->job.senders, "sent") && tell_all(x, x->job.senders, "end\n") &&
+                   await_all(x, x->job.senders, x->count, "over") && tell_all(x, x->count, "stop\n"))))
         hear_results(x);
 }
 

@@ -391,9 +391,9 @@ static void set_up(struct contestant *c, const tong_mechanism_info *m, enum mann
              manners[manner].words);
     bool many = !(m->offers & TONG_HAS_LISTENER);
     c->many_senders = many && m->offers & TONG_HAS_MANY_SENDERS;
-    bool ring = m->offers & TONG_HAS_ZERO_COPY;
-    c->many_receivers = many && (ring || m->offers & TONG_HAS_MANY_RECEIVERS);
-    c->broadcasts = ring;
+    bool ring = m->offers & TONG_HAS_ZERO_COPY, keeps = !ring && has_option(m->scheme, "from", NULL);
+    c->many_receivers = many && !keeps && (ring || m->offers & TONG_HAS_MANY_RECEIVERS);
+    c->broadcasts = ring || keeps; /* what keeps its messages shows them to every receiver */
     c->may_lose = m->offers & TONG_MAY_LOSE;
     c->bursts = manner == BATCHED;
     if (c->bursts)

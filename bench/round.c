@@ -27,6 +27,7 @@ const char *const metric_names[METRICS] = { "time_ns", "p99_ns", "p99.9_ns", "p9
 #define LINE_FACTOR 1.6 /* elsewhere: this far from the run's own median */
 #define LOOKS 24        /* of the line, by which is judged what is normal */
 #define WAIT_US 20000
+#define CROWDED_SLICES 5 /* more processes than processors take turns, and each has to come to several */
 #define SLICES_MAX 10   /* that a measurement may take for the sake of percentiles */
 
 /* What the runs of a work gave. */
@@ -259,7 +260,8 @@ static double enough_samples(const struct state *x, int work, double count)
 static void find_count(struct state *x, int work, int i)
 {
     struct cell *cell = &x->round->cells[work][i];
-    double slice = (double)x->round->slice, count = works[work].size > 65536 ? 8 : 64;
+    bool crowded = works[work].senders + works[work].receivers > 2;
+    double slice = (double)x->round->slice * (crowded ? CROWDED_SLICES : 1), count = works[work].size > 65536 ? 8 : 64;
     if (works[work].test == TEST_PACED) {
         cell->count = (uint64_t)(4 * slice / 1e9 * PACE);
         return;
@@ -522,44 +524,4 @@ int round_run(struct round *round)
     round->conditions.load_after = load_now();
     round->conditions.seconds = (double)(bench_now() - start) / 1e9;
     return r;
-}
-
-/* ---- Judging ---------------------------------------------------------------------------------------------- */
-
-bool round_in_sizes(const struct work *w)
-{
-    return w->test == TEST_ONE_WAY && !w->spin && !w->broadcast && w->senders == 1 && w->place == PLACE_APART;
-}
-
-/* The next such work after one; -1 past the last.  They stand in the order of their sizes. */
-static int next_size(int after)
-{
-    for (int i = after + 1; i < work_count; i++)
-        if (round_in_sizes(&works[i]))
-            return i;
-    return -1;
-}
-
-size_t round_overtakes(const struct round *round, int faster, int slower)
-{
-    size_t from = 0;
-    for (int w = next_size(-1); w >= 0; w = next_size(w)) {
-        const struct figure *a = &round->cells[w][faster].figures[METRIC_TIME];
-        const struct figure *b = &round->cells[w][slower].figures[METRIC_TIME];
-        if (!a->runs || !b->runs)
-            continue;
-        if (a->median >= b->median)
-            from = 0;
-        else if (!from)
-            from = works[w].size;
-    }
-    return from;
-}
-
-int round_sizes(const struct round *round, int a, int b)
-{
-    int sizes = 0;
-    for (int w = next_size(-1); w >= 0; w = next_size(w))
-        sizes += round->cells[w][a].figures[METRIC_TIME].runs && round->cells[w][b].figures[METRIC_TIME].runs;
-    return sizes;
 }

@@ -108,20 +108,22 @@ bool round_has(const struct round *round, int work);
 /* The contestant that is the limit of a work, by index: the best of those measured.  -1: none. */
 int round_limit(const struct round *round, int work);
 
-/*
- * The smallest size measured one way from which on `faster` takes less time than `slower` at every larger size;
- * 0: at none.
- */
-size_t round_overtakes(const struct round *round, int faster, int slower);
+/* Works of several sizes: one way, one by one, each waiting as it does; round trips, sleeping. */
+enum sizes { SIZES_APART, SIZES_TOGETHER, SIZES };
 
-/* Whether a work is one of those sizes: one way, one by one, two processors, each waiting as it does by default. */
-bool round_in_sizes(const struct work *work);
+extern const char *const sizes_words[SIZES];
+
+/* Whether a work is one of those. */
+bool round_in_sizes(const struct work *work, enum sizes sizes);
+
+/* The smallest size from which on `faster` takes less time than `slower` at every larger one measured; 0: at none. */
+size_t round_overtakes(const struct round *round, enum sizes sizes, int faster, int slower);
+
+/* At how many of those sizes both were measured. */
+int round_sizes(const struct round *round, enum sizes sizes, int a, int b);
 
 /* How many latencies a percentile needs to be told: ten beyond it.  0: it is none. */
 uint64_t round_samples_needed(enum metric metric);
-
-/* At how many of those sizes both were measured. */
-int round_sizes(const struct round *round, int a, int b);
 
 /* file.c */
 int files_measure(struct file_figures *ret, int runs, const char *directory);

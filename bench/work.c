@@ -3,6 +3,7 @@
 #include "bench/work.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,8 +21,8 @@ const char *const test_names[TESTS] = { "round-trip", "one-way", "paced" };
 
 #define LINE 64
 #define SMALL 1024          /* up to here the source has a copy for each message of a burst */
-#define LAST UINT64_MAX     /* the number of the mark of the end */
-#define SENDER_SHIFT 48     /* the number's upper bits say who sent it */
+#define MARK_AGAIN 5        /* milliseconds after which another mark of the end is sent, where receivers share */
+#define WARM 20000          /* round trips that warm up at least, if so many are timed: a ring's memory is touched by them */
 #define CLOCK_EVERY 16      /* messages, where nobody knows which is the last: the clock costs more than some messages */
 
 #define LOOKS_ALONE 4096    /* in vain, before another process is let run */
@@ -37,6 +38,7 @@ struct labour {
     uint64_t sender;        /* this process, as the upper bits of its numbers say it */
     bool in_order;          /* whether no message of a sender may be missing here */
     uint64_t next[ROLES_MAX]; /* by sender: the number expected in */
+    unsigned ended_senders; /* whose mark of the end has come: a bit each */
     uint64_t wrong, messages, received, began, ended;
     uint64_t ticks, clock, cpu;  /* when the work began */
     struct histogram latency; /* in ticks */
@@ -138,7 +140,7 @@ static void fill_source(struct labour *x)
     for (unsigned i = 0; i < x->copies; i++)
         work_fill(x->source + i * job->size, job->size);
     x->base = sum_lines(x->source, job->size);
-    x->sender = (uint64_t)job->role << SENDER_SHIFT;
+    x->sender = (uint64_t)job->role << WORK_SENDER_SHIFT;
     x->in_order = job->receivers == 1 || job->broadcast;
 }
 
@@ -166,25 +168,42 @@ static void send_one(struct labour *x)
     flush(x);
 }
 
-/* Who takes a burst may take several marks with it: so there are more than all but one receiver can take. */
-static void send_last(struct labour *x)
+/*
+ * A sender's messages keep their order, those of several do not: so each sends marks of the end, and each receiver waits for
+ * one of each.  Who takes which is chance where receivers share: so marks go on until all receivers are content.
+ */
+static void send_marks(struct labour *x)
 {
-    const struct job *job = &x->end->job;
-    int marks = job->broadcast ? 1 : (job->receivers - 1) * (int)job->burst + 1;
-    uint64_t last = LAST;
-    memcpy(x->source, &last, sizeof last);
-    for (int i = 0; job->role == 0 && i < marks; i++)
+    uint64_t mark = WORK_MARK | x->sender;
+    struct pollfd stop = { x->end->hears, POLLIN, 0 };
+    memcpy(x->source, &mark, sizeof mark);
+    do {
         x->end->wire->send(x->end, x->source, 1);
-    flush(x);
+        flush(x);
+    } while (poll(&stop, 1, x->end->job.receivers == 1 || x->end->job.broadcast ? -1 : MARK_AGAIN) == 0);
+    hear(x->end);
+}
+
+static void end_sending(struct labour *x)
+{
+    say(x->end, "sent\n");
+    hear(x->end);
+    send_marks(x);
+}
+
+static bool all_ended(const struct labour *x)
+{
+    return x->ended_senders == (1U << x->end->job.senders) - 1;
 }
 
 /* Whether a message is one of those counted: false at the mark of the end.  What is not as it must be is wrong. */
 static inline bool check(struct labour *x, const uint8_t *message, size_t size)
 {
-    uint64_t number = word_at(message);
-    if (number == LAST)
+    uint64_t number = word_at(message), sender = number >> WORK_SENDER_SHIFT, position = number & WORK_MARK;
+    if (position == WORK_MARK) {
+        x->ended_senders |= 1U << sender % ROLES_MAX;
         return false;
-    uint64_t sender = number >> SENDER_SHIFT, position = number & ((UINT64_C(1) << SENDER_SHIFT) - 1);
+    }
     if (sum_lines(message, size) != x->base + number || sender >= ROLES_MAX ||
         (x->in_order ? position != x->next[sender] : position < x->next[sender])) {
         x->wrong++;
@@ -212,7 +231,8 @@ static void receive_one(struct labour *x)
 
 static uint64_t warm_up(const struct job *job)
 {
-    return job->count / 10 + 64 / (job->size / SMALL + 1) + 1;
+    uint64_t most = job->test == TEST_ROUND_TRIP && job->size <= SMALL ? WARM : 64 / (job->size / SMALL + 1) + 1;
+    return job->count / 10 + (job->count < most ? job->count : most);
 }
 
 static void ask(struct labour *x)
@@ -286,9 +306,7 @@ static void send_all(struct labour *x)
     send_many(x, count);
     flush(x);
     x->messages = count;
-    say(x->end, "sent\n");
-    hear(x->end);
-    send_last(x);
+    end_sending(x);
 }
 
 static void answer_window(struct labour *x, uint64_t count)
@@ -297,13 +315,13 @@ static void answer_window(struct labour *x, uint64_t count)
         x->end->wire->send(x->end, x->source, 1);
 }
 
-/* How many of `got` messages come before the mark of the end. */
+/* How many of them count. */
 static inline unsigned check_all(struct labour *x, const uint8_t *message, unsigned got, size_t size, size_t stride)
 {
-    unsigned good = 0;
-    for (; good < got && check(x, message, size); good++)
-        message += stride;
-    return good;
+    unsigned counted = 0;
+    for (; got; got--, message += stride)
+        counted += check(x, message, size);
+    return counted;
 }
 
 /* The clock is read at the last message; where several share them nobody knows which that is. */
@@ -318,13 +336,12 @@ static void note_end(struct labour *x, uint64_t before)
 static void receive_all(struct labour *x)
 {
     size_t size = x->end->job.size, stride = x->end->stride;
-    for (bool more = true; more;) {
+    while (!all_ended(x)) {
         const uint8_t *message;
         uint64_t before = x->received;
-        unsigned got = x->end->wire->receive(x->end, &message), good;
-        good = size == LINE ? check_all(x, message, got, LINE, stride) : check_all(x, message, got, size, stride);
-        more = good == got;
-        for (unsigned i = 0; i < good; i++)
+        unsigned got = x->end->wire->receive(x->end, &message), counted;
+        counted = size == LINE ? check_all(x, message, got, LINE, stride) : check_all(x, message, got, size, stride);
+        for (unsigned i = 0; i < counted; i++)
             answer_window(x, ++x->received);
         note_end(x, before);
         release(x);
@@ -351,22 +368,20 @@ static void send_paced(struct labour *x)
     }
     x->messages = x->end->job.count;
     x->ended = bench_now();
-    say(x->end, "sent\n");
-    hear(x->end);
-    send_last(x);
+    end_sending(x);
 }
 
 static void receive_paced(struct labour *x)
 {
-    for (bool more = true; more;) {
+    while (!all_ended(x)) {
         const uint8_t *message;
         unsigned got = x->end->wire->receive(x->end, &message);
         uint64_t now = bench_ticks();
-        for (unsigned i = 0; i < got && more; i++, message += x->end->stride) {
-            more = check(x, message, x->end->job.size);
+        for (; got; got--, message += x->end->stride) {
+            bool counts = check(x, message, x->end->job.size);
             uint64_t sent = word_at(message + sizeof sent);
-            x->received += more;
-            if (more)
+            x->received += counts;
+            if (counts)
                 histogram_add(&x->latency, now > sent ? now - sent : 0);
         }
         release(x);
@@ -395,6 +410,7 @@ static void tell(const struct labour *x)
     for (unsigned slot = 0; slot < HISTOGRAM_SLOTS; slot++)
         if (h->counts[slot])
             say(x->end, "latency %.1f %llu\n", histogram_value(slot) * per_tick, (unsigned long long)h->counts[slot]);
+    say(x->end, "over\n");
 }
 
 int end_run(struct end *end)
@@ -416,6 +432,8 @@ int end_run(struct end *end)
     x->cpu = cpu_used();
     parts[end->job.test][end_sends(end)](x);
     tell(x);
+    if (end->job.test != TEST_ROUND_TRIP && !end_sends(end))
+        hear(end); /* until then somebody may still send marks */
     if (end->wire->leave)
         end->wire->leave(end);
     return 0;

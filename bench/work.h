@@ -11,8 +11,9 @@
  *     PROGRAM ROLE TEST SIZE COUNT WAITING BURST DELIVERY SENDERS RECEIVERS DIRECTORY
  * (WAITING spin or sleep, BURST messages at once, DELIVERY queue or broadcast) and speaks lines:
  *     says ready     it is connected              hears go    all are
- *     says sent      (senders, one way)           hears end   all have sent: role 0 sends the marks of the end
- *     says KEY NUMBERS ...                        and exits with 0
+ *     says sent      (senders, one way)           hears end   all have sent: now come the marks of the end
+ *                                                 hears stop  (one way) all receivers are over
+ *     says KEY NUMBERS ..., over                  and exits with 0
  * Keys: began ended (nanoseconds of CLOCK_MONOTONIC), messages, out and in (all that was sent and received, the warm-up
  * too), wrong, cpu (nanoseconds), and of latencies, in nanoseconds,  latency VALUE SAMPLES  for each that occurred, within
  * the steps of bench/histogram.h; or, at any time,  missing WORDS: not offered, and why.
@@ -36,6 +37,10 @@ extern const char *const test_names[TESTS]; /* "round-trip", "one-way", "paced" 
 
 #define ROLES_MAX 8
 #define PACE 10000 /* messages a second, where they are paced */
+
+/* A message's first word is its number among the sender's, and above that, who sent it; the mark of the end has this. */
+#define WORK_SENDER_SHIFT 48
+#define WORK_MARK ((UINT64_C(1) << WORK_SENDER_SHIFT) - 1)
 
 struct job {
     enum test test;

@@ -6,12 +6,12 @@
  */
 #include "bench/limit/ring.h"
 
-#define RUN 16
+#define RUN BURST
 #define GIVE_BACK 128 /* messages that a single receiver keeps before it gives them back */
 
 void *claim_prepare(const struct contestant *c, const struct job *job)
 {
-    return rings_new(c, (job->size + sizeof(uint64_t) + 127) / 128 * 128, job->size);
+    return rings_new(c, 2, (job->size + sizeof(uint64_t) + 127) / 128 * 128, job->size);
 }
 
 static void await_freed(struct end *end, struct side *side, uint64_t until)

@@ -6,6 +6,8 @@
  */
 #include "bench/limit/ring.h"
 
+#include <stdlib.h>
+
 #include "bench/ticks.h"
 
 /*
@@ -17,7 +19,7 @@
 
 void *index_prepare(const struct contestant *c, const struct job *job)
 {
-    return rings_new(c, job->size, 0);
+    return rings_new(c, 2, job->size, 0);
 }
 
 static void publish(struct end *end, struct side *side)
@@ -79,11 +81,8 @@ static void await_index(struct end *end, struct side *side)
 }
 
 /* Up to where the ring wraps. */
-static unsigned index_receive(struct end *end, const uint8_t **ret)
+static unsigned show_ready(struct side *side, const uint8_t **ret)
 {
-    struct side *side = end->own;
-    if (side->published == side->taken)
-        await_index(end, side);
     uint64_t ready = side->published - side->taken, to_end = side->in->slots - (side->taken & (side->in->slots - 1));
     ready = ready < to_end ? ready : to_end;
     side->got = ready < BURST ? (unsigned)ready : BURST;
@@ -91,12 +90,24 @@ static unsigned index_receive(struct end *end, const uint8_t **ret)
     return side->got;
 }
 
-static void index_release(struct end *end)
+static void take_shown(struct side *side)
 {
-    struct side *side = end->own;
     uint64_t eighth = side->in->slots / 8;
     side->taken += side->got;
     ring_give_back(side, eighth > GIVE_BACK ? GIVE_BACK : eighth);
+}
+
+static unsigned index_receive(struct end *end, const uint8_t **ret)
+{
+    struct side *side = end->own;
+    if (side->published == side->taken)
+        await_index(end, side);
+    return show_ready(side, ret);
+}
+
+static void index_release(struct end *end)
+{
+    take_shown(end->own);
 }
 
 const struct wire index_wire = { limit_enter, index_send, index_receive, index_release, NULL, NULL };
@@ -122,3 +133,55 @@ static void hand_send(struct end *end, const uint8_t *data, unsigned count)
 }
 
 const struct wire hand_wire = { limit_enter, hand_send, index_receive, index_release, NULL, NULL };
+
+/* ---- A ring for each sender --------------------------------------------------------------------------------- */
+
+struct lanes {
+    struct side side;            /* the sender's; the first member, because a lane is sent to as any ring */
+    struct side lane[ROLES_MAX]; /* the receiver's */
+    int now;
+};
+
+void *lanes_prepare(const struct contestant *c, const struct job *job)
+{
+    return rings_new(c, job->senders, job->size, 0);
+}
+
+static void lanes_enter(struct end *end)
+{
+    struct lanes *lanes = calloc(1, sizeof *lanes);
+    const struct rings *rings = end->subject;
+    if (!lanes)
+        end_missing(end, "out of memory");
+    lanes->side.out = end_sends(end) ? rings->way[end->job.role] : NULL;
+    for (int i = 0; i < end->job.senders; i++)
+        lanes->lane[i].in = rings->way[i];
+    end->own = lanes;
+}
+
+static bool is_empty(struct side *side)
+{
+    if (side->published == side->taken)
+        side->published = atomic_load_explicit(&side->in->tail, memory_order_acquire);
+    return side->published == side->taken;
+}
+
+static unsigned lanes_receive(struct end *end, const uint8_t **ret)
+{
+    struct lanes *lanes = end->own;
+    for (int empty = 0; is_empty(&lanes->lane[lanes->now]); empty++) {
+        ring_give_back(&lanes->lane[lanes->now], 1);
+        lanes->now = (lanes->now + 1) % end->job.senders;
+        if (empty >= end->job.senders)
+            end_look(end);
+    }
+    return show_ready(&lanes->lane[lanes->now], ret);
+}
+
+static void lanes_release(struct end *end)
+{
+    struct lanes *lanes = end->own;
+    take_shown(&lanes->lane[lanes->now]);
+}
+
+const struct wire lanes_wire = { lanes_enter, burst_send, lanes_receive, lanes_release, burst_flush, NULL };

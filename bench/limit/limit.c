@@ -29,6 +29,8 @@ int limit_contestants(struct contestant *list, int most)
           .spins = true, .one_way = true, .bursts = true, .broadcasts = true },
         { .name = "claimed", .wire = &claim_wire, .prepare = claim_prepare, .ring = 512 * K, .most = 64, .spins = true,
           .one_way = true, .bursts = true, .many_senders = true, .many_receivers = true },
+        { .name = "lanes", .wire = &lanes_wire, .prepare = lanes_prepare, .ring = 256 * K, .most = K, .spins = true,
+          .one_way = true, .bursts = true, .many_senders = true },
         { .name = "handed over", .wire = &hand_wire, .prepare = hand_prepare, .ring = 8 * M, .least = 64 * K,
           .spins = true, .sleeps = true, .one_way = true, .hands = true },
         { .name = "pacing alone", .wire = &silence_wire, .prepare = silence_prepare, .remove = silence_remove,

@@ -5,12 +5,12 @@
  */
 #include "bench/limit/ring.h"
 
-#define SENDER_BITS 16
+#define SENDER_BITS (64 - WORK_SENDER_SHIFT)
 #define NOTHING UINT64_C(0xfffffffffffe) /* no message's number, and not the mark of the end */
 
 void *line_prepare(const struct contestant *c, const struct job *job)
 {
-    struct rings *rings = rings_new(c, job->size, 0);
+    struct rings *rings = rings_new(c, 2, job->size, 0);
     for (int way = 0; rings && way < 2; way++)
         for (uint64_t i = 0; i < rings->way[way]->slots; i++)
             atomic_store_explicit(ring_turn(rings->way[way], i), NOTHING, memory_order_relaxed);

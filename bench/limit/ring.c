@@ -33,21 +33,21 @@ void rings_remove(const struct contestant *c, void *subject)
 {
     struct rings *rings = subject;
     (void)c;
-    for (int i = 0; rings && i < 2; i++)
+    for (int i = 0; rings && i < rings->count; i++)
         if (rings->way[i])
             munmap(rings->way[i], rings->way[i]->bytes);
     free(rings);
 }
 
-struct rings *rings_new(const struct contestant *c, size_t stride, size_t turn_at)
+struct rings *rings_new(const struct contestant *c, int count, size_t stride, size_t turn_at)
 {
     struct rings *rings = calloc(1, sizeof *rings);
-    for (int i = 0; rings && i < 2; i++)
-        rings->way[i] = ring_new(c->ring, stride, turn_at);
-    if (!rings || (rings->way[0] && rings->way[1]))
-        return rings;
-    rings_remove(c, rings);
-    return NULL;
+    for (; rings && rings->count < count; rings->count++)
+        if (!(rings->way[rings->count] = ring_new(c->ring, stride, turn_at))) {
+            rings_remove(c, rings);
+            return NULL;
+        }
+    return rings;
 }
 
 void limit_enter(struct end *end)

@@ -8,6 +8,7 @@
  *            each message, and nothing else (line.c)
  *   turns    messages of any size, a turn behind each says whose the slot is (turns.c)
  *   index    messages side by side; the sender publishes an index after each one, or once a burst (index.c)
+ *   lanes    several senders, a ring of the kind above for each, and one receiver that looks at all in turn (index.c)
  *   claim    several senders, or receivers, take a run of slots with one atomic operation (claim.c)
  *
  * In all of them the receivers give room back through indexes of their own, some messages at a time.
@@ -35,7 +36,8 @@ struct ring {
 };
 
 struct rings {
-    struct ring *way[2]; /* from role 0, and to it */
+    struct ring *way[ROLES_MAX]; /* from role 0, and to it; lanes: from each sender */
+    int count;
 };
 
 /* This process's side. */
@@ -49,8 +51,8 @@ struct side {
     int index;                    /* among the receivers */
 };
 
-/* Of a work: slots of `stride` bytes, as many as fit into the contestant's `ring`, and 4 at least.  NULL: no memory. */
-struct rings *rings_new(const struct contestant *c, size_t stride, size_t turn_at);
+/* So many, of slots of `stride` bytes, as many as fit into the contestant's `ring`, and 4 at least.  NULL: no memory. */
+struct rings *rings_new(const struct contestant *c, int count, size_t stride, size_t turn_at);
 void rings_remove(const struct contestant *c, void *subject);
 
 /* Makes this process's side: its wire's `enter`. */
@@ -93,11 +95,12 @@ static inline void ring_copy(uint8_t *to, const uint8_t *from, size_t size)
         memcpy(to, from, size);
 }
 
-extern const struct wire line_wire, turns_wire, index_wire, burst_wire, hand_wire, claim_wire, silence_wire;
+extern const struct wire line_wire, turns_wire, index_wire, burst_wire, hand_wire, lanes_wire, claim_wire, silence_wire;
 
 void *line_prepare(const struct contestant *c, const struct job *job);
 void *turns_prepare(const struct contestant *c, const struct job *job);
 void *index_prepare(const struct contestant *c, const struct job *job);
+void *lanes_prepare(const struct contestant *c, const struct job *job);
 void *hand_prepare(const struct contestant *c, const struct job *job);
 void *claim_prepare(const struct contestant *c, const struct job *job);
 void *silence_prepare(const struct contestant *c, const struct job *job);

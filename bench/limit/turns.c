@@ -4,7 +4,7 @@
 
 void *turns_prepare(const struct contestant *c, const struct job *job)
 {
-    return rings_new(c, (job->size + sizeof(uint64_t) + 63) / 64 * 64, job->size);
+    return rings_new(c, 2, (job->size + sizeof(uint64_t) + 63) / 64 * 64, job->size);
 }
 
 static void turns_send(struct end *end, const uint8_t *data, unsigned count)
