@@ -18,7 +18,7 @@ struct ring_end {
     int peer_fd;                      /* the segment in which the other side holds its locks */
     int own_fifo;                     /* of our place */
     int made_fifo;                    /* the same, if it is not one of the object's; else -1 */
-    int room[LAYOUT_PLACES];          /* receiving: FIFOs of senders' places that are not the first; -1: not open */
+    int fifo[LAYOUT_PLACES];          /* of places of the other side that are not the first; -1: not open */
     uint32_t rung[LAYOUT_PLACES];     /* the last ring we gave to each place */
     uint64_t answered;                /* the other side's calls, as we last answered them */
     bool fences;                      /* after each publication, because others cannot do it for us */

@@ -233,7 +233,7 @@ static void replace_name(void)
         rmdir(path);
     if (choice >= 3 && (fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600)) >= 0) {
         struct layout_header header;
-        layout_prepare(&header, LAYOUT_KIND_SENDERS, chance(0), CAPACITY << chance(4));
+        layout_prepare(&header, LAYOUT_KIND_SENDERS, &(struct layout_shape){ chance(0), CAPACITY << chance(4), LAYOUT_ONE, 1, 0 });
         if (choice == 4)
             header.file_size = chance(1 << 20);
         if (write(fd, &header, 8 + chance(sizeof header - 7)) < 0 || ftruncate(fd, (off_t)chance(1 << 20)) < 0)
