@@ -184,6 +184,16 @@ int tong_channel_finish(tong_channel *channel, int64_t timeout)
     return r;
 }
 
+/* Takes no turn: it waits for the disk, and for nobody here. */
+int tong_channel_sync(tong_channel *channel)
+{
+    if (!usable(channel, 0))
+        return unusable(channel, 0);
+    struct conduit *conduit = channel->conduit;
+    return conduit->facet->sync ? conduit->facet->sync(conduit)
+                                : not_offered(conduit, "reach a disk: use mmap: with durable=yes, or file:");
+}
+
 /* ---- Receiving ----------------------------------------------------------------------------------------- */
 
 static void give_message(tong_message *to, const tong_message *from, ssize_t result)

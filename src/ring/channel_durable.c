@@ -91,7 +91,7 @@ static int mend(struct ring_end *end, bool stopped, uint64_t *ret_lost)
 }
 
 /* What the opening promises is on the disk before a record can be. */
-static int begin_session(struct ring_channel *channel, uint64_t life)
+static int begin_session(struct ring_channel *channel)
 {
     struct ring_end *end = &channel->out;
     struct ring_place *place = &end->place;
@@ -99,7 +99,7 @@ static int begin_session(struct ring_channel *channel, uint64_t life)
     if (r < 0)
         return r;
     shared_set_cut(place->row, channel->writer.tail, (uint32_t)place->session);
-    shared_set_boot(place->row, life);
+    shared_set_boot(place->row, channel->durable.life);
     ring_place_open(place);
     r = ring_channel_sync_end(end);
     return r == 0 ? sync_file(end, end->object.receivers_fd) : r;
@@ -112,7 +112,7 @@ static int open_sender(struct ring_channel *channel)
     int r = ring_channel_own_lane(end);
     if (r < 0)
         return r;
-    channel->durable = (struct ring_durable){ end->object.shape.id, end->place.session, end->object.receivers_fd };
+    channel->durable = (struct ring_durable){ end->object.shape.id, end->place.session, end->object.receivers_fd, life };
     bool stopped = life == 0 || shared_boot(end->place.row) != life;
     r = mend(end, stopped, &lost);
     if (r == 0)
@@ -120,7 +120,7 @@ static int open_sender(struct ring_channel *channel)
                              end->object.lane[end->place.index], end->object.shape.capacity);
     if (r < 0)
         return ring_channel_contradictory(end, r);
-    r = begin_session(channel, life);
+    r = begin_session(channel);
     if (r == 0 && end->place.predecessor_died)
         ring_durable_mark(&channel->durable, &channel->writer, RECORD_DIED, end->place.session - 1, stopped ? 1 + lost : 0);
     return r;

@@ -21,6 +21,12 @@
 #define NEARLY 16   /* the part of a lane that is free when it is all but full */
 #define BACKOFF 150 /* pauses */
 
+/* Whether the receiver of that place went with the machine: another is on its way, perhaps, as if it had left in order. */
+static bool went_with_machine(const struct ring_channel *channel, unsigned place)
+{
+    return channel->is_durable && shared_boot(&channel->out.peer->places[place]) != channel->durable.life;
+}
+
 /* Whether a receiver died, and none lives. */
 static int receivers_died(struct ring_channel *channel)
 {
@@ -29,7 +35,7 @@ static int receivers_died(struct ring_channel *channel)
     for (uint64_t rest = shared_used(end->peer) & LAYOUT_EVERY_PLACE; rest; rest &= rest - 1) {
         unsigned place = (unsigned)__builtin_ctzll(rest);
         uint64_t word = shared_session(&end->peer->places[place]);
-        if (session_state(word) != SESSION_OPEN)
+        if (session_state(word) != SESSION_OPEN || went_with_machine(channel, place))
             continue;
         int r = ring_end_peer_died(end, place, word);
         if (r <= 0)

@@ -30,6 +30,7 @@ struct ring_durable {
     uint64_t id;
     uint64_t session;  /* its low half goes into every check */
     int receivers_fd;  /* of the segment in which the head lies */
+    uint64_t life;     /* of the machine and of the file, as a number; 0: unknown */
 };
 
 /* As their likes in ring.h; and the errors of fdatasync(2), as which room may fail. */

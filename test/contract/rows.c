@@ -75,6 +75,8 @@ const struct row rows[] = {
     { "memfd", "memfd", "", MAKE_OPEN, "memfd:%P", "memfd:%P", PRIVATE_MEMORY, FRAMED | HAS_FULL | HAS_BOTH | NAMED },
     { "memfd-abstract", "memfd", "", MAKE_OPEN, "memfd:@%N", "memfd:@%N", PRIVATE_MEMORY & ~TONG_HAS_REMOVE,
       FRAMED | HAS_FULL | HAS_BOTH | NAMED },
+    { "mmap-durable", "mmap", "durable=yes", MAKE_OPEN, "mmap:%P?durable=yes", "mmap:%P?durable=yes", MEMORY | TONG_HAS_SYNC,
+      FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
     { "file", "file", "", MAKE_OPEN, "file:%P", "file:%P", SHARED_FILE,
       WHOLE | HAS_READY | HAS_TYPE | HAS_END | HAS_ROOM | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
     { "file-line", "file", "", MAKE_OPEN, "file:%P?frame=line&follow=yes", "file:%P?frame=line&follow=yes", SHARED_FILE,
