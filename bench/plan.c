@@ -37,7 +37,7 @@ const struct work works[] = {
     { .key = "one-way-1024", .title = "One way, 1 KiB, waiting as the library does, two processors",
       .test = TEST_ONE_WAY, .size = K, .senders = 1, .receivers = 1, .place = PLACE_APART },
     { .key = "one-way-4096", .title = "One way, 4 KiB, waiting as the library does, two processors",
-      .test = TEST_ONE_WAY, .size = 4 * K, .senders = 1, .receivers = 1, .place = PLACE_APART, .quick = true },
+      .test = TEST_ONE_WAY, .size = 4 * K, .senders = 1, .receivers = 1, .place = PLACE_APART },
     { .key = "one-way-65536", .title = "One way, 64 KiB, waiting as the library does, two processors",
       .test = TEST_ONE_WAY, .size = 64 * K, .senders = 1, .receivers = 1, .place = PLACE_APART, .quick = true },
     { .key = "one-way-1048576", .title = "One way, 1 MiB, waiting as the library does, two processors",
