@@ -82,6 +82,8 @@ static int make_side(struct ring_meeting *meeting, struct ring_object *object, b
     unsigned segment = sender ? HAND_SENDERS : HAND_RECEIVERS, pipe = sender ? HAND_ROOM : HAND_BELL;
     uint32_t kind = sender ? LAYOUT_KIND_SENDERS : LAYOUT_KIND_RECEIVERS;
     int *fd = sender ? &object->senders_fd : &object->receivers_fd;
+    ring_meeting_forget(meeting, segment); /* of a try that failed */
+    ring_meeting_forget(meeting, pipe);
     int r = *fd = ring_sealed_make(object->path, kind, &object->shape, sender);
     if (r >= 0)
         r = map(object);
