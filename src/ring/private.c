@@ -256,11 +256,15 @@ static int private_describe(struct conduit *conduit, tong_channel_info *ret)
 }
 
 /* Whether something was sent that nobody has been given yet. */
-static bool is_kept(const struct private_channel *channel)
+static bool is_kept(struct private_channel *channel)
 {
     const struct ring_end *end = &channel->base.out;
-    return end->announced && end->object.meeting_fd >= 0 && channel->meeting.state <= MEETING_AWAITED &&
-           !channel->meeting.greeted && shared_tail(end->place.row) != 0;
+    if (!end->announced || end->object.meeting_fd < 0 || shared_tail(end->place.row) == 0)
+        return false;
+    pthread_mutex_lock(&channel->meeting.lock);
+    bool kept = channel->meeting.state == MEETING_AWAITED && !channel->meeting.greeted;
+    pthread_mutex_unlock(&channel->meeting.lock);
+    return kept;
 }
 
 /* What was sent lies in memory that goes with us, until somebody has it. */
