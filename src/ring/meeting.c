@@ -76,6 +76,11 @@ static void close_one(int *fd)
     *fd = -1;
 }
 
+void ring_meeting_forget(struct ring_meeting *meeting, unsigned hand)
+{
+    close_one(&meeting->ours[hand]);
+}
+
 static void write_control(const struct ring_meeting *meeting, struct msghdr *message)
 {
     int fds[HANDS], count = 0;
@@ -116,19 +121,21 @@ static void collect(struct msghdr *message, struct received *ret)
     }
 }
 
-/* 1 something came, 0 nothing yet, else the other one is gone.  No more descriptors come than the buffer has room for. */
-static int hear(int fd, struct received *ret)
+/* 1 something came, 0 nothing yet, -ENOTCONN the other one is gone.  No more descriptors come than the buffer has room for. */
+static int hear(const struct ring_meeting *meeting, struct received *ret)
 {
     union { char bytes[CMSG_SPACE(HANDS * sizeof(int))]; struct cmsghdr align; } control;
     struct iovec span = { &ret->hello, sizeof ret->hello };
     struct msghdr message = { .msg_iov = &span, .msg_iovlen = 1, .msg_control = control.bytes,
                               .msg_controllen = sizeof control.bytes };
     *ret = (struct received){ .fd = { -1, -1, -1, -1 } };
-    ssize_t r = sys_recvmsg(fd, &message, MSG_DONTWAIT);
+    ssize_t r = sys_recvmsg(meeting->socket_fd, &message, MSG_DONTWAIT);
     if (r == -EAGAIN)
         return 0;
-    if (r <= 0)
+    if (r == 0 || r == -ECONNRESET)
         return -ENOTCONN;
+    if (r < 0)
+        return fail_call((int)r, "%s: recvmsg", meeting->object);
     collect(&message, ret);
     ret->size = message.msg_flags & MSG_TRUNC ? 0 : r;
     return 1;
@@ -138,7 +145,10 @@ static int hear(int fd, struct received *ret)
 static int check_pipe(const struct ring_meeting *meeting, int *fd)
 {
     struct stat status;
-    if (sys_fstat(*fd, &status) < 0 || !S_ISFIFO(status.st_mode))
+    int r = sys_fstat(*fd, &status);
+    if (r < 0)
+        return fail_call(r, "%s: looking at what the other end handed over", meeting->object);
+    if (!S_ISFIFO(status.st_mode))
         return fail(-EPROTO, "%s: the other end handed over something that is not a pipe", meeting->object);
     int again = ring_sealed_open_again(*fd, O_RDWR | O_NONBLOCK);
     if (again < 0)
@@ -394,14 +404,15 @@ static int accept_one(struct ring_meeting *meeting)
     return r < 0 ? r : 1;
 }
 
-/* The one who connected is not it. */
+/* The one who connected is not it.  What is wrong with us is no reason to go on as if nobody had come. */
 static int turn_away(struct ring_meeting *meeting, int error)
 {
+    bool stranger = error == -EACCES || error == -EPROTO || error == -EBUSY || error == -EINVAL;
     say(meeting, error);
     if (meeting->listener_fd < 0)
         return give_up(meeting, error);
     drop(meeting);
-    return 0;
+    return stranger ? 0 : error;
 }
 
 /* A receiver whom nobody has handed anything yet has lost nothing: for it, it is as if nobody had been there. */
@@ -459,9 +470,9 @@ static int be_answered(struct ring_meeting *meeting, struct received *received)
 static int listen_to(struct ring_meeting *meeting)
 {
     struct received received;
-    int r = hear(meeting->socket_fd, &received);
+    int r = hear(meeting, &received);
     if (r < 0)
-        return left(meeting);
+        return r == -ENOTCONN ? left(meeting) : r;
     if (r == 0)
         return meeting->greeted || clock_now() - meeting->since < SILENCE ? 0 : left(meeting);
     return meeting->greeted ? be_answered(meeting, &received) : answer(meeting, &received);

@@ -46,6 +46,9 @@ struct ring_meeting {
 /* Makes it, with nobody there yet.  ring_meeting_close() undoes it. */
 int ring_meeting_open(struct ring_meeting *meeting, const char *object, const struct address *address, uint32_t ways);
 
+/* What we would have handed over. */
+void ring_meeting_forget(struct ring_meeting *meeting, unsigned hand);
+
 /* Comes to `name`, which is set: connects, or binds. */
 int ring_meeting_arrive(struct ring_meeting *meeting);
 

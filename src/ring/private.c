@@ -82,6 +82,8 @@ static int make_side(struct ring_meeting *meeting, struct ring_object *object, b
     unsigned segment = sender ? HAND_SENDERS : HAND_RECEIVERS, pipe = sender ? HAND_ROOM : HAND_BELL;
     uint32_t kind = sender ? LAYOUT_KIND_SENDERS : LAYOUT_KIND_RECEIVERS;
     int *fd = sender ? &object->senders_fd : &object->receivers_fd;
+    ring_meeting_forget(meeting, segment); /* of a try that failed */
+    ring_meeting_forget(meeting, pipe);
     int r = *fd = ring_sealed_make(object->path, kind, &object->shape, sender);
     if (r >= 0)
         r = map(object);
@@ -254,11 +256,15 @@ static int private_describe(struct conduit *conduit, tong_channel_info *ret)
 }
 
 /* Whether something was sent that nobody has been given yet. */
-static bool is_kept(const struct private_channel *channel)
+static bool is_kept(struct private_channel *channel)
 {
     const struct ring_end *end = &channel->base.out;
-    return end->announced && end->object.meeting_fd >= 0 && channel->meeting.state <= MEETING_AWAITED &&
-           !channel->meeting.greeted && shared_tail(end->place.row) != 0;
+    if (!end->announced || end->object.meeting_fd < 0 || shared_tail(end->place.row) == 0)
+        return false;
+    pthread_mutex_lock(&channel->meeting.lock);
+    bool kept = channel->meeting.state == MEETING_AWAITED && !channel->meeting.greeted;
+    pthread_mutex_unlock(&channel->meeting.lock);
+    return kept;
 }
 
 /* What was sent lies in memory that goes with us, until somebody has it. */

@@ -77,11 +77,14 @@ int ring_sealed_check(const char *object, int fd, uint32_t kind, struct layout_s
     struct stat status;
     struct layout_header header;
     int seals = sys_fcntl_int(fd, F_GET_SEALS, 0);
-    if (seals < 0 || (seals & SEALS) != SEALS)
+    if (seals == -EINVAL || seals == -EBADF || (seals >= 0 && (seals & SEALS) != SEALS))
         return fail(-EPROTO, "%s: what the other end handed over is not sealed memory: it is not used", object);
-    if (sys_fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
-        sys_pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header)
+    int r = seals < 0 ? seals : sys_fstat(fd, &status);
+    ssize_t size = r < 0 ? r : sys_pread(fd, &header, sizeof header, 0);
+    if (size == -EBADF || (size >= 0 && (!S_ISREG(status.st_mode) || size < (ssize_t)sizeof header)))
         return fail(-EPROTO, "%s: what the other end handed over cannot be read: it is not used", object);
+    if (size < 0)
+        return fail_call((int)size, "%s: looking at what the other end handed over", object);
     const char *refusal = layout_refusal(&header, kind, (uint64_t)status.st_size);
     if (!refusal && header.deliver != LAYOUT_ONE)
         refusal = "it is of a channel with several receivers";
