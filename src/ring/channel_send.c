@@ -89,8 +89,7 @@ __attribute__((noinline)) static int await_room(struct ring_channel *channel, ui
 {
     if (size > record_largest(channel->writer.capacity))
         return too_large(channel, size);
-    if (channel->base.full != FULL_WAIT)
-        deadline = DEADLINE_NOW;
+    deadline = channel->base.full == FULL_WAIT ? deadline_begin(deadline) : DEADLINE_NOW;
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED;
     for (;;) {
         int r = find_room(channel, size);
@@ -165,6 +164,7 @@ HOT ssize_t ring_channel_send_batch(struct conduit *conduit, const tong_batch *b
             continue;
         }
         struct message_out out = { batch[sent].data, batch[sent].length, batch[sent].type };
+        deadline = deadline_begin(deadline);
         r = send_slowly(channel, &out, deadline);
         if (r < 0)
             return sent ? (ssize_t)sent : r;
