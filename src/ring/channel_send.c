@@ -219,7 +219,11 @@ int ring_channel_finish(struct conduit *conduit, int64_t deadline)
 static int open_lane(struct ring_end *end, unsigned lane)
 {
     int r = shared_used(end->own) >> lane & 1 ? 0 : ring_object_allocate_lane(&end->object, lane);
-    return r < 0 ? r : ring_object_map_lane(&end->object, lane, true);
+    if (r == 0)
+        r = ring_object_map_lane(&end->object, lane, true);
+    if (r == 0)
+        ring_object_populate_lane(&end->object, lane);
+    return r;
 }
 
 int ring_channel_open_sender(struct ring_channel *channel)
