@@ -41,6 +41,7 @@ static const struct ring_home home = {
     .scheme = "shm",
     .path = shm_path,
     .removers = "tong rm, or by logind when its user logged out (RemoveIPC=yes in logind.conf)",
+    .in_memory = true,
 };
 
 static int shm_open_channel(const struct open_request *request, struct conduit **ret)

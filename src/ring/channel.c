@@ -117,6 +117,7 @@ const struct ring_delivery ring_delivery_one = {
         .variant = "",
         .identity = TONG_IDENTITY_CLAIMED,
         .shape = TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS,
+        .late_deadlines = true,
         .send = ring_channel_send,
         .receive = ring_channel_receive,
         .send_batch = ring_channel_send_batch,

@@ -349,6 +349,7 @@ static bool has_nothing(struct ring_channel *channel)
 __attribute__((noinline)) static int await_slowly(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
 {
     struct ring_lanes *lanes = &channel->lanes;
+    deadline = deadline_begin(deadline);
     if (lanes->turns <= 1)
         close_fast_path(lanes);
     else

@@ -34,6 +34,7 @@
 #include "ring/place.h"
 #include "sys/sys.h"
 
+#define AT_ONCE (UINT64_C(8) << 20) /* bytes of a lane that have their pages before the first message */
 #define RACES 16 /* how often others may make and remove the name while we look */
 
 const struct ring_object ring_object_closed = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1,
@@ -327,6 +328,13 @@ int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes)
     if (!object->lane[lane])
         return fail_call(r, "mmap(%s, %llu bytes twice)", object->path, (unsigned long long)object->shape.capacity);
     return guarded_add(object->lane[lane], 2 * object->shape.capacity, &object->cut);
+}
+
+/* Page by page, in the midst of messages, it takes as long and more.  Where it cannot be done there are the faults. */
+void ring_object_populate_lane(const struct ring_object *object, unsigned lane)
+{
+    if (object->home->in_memory)
+        sys_madvise_populate(object->lane[lane], object->shape.capacity < AT_ONCE ? object->shape.capacity : AT_ONCE);
 }
 
 int ring_object_allocate_lane(const struct ring_object *object, unsigned lane)

@@ -49,6 +49,7 @@ struct ring_home {
     /* Checks `name` and says where the senders' segment lies: at most RING_PATH_MAX - 1 - RING_SIDE_MAX bytes. */
     int (*path)(const char *name, char ret[RING_PATH_MAX]);
     const char *removers;              /* who may have taken a name away, in words */
+    bool in_memory;                    /* the file system has no disk that would have to write what was not used */
 };
 
 struct ring_object {
@@ -79,6 +80,9 @@ int ring_shape_check(const char *path, const struct layout_shape *shape, const s
 
 /* Maps a lane, if it is not. */
 int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes);
+
+/* Spares a sender the page faults of its first lap, where that costs no more than they would. */
+void ring_object_populate_lane(const struct ring_object *object, unsigned lane);
 
 /* Gives a lane its memory.  -ENOSPC. */
 int ring_object_allocate_lane(const struct ring_object *object, unsigned lane);

@@ -23,6 +23,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE /* the C library may be older than the kernel */
+#define MADV_POPULATE_WRITE 23
+#endif
+
 int (*sys_fault)(const char *call);
 
 
@@ -526,6 +530,11 @@ void *sys_mmap_twice(size_t size, int protection, int fd, off_t at, int *ret_err
             return NULL;
         }
     return address;
+}
+
+int sys_madvise_populate(void *address, size_t size)
+{
+    SYS_CALL(int, "madvise", madvise(address, size, MADV_POPULATE_WRITE));
 }
 
 int sys_mmap_zeros(void *address, size_t size)
