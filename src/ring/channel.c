@@ -81,7 +81,8 @@ int ring_channel_describe(struct conduit *conduit, tong_channel_info *ret)
     ret->capacity = object->shape.capacity;
     ret->depth = 0;
     for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
-        uint64_t head = shared_head(&object->receivers->cursors[lane]);
+        const struct layout_cursor *cursor = &object->receivers->cursors[lane];
+        uint64_t head = object->shape.deliver == LAYOUT_QUEUE ? shared_claim(cursor) : shared_head(cursor);
         uint64_t depth = used >> lane & 1 ? shared_tail(&object->senders->places[lane]) - head : 0;
         ret->depth += depth <= object->shape.capacity ? depth : 0;
     }
@@ -98,6 +99,7 @@ int ring_channel_close(struct conduit *conduit, bool forked)
         ring_abandon(&channel->writer);
         r = ring_channel_finish(conduit, DEADLINE_NOW);
     }
+    ring_queue_close(channel, forked);
     if (!forked && channel->in.announced) {
         ring_place_close(&channel->in.place);
         ring_end_tell(&channel->in);
@@ -140,12 +142,12 @@ const struct ring_delivery ring_delivery_one = {
 
 static const struct ring_delivery *const deliveries[] = {
     [LAYOUT_ONE] = &ring_delivery_one,
-    [LAYOUT_QUEUE] = NULL,
+    [LAYOUT_QUEUE] = &ring_delivery_queue,
     [LAYOUT_BROADCAST] = NULL,
 };
 
-const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, NULL };
-const struct channel_facet *const ring_channel_durable_variants[] = { &ring_delivery_one.facet,
+const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet, NULL };
+const struct channel_facet *const ring_channel_durable_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet,
                                                                       &ring_delivery_durable.facet, NULL };
 
 static const struct ring_delivery *delivery_of(const struct layout_shape *shape)

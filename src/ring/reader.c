@@ -43,8 +43,7 @@ int ring_pass(struct ring_reader *reader, uint64_t end)
     return 0;
 }
 
-/* Bytes of what is no message; 0: nothing that can be. */
-static uint64_t mark_extent(uint64_t word)
+uint64_t ring_mark_extent(uint64_t word)
 {
     uint64_t offset = record_offset(word);
     if (offset != 0 && offset != RECORD_HEAD)
@@ -65,7 +64,7 @@ static uint64_t mark_extent(uint64_t word)
 __attribute__((noinline)) int ring_next_slowly(struct ring_reader *reader, uint64_t word, struct ring_record *ret)
 {
     for (uint64_t skipped = 0; skipped < reader->capacity; skipped += RECORD_ALIGN) {
-        uint64_t extent = mark_extent(word);
+        uint64_t extent = ring_mark_extent(word);
         if (extent == 0 || extent % RECORD_ALIGN || extent > ring_unread(reader))
             return -EBADMSG;
         *ret = (struct ring_record){ .kind = record_kind(word), .length = record_length(word), .start = reader->seen,
