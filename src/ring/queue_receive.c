@@ -184,6 +184,7 @@ static inline bool take_at_once(struct ring_queue *queue, unsigned lane, uint64_
 {
     uint64_t start = shared_claim(queue_cursor(queue, lane));
     const unsigned char *at = queue_at(queue, lane, start);
+    __builtin_prefetch(at + 64);
     uint64_t word = shared_turn(at), length = record_length(word), offset = record_offset(word);
     uint64_t end = start + record_extent(offset, length);
     if (record_kind(word) != RECORD_MESSAGE || offset - 1 >= RECORD_OFFSET_MOST || length > most ||
