@@ -562,6 +562,168 @@ START_TEST(survives_power_losses)
 }
 END_TEST
 
+/* ---- Moments that matter --------------------------------------------------------------------------------- */
+
+static int old_from, old_to; /* blocks of the senders' file that the disk has from before */
+
+static int newest_but_those(const struct disk_file *file, uint64_t block)
+{
+    bool old = file == &files[0] && (int64_t)block >= old_from && (int64_t)block < old_to;
+    return old ? 0 : file->count - 1;
+}
+
+/* A synced message, and one in bulk of which a part did not reach the disk; another behind it is whole. */
+static void tear_bulk(void)
+{
+    static unsigned char bulk[6000];
+    capacity = 16384;
+    begin_channel("?durable=yes&capacity=16K");
+    senders[0] = open_end("", TONG_SEND);
+    MUST(tong_channel_send(senders[0], "kept", 4, NULL, 0) == 0 && tong_channel_sync(senders[0]) == 0, "%s", tong_detail());
+    memset(bulk, 'x', sizeof bulk);
+    MUST(tong_channel_send(senders[0], bulk, sizeof bulk, NULL, 0) == 0, "%s", tong_detail());
+    MUST(tong_channel_send(senders[0], "behind", 6, NULL, 0) == 0, "%s", tong_detail());
+    copy_files();
+    old_from = (CONTROL + 3000) / BLOCK;
+    old_to = old_from + 1;
+    for (int i = 0; i < 2; i++)
+        make_image(&files[i], newest_but_those, images[i]);
+    lose_power(true);
+}
+
+/* The words name the bytes from where the torn one began to where the disk knows that something was sent. */
+static void expect_outage(void)
+{
+    tong_message meta = TONG_MESSAGE_INIT;
+    open_receiver();
+    ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, &meta, 0), 4);
+    ck_assert_mem_eq(message, "kept", 4);
+    ck_assert(meta.flags & TONG_MESSAGE_REDELIVERED);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, NULL, 10 * TONG_MILLISECOND), -ECONNRESET);
+        ck_assert_msg(strstr(tong_detail(), "the machine stopped") && strstr(tong_detail(), "at least 6064 bytes"), "%s",
+                      tong_detail());
+    }
+}
+
+START_TEST(torn_in_the_middle_of_bulk)
+{
+    tear_bulk();
+    if (_i == 1) {
+        senders[0] = open_end("", TONG_SEND);
+        tong_channel_close(senders[0]);
+        senders[0] = NULL;
+    }
+    expect_outage();
+    close_receiver();
+    senders[0] = open_end("", TONG_SEND);
+    receiver = open_end("?reconnect=yes", TONG_RECEIVE);
+    ck_assert_int_eq(tong_channel_send(senders[0], "after", 5, NULL, 0), 0);
+    ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, NULL, 0), 5);
+    end_channel();
+}
+END_TEST
+
+/* Who waits in a torn lane sleeps, and is woken by the sender that mends it. */
+START_TEST(a_torn_lane_is_waited_in)
+{
+    struct pollfd item;
+    tear_bulk();
+    receiver = open_end("?reconnect=yes", TONG_RECEIVE);
+    ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, NULL, 0), 4);
+    ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, NULL, 30 * TONG_MILLISECOND), -ETIMEDOUT);
+    ck_assert_int_eq(tong_channel_pollfd(receiver, TONG_RECEIVE, &item), 0);
+    while (tong_channel_receive(receiver, message, sizeof message, NULL, 0) != -EAGAIN || poll(&item, 1, 0) != 0)
+        continue;
+    senders[0] = open_end("", TONG_SEND);
+    ck_assert_int_eq(tong_channel_send(senders[0], "again", 5, NULL, 0), 0);
+    ck_assert_int_eq(poll(&item, 1, 10000), 1);
+    ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, NULL, TONG_SECOND), 5);
+    ck_assert_mem_eq(message, "again", 5);
+    end_channel();
+}
+END_TEST
+
+/* ---- Asking ---------------------------------------------------------------------------------------------- */
+
+static int try_open(const char *options, uint32_t flags)
+{
+    char text[200];
+    tong_channel *channel;
+    snprintf(text, sizeof text, "%s%s", address, options);
+    int r = tong_channel_open(text, flags, 0, &channel);
+    ck_assert_msg(r < 0, "%s was opened", text);
+    return r;
+}
+
+START_TEST(asked_and_refused)
+{
+    ck_assert_int_eq(try_open("?durable=yes&receivers=2", TONG_SEND), -EOPNOTSUPP);
+    ck_assert_int_eq(try_open("?durable=yes&deliver=broadcast", TONG_RECEIVE), -EOPNOTSUPP);
+    ck_assert_int_eq(try_open("?sync=on", TONG_SEND), -EINVAL);
+    tong_channel *plain = open_end("?capacity=4K", TONG_SEND);
+    ck_assert_int_eq(tong_channel_sync(plain), -EOPNOTSUPP);
+    ck_assert_int_eq(try_open("?durable=yes", TONG_RECEIVE), -EINVAL);
+    ck_assert_int_eq(try_open("?sync=on", TONG_SEND), -EINVAL);
+    tong_channel_close(plain);
+    ck_assert_int_eq(tong_remove(address), 0);
+    tong_channel *durable = open_end("?capacity=4K&durable=yes", TONG_SEND);
+    ck_assert_int_eq(try_open("?durable=no", TONG_RECEIVE), -EINVAL);
+    receiver = open_end("", TONG_RECEIVE);
+    ck_assert_int_eq(tong_channel_sync(receiver), 0);
+    tong_channel_close(durable);
+    close_receiver();
+    ck_assert_int_eq(tong_remove(address), 0);
+}
+END_TEST
+
+START_TEST(every_message_if_asked)
+{
+    static unsigned char bytes[2][8];
+    tong_batch batch[2] = { { sizeof *batch, 0, 0, bytes[0], 0, 8 }, { sizeof *batch, 0, 0, bytes[1], 0, 8 } };
+    tong_token token = TONG_TOKEN_INIT;
+    tong_channel *sender = open_end("?capacity=4K&durable=yes&sync=on", TONG_SEND);
+    syncs = 0;
+    ck_assert_int_eq(tong_channel_send(sender, "a", 1, NULL, 0), 0);
+    ck_assert_int_eq(syncs, 1);
+    ck_assert_int_eq(tong_channel_send_batch(sender, batch, 2, 0), 2);
+    ck_assert_int_eq(syncs, 2);
+    ck_assert_int_eq(tong_channel_reserve(sender, 10, 0, &token), 0);
+    ck_assert_int_eq(tong_channel_commit(sender, &token, 4, NULL), 0);
+    ck_assert_int_eq(syncs, 3);
+    fails_after = 0;
+    ck_assert_int_eq(tong_channel_send(sender, "b", 1, NULL, 0), -EIO);
+    ck_assert_ptr_nonnull(strstr(tong_detail(), "fdatasync"));
+    ck_assert_int_eq(tong_channel_sync(sender), -EIO);
+    ck_assert_int_eq(tong_channel_close(sender), -EIO);
+    ck_assert_int_eq(tong_remove(address), 0);
+}
+END_TEST
+
+/* Room is what the disk knows of; when it fails, nothing is overwritten, and the sender is told at once and from then on. */
+START_TEST(a_disk_that_fails_is_told)
+{
+    tong_channel *sender = open_end("?capacity=4K&durable=yes", TONG_SEND);
+    open_receiver();
+    while (tong_channel_send(sender, message, 500, NULL, 0) == 0)
+        continue;
+    ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, NULL, 0), 500);
+    fails_after = 1;
+    ck_assert_int_eq(tong_channel_send(sender, message, 500, NULL, 0), 0);
+    ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, NULL, 0), 500);
+    fails_after = 0;
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(tong_channel_send(sender, message, 500, NULL, 10 * TONG_SECOND), -EIO);
+    ck_assert_ptr_nonnull(strstr(tong_detail(), "fdatasync"));
+    ck_assert_int_eq(tong_channel_close(sender), -EIO);
+    for (int i = 0; i < 6; i++)
+        ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, NULL, 0), 500);
+    ck_assert_int_eq(tong_channel_receive(receiver, message, sizeof message, NULL, TONG_SECOND), -ENODATA);
+    close_receiver();
+    ck_assert_int_eq(tong_remove(address), 0);
+}
+END_TEST
+
 static void set_up(void)
 {
     strcpy(directory, "/tmp/tong-test-durable-XXXXXX");
@@ -581,7 +743,8 @@ static void tear_down(void)
 int main(void)
 {
     const struct { const TTest *test; int times; } tests[] = {
-        { survives_power_losses, 24 },
+        { survives_power_losses, 24 }, { torn_in_the_middle_of_bulk, 2 }, { a_torn_lane_is_waited_in, 1 },
+        { asked_and_refused, 1 }, { every_message_if_asked, 1 }, { a_disk_that_fails_is_told, 1 },
     };
     Suite *suite = suite_create("mmap_durable");
     TCase *all = tcase_create("mmap_durable");
