@@ -126,10 +126,12 @@ static void print_facts(const tong_mechanism_info *mechanism)
     }
 }
 
-/* "seqpacket" of "socket=seqpacket". */
+/* "seqpacket" of "socket=seqpacket", "durable" of "durable=yes". */
 static const char *variant_words(const tong_mechanism_info *mechanism)
 {
     const char *equals = strchr(mechanism->variant, '=');
+    if (equals && !strcmp(equals, "=yes"))
+        return "durable";
     return equals ? equals + 1 : mechanism->variant;
 }
 
