@@ -41,7 +41,7 @@ extern "C" {
 typedef struct tong_channel tong_channel;
 
 /* Flags of a received message. */
-#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker died before releasing it */
+#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker died before releasing it, or the machine stopped */
 #define TONG_MESSAGE_LOST_BEFORE UINT32_C(0x2) /* `lost` messages before this one never arrived */
 #define TONG_MESSAGE_TRUNCATED UINT32_C(0x4)   /* the kernel cut it; its true length is in `length` */
 
