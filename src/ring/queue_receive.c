@@ -57,11 +57,11 @@ static int open_lane(struct ring_channel *channel, unsigned lane)
     r = check_cursors(channel->queue, lane);
     if (r < 0)
         return ring_channel_contradictory(&channel->in, r);
-    channel->lanes.told[lane] = shared_told(queue_cursor(channel->queue, lane));
     channel->lanes.used |= UINT64_C(1) << lane;
     return 0;
 }
 
+/* Those that senders have taken since the last look.  What ends in them is news, however soon others tell of it. */
 static int open_lanes(struct ring_channel *channel)
 {
     uint64_t fresh = shared_used(channel->in.peer) & LAYOUT_EVERY_PLACE & ~channel->lanes.used;
@@ -494,7 +494,7 @@ HOT static int release(struct conduit *conduit, tong_token *token)
 static void begin_sessions(struct ring_channel *channel, unsigned lane)
 {
     uint64_t word = shared_session(&channel->in.peer->places[lane]), number = session_number(word);
-    uint64_t told = channel->lanes.told[lane];
+    uint64_t told = shared_told(queue_cursor(channel->queue, lane));
     bool ended = session_state(word) != SESSION_OPEN || ring_end_peer_died(&channel->in, lane, word) > 0;
     if (ended && !ring_queue_waits(channel->queue, lane))
         told = number;
