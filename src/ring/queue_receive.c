@@ -332,7 +332,7 @@ static int look(struct ring_channel *channel, bool ask, uint64_t most, struct ta
 static bool found(struct ring_channel *channel, uint64_t unused, bool last)
 {
     (void)unused;
-    if ((shared_used(channel->in.peer) & LAYOUT_EVERY_PLACE) != channel->lanes.used || channel->queue->again ||
+    if (shared_used(channel->in.peer) & LAYOUT_EVERY_PLACE & ~channel->lanes.used || channel->queue->again ||
         any_waits(channel))
         return true;
     return last && (channel->lanes.ended != 0 || find_ends(channel, false, false) != 0);
