@@ -28,7 +28,8 @@
 #define LAYOUT_MAGIC "TONGRING" /* 8 bytes, no NUL */
 #define LAYOUT_VERSION 3
 #define LAYOUT_BYTE_ORDER UINT32_C(0x01020304)
-#define LAYOUT_FEATURES UINT32_C(0) /* bits that this build understands; any other is refused */
+#define LAYOUT_DURABLE UINT32_C(1) /* feature: every record has a check, and room is given once the disk knows of it */
+#define LAYOUT_FEATURES LAYOUT_DURABLE /* bits that this build understands; any other is refused */
 #define LAYOUT_LINE 128
 #define LAYOUT_PLACES 16 /* participants of a side; the sender in place n has lane n, the receiver in it seat n */
 #define LAYOUT_EVERY_PLACE ((UINT64_C(1) << LAYOUT_PLACES) - 1) /* bits of `used` */
@@ -77,6 +78,13 @@ struct layout_header {
  * floor     senders of a broadcast: where the oldest message begins that is still whole.
  * reach     receivers of a queue: how many holds of the seat were ever used, by whomever.  Stored before the first hold
  *           that it covers, and only grows, so who looks for holds looks no further.
+ *
+ * Of a durable channel:
+ * boot      names the file and the boot of the machine in which the holder began.  Senders: release, after the lane was
+ *           mended; who acquires its own boot may read the lane as it is.  Receivers: read by successors.
+ * cut       senders: where the holder began in its lane.  What lies behind it and is of a session before `since` is from
+ *           before that, and was never received.  Release, `cut` before `since`, both on the disk before a record is.
+ * since     senders: the low half of that session.
  */
 struct layout_place {
     _Alignas(LAYOUT_LINE) _Atomic uint64_t session;
@@ -87,6 +95,9 @@ struct layout_place {
     _Atomic uint64_t name;
     _Atomic uint64_t slow;
     _Atomic uint64_t reach;
+    _Atomic uint64_t boot;
+    _Atomic uint64_t cut;
+    _Atomic uint64_t since;
     _Alignas(LAYOUT_LINE) _Atomic uint32_t bell;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t tail;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t floor;
@@ -218,6 +229,12 @@ struct layout_receivers {
  * RECORD_END    8 bytes: the session whose number's low half is `length` ended in order here
  * RECORD_DIED   8 bytes: that session's sender died; its successor says so
  * RECORD_LOST   8 bytes: the sender gave up `length` messages here, because there was no room and full=drop
+ *
+ * With LAYOUT_DURABLE all but a skip of less than RECORD_CHECKED bytes has an offset of RECORD_HEAD words or more, marks
+ * are RECORD_CHECKED bytes, and
+ *     word 2: bits 0-31 CRC-32C over the channel's id, the record's position, word 0, word 1, bits 32-63 of this word (the
+ *             others 0), all as they lie in memory, and the message; bits 32-63 the low half of the session that wrote it
+ * Word 1 of RECORD_DIED is 0, or after a stop of the machine one more than the bytes of the lane known to be lost by it.
  */
 enum { RECORD_MESSAGE = 1, RECORD_SKIP = 2, RECORD_END = 3, RECORD_DIED = 4, RECORD_LOST = 5 };
 
@@ -227,6 +244,9 @@ enum { RECORD_MESSAGE = 1, RECORD_SKIP = 2, RECORD_END = 3, RECORD_DIED = 4, REC
 #define RECORD_BULK UINT64_C(4096)  /* messages from this size on begin at a multiple of RECORD_BULK_ALIGN */
 #define RECORD_BULK_ALIGN UINT64_C(64)
 #define RECORD_OFFSET_MOST (1 + 2 * RECORD_BULK_ALIGN / RECORD_ALIGN)
+
+#define RECORD_HEAD UINT64_C(3)     /* words before a message with a check */
+#define RECORD_CHECKED (RECORD_HEAD * RECORD_ALIGN)
 
 static inline uint64_t record_word(uint64_t length, unsigned kind, uint64_t offset)
 {
@@ -270,6 +290,20 @@ static inline uint64_t record_extent(uint64_t offset, uint64_t size)
 static inline uint64_t record_room(uint64_t size)
 {
     return record_extent(size < RECORD_BULK ? 2 : RECORD_OFFSET_MOST, size) + RECORD_MARK + RECORD_ZERO;
+}
+
+/* The same of a message with a check. */
+static inline uint64_t record_checked_offset(uint64_t start, uint64_t size)
+{
+    uint64_t to_line = -(start + RECORD_CHECKED) & (RECORD_BULK_ALIGN - 1);
+    return RECORD_HEAD + (size < RECORD_BULK ? 0 : to_line / RECORD_ALIGN);
+}
+
+/* With room for a mark of losses before it, too. */
+static inline uint64_t record_checked_room(uint64_t size)
+{
+    uint64_t most = RECORD_HEAD + (size < RECORD_BULK ? 0 : RECORD_BULK_ALIGN / RECORD_ALIGN - 1);
+    return record_extent(most, size) + 2 * RECORD_CHECKED + RECORD_ZERO;
 }
 
 /* The largest message of a ring: with room for a mark of losses before it and one of the end behind it. */

@@ -101,6 +101,11 @@ void ring_abandon(struct ring_writer *writer);
 /* Publishes a mark.  -EBUSY while claims are outstanding, -EAGAIN no room. */
 int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number);
 
+/* For who writes records with checks (durable.c): makes everything before `end` visible, which begins at the tail with a
+ * record of this word; and settles a claim whose word is known: 1 if the tail moved, else 0. */
+void ring_publish(struct ring_writer *writer, uint64_t end, uint64_t word);
+int ring_settle(struct ring_writer *writer, struct ring_claim *claim);
+
 /* ---- Claims (claims.c) ------------------------------------------------------------------------------------ */
 
 int ring_claims_open(struct ring_claims *claims);

@@ -254,6 +254,36 @@ static inline void shared_set_session(struct layout_place *place, uint64_t sessi
     atomic_store_explicit(&place->session, session, memory_order_seq_cst);
 }
 
+/* acquire: the lane was mended before. */
+static inline uint64_t shared_boot(const struct layout_place *place)
+{
+    return atomic_load_explicit(&place->boot, memory_order_acquire);
+}
+
+static inline void shared_set_boot(struct layout_place *own, uint64_t boot)
+{
+    atomic_store_explicit(&own->boot, boot, memory_order_release);
+}
+
+/* acquire, and loaded before `cut`, which was stored before: a new `since` never meets an old `cut`. */
+static inline uint64_t shared_since(const struct layout_place *place)
+{
+    return atomic_load_explicit(&place->since, memory_order_acquire);
+}
+
+static inline uint64_t shared_cut(const struct layout_place *place)
+{
+    return atomic_load_explicit(&place->cut, memory_order_acquire);
+}
+
+/* release, in this order: the kernel may write the line to the disk in between, and a new `cut` with an old `since` refuses
+ * nothing that is whole. */
+static inline void shared_set_cut(struct layout_place *own, uint64_t cut, uint64_t since)
+{
+    atomic_store_explicit(&own->cut, cut, memory_order_release);
+    atomic_store_explicit(&own->since, since, memory_order_release);
+}
+
 /* Never cleared, so a reader that misses a rise misses one that is told to it afterwards. */
 static inline uint64_t shared_used(const struct layout_control *control)
 {
