@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/ticks.h"
 #include "measure/shown.h"
 #include "command.h"
 #include "report.h"
@@ -39,10 +40,14 @@ static const struct option_row options[] = {
 static bool show_progress(const struct round *round, const struct work *work, const struct contestant *c, double done)
 {
     static int last = -1;
+    static uint64_t began;
     int now = (int)(done * 1000);
     (void)round;
+    began = began ? began : bench_now();
+    double left = done > 0 ? (double)(bench_now() - began) / 1e9 * (1 - done) / done : 0;
     if (isatty(STDERR_FILENO) && now != last)
-        fprintf(stderr, "\r\033[K%3d%% %s: %s", now / 10, work->key, c->name);
+        fprintf(stderr, "\r\033[K%3d%%, %s%.0f s left; %s: %s", now / 10, done > 0.02 ? "" : "at least ", left, work->key,
+                c->name);
     last = now;
     return !stop_asked();
 }

@@ -64,12 +64,24 @@ static const char style[] =
     "th,td{padding:.28rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}"
     "th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}"
     ".brief td{white-space:normal}.brief b{display:block;white-space:nowrap}"
+    ".brief td:first-child{max-width:19rem}"
+    ".heads{display:grid;grid-template-columns:repeat(auto-fit,minmax(max(205px,30%),1fr));gap:.8rem;margin:1.4rem 0}"
+    ".heads div{background:var(--card);border:1px solid var(--rule);border-left:4px solid var(--tong);border-radius:10px;"
+    "padding:.8rem 1rem}.heads b{display:block;font-size:1.7rem;line-height:1.25;font-variant-numeric:tabular-nums}"
+    ".heads span{display:block;font-size:.85rem;color:var(--soft)}.heads .what{color:var(--ink)}"
     "td.long{white-space:normal;text-align:left}summary{cursor:pointer;color:var(--soft);font-size:.9rem;margin-top:.6rem}"
     ".curve{min-width:620px;width:100%;height:auto;display:block}.curve text{fill:var(--soft);font-size:12px}"
-    ".curve .mark{font-weight:600}"
+    ".curve .mark{fill:currentColor;font-weight:600}.lead{stroke:currentColor;stroke-opacity:.4;stroke-dasharray:2 3;"
+    "fill:none}polyline{fill:none;stroke:currentColor;stroke-width:1.5}.thin{stroke-opacity:.55}.strong{stroke-width:3.5}"
+    ".dashed{stroke-width:2;stroke-dasharray:6 4}"
     "@media(max-width:640px){main{padding:1.2rem .7rem 3rem}section{padding:.8rem .7rem}"
     ".row{grid-template-columns:1fr 4.6rem 3.6rem;gap:0 .4rem;margin-bottom:.35rem}"
-    ".row>:nth-child(2){grid-row:2;grid-column:1/4}}";
+    ".row>:nth-child(2){grid-row:2;grid-column:1/4}.row.head{grid-template-columns:1fr 4.6rem 3.6rem}"
+    ".brief table,.brief tbody{display:block}.brief tr:first-child{display:none}"
+    ".brief tr{display:grid;grid-template-columns:1fr 1fr;gap:.3rem .8rem;padding:.6rem 0;"
+    "border-bottom:1px solid var(--rule)}.brief td{border:0;padding:0;text-align:left}"
+    ".brief td:first-child{grid-column:1/3;max-width:none;font-weight:600}"
+    ".brief td[data-of]:before{content:attr(data-of)': ';color:var(--soft)}}";
 
 static void open_page(struct text *out)
 {
@@ -108,17 +120,6 @@ static void show_conditions(struct text *out, const struct round *round)
     text_print(out, "</div>\n");
 }
 
-static void show_heading(struct text *out, const struct round *round)
-{
-    text_print(out, "<h1>What a message costs on this machine</h1><p class=\"soft\">Measured by tong bench %s: the same "
-               "work through every mechanism. Every byte is written, every line of 64 bytes is read and checked.</p>\n",
-               TONG_VERSION);
-    show_conditions(out, round);
-    text_print(out, "<p class=\"key\"><span class=\"name tong\"><i>through tong</i></span><span class=\"name raw\">"
-               "<i>bare system calls</i></span><span class=\"name rival\"><i>other libraries</i></span>"
-               "<span class=\"name limit\"><i>limit: a ring written by hand for this work alone</i></span></p>\n");
-}
-
 /* ---- The summary ------------------------------------------------------------------------------------------ */
 
 static int best_of(const struct round *round, int work, enum group group)
@@ -130,18 +131,91 @@ static int best_of(const struct round *round, int work, enum group group)
     return -1;
 }
 
-static void show_best(struct text *out, const struct round *round, int work, enum group group)
+static double median_of(const struct round *round, int work, int i)
+{
+    return round->cells[work][i].figures[METRIC_TIME].median;
+}
+
+/* What a work is told by: how long it takes, how many a second go, or how many bytes. */
+static const char *amount(const struct work *w, double ns, char ret[16])
+{
+    if (w->test != TEST_ONE_WAY)
+        return bench_time(ns, ret);
+    if (w->size <= 1024)
+        return bench_rate(ns, ret);
+    snprintf(ret, 16, "%.3g GB/s", (double)w->size / ns);
+    return ret;
+}
+
+static void show_best(struct text *out, const struct round *round, int work, enum group group, const char *of)
 {
     int best = best_of(round, work, group);
-    char time[16];
-    text_print(out, "<td>");
+    char words[16];
+    text_print(out, "<td data-of=\"%s\">", of);
     if (best >= 0) {
         page_text(out, round->contestants[best].name);
-        text_print(out, " <b>%s</b>", bench_time(round->cells[work][best].figures[METRIC_TIME].median, time));
+        text_print(out, " <b>%s</b>", amount(&works[work], median_of(round, work, best), words));
     } else {
         text_print(out, "-");
     }
     text_print(out, "</td>");
+}
+
+/* ---- Headlines -------------------------------------------------------------------------------------------- */
+
+static int work_of(const char *key)
+{
+    int work = 0;
+    while (work < work_count && strcmp(works[work].key, key) != 0)
+        work++;
+    return work;
+}
+
+static void show_headline(struct text *out, const struct round *round, int work, const char *what)
+{
+    int tong = best_of(round, work, GROUP_TONG), rival = best_of(round, work, GROUP_RIVAL);
+    const struct figure *ratio = &round->cells[work][tong].figures[METRIC_LIMIT];
+    char words[16];
+    text_print(out, "<div><span class=\"what\">%s</span><b>%s</b><span>", what,
+               amount(&works[work], median_of(round, work, tong), words));
+    page_text(out, round->contestants[tong].name);
+    if (ratio->runs)
+        text_print(out, ": %.2f times the limit's time", ratio->median);
+    text_print(out, "</span>");
+    if (rival >= 0) {
+        text_print(out, "<span>best other library: ");
+        page_text(out, round->contestants[rival].name);
+        text_print(out, ", %s</span>", amount(&works[work], median_of(round, work, rival), words));
+    }
+    text_print(out, "</div>\n");
+}
+
+static void show_headlines(struct text *out, const struct round *round)
+{
+    static const struct { const char *key, *what; } heads[] = {
+        { "round-trip-64-spin", "There and back, 64 bytes" }, { "round-trip-64-sleep-one", "The same, sleeping" },
+        { "one-way-64-spin", "One way, 64 bytes each" }, { "one-way-64-batch", "The same, in batches" },
+        { "one-way-64-2-1", "From two senders" }, { "one-way-1048576", "One way, 1 MiB each" },
+    };
+    text_print(out, "<div class=\"heads\">");
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        int work = work_of(heads[i].key);
+        if (best_of(round, work, GROUP_TONG) >= 0)
+            show_headline(out, round, work, heads[i].what);
+    }
+    text_print(out, "</div>\n");
+}
+
+static void show_heading(struct text *out, const struct round *round)
+{
+    text_print(out, "<h1>What a message costs on this machine</h1><p class=\"soft\">Measured by tong bench %s: the same "
+               "work through every mechanism. Every byte is written, every line of 64 bytes is read and checked.</p>\n",
+               TONG_VERSION);
+    show_headlines(out, round);
+    show_conditions(out, round);
+    text_print(out, "<p class=\"key\"><span class=\"name tong\"><i>through tong</i></span><span class=\"name raw\">"
+               "<i>bare system calls</i></span><span class=\"name rival\"><i>other libraries</i></span>"
+               "<span class=\"name limit\"><i>limit: a ring written by hand for this work alone</i></span></p>\n");
 }
 
 static void show_summary(struct text *out, const struct round *round)
@@ -154,14 +228,15 @@ static void show_summary(struct text *out, const struct round *round)
         int tong = best_of(round, w, GROUP_TONG);
         text_print(out, "<tr>");
         element(out, "td", works[w].title);
-        show_best(out, round, w, GROUP_LIMIT);
-        show_best(out, round, w, GROUP_TONG);
+        show_best(out, round, w, GROUP_LIMIT, "limit");
+        show_best(out, round, w, GROUP_TONG, "tong");
         if (tong >= 0 && round->cells[w][tong].figures[METRIC_LIMIT].runs)
-            text_print(out, "<td>%.2f</td>", round->cells[w][tong].figures[METRIC_LIMIT].median);
+            text_print(out, "<td data-of=\"time to the limit's\">%.2f</td>",
+                       round->cells[w][tong].figures[METRIC_LIMIT].median);
         else
             text_print(out, "<td>-</td>");
-        show_best(out, round, w, GROUP_RAW);
-        show_best(out, round, w, GROUP_RIVAL);
+        show_best(out, round, w, GROUP_RAW, "system calls");
+        show_best(out, round, w, GROUP_RIVAL, "library");
         text_print(out, "</tr>\n");
     }
     text_print(out, "</table></section>\n");
