@@ -35,8 +35,8 @@ struct contestant {
 };
 
 /*
- * Each adds its contestants to a list of room for `most` and returns how many those are: rings written by hand, libtong by
- * its table of mechanisms, large messages handed over through it, and bare system calls.
+ * Each adds its contestants to a list of room for `most` and returns how many those are: rings written by hand, libtong
+ * by its table of mechanisms, large messages handed over through it, and bare system calls.
  */
 int limit_contestants(struct contestant *list, int most);
 int over_contestants(struct contestant *list, int most);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bare system calls of carrier.c, doing the work that everything else does, with one sender and one receiver: a message
- * a call, or, of what carries a stream of bytes, as many messages as there are to send or have come.
+ * The bare system calls of carrier.c, doing the work that everything else does, with one sender and one receiver: a
+ * message a call, or, of what carries a stream of bytes, as many messages as there are to send or have come.
  */
 #include <errno.h>
 #include <fcntl.h>

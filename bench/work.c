@@ -169,8 +169,9 @@ static void send_one(struct labour *x)
 }
 
 /*
- * A sender's messages keep their order, those of several do not: so each sends marks of the end, and each receiver waits for
- * one of each.  Who takes which is chance where receivers share: so marks go on until all receivers are content.
+ * A sender's messages keep their order, those of several do not: so each sends marks of the end, and each receiver
+ * waits for one of each.  Who takes which is chance where receivers share: so marks go on until all receivers are
+ * content.
  */
 static void send_marks(struct labour *x)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tong advise: which mechanism for what is needed.  First what the table of mechanisms says rules some out; then what is
- * measured on this machine, now or in a saved round, orders the rest.  Each is named, with its figure or its reason.
+ * tong advise: which mechanism for what is needed.  First what the table of mechanisms says rules some out; then what
+ * is measured on this machine, now or in a saved round, orders the rest.  Each is named, with its figure or its reason.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -117,7 +117,7 @@ static void apply_rules(struct question *q)
 {
     for (int i = 0; i < q->round->count; i++) {
         const struct contestant *c = &q->round->contestants[i];
-        if (c->group != GROUP_TONG || c->bursts)
+        if (c->group != GROUP_TONG || c->bursts || c->hands)
             continue;
         struct verdict *v = &q->verdicts[q->count++];
         *v = (struct verdict){ .contestant = c, .time = -1, .cpu = -1 };
@@ -269,11 +269,12 @@ static void decide(struct question *q)
 
 /* ---- Showing ---------------------------------------------------------------------------------------------- */
 
-static void print_verdict(const struct verdict *v)
+static void print_verdict(const struct question *q, const struct verdict *v)
 {
     char time[16], rate[16], cpu[16];
-    printf("  %-20s %9s a message (%s), %s of processor time\n", v->contestant->name, bench_time(v->time, time),
-           bench_rate(v->time, rate), v->cpu >= 0 ? bench_time(v->cpu, cpu) : "unknown");
+    printf("  %-20s %9s a message (%s), %s of processor time: %.2f times the best\n", v->contestant->name,
+           bench_time(v->time, time), bench_rate(v->time, rate), v->cpu >= 0 ? bench_time(v->cpu, cpu) : "unknown",
+           cost(q, v) / cost(q, &q->verdicts[0]));
 }
 
 static void print_all(const struct question *q)
@@ -285,7 +286,7 @@ static void print_all(const struct question *q)
     printf("Decided by %s, measured %s, messages of %s:\n", q->pace >= 0 ? "processor time a message" : "time a message",
            q->settings->from ? "before" : "here and now", bench_size(works[q->work].size, size));
     for (int i = 0; i < q->count && !*q->verdicts[i].reason; i++)
-        print_verdict(&q->verdicts[i]);
+        print_verdict(q, &q->verdicts[i]);
     puts("\nRejected:");
     for (int i = 0; i < q->count; i++)
         if (*q->verdicts[i].reason)

@@ -23,7 +23,7 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    FLAG(quick, "a short round, about a minute"),
+    FLAG(quick, "a short round, some ninety seconds"),
     FLAG(raw, "only: tong beside the bare system calls, in pairs"),
     VALUE(only, TAKES_TEXT, "NAME", "only what has this in its name, and the limit"),
     VALUE(work, TAKES_TEXT, "KEY", "only works with this in their key, such as round-trip or one-way-64"),
@@ -135,7 +135,7 @@ static int run(const struct command *self, int argc, char **argv)
 const struct command cmd_bench = {
     "bench", "Measure", "measure on this machine", "",
     "Does the same work with every mechanism, with its bare system calls, with other libraries that were here when\n"
-    "tong was built, and with a ring written by hand for nothing else: the limit that all is compared with.  Every byte\n"
+    "tong was built, and with rings written by hand for nothing else: the best is the limit.  Every byte\n"
     "is written and every line of 64 bytes is read and checked.  While a cache line takes unusually long from one\n"
     "processor to the other, as in a virtual machine that was moved, measurements are taken again.",
     "tong bench --work round-trip-64 --only pipe --runs 5", options, 0, 0, false, run,

@@ -210,8 +210,8 @@ static int points(const struct round *round, int contestant)
 }
 
 /*
- * System calls lie on the curves of what uses them, and would only double those.  Of two ways through one memory the one
- * in place is drawn, and of the limits the one that goes furthest.
+ * System calls lie on the curves of what uses them, and would only double those.  Of two ways through one memory the
+ * one in place is drawn, and of the limits the one that goes furthest.
  */
 static bool is_drawn(const struct round *round, int i)
 {

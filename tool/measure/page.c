@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A round as one HTML page that needs nothing else: no script, no font, no picture from elsewhere.  Each result is a dot
- * on a logarithmic scale with the range of its runs, drawn as a small picture (SVG) in a row of its own, so that the text
- * beside it stays text, of its own size, on a narrow screen too.
+ * A round as one HTML page that needs nothing else: no script, no font, no picture from elsewhere.  Each result is a
+ * dot on a logarithmic scale with the range of its runs, drawn as a small picture (SVG) in a row of its own, so that
+ * the text beside it stays text, of its own size, on a narrow screen too.
  */
 #include <stdio.h>
 #include <string.h>
