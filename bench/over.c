@@ -386,7 +386,8 @@ static void set_up(struct contestant *c, const tong_mechanism_info *m, enum mann
 {
     const char *value = strchr(m->variant, '=');
     *c = (struct contestant){ .group = GROUP_TONG, .wire = &manners[manner].wire, .least = 64, .most = SIZE_MAX,
-                              .sleeps = true, .spins = true, .mechanism = *m, .prepare = path_prepare, .remove = path_remove };
+                              .sleeps = true, .spins = true, .mechanism = *m, .prepare = path_prepare,
+                              .remove = path_remove };
     snprintf(c->name, sizeof c->name, "%s%s%s%s", m->scheme, value ? " " : "", value ? value + 1 : "",
              manners[manner].words);
     bool many = !(m->offers & TONG_HAS_LISTENER);

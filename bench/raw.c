@@ -144,7 +144,8 @@ int raw_contestants(struct contestant *list, int most)
                                        .sleeps = true, .spins = true, .prepare = prepare, .remove = forget,
                                        .contest = all[i].contest, .may_lose = all[i].contest->window,
                                        .bursts = stream, .one_way = stream };
-        snprintf(list[i].name, sizeof list[i].name, "%s%s", all[i].contest->raw->mechanism, stream ? ", in batches" : "");
+        snprintf(list[i].name, sizeof list[i].name, "%s%s", all[i].contest->raw->mechanism,
+                 stream ? ", in batches" : "");
     }
     return count < most ? count : most;
 }

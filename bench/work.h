@@ -16,9 +16,9 @@
  *     says KEY NUMBERS ..., over                  and exits with 0
  * Keys: began ended (nanoseconds of CLOCK_MONOTONIC), messages, out and in (all that was sent and received, the warm-up
  * too), wrong, cpu (nanoseconds), and of latencies, in nanoseconds,  latency VALUE SAMPLES  for each that occurred,
- * within the steps of bench/histogram.h; or, at any time,  missing WORDS: not offered, and why. PROGRAM describe  says
- * name NAME, and in any number  sizes LEAST MOST, waiting spin|sleep, ends S R, bursts, server. PROGRAM server
- * DIRECTORY  (only after "server") says ready, and stays until it is killed.
+ * within the steps of bench/histogram.h; or, at any time,  missing WORDS: not offered, and why.
+ * PROGRAM describe  says  name NAME, and in any number  sizes LEAST MOST, waiting spin|sleep, ends S R, bursts,
+ * server.  PROGRAM server DIRECTORY  (only after "server") says ready, and stays until it is killed.
  */
 #ifndef BENCH_WORK_H
 #define BENCH_WORK_H

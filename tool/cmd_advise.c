@@ -283,7 +283,8 @@ static void print_all(const struct question *q)
     char size[16];
     printf("Use %s (%s): %s\n\n", best->contestant->name, best->contestant->mechanism.form,
            best->contestant->mechanism.summary);
-    printf("Decided by %s, measured %s, messages of %s:\n", q->pace >= 0 ? "processor time a message" : "time a message",
+    printf("Decided by %s, measured %s, messages of %s:\n",
+           q->pace >= 0 ? "processor time a message" : "time a message",
            q->settings->from ? "before" : "here and now", bench_size(works[q->work].size, size));
     for (int i = 0; i < q->count && !*q->verdicts[i].reason; i++)
         print_verdict(q, &q->verdicts[i]);

@@ -46,8 +46,8 @@ static bool show_progress(const struct round *round, const struct work *work, co
     began = began ? began : bench_now();
     double left = done > 0 ? (double)(bench_now() - began) / 1e9 * (1 - done) / done : 0;
     if (isatty(STDERR_FILENO) && now != last)
-        fprintf(stderr, "\r\033[K%3d%%, %s%.0f s left; %s: %s", now / 10, done > 0.02 ? "" : "at least ", left, work->key,
-                c->name);
+        fprintf(stderr, "\r\033[K%3d%%, %s%.0f s left; %s: %s", now / 10, done > 0.02 ? "" : "at least ", left,
+                work->key, c->name);
     last = now;
     return !stop_asked();
 }

@@ -57,10 +57,11 @@ static void draw_dot(struct text *out, const struct scale *scale, const struct f
     text_print(out, "<svg aria-hidden=\"true\">");
     draw_ticks(out, scale);
     if (limit > 0)
-        text_print(out, "<line class=\"base\" x1=\"%.1f%%\" x2=\"%.1f%%\" y1=\"0\" y2=\"22\"/>", place(scale, limit) / 10,
-                   place(scale, limit) / 10);
+        text_print(out, "<line class=\"base\" x1=\"%.1f%%\" x2=\"%.1f%%\" y1=\"0\" y2=\"22\"/>",
+                   place(scale, limit) / 10, place(scale, limit) / 10);
     if (f->median > 0)
-        text_print(out, "<line x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"11\" y2=\"11\" stroke=\"currentColor\" stroke-width=\"4\" "
+        text_print(out, "<line x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"11\" y2=\"11\" stroke=\"currentColor\" "
+                   "stroke-width=\"4\" "
                    "stroke-opacity=\".35\" stroke-linecap=\"round\"/><circle cx=\"%.2f%%\" cy=\"11\" r=\"5\" "
                    "fill=\"currentColor\"/>", place(scale, f->least) / 10, place(scale, f->most) / 10,
                    place(scale, f->median) / 10);
@@ -80,7 +81,8 @@ static void draw_row(struct text *out, const struct round *round, int work, int 
     draw_dot(out, scale, &cell->figures[METRIC_TIME], limit);
     text_print(out, "</span><span>%s</span>", bench_time(cell->figures[METRIC_TIME].median, time));
     if (ratio->runs)
-        text_print(out, ratio->median < 99.5 ? "<span>%.2f</span></div>\n" : "<span>%.0f</span></div>\n", ratio->median);
+        text_print(out, ratio->median < 99.5 ? "<span>%.2f</span></div>\n" : "<span>%.0f</span></div>\n",
+                   ratio->median);
     else
         text_print(out, "<span>-</span></div>\n");
 }
@@ -136,8 +138,9 @@ static double y_of(double rate)
 
 static void draw_grid(struct text *out)
 {
-    static const struct { size_t size; const char *word; } sizes[] = { { 64, "64 B" }, { 1024, "1 KiB" }, { 4096, "4 KiB" },
-                                                                      { 65536, "64 KiB" }, { 1048576, "1 MiB" } };
+    static const struct { size_t size; const char *word; } sizes[] = {
+        { 64, "64 B" }, { 1024, "1 KiB" }, { 4096, "4 KiB" }, { 65536, "64 KiB" }, { 1048576, "1 MiB" },
+    };
     static const char *const rates[] = { "0.01", "0.1", "1", "10", "100" };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         text_print(out, "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text x=\"%.1f\" y=\"%d\" "
@@ -234,9 +237,9 @@ void chart_sizes(struct text *out, const struct round *round)
             curves[count++] = (struct curve){ .contestant = i };
     if (count == 0)
         return;
-    text_print(out, "<h2>Bytes a second, by the size of messages</h2><section class=\"wide\"><p class=\"soft\">One way, one "
-               "sender and one receiver on two processors, waiting as each library does by default. GB/s; more is "
-               "better.</p><svg class=\"curve\" viewBox=\"0 0 740 %d\" role=\"img\" aria-label=\"Throughput by size\">",
+    text_print(out, "<h2>Bytes a second, by the size of messages</h2><section class=\"wide\"><p class=\"soft\">"
+               "One way, one sender and one receiver on two processors, waiting as each library does by default. "
+               "GB/s; more is better.</p><svg class=\"curve\" viewBox=\"0 0 740 %d\" role=\"img\" aria-label=\"Throughput by size\">",
                height_of(count));
     draw_grid(out);
     for (int i = 0; i < count; i++) {

@@ -51,8 +51,8 @@ static const char style[] =
     ".facts div{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:.7rem .9rem}"
     ".facts b{display:block;font-size:.8rem;color:var(--soft);font-weight:600}"
     ".row{display:grid;grid-template-columns:13rem 1fr 5.2rem 4.6rem;gap:.6rem;align-items:center;font-size:.9rem;"
-    "font-variant-numeric:tabular-nums}.row>:nth-child(n+3){text-align:right}.row svg{width:100%;height:22px;display:block}"
-    ".row.head{color:var(--soft);font-size:.8rem}.axis{position:relative;height:1.2em}"
+    "font-variant-numeric:tabular-nums}.row>:nth-child(n+3){text-align:right}.row svg{width:100%;height:22px;"
+    "display:block}.row.head{color:var(--soft);font-size:.8rem}.axis{position:relative;height:1.2em}"
     ".axis span{position:absolute;transform:translateX(-50%);white-space:nowrap}"
     ".name{overflow:hidden;text-overflow:ellipsis;white-space:nowrap}"
     ".name:before{content:'';display:inline-block;width:.65em;height:.65em;border-radius:50%;margin-right:.45em;"
@@ -60,19 +60,23 @@ static const char style[] =
     ".rival{color:var(--rival)}.name i{color:var(--ink);font-style:normal}"
     ".tick{stroke:var(--rule);stroke-width:1}.base{stroke:var(--limit);stroke-dasharray:3 3}"
     ".key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;font-size:.9rem}"
-    ".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;width:100%}"
+    ".wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;"
+    "width:100%}"
     "th,td{padding:.28rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}"
     "th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}"
     ".brief td{white-space:normal}.brief b{display:block;white-space:nowrap}"
     ".brief td:first-child{max-width:19rem}"
     ".heads{display:grid;grid-template-columns:repeat(auto-fit,minmax(max(205px,30%),1fr));gap:.8rem;margin:1.4rem 0}"
-    ".heads div{background:var(--card);border:1px solid var(--rule);border-left:4px solid var(--tong);border-radius:10px;"
-    "padding:.8rem 1rem}.heads b{display:block;font-size:1.7rem;line-height:1.25;font-variant-numeric:tabular-nums}"
+    ".heads div{background:var(--card);border:1px solid var(--rule);border-left:4px solid var(--tong);"
+    "border-radius:10px;padding:.8rem 1rem}.heads b{display:block;font-size:1.7rem;line-height:1.25;"
+    "font-variant-numeric:tabular-nums}"
     ".heads span{display:block;font-size:.85rem;color:var(--soft)}.heads .what{color:var(--ink)}"
-    "td.long{white-space:normal;text-align:left}summary{cursor:pointer;color:var(--soft);font-size:.9rem;margin-top:.6rem}"
+    "td.long{white-space:normal;text-align:left}summary{cursor:pointer;color:var(--soft);font-size:.9rem;"
+    "margin-top:.6rem}"
     ".curve{min-width:620px;width:100%;height:auto;display:block}.curve text{fill:var(--soft);font-size:12px}"
     ".curve .mark{fill:currentColor;font-weight:600}.lead{stroke:currentColor;stroke-opacity:.4;stroke-dasharray:2 3;"
-    "fill:none}polyline{fill:none;stroke:currentColor;stroke-width:1.5}.thin{stroke-opacity:.55}.strong{stroke-width:3.5}"
+    "fill:none}polyline{fill:none;stroke:currentColor;stroke-width:1.5}.thin{stroke-opacity:.55}"
+    ".strong{stroke-width:3.5}"
     ".dashed{stroke-width:2;stroke-dasharray:6 4}"
     "@media(max-width:640px){main{padding:1.2rem .7rem 3rem}section{padding:.8rem .7rem}"
     ".row{grid-template-columns:1fr 4.6rem 3.6rem;gap:0 .4rem;margin-bottom:.35rem}"
@@ -208,8 +212,9 @@ static void show_headlines(struct text *out, const struct round *round)
 
 static void show_heading(struct text *out, const struct round *round)
 {
-    text_print(out, "<h1>What a message costs on this machine</h1><p class=\"soft\">Measured by tong bench %s: the same "
-               "work through every mechanism. Every byte is written, every line of 64 bytes is read and checked.</p>\n",
+    text_print(out, "<h1>What a message costs on this machine</h1><p class=\"soft\">Measured by tong bench %s: "
+               "the same work through every mechanism. Every byte is written, every line of 64 bytes is read and "
+               "checked.</p>\n",
                TONG_VERSION);
     show_headlines(out, round);
     show_conditions(out, round);
@@ -220,8 +225,8 @@ static void show_heading(struct text *out, const struct round *round)
 
 static void show_summary(struct text *out, const struct round *round)
 {
-    text_print(out, "<h2>In short</h2><section class=\"wide brief\"><table><tr><th>Work</th><th>Limit</th><th>Best of tong</th>"
-               "<th>/limit</th><th>System calls</th><th>Best other library</th></tr>\n");
+    text_print(out, "<h2>In short</h2><section class=\"wide brief\"><table><tr><th>Work</th><th>Limit</th>"
+               "<th>Best of tong</th><th>/limit</th><th>System calls</th><th>Best other library</th></tr>\n");
     for (int w = 0; w < work_count; w++) {
         if (!round_has(round, w))
             continue;
@@ -269,7 +274,8 @@ static void show_line(struct text *out, const struct round *round, int work, int
     show_figure(out, time);
     text_print(out, "<td>%s to %s</td>", bench_time(time->least, least), bench_time(time->most, most));
     if (works[work].test == TEST_ONE_WAY)
-        text_print(out, "<td>%s</td><td>%.2f</td>", bench_rate(time->median, text), (double)works[work].size / time->median);
+        text_print(out, "<td>%s</td><td>%.2f</td>", bench_rate(time->median, text),
+                   (double)works[work].size / time->median);
     else
         for (int m = METRIC_P99; m <= METRIC_P9999; m++)
             show_figure(out, &cell->figures[m]);
@@ -284,7 +290,8 @@ static void show_table(struct text *out, const struct round *round, int work, co
     bool one_way = works[work].test == TEST_ONE_WAY;
     text_print(out, "<details><summary>All figures</summary><div class=\"wide\"><table><tr><th>Carrier</th><th></th>"
                "<th>%s</th><th>range</th>%s<th>CPU</th><th>/limit</th><th>/raw</th><th>line, ns</th></tr>\n",
-               one_way ? "each" : "p50", one_way ? "<th>rate</th><th>GB/s</th>" : "<th>p99</th><th>p99.9</th><th>p99.99</th>");
+               one_way ? "each" : "p50",
+               one_way ? "<th>rate</th><th>GB/s</th>" : "<th>p99</th><th>p99.9</th><th>p99.99</th>");
     for (int i = 0; i < count; i++)
         show_line(out, round, work, order[i]);
     text_print(out, "</table></div></details>");
@@ -310,9 +317,9 @@ static void show_files(struct text *out, const struct round *round)
     char size[16];
     if (!round->files[0].write.runs)
         return;
-    text_print(out, "<h2>A file, and a mapping of it</h2><section class=\"wide\"><p class=\"soft\">The same bytes of a file in "
-               "the page cache, by system calls and through a region of mmap:.</p><table><tr><th>Size</th><th>write(2)</th>"
-               "<th>mapped</th><th>read(2)</th><th>mapped</th></tr>\n");
+    text_print(out, "<h2>A file, and a mapping of it</h2><section class=\"wide\"><p class=\"soft\">The same bytes "
+               "of a file in the page cache, by system calls and through a region of mmap:.</p><table><tr><th>Size</th>"
+               "<th>write(2)</th><th>mapped</th><th>read(2)</th><th>mapped</th></tr>\n");
     for (int i = 0; i < FILE_SIZES; i++) {
         text_print(out, "<tr><td>%s</td>", bench_size(round->files[i].size, size));
         show_figure(out, &round->files[i].write);
@@ -347,9 +354,9 @@ static void show_left_out(struct text *out, const struct round *round)
 {
     text_print(out, "<h2>What is not here</h2><section><p>Libraries whose programs were not built: ");
     page_text(out, *round->absent ? round->absent : "none");
-    text_print(out, ".</p><p class=\"soft\">A line with * was measured, in some of its runs, while a cache line took longer or "
-               "shorter than is normal. A run with one wrong or missing message is void. A percentile is empty where fewer than ten latencies lie beyond "
-               "it.</p><details><summary>Not measured, or void"
+    text_print(out, ".</p><p class=\"soft\">A line with * was measured, in some of its runs, while a cache line "
+               "took longer or shorter than is normal. A run with one wrong or missing message is void. A percentile "
+               "is empty where fewer than ten latencies lie beyond it.</p><details><summary>Not measured, or void"
                "</summary><div class=\"wide\"><table><tr><th>Carrier</th><th>Work</th><th></th></tr>\n");
     for (int w = 0; w < work_count; w++)
         for (int i = 0; i < round->count; i++) {

@@ -200,8 +200,9 @@ void bench_table(const struct round *round)
         printf("A cache line takes %.0f ns to the other processor and back; counted is what was measured "
                "at %.0f to %.0f.\n",
                c->line, c->line_low, c->line_high);
-    puts("EACH is per message, CPU of both sides per message or round trip (of paced ones in us: also seconds per million);\n"
-         "/LIMIT and /RAW are ratios of one turn.  A percentile is empty with less than ten latencies beyond it.");
+    puts("EACH is per message, CPU of both sides per message or round trip (of paced ones, us are also seconds per\n"
+         "million); /LIMIT and /RAW are ratios of one turn.  A percentile is empty with fewer than ten latencies\n"
+         "beyond it.");
     for (int w = 0; w < work_count; w++)
         if (round_has(round, w))
             print_work(round, w);
