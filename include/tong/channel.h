@@ -202,6 +202,19 @@ int tong_channel_release(tong_channel *channel, tong_token *token);
 int tong_channel_finish(tong_channel *channel, int64_t timeout);
 
 /*
+ * Waits until what went through this channel before is on the disk, so that it survives a power loss.  Of one opened to
+ * send: every message that a send accepted before this call will be received, whole and in order, if it was not received
+ * before; of what is sent later a beginning survives, which may be nothing.  Of one opened to receive: what was received
+ * or released before this call does not come again.  What was not synced may: then it is flagged
+ * TONG_MESSAGE_REDELIVERED, as is all that was waiting.
+ * mmap: with durable=yes, and file:, whose receivers have nothing to sync and get 0.  -EOPNOTSUPP elsewhere.
+ * tong_channel_finish() and tong_channel_close() sync a durable channel by themselves.
+ * Blocks as long as the disk takes, whatever the timeouts; is not ended by a signal or tong_channel_cancel().  May run
+ * beside calls in both directions.  -EIO and the other errors of fdatasync(2): what was sent is not safe.
+ */
+int tong_channel_sync(tong_channel *channel);
+
+/*
  * Ends every blocking call on the channel, now and from now on, with -ECANCELED: what is there can still be
  * received and there is room that can still be used, but nothing waits any more.  Async-signal-safe, any
  * thread.  -EOPNOTSUPP if the channel was opened without TONG_CANCELLABLE and the kernel does its waiting.
