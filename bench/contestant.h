@@ -20,6 +20,7 @@ struct contestant {
     size_t least, most;       /* sizes */
     bool sleeps, spins;       /* how it can wait */
     bool many_senders, many_receivers, broadcasts;
+    bool several;             /* it is made for several receivers, and left out where there is one */
     bool bursts;              /* it gains by messages sent together: one way only */
     bool hands;               /* it hands large messages over where they lie: one way only, and nothing else */
     size_t ring;              /* of the limit: bytes */

@@ -50,7 +50,7 @@ static const char style[] =
     ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.8rem;margin:1.2rem 0}"
     ".facts div{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:.7rem .9rem}"
     ".facts b{display:block;font-size:.8rem;color:var(--soft);font-weight:600}"
-    ".row{display:grid;grid-template-columns:13rem 1fr 5.2rem 4.6rem;gap:.6rem;align-items:center;font-size:.9rem;"
+    ".row{display:grid;grid-template-columns:15rem 1fr 5.2rem 4.6rem;gap:.6rem;align-items:center;font-size:.9rem;"
     "font-variant-numeric:tabular-nums}.row>:nth-child(n+3){text-align:right}.row svg{width:100%;height:22px;"
     "display:block}.row.head{color:var(--soft);font-size:.8rem}.axis{position:relative;height:1.2em}"
     ".axis span{position:absolute;transform:translateX(-50%);white-space:nowrap}"
