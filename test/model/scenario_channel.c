@@ -150,6 +150,30 @@ static void prepare_full(void)
     start_two(send_all, receive_all);
 }
 
+static void send_last(void *unused)
+{
+    (void)unused;
+    channel_send(sending[0], LARGE, 0, 2);
+}
+
+static void receive_first(void *unused)
+{
+    unsigned char bytes[MESSAGE_MOST];
+    (void)unused;
+    hear(bytes, channel_receive(receiving, bytes, NULL));
+}
+
+/* The lane is full, and room is given once only. */
+static void prepare_release(void)
+{
+    make(LARGE, 1, 0);
+    open_ends(1);
+    for (unsigned number = 0; number < 2; number++)
+        channel_send(sending[0], LARGE, 0, number);
+    model_spawn("sender", send_last, NULL);
+    model_spawn("receiver", receive_first, NULL);
+}
+
 static void prepare_places(void)
 {
     make(32, 4, 0);
@@ -279,6 +303,7 @@ static void check_heard(void)
 const struct scenario channel_scenarios[] = {
     { "sleeping on empty", prepare_empty, check_heard, world_clean, 2, 2, -1, -1 },
     { "sleeping on full", prepare_full, check_heard, world_clean, 2, 2, -1, -1 },
+    { "one release", prepare_release, check_heard, world_clean, 2, 2, -1, -1 },
     { "in place", prepare_places, check_heard, world_clean, 2, 2, -1, -1 },
     { "end", prepare_end, check_heard, world_clean, 2, 2, -1, -1 },
     { "end by its word", prepare_word_alone, check_heard, world_clean, 2, 2, -1, -1 },
