@@ -9,6 +9,13 @@ uint64_t layout_control_size(uint32_t kind)
     return kind == LAYOUT_KIND_SENDERS ? sizeof(struct layout_control) : sizeof(struct layout_receivers);
 }
 
+uint64_t layout_touched_size(const struct layout_header *header)
+{
+    _Bool seats = header->kind == LAYOUT_KIND_RECEIVERS && header->deliver != LAYOUT_ONE;
+    return seats || header->kind == LAYOUT_KIND_SENDERS ? layout_control_size(header->kind)
+                                                        : offsetof(struct layout_receivers, seats);
+}
+
 uint64_t layout_size(uint32_t kind, uint64_t capacity)
 {
     return kind == LAYOUT_KIND_SENDERS ? LAYOUT_LANES_AT + LAYOUT_PLACES * capacity : layout_control_size(kind);
@@ -19,21 +26,29 @@ static uint64_t data_offset(uint32_t kind)
     return kind == LAYOUT_KIND_SENDERS ? LAYOUT_LANES_AT : sizeof(struct layout_control);
 }
 
-void layout_prepare(struct layout_header *header, uint32_t kind, uint64_t id, uint64_t capacity)
+void layout_prepare(struct layout_header *header, uint32_t kind, const struct layout_shape *shape)
 {
     *header = (struct layout_header){
         .version = LAYOUT_VERSION,
         .byte_order = LAYOUT_BYTE_ORDER,
         .word_size = sizeof(void *),
         .kind = kind,
-        .id = id,
-        .file_size = layout_size(kind, capacity),
-        .capacity = capacity,
+        .id = shape->id,
+        .file_size = layout_size(kind, shape->capacity),
+        .capacity = shape->capacity,
         .data_offset = data_offset(kind),
         .places = LAYOUT_PLACES,
         .place_size = sizeof(struct layout_place),
+        .features = shape->features,
+        .deliver = shape->deliver,
+        .receivers = shape->receivers,
     };
     memcpy(header->magic, LAYOUT_MAGIC, sizeof header->magic);
+}
+
+struct layout_shape layout_shape_of(const struct layout_header *copy)
+{
+    return (struct layout_shape){ copy->id, copy->capacity, copy->deliver, copy->receivers, copy->features };
 }
 
 _Bool layout_is_ours(const struct layout_header *copy)
@@ -46,7 +61,8 @@ static _Bool geometry_agrees(const struct layout_header *copy)
     uint64_t capacity = copy->capacity;
     return capacity >= LAYOUT_CAPACITY_LOW && capacity <= LAYOUT_CAPACITY_HIGH && !(capacity & (capacity - 1)) &&
            copy->places == LAYOUT_PLACES && copy->place_size == sizeof(struct layout_place) &&
-           copy->data_offset == data_offset(copy->kind);
+           copy->data_offset == data_offset(copy->kind) && copy->receivers >= 1 && copy->receivers <= LAYOUT_PLACES &&
+           (copy->deliver != LAYOUT_ONE || copy->receivers == 1);
 }
 
 const char *layout_refusal(const struct layout_header *copy, uint32_t kind, uint64_t file_size)
@@ -59,7 +75,7 @@ const char *layout_refusal(const struct layout_header *copy, uint32_t kind, uint
         return "it has another layout version";
     if (copy->word_size != sizeof(void *))
         return "it was made by a process of another word size";
-    if (copy->features & ~LAYOUT_FEATURES || copy->deliver)
+    if (copy->features & ~LAYOUT_FEATURES || copy->deliver > LAYOUT_BROADCAST)
         return "it uses features that this version of tong does not have";
     if (copy->kind != kind)
         return "it is another kind of segment";

@@ -3,8 +3,8 @@
  * layout.h - the frozen layouts of a channel in shared memory, read by the rings and by whoever looks at them.
  *
  * A channel is two mapped segments.  The senders' segment holds a control area and a lane for each sender: a ring of
- * bytes that only its sender writes.  The receivers' segment is a control area and the receivers' cursors; only receivers
- * write it.  Each side maps the other's read-only, so that no slip of a receiver can damage a message.  doc/layout.md
+ * bytes that only its sender writes.  The receivers' segment is a control area, the receivers' cursors and their seats; only
+ * receivers write it.  Each side maps the other's read-only, so that no slip of a receiver can damage a message.  doc/layout.md
  * has the picture.
  *
  * Rules for every word here:
@@ -25,16 +25,21 @@
 #include <stdint.h>
 
 #define LAYOUT_MAGIC "TONGRING" /* 8 bytes, no NUL */
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 #define LAYOUT_BYTE_ORDER UINT32_C(0x01020304)
 #define LAYOUT_FEATURES UINT32_C(0) /* bits that this build understands; any other is refused */
 #define LAYOUT_LINE 128
-#define LAYOUT_PLACES 16 /* participants of a side; the sender in place n has lane n */
+#define LAYOUT_PLACES 16 /* participants of a side; the sender in place n has lane n, the receiver in it seat n */
+#define LAYOUT_EVERY_PLACE ((UINT64_C(1) << LAYOUT_PLACES) - 1) /* bits of `used` */
+#define LAYOUT_HOLDS 64  /* messages that one of many receivers may have in hand */
 #define LAYOUT_CAPACITY_LOW (UINT64_C(1) << 12)
 #define LAYOUT_CAPACITY_HIGH (UINT64_C(1) << 30)
 #define LAYOUT_LANES_AT UINT64_C(65536) /* a multiple of every page size, so that a lane can be mapped alone */
 
 enum { LAYOUT_KIND_SENDERS = 1, LAYOUT_KIND_RECEIVERS = 2 };
+
+/* To whom a message goes: to the one receiver that may be there, to one of many, to every one. */
+enum { LAYOUT_ONE = 0, LAYOUT_QUEUE = 1, LAYOUT_BROADCAST = 2 };
 
 /* Written by the maker before the segment has a name, and never again. */
 struct layout_header {
@@ -50,8 +55,9 @@ struct layout_header {
     uint32_t places;      /* LAYOUT_PLACES */
     uint32_t place_size;  /* sizeof(struct layout_place) */
     uint32_t features;
-    uint32_t deliver;     /* 0: each message to one receiver */
-    uint8_t zero[56];
+    uint32_t deliver;     /* LAYOUT_ONE, LAYOUT_QUEUE or LAYOUT_BROADCAST */
+    uint32_t receivers;   /* that may be there at once: places of that side in use */
+    uint8_t zero[52];
 };
 
 /*
@@ -62,8 +68,12 @@ struct layout_header {
  *           between asking to be told and the look.
  * bell      odd once the holder wants its bell rung; every emptying of the bell has its own number.  Stored seq_cst
  *           before `calls` is raised, loaded by who saw `calls` rise.
+ * name      receivers of a broadcast: what a receiver calls itself, up to 8 bytes, padded with zeros; 0: nothing.  It and
+ *           `slow` are stored before the session is.
+ * slow      receivers of a broadcast: what becomes of it when it is slow (SLOW_...).
  * tail      senders: bytes ever published in the lane.  Release, after the record; may be one publication behind, which
  *           ends where the first word of zero is.  Read by successors and by who looks, not by receivers.
+ * floor     senders of a broadcast: where the oldest message begins that is still whole.
  */
 struct layout_place {
     _Alignas(LAYOUT_LINE) _Atomic uint64_t session;
@@ -71,9 +81,11 @@ struct layout_place {
     _Atomic uint64_t start_time; /* clock ticks after boot; 0: unknown */
     _Atomic uint64_t uid;
     _Atomic uint64_t pid_namespace; /* in which pid is a number, by its inode; 0: unknown */
+    _Atomic uint64_t name;
+    _Atomic uint64_t slow;
     _Alignas(LAYOUT_LINE) _Atomic uint32_t bell;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t tail;
-    _Alignas(LAYOUT_LINE) uint8_t zero[LAYOUT_LINE];
+    _Alignas(LAYOUT_LINE) _Atomic uint64_t floor;
 };
 
 enum { SESSION_NONE = 0, SESSION_OPEN = 1, SESSION_CLOSED = 2 };
@@ -94,18 +106,40 @@ static inline unsigned session_state(uint64_t word)
 }
 
 /*
- * What a receiver has taken from one lane.
+ * What the receiver, or with LAYOUT_QUEUE the receivers together, have taken from one lane.
  *
  * head      bytes ever released.  It only grows.  Release: the reads before it are done, so the sender, who acquires it,
  *           may write there again.
  * intent    end of the last message handed out.  What lies between the head and here when a new receiver comes was in
  *           the hands of one that is gone.  Release, though only ordering against the holder's own death matters.
  * told      the newest session of the lane whose end a receiver was told.  Release; read by successors.
+ * claim     LAYOUT_QUEUE: bytes ever handed to one of the receivers, all of whom change it by compare and swap.
  */
 struct layout_cursor {
     _Alignas(LAYOUT_LINE) _Atomic uint64_t head;
     _Atomic uint64_t intent;
     _Atomic uint64_t told;
+    _Alignas(LAYOUT_LINE) _Atomic uint64_t claim;
+};
+
+/* LAYOUT_QUEUE: bytes `start` up to the end of a lane that a receiver has, or is about to have, in hand.  Written by the
+ * holder of the seat, and by who recovers what one that is gone had. */
+struct layout_hold {
+    _Atomic uint64_t start;
+    _Atomic uint64_t end;
+};
+
+/* LAYOUT_BROADCAST: what one receiver has taken from one lane. */
+struct layout_position {
+    _Alignas(LAYOUT_LINE) _Atomic uint64_t head;  /* as in a cursor */
+    _Atomic uint64_t told;                        /* as in a cursor */
+    _Atomic uint64_t number;                      /* of the next message of the lane */
+};
+
+/* What one receiver among several has. */
+struct layout_seat {
+    struct layout_position positions[LAYOUT_PLACES]; /* of each lane */
+    _Alignas(LAYOUT_LINE) struct layout_hold holds[LAYOUT_HOLDS];
 };
 
 /*
@@ -129,6 +163,7 @@ struct layout_control {
 struct layout_receivers {
     struct layout_control control;
     struct layout_cursor cursors[LAYOUT_PLACES]; /* of each lane */
+    struct layout_seat seats[LAYOUT_PLACES];     /* of each receiver, if there may be more than one */
 };
 
 #define CALL_WAKE UINT64_C(1)
@@ -209,7 +244,8 @@ static inline uint64_t record_largest(uint64_t capacity)
 
 _Static_assert(sizeof(struct layout_header) == LAYOUT_LINE, "the header is one line");
 _Static_assert(sizeof(struct layout_place) == 4 * LAYOUT_LINE, "a place is four lines");
-_Static_assert(sizeof(struct layout_cursor) == LAYOUT_LINE, "a cursor is one line");
+_Static_assert(sizeof(struct layout_cursor) == 2 * LAYOUT_LINE, "a cursor is two lines");
+_Static_assert(sizeof(struct layout_receivers) == 65536, "frozen");
 _Static_assert(offsetof(struct layout_control, wake) == LAYOUT_LINE, "frozen");
 _Static_assert(offsetof(struct layout_control, calls) == 2 * LAYOUT_LINE, "frozen");
 _Static_assert(offsetof(struct layout_control, used) == 3 * LAYOUT_LINE, "frozen");
@@ -221,8 +257,20 @@ _Static_assert(sizeof(_Atomic uint64_t) == 8 && sizeof(_Atomic uint32_t) == 4, "
 uint64_t layout_size(uint32_t kind, uint64_t capacity);
 uint64_t layout_control_size(uint32_t kind);
 
+/* How much of that is ever touched: nobody has a seat where there is one receiver. */
+uint64_t layout_touched_size(const struct layout_header *header);
+
+/* What both segments of a channel agree on. */
+struct layout_shape {
+    uint64_t id, capacity;
+    uint32_t deliver, receivers, features;
+};
+
 /* Fills in the header of a new segment. */
-void layout_prepare(struct layout_header *header, uint32_t kind, uint64_t id, uint64_t capacity);
+void layout_prepare(struct layout_header *header, uint32_t kind, const struct layout_shape *shape);
+
+/* What a header that was not refused says. */
+struct layout_shape layout_shape_of(const struct layout_header *copy);
 
 /* Whether a private copy of the first bytes of a file is a tong segment's header at all. */
 _Bool layout_is_ours(const struct layout_header *copy);

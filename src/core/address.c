@@ -12,7 +12,9 @@
 #include "tong/channel.h"
 
 enum option_kind { KIND_WORD, KIND_SWITCH, KIND_OCTAL, KIND_BYTES, KIND_COUNT, KIND_DURATION, KIND_NUMBER, KIND_SELECTION,
-                   KIND_SIGNAL };
+                   KIND_SIGNAL, KIND_NAME };
+
+#define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
 struct option_rule {
     const char *name;
@@ -38,7 +40,7 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_TYPE] = { "type", KIND_NUMBER, NULL, "type of messages that are sent without one" },
     [OPTION_SELECT] = { "select", KIND_SELECTION, NULL, "which messages to receive: first, T, <=T, !T" },
     [OPTION_POLL] = { "poll", KIND_DURATION, NULL, "look this often, which gives a descriptor to poll" },
-    [OPTION_FROM] = { "from", KIND_WORD, "start|end", "where a receiver begins" },
+    [OPTION_FROM] = { "from", KIND_WORD, "start|end|left", "where a receiver begins: with the oldest that is kept, with what comes, or where it left" },
     [OPTION_RECONNECT] = { "reconnect", KIND_WORD, "no|yes", "wait for the next sender when all are gone" },
     [OPTION_SYNC] = { "sync", KIND_SWITCH, NULL, "every message reaches the disk before send returns" },
     [OPTION_FOLLOW] = { "follow", KIND_WORD, "no|yes", "wait for more where the sender, or the file, ends" },
@@ -48,6 +50,9 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_SIGNAL] = { "signal", KIND_SIGNAL, NULL, "which signal carries the messages" },
     [OPTION_NODELAY] = { "nodelay", KIND_SWITCH, NULL, "send every message at once instead of gathering small ones" },
     [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time, at least 2s, that an idle peer's machine has vanished; 0: never" },
+    [OPTION_RECEIVERS] = { "receivers", KIND_COUNT, NULL, "receivers that may be there at once" },
+    [OPTION_SLOW] = { "slow", KIND_WORD, "wait|skip|drop", "a slow receiver: senders wait for it, it skips with a count, or it is dropped" },
+    [OPTION_AS] = { "as", KIND_NAME, NULL, "the name, of up to 8 bytes, by which this receiver finds where it left" },
 };
 
 /* ---- Option values ------------------------------------------------------------------------------------- */
@@ -98,6 +103,17 @@ static int parse_signal(const char *value, int64_t *ret)
     return 0;
 }
 
+/* Up to 8 bytes that can be printed, in the order in which they lie in memory. */
+static int parse_name(const char *value, int64_t *ret)
+{
+    size_t size = strlen(value);
+    *ret = 0;
+    if (size == 0 || size > sizeof *ret || strspn(value, NAME_BYTES) != size)
+        return -EINVAL;
+    memcpy(ret, value, size);
+    return 0;
+}
+
 static const char *kind_values(const struct option_rule *rule)
 {
     switch (rule->kind) {
@@ -110,6 +126,7 @@ static const char *kind_values(const struct option_rule *rule)
     case KIND_NUMBER: return "a number";
     case KIND_SELECTION: return "first, T, <=T or !T";
     case KIND_SIGNAL: return "a signal such as USR1, RTMIN+3 or 34";
+    case KIND_NAME: return "1 to 8 letters, digits, - or _";
     }
     return "";
 }
@@ -127,6 +144,7 @@ static int parse_value(struct address *address, enum option_id id, const char *v
     case KIND_NUMBER: return parse_count(value, 0, ret);
     case KIND_SELECTION: return parse_selection(value, ret, &address->selection_type);
     case KIND_SIGNAL: return parse_signal(value, ret);
+    case KIND_NAME: return parse_name(value, ret);
     }
     return -EINVAL;
 }
@@ -368,5 +386,6 @@ void option_describe(const struct option_use *use, struct option_words *ret)
             snprintf(ret->fallback, size, "%lld", (long long)use->fallback);
         break;
     case KIND_NUMBER: snprintf(ret->fallback, size, "%lld", (long long)use->fallback); break;
+    case KIND_NAME: snprintf(ret->fallback, size, "none"); break;
     }
 }

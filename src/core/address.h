@@ -48,6 +48,9 @@ enum option_id {
     OPTION_SIGNAL,
     OPTION_NODELAY,
     OPTION_KEEPALIVE,
+    OPTION_RECEIVERS,
+    OPTION_SLOW,
+    OPTION_AS,
     OPTION_COUNT
 };
 
@@ -58,7 +61,8 @@ enum { FULL_WAIT, FULL_DROP, FULL_FAIL };
 enum { DELIVER_QUEUE, DELIVER_BROADCAST };
 enum { FRAME_PACKET, FRAME_LINE, FRAME_NONE };
 enum { SOCKET_STREAM, SOCKET_SEQPACKET, SOCKET_DATAGRAM };
-enum { FROM_START, FROM_END };
+enum { FROM_START, FROM_END, FROM_LEFT };
+enum { SLOW_WAIT, SLOW_SKIP, SLOW_DROP };
 enum { FOLLOW_NO, FOLLOW_YES };
 
 /* One option that a mechanism takes, with what holds when it is not given and the bounds it must keep.

@@ -345,7 +345,7 @@ static const struct option_use file_options[] = {
     { OPTION_SIZE, 16 << 20, 1, RECORD_LARGEST, 0 },
     { OPTION_FRAME, FRAME_PACKET, 0, 0, 0 },
     { OPTION_BUFFER, 64 << 10, 512, 64 << 20, 0 },
-    { OPTION_FROM, FROM_START, 0, 0, 0 },
+    { OPTION_FROM, FROM_START, 0, 0, 1 << FROM_START | 1 << FROM_END },
     { OPTION_FOLLOW, FOLLOW_NO, 0, 0, 0 },
     { OPTION_SYNC, 0, 0, 0, 0 },
     OPTIONS_END,

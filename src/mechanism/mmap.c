@@ -59,8 +59,6 @@ static int mmap_remove(const struct address *address)
     return r == -EEXIST && !address->second ? named_file_remove(address->text, address->name) : r;
 }
 
-static const struct channel_facet *const variants[] = { &ring_channel_facet, NULL };
-
 static uint64_t page_size(const char *source)
 {
     (void)source;
@@ -85,7 +83,7 @@ const struct mechanism mechanism_mmap = {
     .family = "POSIX mmap(2), futexes and OFD locks: Linux",
     .options = ring_channel_options,
     .limits = limits,
-    .channels = variants,
+    .channels = ring_channel_variants,
     .region = &mmap_region,
     .lock = &mmap_lock,
     .open = mmap_open,

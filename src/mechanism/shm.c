@@ -65,8 +65,6 @@ static int shm_remove(const struct address *address)
     return shm_region_remove(address->name);
 }
 
-static const struct channel_facet *const variants[] = { &ring_channel_facet, NULL };
-
 static const struct limit limits[] = {
     { "free space", "bytes", SHM_DIRECTORY, limit_space },
     { "largest message", "bytes", "capacity=1G", ring_channel_largest },
@@ -85,7 +83,7 @@ const struct mechanism mechanism_shm = {
     .family = "POSIX shared memory (/dev/shm), futexes and OFD locks: Linux",
     .options = ring_channel_options,
     .limits = limits,
-    .channels = variants,
+    .channels = ring_channel_variants,
     .region = &shm_region,
     .lock = &shm_lock,
     .open = shm_open_channel,

@@ -37,7 +37,7 @@ int ring_channel_bad_token(const struct conduit *conduit)
 
 /* ---- Questions and cancelling ---------------------------------------------------------------------------- */
 
-static int channel_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret)
+int ring_channel_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret)
 {
     struct ring_end *end = ring_end_of((struct ring_channel *)conduit, direction);
     int r = ring_bell_is_open(&end->bell) ? 0 : ring_end_open_bell(end);
@@ -46,7 +46,7 @@ static int channel_pollfd(struct conduit *conduit, uint32_t direction, struct po
 }
 
 /* Async-signal-safe: two system calls an end. */
-static int channel_cancel(struct conduit *conduit)
+int ring_channel_cancel(struct conduit *conduit)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     ring_end_disturb(&channel->in);
@@ -55,7 +55,7 @@ static int channel_cancel(struct conduit *conduit)
 }
 
 /* The first who is there. */
-static int channel_peer(struct conduit *conduit, tong_identity *ret)
+int ring_channel_peer(struct conduit *conduit, tong_identity *ret)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     const struct ring_end *end = channel->in.open ? &channel->in : &channel->out;
@@ -71,26 +71,26 @@ static int channel_peer(struct conduit *conduit, tong_identity *ret)
 }
 
 /* May run beside a call in either direction, so it reads shared words and what never changes. */
-static int channel_describe(struct conduit *conduit, tong_channel_info *ret)
+int ring_channel_describe(struct conduit *conduit, tong_channel_info *ret)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     const struct ring_end *end = channel->out.open ? &channel->out : &channel->in;
     const struct ring_object *object = &end->object;
     uint64_t used = shared_used(object->senders);
-    ret->largest = record_largest(object->capacity);
-    ret->capacity = object->capacity;
+    ret->largest = record_largest(object->shape.capacity);
+    ret->capacity = object->shape.capacity;
     ret->depth = 0;
     for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
         uint64_t head = shared_head(&object->receivers->cursors[lane]);
         uint64_t depth = used >> lane & 1 ? shared_tail(&object->senders->places[lane]) - head : 0;
-        ret->depth += depth <= object->capacity ? depth : 0;
+        ret->depth += depth <= object->shape.capacity ? depth : 0;
     }
     return 0;
 }
 
-/* ---- Opening and closing --------------------------------------------------------------------------------- */
+/* ---- Closing --------------------------------------------------------------------------------------------- */
 
-static int channel_close(struct conduit *conduit, bool forked)
+int ring_channel_close(struct conduit *conduit, bool forked)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     int r = 0;
@@ -108,13 +108,80 @@ static int channel_close(struct conduit *conduit, bool forked)
     return r;
 }
 
-/* Nobody is told of the first end before the second one is open too: if that fails, there was none. */
+/* ---- Ways to deliver ------------------------------------------------------------------------------------- */
+
+const struct ring_delivery ring_delivery_one = {
+    .facet = {
+        .variant = "",
+        .identity = TONG_IDENTITY_CLAIMED,
+        .shape = TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS,
+        .send = ring_channel_send,
+        .receive = ring_channel_receive,
+        .send_batch = ring_channel_send_batch,
+        .receive_batch = ring_channel_receive_batch,
+        .reserve = ring_channel_reserve,
+        .commit = ring_channel_commit,
+        .abort = ring_channel_abort,
+        .peek = ring_channel_peek,
+        .release = ring_channel_release,
+        .finish = ring_channel_finish,
+        .pollfd = ring_channel_pollfd,
+        .cancel = ring_channel_cancel,
+        .peer = ring_channel_peer,
+        .describe = ring_channel_describe,
+        .close = ring_channel_close,
+    },
+    .open_receiver = ring_channel_open_receiver,
+    .open_sender = ring_channel_open_sender,
+};
+
+static const struct ring_delivery *const deliveries[] = {
+    [LAYOUT_ONE] = &ring_delivery_one,
+    [LAYOUT_QUEUE] = NULL,
+    [LAYOUT_BROADCAST] = NULL,
+};
+
+const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, NULL };
+
+/* Both directions are delivered in one way. */
+static int choose_delivery(struct ring_channel *channel, const struct ring_delivery **ret)
+{
+    const struct ring_end *first = channel->in.open ? &channel->in : &channel->out;
+    uint32_t deliver = first->object.shape.deliver;
+    if (channel->in.open && channel->out.open && channel->out.object.shape.deliver != deliver)
+        return fail(-EINVAL, "%s and %s deliver in different ways: open each by itself", channel->in.object.path,
+                    channel->out.object.path);
+    *ret = deliveries[deliver];
+    if (!*ret)
+        return fail(-EOPNOTSUPP, "%s: this way to deliver is not there yet", first->object.path);
+    channel->base.facet = &(*ret)->facet;
+    return 0;
+}
+
+/* ---- Opening --------------------------------------------------------------------------------------------- */
+
 static int open_ends(struct ring_channel *channel, const struct address *address)
 {
     const char *to = address->second ? address->second : address->name;
-    int r = channel->base.flags & TONG_RECEIVE ? ring_channel_open_receiver(channel, address, address->name) : 0;
+    int r = 0;
+    if (channel->base.flags & TONG_RECEIVE)
+        r = ring_end_open(&channel->in, channel->home, address, address->name, false);
     if (r == 0 && channel->base.flags & TONG_SEND)
-        r = ring_channel_open_sender(channel, address, to);
+        r = ring_end_open(&channel->out, channel->home, address, to, true);
+    return r;
+}
+
+/* Nobody is told of the first end before the second one is open too: if that fails, there was none. */
+static int begin(struct ring_channel *channel, const struct address *address)
+{
+    const struct ring_delivery *delivery;
+    int r = open_ends(channel, address);
+    if (r == 0)
+        r = choose_delivery(channel, &delivery);
+    if (r == 0 && channel->in.open)
+        r = delivery->open_receiver(channel);
+    if (r == 0 && channel->out.open)
+        r = delivery->open_sender(channel);
     if (r < 0)
         return r;
     if (channel->in.open)
@@ -147,7 +214,7 @@ int ring_channel_open(const struct ring_home *home, const struct open_request *r
     snprintf(object, sizeof object, "%s:%s%s%s", home->scheme, address->name, address->second ? "," : "",
              address->second ? address->second : "");
     struct conduit *conduit;
-    r = conduit_new(request, &ring_channel_facet, sizeof(struct ring_channel), object, &conduit);
+    r = conduit_new(request, &ring_delivery_one.facet, sizeof(struct ring_channel), object, &conduit);
     if (r < 0)
         return r;
     struct ring_channel *channel = (struct ring_channel *)conduit;
@@ -155,11 +222,11 @@ int ring_channel_open(const struct ring_home *home, const struct open_request *r
     channel->remove = address->value[OPTION_REMOVE];
     channel->reconnect = address->value[OPTION_RECONNECT];
     conduit->flags |= TONG_INFO_FRAMED;
-    r = open_ends(channel, address);
+    r = begin(channel, address);
     if (r == 0)
         *ret = conduit;
     else
-        channel_close(conduit, false);
+        ring_channel_close(conduit, false);
     return r;
 }
 
@@ -170,27 +237,6 @@ int ring_channel_remove(const struct ring_home *home, const struct address *addr
     return r < 0 ? r : second;
 }
 
-const struct channel_facet ring_channel_facet = {
-    .variant = "",
-    .identity = TONG_IDENTITY_CLAIMED,
-    .shape = TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS,
-    .send = ring_channel_send,
-    .receive = ring_channel_receive,
-    .send_batch = ring_channel_send_batch,
-    .receive_batch = ring_channel_receive_batch,
-    .reserve = ring_channel_reserve,
-    .commit = ring_channel_commit,
-    .abort = ring_channel_abort,
-    .peek = ring_channel_peek,
-    .release = ring_channel_release,
-    .finish = ring_channel_finish,
-    .pollfd = channel_pollfd,
-    .cancel = channel_cancel,
-    .peer = channel_peer,
-    .describe = channel_describe,
-    .close = channel_close,
-};
-
 const struct option_use ring_channel_options[] = {
     { OPTION_MODE, 0600, 0, 0666, 0 },
     { OPTION_CREATE, CREATE_YES, 0, 0, 0 },
@@ -198,7 +244,8 @@ const struct option_use ring_channel_options[] = {
     { OPTION_CAPACITY, 4 << 20, (int64_t)LAYOUT_CAPACITY_LOW, (int64_t)LAYOUT_CAPACITY_HIGH, 0 },
     { OPTION_FULL, FULL_WAIT, 0, 0, 0 },
     { OPTION_RECONNECT, 0, 0, 0, 0 },
-    { OPTION_DELIVER, DELIVER_QUEUE, 0, 0, 1 << DELIVER_QUEUE },
+    { OPTION_DELIVER, DELIVER_QUEUE, 0, 0, 0 },
+    { OPTION_RECEIVERS, 1, 1, LAYOUT_PLACES, 0 },
     OPTIONS_END
 };
 

@@ -12,7 +12,8 @@
 
 /* ---- What a mechanism's row is made of ------------------------------------------------------------------- */
 
-extern const struct channel_facet ring_channel_facet;
+/* The ways to deliver, as variants of the mechanism. */
+extern const struct channel_facet *const ring_channel_variants[];
 extern const struct option_use ring_channel_options[];
 int ring_channel_open(const struct ring_home *home, const struct open_request *request, struct conduit **ret);
 int ring_channel_remove(const struct ring_home *home, const struct address *address);
@@ -20,6 +21,17 @@ int ring_channel_remove(const struct ring_home *home, const struct address *addr
 uint64_t ring_channel_largest(const char *source);
 
 /* ---- Inside ---------------------------------------------------------------------------------------------- */
+
+struct ring_channel;
+
+/* What is of one way to deliver; there is one for each LAYOUT_ONE and so on. */
+struct ring_delivery {
+    struct channel_facet facet;
+    /* After ring_end_open(), before anybody is told of the end. */
+    int (*open_receiver)(struct ring_channel *channel);
+    int (*open_sender)(struct ring_channel *channel);
+};
+extern const struct ring_delivery ring_delivery_one;
 
 /* Receiving: what is known of one lane and its sender beside its records. */
 struct ring_lanes {
@@ -52,6 +64,13 @@ static inline struct ring_end *ring_end_of(struct ring_channel *channel, uint32_
 {
     return direction == TONG_SEND ? &channel->out : &channel->in;
 }
+
+/* What all deliveries have, of a struct channel_facet (channel.c). */
+int ring_channel_pollfd(struct conduit *conduit, uint32_t direction, struct pollfd *ret);
+int ring_channel_cancel(struct conduit *conduit);
+int ring_channel_peer(struct conduit *conduit, tong_identity *ret);
+int ring_channel_describe(struct conduit *conduit, tong_channel_info *ret);
+int ring_channel_close(struct conduit *conduit, bool forked);
 
 int ring_channel_damaged(const struct ring_end *end);
 /* For what ring_writer_open() and ring_reader_open() refuse. */
@@ -88,14 +107,14 @@ typedef bool (*ring_found)(struct ring_channel *channel, uint64_t size, bool las
 int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int last, int64_t deadline, ring_found found,
                       uint64_t size);
 
-int ring_channel_open_receiver(struct ring_channel *channel, const struct address *address, const char *name);
+int ring_channel_open_receiver(struct ring_channel *channel);
 void ring_channel_close_lanes(struct ring_channel *channel);
 ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline);
 ssize_t ring_channel_receive_batch(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline);
 ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret);
 int ring_channel_release(struct conduit *conduit, tong_token *token);
 
-int ring_channel_open_sender(struct ring_channel *channel, const struct address *address, const char *name);
+int ring_channel_open_sender(struct ring_channel *channel);
 int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline);
 ssize_t ring_channel_send_batch(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline);
 int ring_channel_reserve(struct conduit *conduit, size_t size, int64_t deadline, tong_token *ret);

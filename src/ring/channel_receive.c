@@ -26,7 +26,6 @@
 #include "ring/sleep.h"
 
 #define TURNS 64            /* messages from one lane while others may have some */
-#define EVERY_LANE ((UINT64_C(1) << LAYOUT_PLACES) - 1)
 #define STREAM 3            /* messages since the last time that nothing was there */
 #define STREAM_BYTES 2048   /* and their bytes */
 #define BACKOFF 150         /* pauses before the next word of a stream is looked at again */
@@ -67,7 +66,7 @@ static int open_lane(struct ring_channel *channel, unsigned lane)
     if (r < 0)
         return r;
     r = ring_reader_open(&lanes->reader[lane], cursor, &end->peer->places[lane], end->object.lane[lane],
-                         end->object.capacity);
+                         end->object.shape.capacity);
     if (r < 0)
         return ring_channel_contradictory(end, r);
     lanes->told[lane] = shared_told(cursor);
@@ -78,7 +77,7 @@ static int open_lane(struct ring_channel *channel, unsigned lane)
 /* Those that senders have taken since the last look. */
 static int open_lanes(struct ring_channel *channel)
 {
-    uint64_t fresh = shared_used(channel->in.peer) & EVERY_LANE & ~channel->lanes.used;
+    uint64_t fresh = shared_used(channel->in.peer) & LAYOUT_EVERY_PLACE & ~channel->lanes.used;
     int r = 0;
     for (; fresh && r == 0; fresh &= fresh - 1)
         r = open_lane(channel, first_of(fresh));
@@ -110,7 +109,7 @@ static int next(struct ring_channel *channel, struct ring_record *ret)
     int r = open_lanes(channel);
     if (r < 0)
         return r;
-    uint64_t round = (lanes->used | lanes->used << LAYOUT_PLACES) >> first & EVERY_LANE;
+    uint64_t round = (lanes->used | lanes->used << LAYOUT_PLACES) >> first & LAYOUT_EVERY_PLACE;
     for (; round; round &= round - 1) {
         unsigned lane = (first + first_of(round)) % LAYOUT_PLACES;
         r = next_in(channel, lane, ret);
@@ -254,11 +253,11 @@ static int take_mark(struct ring_channel *channel, const struct ring_record *rec
 static bool found(struct ring_channel *channel, uint64_t unused, bool last)
 {
     const struct ring_lanes *lanes = &channel->lanes;
-    uint64_t used = shared_used(channel->in.peer) & EVERY_LANE;
+    uint64_t used = shared_used(channel->in.peer) & LAYOUT_EVERY_PLACE;
     (void)unused;
-    if (used != lanes->used)
+    if (used & ~lanes->used)
         return true;
-    for (; used; used &= used - 1)
+    for (used = lanes->used; used; used &= used - 1)
         if (ring_waits(&lanes->reader[first_of(used)]))
             return true;
     return last && (lanes->ended != 0 || find_ends(channel, false, false) != 0);
@@ -280,7 +279,7 @@ static bool may_ask(struct ring_channel *channel, int last, int64_t deadline)
 static int await_message(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
 {
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED, r = 0;
-    for (uint64_t marks = 0; !channel->lanes.ended && marks <= channel->in.object.capacity / RECORD_MARK; ) {
+    for (uint64_t marks = 0; !channel->lanes.ended && marks <= channel->in.object.shape.capacity / RECORD_MARK; ) {
         r = look(channel, may_ask(channel, last, deadline), ret);
         if (r == 0 && ret->kind == RECORD_MESSAGE)
             return 0;
@@ -459,12 +458,10 @@ static void begin_sessions(struct ring_channel *channel, unsigned lane)
     channel->lanes.told[lane] = told <= number && !again ? told : 0;
 }
 
-int ring_channel_open_receiver(struct ring_channel *channel, const struct address *address, const char *name)
+int ring_channel_open_receiver(struct ring_channel *channel)
 {
-    int r = ring_end_open(&channel->in, channel->home, address, name, false);
     channel->lanes.current = LAYOUT_PLACES - 1;
-    if (r == 0)
-        r = open_lanes(channel);
+    int r = open_lanes(channel);
     for (unsigned lane = 0; r == 0 && lane < LAYOUT_PLACES; lane++)
         if (is_used(&channel->lanes, lane))
             begin_sessions(channel, lane);

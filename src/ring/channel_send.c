@@ -21,11 +21,22 @@
 #define NEARLY 16   /* the part of a lane that is free when it is all but full */
 #define BACKOFF 150 /* pauses */
 
-static int receiver_died(struct ring_channel *channel)
+/* Whether a receiver died, and none lives. */
+static int receivers_died(struct ring_channel *channel)
 {
-    uint64_t word = shared_session(&channel->out.peer->places[0]);
-    int r = session_state(word) == SESSION_OPEN ? ring_end_peer_died(&channel->out, 0, word) : 0;
-    return r > 0 ? fail(-EPIPE, "%s: the receiver died, and no message more has room", channel->base.object) : r;
+    const struct ring_end *end = &channel->out;
+    bool dead = false;
+    for (uint64_t rest = shared_used(end->peer) & LAYOUT_EVERY_PLACE; rest; rest &= rest - 1) {
+        unsigned place = (unsigned)__builtin_ctzll(rest);
+        uint64_t word = shared_session(&end->peer->places[place]);
+        if (session_state(word) != SESSION_OPEN)
+            continue;
+        int r = ring_end_peer_died(end, place, word);
+        if (r <= 0)
+            return r;
+        dead = true;
+    }
+    return dead ? fail(-EPIPE, "%s: the receiver died, and no message more has room", channel->base.object) : 0;
 }
 
 static inline uint64_t losses(const struct ring_channel *channel)
@@ -89,7 +100,7 @@ __attribute__((noinline)) static int await_room(struct ring_channel *channel, ui
         }
         if (r == -EBADMSG)
             return ring_channel_damaged(&channel->out);
-        r = last != WAIT_MOVED ? receiver_died(channel) : 0;
+        r = last != WAIT_MOVED ? receivers_died(channel) : 0;
         if (r == 0)
             r = last = ring_channel_wait(channel, &channel->out, last, deadline, found, size);
         if (r < 0)
@@ -211,17 +222,15 @@ static int open_lane(struct ring_end *end, unsigned lane)
     return r < 0 ? r : ring_object_map_lane(&end->object, lane, true);
 }
 
-int ring_channel_open_sender(struct ring_channel *channel, const struct address *address, const char *name)
+int ring_channel_open_sender(struct ring_channel *channel)
 {
     struct ring_end *end = &channel->out;
-    int r = ring_end_open(end, channel->home, address, name, true);
     unsigned lane = end->place.index;
-    if (r == 0)
-        r = open_lane(end, lane);
+    int r = open_lane(end, lane);
     if (r < 0)
         return r;
     r = ring_writer_open(&channel->writer, end->place.row, &end->object.receivers->cursors[lane], end->object.lane[lane],
-                         end->object.capacity);
+                         end->object.shape.capacity);
     if (r < 0)
         return ring_channel_contradictory(end, r);
     if (end->place.predecessor_died)

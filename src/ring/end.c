@@ -17,13 +17,11 @@
 /* The FIFO of a place of the other side; opened when it is first wanted. */
 static int bell_of(struct ring_end *end, unsigned place)
 {
-    if (end->sender)
-        return end->object.bell_fd;
     if (place == 0)
-        return end->object.room_fd;
-    if (end->room[place] < 0)
-        end->room[place] = ring_object_open_room(&end->object, place);
-    return end->room[place];
+        return end->sender ? end->object.bell_fd : end->object.room_fd;
+    if (end->fifo[place] < 0)
+        end->fifo[place] = ring_object_open_fifo(&end->object, !end->sender, place);
+    return end->fifo[place];
 }
 
 static void ring_bells(struct ring_end *end)
@@ -60,7 +58,7 @@ int ring_end_cut(const struct ring_end *end)
 int ring_end_open_bell(struct ring_end *end)
 {
     if (end->own_fifo < 0)
-        end->own_fifo = end->made_fifo = ring_object_make_room(&end->object, end->place.index);
+        end->own_fifo = end->made_fifo = ring_object_make_fifo(&end->object, end->sender, end->place.index);
     return end->own_fifo < 0 ? end->own_fifo : ring_bell_open(&end->bell, end->own, end->place.row, end->own_fifo);
 }
 
@@ -81,24 +79,25 @@ int ring_end_peer_died(const struct ring_end *end, unsigned place, uint64_t word
     return held < 0 ? held : !held && shared_session(&end->peer->places[place]) == word;
 }
 
-static unsigned places_of(bool sender)
+static unsigned places_of(const struct ring_end *end)
 {
-    return sender ? LAYOUT_PLACES : 1;
+    return end->sender ? LAYOUT_PLACES : end->object.shape.receivers;
 }
 
 /* A place that is held though its session is not open belongs to one who is just coming or going: 1. */
 static int taken(const struct ring_end *end)
 {
-    for (unsigned place = 0; place < places_of(end->sender); place++)
+    for (unsigned place = 0; place < places_of(end); place++)
         if (session_state(shared_session(&end->own->places[place])) != SESSION_OPEN)
             return 1;
     tong_identity holder = TONG_IDENTITY_INIT;
     ring_place_identity(&end->own->places[0], &holder);
-    if (end->sender)
-        return fail(-EBUSY, "%s: its %d places for senders are all held: wait until one leaves, or take another name",
-                    end->object.path, LAYOUT_PLACES);
-    return fail(-EBUSY, "%s: its one place for a receiver is held by process %lld%s: wait until it leaves, or take another"
-                " name", end->object.path, (long long)holder.pid, holder.pid ? "" : " (of another pid namespace)");
+    if (places_of(end) > 1)
+        return fail(-EBUSY, "%s: its %u places for %s are all held: wait until one leaves, or take another name",
+                    end->object.path, places_of(end), end->sender ? "senders" : "receivers");
+    return fail(-EBUSY, "%s: its one place for a receiver is held by process %lld%s: wait until it leaves, take another"
+                " name, or make it with receivers=%d", end->object.path, (long long)holder.pid,
+                holder.pid ? "" : " (of another pid namespace)", LAYOUT_PLACES);
 }
 
 /* Finds the two sides of the object in the terms of ours and theirs, and takes our place. */
@@ -112,14 +111,14 @@ static int attach(struct ring_end *end)
     end->peer_fd = sender ? object->receivers_fd : object->senders_fd;
     end->made_fifo = -1;
     for (unsigned place = 0; place < LAYOUT_PLACES; place++)
-        end->room[place] = -1;
+        end->fifo[place] = -1;
     ring_bell_init(&end->bell);
     end->answered = ~shared_calls(end->peer);
     end->fences = !ring_fence_register();
     end->patience = (struct ring_patience){ .budget = RING_SPIN_MOST };
-    int r = ring_place_take(&end->place, end->own, sender ? object->senders_fd : object->receivers_fd, places_of(sender));
+    int r = ring_place_take(&end->place, end->own, sender ? object->senders_fd : object->receivers_fd, places_of(end));
     if (r == 0)
-        end->own_fifo = !sender ? object->bell_fd : end->place.index == 0 ? object->room_fd : -1;
+        end->own_fifo = end->place.index != 0 ? -1 : sender ? object->room_fd : object->bell_fd;
     return r;
 }
 
@@ -176,7 +175,7 @@ void ring_end_close(struct ring_end *end, int64_t removal, bool forked)
     ring_bell_close(&end->bell);
     sys_close(end->made_fifo);
     for (unsigned place = 0; place < LAYOUT_PLACES; place++)
-        sys_close(end->room[place]);
+        sys_close(end->fifo[place]);
     ring_place_leave(&end->place);
     bool in_vain = end->object.created && !end->announced;
     if (!forked && (removal == REMOVE_LAST || in_vain))

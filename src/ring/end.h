@@ -18,7 +18,7 @@ struct ring_end {
     int peer_fd;                      /* the segment in which the other side holds its locks */
     int own_fifo;                     /* of our place */
     int made_fifo;                    /* the same, if it is not one of the object's; else -1 */
-    int room[LAYOUT_PLACES];          /* receiving: FIFOs of senders' places that are not the first; -1: not open */
+    int fifo[LAYOUT_PLACES];          /* of places of the other side that are not the first; -1: not open */
     uint32_t rung[LAYOUT_PLACES];     /* the last ring we gave to each place */
     uint64_t answered;                /* the other side's calls, as we last answered them */
     bool fences;                      /* after each publication, because others cannot do it for us */
@@ -28,8 +28,11 @@ struct ring_end {
     struct ring_patience {
         int64_t budget;               /* ns for which a wait spins before it sleeps */
         unsigned pause, penalty;      /* sleeps until spinning is tried again, and how many the next time */
-        uint64_t judged;              /* the session for which `alone` was found */
+        uint64_t judged;              /* the sessions of the other side for which `alone` was found, added up */
+        unsigned trust;               /* waits until we look again whether we are */
         bool alone;                   /* we share one processor with the other side */
+        uint32_t spins;               /* that ended because something came */
+        bool mistaken;                /* and once did not, so that a wake was missed */
     } patience;
 };
 

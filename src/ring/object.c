@@ -5,7 +5,7 @@
  *     PATH                   the senders' segment and the ring; its name is the channel's
  *     PATH.ID.receive        the receivers' segment
  *     PATH.ID.bell, .room    the FIFOs for event loops, of the first place of each side
- *     PATH.ID.room.N         of the others, made by whoever first takes that place
+ *     PATH.ID.bell.N, .room.N  of the others, made by whoever first takes that place
  *
  * ID is random and in the header, so that the side files of two channels that had one name after the other are
  * never mixed.  Whoever comes first makes all of them, the one with the name last: without a name (O_TMPFILE),
@@ -40,7 +40,7 @@ static const struct ring_object no_object = { .senders_fd = -1, .receivers_fd = 
 
 static uint64_t lane_at(const struct ring_object *object, unsigned lane)
 {
-    return LAYOUT_LANES_AT + lane * object->capacity;
+    return LAYOUT_LANES_AT + lane * object->shape.capacity;
 }
 
 /* ---- Names ----------------------------------------------------------------------------------------------- */
@@ -63,11 +63,11 @@ static void side_path(const char *path, uint64_t id, const char *side, char ret[
              (unsigned long long)id, side);
 }
 
-/* The FIFO of a sender's place that is not the first. */
-static void place_path(const char *path, uint64_t id, unsigned place, char ret[RING_PATH_MAX])
+/* The FIFO of a place that is not the first. */
+static void place_path(const char *path, uint64_t id, bool sender, unsigned place, char ret[RING_PATH_MAX])
 {
     char name[16];
-    snprintf(name, sizeof name, "room.%u", place);
+    snprintf(name, sizeof name, "%s.%u", sender ? "room" : "bell", place);
     side_path(path, id, name, ret);
 }
 
@@ -79,7 +79,9 @@ static void unlink_sides(const char *path, uint64_t id)
         sys_unlink(side);
     }
     for (unsigned place = 1; place < LAYOUT_PLACES; place++) {
-        place_path(path, id, place, side);
+        place_path(path, id, true, place, side);
+        sys_unlink(side);
+        place_path(path, id, false, place, side);
         sys_unlink(side);
     }
 }
@@ -105,14 +107,14 @@ static int allocate(int fd, const char *path, uint64_t start, uint64_t size)
                                (unsigned long long)size) : r;
 }
 
-/* The control area is there, and so is the last byte, which makes the file as long as it will be; lanes come with their
+/* What is touched before a lane is there, and so is the last byte, which makes the file as long as it will be; lanes come with their
  * senders. */
 static int fill_segment(int fd, const char *path, const struct layout_header *header, mode_t mode)
 {
     int r = sys_fchmod(fd, mode);
     if (r < 0)
         return fail_call(r, "fchmod(%s)", path);
-    r = allocate(fd, path, 0, layout_control_size(header->kind));
+    r = allocate(fd, path, 0, layout_touched_size(header));
     if (r == 0)
         r = allocate(fd, path, header->file_size - 1, 1);
     if (r < 0)
@@ -161,19 +163,42 @@ static uint64_t rounded(uint64_t capacity)
     return power;
 }
 
-static int make_sides(const char *path, uint64_t id, uint64_t capacity, mode_t mode)
+static int make_sides(const char *path, const struct layout_shape *shape, mode_t mode)
 {
     struct layout_header header;
     struct stat status;
     char side[RING_PATH_MAX];
-    layout_prepare(&header, LAYOUT_KIND_RECEIVERS, id, capacity);
-    side_path(path, id, "receive", side);
+    layout_prepare(&header, LAYOUT_KIND_RECEIVERS, shape);
+    side_path(path, shape->id, "receive", side);
     int r = make_segment(side, &header, mode, &status);
     for (size_t i = 1; i < sizeof sides / sizeof *sides && r == 0; i++) {
-        side_path(path, id, sides[i], side);
+        side_path(path, shape->id, sides[i], side);
         r = make_fifo(side, mode);
     }
     return r;
+}
+
+static uint32_t receivers_asked(const struct address *address)
+{
+    bool broadcast = address->value[OPTION_DELIVER] == DELIVER_BROADCAST;
+    return broadcast && !address_given(address, OPTION_RECEIVERS) ? LAYOUT_PLACES
+                                                                  : (uint32_t)address->value[OPTION_RECEIVERS];
+}
+
+static uint32_t delivery_asked(const struct address *address)
+{
+    if (address->value[OPTION_DELIVER] == DELIVER_BROADCAST)
+        return LAYOUT_BROADCAST;
+    return receivers_asked(address) > 1 ? LAYOUT_QUEUE : LAYOUT_ONE;
+}
+
+static struct layout_shape shape_asked(const struct address *address)
+{
+    return (struct layout_shape){
+        .capacity = rounded((uint64_t)address->value[OPTION_CAPACITY]),
+        .deliver = delivery_asked(address),
+        .receivers = receivers_asked(address),
+    };
 }
 
 /* -EEXIST: somebody else was first, and nothing of ours is left. */
@@ -182,20 +207,20 @@ static int make(struct ring_object *object, const struct address *address)
     struct layout_header header;
     struct stat status;
     mode_t mode = (mode_t)address->value[OPTION_MODE];
-    uint64_t id, capacity = rounded((uint64_t)address->value[OPTION_CAPACITY]);
-    int r = sys_getrandom(&id, sizeof id);
-    if (r < (int)sizeof id)
+    struct layout_shape shape = shape_asked(address);
+    int r = sys_getrandom(&shape.id, sizeof shape.id);
+    if (r < (int)sizeof shape.id)
         return fail_call(r < 0 ? r : -EIO, "getrandom");
-    r = make_sides(object->path, id, capacity, mode);
+    r = make_sides(object->path, &shape, mode);
     if (r == 0) {
-        layout_prepare(&header, LAYOUT_KIND_SENDERS, id, capacity);
+        layout_prepare(&header, LAYOUT_KIND_SENDERS, &shape);
         r = make_segment(object->path, &header, mode, &status);
     }
     if (r < 0) {
-        unlink_sides(object->path, id);
+        unlink_sides(object->path, shape.id);
         return r;
     }
-    object->id = id;
+    object->shape = shape;
     object->device = status.st_dev;
     object->inode = status.st_ino;
     object->created = true;
@@ -312,22 +337,22 @@ int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes)
     int r, protection = PROT_READ | (writes ? PROT_WRITE : 0);
     if (object->lane[lane])
         return 0;
-    object->lane[lane] = sys_mmap_twice(object->capacity, protection, object->senders_fd, (off_t)lane_at(object, lane), &r);
+    object->lane[lane] = sys_mmap_twice(object->shape.capacity, protection, object->senders_fd, (off_t)lane_at(object, lane), &r);
     if (!object->lane[lane])
-        return fail_call(r, "mmap(%s, %llu bytes twice)", object->path, (unsigned long long)object->capacity);
-    return guarded_add(object->lane[lane], 2 * object->capacity, &object->cut);
+        return fail_call(r, "mmap(%s, %llu bytes twice)", object->path, (unsigned long long)object->shape.capacity);
+    return guarded_add(object->lane[lane], 2 * object->shape.capacity, &object->cut);
 }
 
 int ring_object_allocate_lane(const struct ring_object *object, unsigned lane)
 {
-    return allocate(object->senders_fd, object->path, lane_at(object, lane), object->capacity);
+    return allocate(object->senders_fd, object->path, lane_at(object, lane), object->shape.capacity);
 }
 
-int ring_object_open_room(const struct ring_object *object, unsigned place)
+int ring_object_open_fifo(const struct ring_object *object, bool sender, unsigned place)
 {
     char path[RING_PATH_MAX];
     struct stat status;
-    place_path(object->path, object->id, place, path);
+    place_path(object->path, object->shape.id, sender, place, path);
     int fd = open_file(path, O_RDWR);
     int r = fd < 0 ? fd : sys_fstat(fd, &status);
     if (r == 0 && !S_ISFIFO(status.st_mode))
@@ -339,18 +364,40 @@ int ring_object_open_room(const struct ring_object *object, unsigned place)
 }
 
 /* If the channel's name is gone, whoever took it away took our file with it, or will not. */
-int ring_object_make_room(const struct ring_object *object, unsigned place)
+int ring_object_make_fifo(const struct ring_object *object, bool sender, unsigned place)
 {
     char path[RING_PATH_MAX];
     struct stat status;
-    place_path(object->path, object->id, place, path);
-    int r = sys_fstat(object->room_fd, &status);
+    place_path(object->path, object->shape.id, sender, place, path);
+    int r = sys_fstat(sender ? object->room_fd : object->bell_fd, &status);
     if (r == 0)
         r = make_fifo(path, status.st_mode & 0777);
-    int fd = r < 0 && r != -EEXIST ? r : ring_object_open_room(object, place);
+    int fd = r < 0 && r != -EEXIST ? r : ring_object_open_fifo(object, sender, place);
     if (ring_object_named(object) <= 0)
         sys_unlink(path);
     return fd;
+}
+
+static bool is_same_shape(const struct layout_header *header, const struct ring_object *object)
+{
+    struct layout_shape theirs = layout_shape_of(header);
+    return theirs.id == object->shape.id && theirs.capacity == object->shape.capacity &&
+           theirs.deliver == object->shape.deliver && theirs.receivers == object->shape.receivers &&
+           theirs.features == object->shape.features;
+}
+
+/* What was made cannot be had otherwise; who asks for nothing takes it as it is. */
+static int check_shape(const struct ring_object *object, const struct address *address)
+{
+    static const char *const words[] = { "one receiver", "deliver=queue", "deliver=broadcast" };
+    uint32_t deliver = object->shape.deliver;
+    bool broadcast = deliver == LAYOUT_BROADCAST;
+    if (address_given(address, OPTION_DELIVER) && broadcast != (address->value[OPTION_DELIVER] == DELIVER_BROADCAST))
+        return fail(-EINVAL, "%s was made with %s: ask for that, or take another name", object->path, words[deliver]);
+    if (address_given(address, OPTION_RECEIVERS) && address->value[OPTION_RECEIVERS] != (int64_t)object->shape.receivers)
+        return fail(-EINVAL, "%s was made with receivers=%u: ask for that, or take another name", object->path,
+                    object->shape.receivers);
+    return 0;
 }
 
 /* The side files: -ESTALE when they are gone, as while somebody removes the channel. */
@@ -359,16 +406,16 @@ static int open_sides(struct ring_object *object, const struct address *address,
     char side[RING_PATH_MAX];
     struct layout_header header;
     struct stat status;
-    side_path(object->path, object->id, "receive", side);
+    side_path(object->path, object->shape.id, "receive", side);
     int r = object->receivers_fd = open_segment(side, address, LAYOUT_KIND_RECEIVERS, !sender, &header, &status);
-    if (r >= 0 && (header.id != object->id || header.capacity != object->capacity))
+    if (r >= 0 && !is_same_shape(&header, object))
         return fail(-EPROTO, "%s does not belong to %s", side, object->path);
     if (r >= 0) {
-        side_path(object->path, object->id, "bell", side);
+        side_path(object->path, object->shape.id, "bell", side);
         r = object->bell_fd = open_fifo(side, address);
     }
     if (r >= 0) {
-        side_path(object->path, object->id, "room", side);
+        side_path(object->path, object->shape.id, "room", side);
         r = object->room_fd = open_fifo(side, address);
     }
     if (r == -ENOENT)
@@ -383,11 +430,12 @@ static int attach(struct ring_object *object, const struct address *address, boo
     int r = object->senders_fd = open_segment(object->path, address, LAYOUT_KIND_SENDERS, sender, &header, &status);
     if (r < 0)
         return r;
-    object->id = header.id;
-    object->capacity = header.capacity;
+    object->shape = layout_shape_of(&header);
     object->device = status.st_dev;
     object->inode = status.st_ino;
-    r = open_sides(object, address, sender);
+    r = check_shape(object, address);
+    if (r == 0)
+        r = open_sides(object, address, sender);
     return r < 0 ? r : map(object, sender);
 }
 
@@ -439,7 +487,7 @@ static void unmap(void *memory, uint64_t size)
 void ring_object_close(struct ring_object *object)
 {
     for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
-        unmap(object->lane[lane], 2 * object->capacity);
+        unmap(object->lane[lane], 2 * object->shape.capacity);
         object->lane[lane] = NULL;
     }
     unmap(object->senders, layout_control_size(LAYOUT_KIND_SENDERS));
@@ -504,13 +552,13 @@ static int remove_if_unused(const struct ring_object *object, int senders_fd, in
         r = ring_places_lock(receivers_fd);
     if (r == 0)
         r = ring_object_named(object);
-    return r > 0 ? unlink_channel(object->path, object->id) : r;
+    return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
 }
 
 int ring_object_remove_unused(const struct ring_object *object)
 {
     char side[RING_PATH_MAX];
-    side_path(object->path, object->id, "receive", side);
+    side_path(object->path, object->shape.id, "receive", side);
     int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
     int r = senders_fd < 0 ? senders_fd : receivers_fd;
     if (r >= 0)
@@ -525,5 +573,5 @@ int ring_object_remove_unused(const struct ring_object *object)
 int ring_object_remove_ours(const struct ring_object *object)
 {
     int r = ring_object_named(object);
-    return r > 0 ? unlink_channel(object->path, object->id) : r;
+    return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
 }

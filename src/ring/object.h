@@ -25,12 +25,12 @@ struct ring_home {
 struct ring_object {
     const struct ring_home *home;
     char path[RING_PATH_MAX];           /* of the senders' segment: the name of the channel */
-    uint64_t id, capacity;
+    struct layout_shape shape;
     dev_t device;
     ino_t inode;
     bool created;                      /* by this very open */
     int senders_fd, receivers_fd;      /* our own side's is open for writing */
-    int bell_fd, room_fd;              /* FIFOs: "there are messages", "there is room" */
+    int bell_fd, room_fd;              /* FIFOs of the first places: "there are messages", "there is room" */
     struct layout_control *senders;
     struct layout_receivers *receivers;
     _Atomic bool cut;                   /* somebody made a file shorter, and zeros are mapped in its place */
@@ -50,9 +50,9 @@ int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes)
 /* Gives a lane its memory.  -ENOSPC. */
 int ring_object_allocate_lane(const struct ring_object *object, unsigned lane);
 
-/* A descriptor of the FIFO of that sender's place, which is not the first; and the same for its owner, who makes it. */
-int ring_object_open_room(const struct ring_object *object, unsigned place);
-int ring_object_make_room(const struct ring_object *object, unsigned place);
+/* A descriptor of the FIFO of that place of a side, which is not the first; and the same for its owner, who makes it. */
+int ring_object_open_fifo(const struct ring_object *object, bool sender, unsigned place);
+int ring_object_make_fifo(const struct ring_object *object, bool sender, unsigned place);
 
 /* Unmaps and closes. */
 void ring_object_close(struct ring_object *object);

@@ -255,7 +255,7 @@ START_TEST(others_things_are_left_alone)
     expect_refused(-EEXIST);
     ck_assert_int_eq(mkdir(path, 0700), 0);
     expect_refused(-EEXIST);
-    layout_prepare(&header, LAYOUT_KIND_SENDERS, 1, LAYOUT_CAPACITY_LOW);
+    layout_prepare(&header, LAYOUT_KIND_SENDERS, &(struct layout_shape){ 1, LAYOUT_CAPACITY_LOW, LAYOUT_ONE, 1, 0 });
     write_file(&header, sizeof header);
     expect_refused(-EPROTO);
 }

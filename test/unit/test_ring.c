@@ -490,7 +490,7 @@ END_TEST
 START_TEST(headers)
 {
     struct layout_header header;
-    layout_prepare(&header, LAYOUT_KIND_SENDERS, 1, CAPACITY);
+    layout_prepare(&header, LAYOUT_KIND_SENDERS, &(struct layout_shape){ 1, CAPACITY, LAYOUT_ONE, 1, 0 });
     uint64_t size = header.file_size;
     ck_assert_ptr_null(layout_refusal(&header, LAYOUT_KIND_SENDERS, size));
     ck_assert_ptr_nonnull(layout_refusal(&header, LAYOUT_KIND_RECEIVERS, size));
