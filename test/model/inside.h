@@ -38,6 +38,7 @@ struct thread {
     void *argument;
     enum status status;
     bool mortal, begun, chosen, saw_old;
+    bool idle;                /* its last weak exchange failed for no reason */
     uint8_t old_location;     /* of the last store that it read and that was not the newest */
     uint64_t stores_at_pause;
     const void *sleeps_on;    /* the word of a futex, or the descriptor of what is polled */

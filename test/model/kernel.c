@@ -15,13 +15,13 @@
 
 #define SENDERS_FD 100
 #define RECEIVERS_FD 101
-#define BELL_FD 102
-#define ROOM_FD 103 /* of place 0, and so on */
-#define FIFOS (1 + LAYOUT_PLACES)
+#define BELL_FD 102 /* of the receiver in place 0, and so on */
+#define ROOM_FD (BELL_FD + LAYOUT_PLACES) /* the same of senders */
+#define FIFOS (2 * LAYOUT_PLACES)
 #define FIRST_FD 200
 #define DESCRIPTIONS 32
 #define PID 1000 /* of thread 0 */
-#define LANES_AT 28672
+#define LANES_AT (sizeof(struct layout_control) + sizeof(struct layout_receivers))
 
 enum kind { NOTHING, SEGMENT, EPOLL, TIMER, PROCESS };
 
@@ -396,7 +396,7 @@ int ring_object_open(const struct ring_home *home, const struct address *address
     (void)name;
     (void)sender;
     ret->home = home;
-    ret->capacity = world.capacity;
+    ret->shape = (struct layout_shape){ .capacity = world.capacity, .deliver = LAYOUT_ONE, .receivers = 1 };
     ret->senders_fd = SENDERS_FD;
     ret->receivers_fd = RECEIVERS_FD;
     ret->bell_fd = BELL_FD;
@@ -419,15 +419,15 @@ int ring_object_allocate_lane(const struct ring_object *object, unsigned lane)
     return lane < WORLD_LANES ? 0 : -ENOSPC;
 }
 
-int ring_object_open_room(const struct ring_object *object, unsigned place)
+int ring_object_open_fifo(const struct ring_object *object, bool sender, unsigned place)
 {
     (void)object;
-    return ROOM_FD + (int)place;
+    return (sender ? ROOM_FD : BELL_FD) + (int)place;
 }
 
-int ring_object_make_room(const struct ring_object *object, unsigned place)
+int ring_object_make_fifo(const struct ring_object *object, bool sender, unsigned place)
 {
-    return ring_object_open_room(object, place);
+    return ring_object_open_fifo(object, sender, place);
 }
 
 int ring_object_named(const struct ring_object *object)
@@ -527,43 +527,49 @@ void world_clean(void)
 
 /* ---- Names ------------------------------------------------------------------------------------------------------- */
 
-static const char *name_of_place_word(size_t at)
-{
-    static const struct { size_t at; const char *name; } words[] = {
-        { offsetof(struct layout_place, session), "session" }, { offsetof(struct layout_place, pid), "pid" },
-        { offsetof(struct layout_place, start_time), "start_time" }, { offsetof(struct layout_place, uid), "uid" },
-        { offsetof(struct layout_place, pid_namespace), "pid_namespace" }, { offsetof(struct layout_place, bell), "bell" },
-        { offsetof(struct layout_place, tail), "tail" },
-    };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (words[i].at == at)
-            return words[i].name;
-    return "?";
-}
+struct named {
+    size_t at;
+    const char *name;
+};
 
-static const char *name_of_control_word(size_t at)
-{
-    return at == offsetof(struct layout_control, wake) ? "wake" : at == offsetof(struct layout_control, calls) ? "calls" :
-           at == offsetof(struct layout_control, used) ? "used" : "?";
-}
+#define WORD(type, word) { offsetof(struct type, word), #word }
 
-static const char *name_of_cursor_word(size_t at)
+static const struct named control_words[] = {
+    WORD(layout_control, wake), WORD(layout_control, calls), WORD(layout_control, used), { 0, NULL }
+};
+
+static const struct named place_words[] = {
+    WORD(layout_place, session), WORD(layout_place, pid), WORD(layout_place, start_time), WORD(layout_place, uid),
+    WORD(layout_place, pid_namespace), WORD(layout_place, bell), WORD(layout_place, tail), WORD(layout_place, floor),
+    { 0, NULL }
+};
+
+static const struct named cursor_words[] = {
+    WORD(layout_cursor, head), WORD(layout_cursor, intent), WORD(layout_cursor, told), WORD(layout_cursor, claim),
+    { 0, NULL }
+};
+
+static const char *name_in(const struct named *words, size_t at)
 {
-    return at == offsetof(struct layout_cursor, head) ? "head" : at == offsetof(struct layout_cursor, intent) ? "intent" :
-           at == offsetof(struct layout_cursor, told) ? "told" : "?";
+    while (words->name && words->at != at)
+        words++;
+    return words->name ? words->name : "?";
 }
 
 void model_name(size_t at, char *ret, size_t size)
 {
     const size_t control = sizeof(struct layout_control), places = offsetof(struct layout_control, places);
+    const size_t seats = offsetof(struct layout_receivers, seats), cursor = sizeof(struct layout_cursor);
     const char *side = at < control ? "senders" : "receivers";
-    size_t within = at < control ? at : at - control, place = sizeof(struct layout_place), cursor = sizeof(struct layout_cursor);
+    size_t within = at < control ? at : at - control, place = sizeof(struct layout_place);
     if (at >= LANES_AT)
         snprintf(ret, size, "lane %zu at %zu", (at - LANES_AT) / (2 * world.capacity), (at - LANES_AT) % world.capacity);
+    else if (within >= seats)
+        snprintf(ret, size, "the seats at %zu", within - seats);
     else if (within >= control)
-        snprintf(ret, size, "cursor %zu %s", (within - control) / cursor, name_of_cursor_word((within - control) % cursor));
+        snprintf(ret, size, "cursor %zu %s", (within - control) / cursor, name_in(cursor_words, (within - control) % cursor));
     else if (within >= places)
-        snprintf(ret, size, "%s' place %zu %s", side, (within - places) / place, name_of_place_word((within - places) % place));
+        snprintf(ret, size, "%s' place %zu %s", side, (within - places) / place, name_in(place_words, (within - places) % place));
     else
-        snprintf(ret, size, "%s' %s", side, name_of_control_word(within));
+        snprintf(ret, size, "%s' %s", side, name_in(control_words, within));
 }

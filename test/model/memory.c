@@ -380,24 +380,35 @@ static bool exchange_own(volatile void *at, size_t size, void *expected, uint64_
     return same;
 }
 
-/* Fails where it reads something else, which may be old; a weak one may also fail for no reason. */
+/* It succeeds on the newest alone; where that is something else, it fails on that or on something older that is, too. */
+static void fail_exchange(struct location *location, void *expected, int order, const char *site)
+{
+    unsigned back;
+    const struct store *store = pick(location, order, &back), *newest = &stores[location->last];
+    bool old = newest->value != load_own(expected, location->size) && store->value != load_own(expected, location->size);
+    uint64_t value = old ? read_from(location, store, back, order, site) : read_from(location, newest, 0, order, site);
+    memcpy(expected, &value, location->size);
+}
+
+/* A weak one may fail for no reason, but not twice in a row. */
+static bool fails_idly(void)
+{
+    current->idle = !current->idle && choose_store(2) == 1;
+    return current->idle;
+}
+
 bool model_exchange_if(volatile void *at, size_t size, void *expected, uint64_t value, int order, int failed_order,
                        bool weak, const char *site)
 {
     if (!is_shared(at))
         return exchange_own(at, size, expected, value);
-    unsigned back;
     point();
     struct location *location = find(place_of(at), size);
-    const struct store *store = pick(location, order_of(site, failed_order), &back);
-    bool same = store->value == load_own(expected, size);
-    if (same && !(weak && choose_store(2) == 1))
+    bool same = stores[location->last].value == load_own(expected, size) && !(weak && fails_idly());
+    if (same)
         replace(location, value, order_of(site, order), site);
-    else {
-        uint64_t old = read_from(location, store, same ? 0 : back, order_of(site, failed_order), site);
-        memcpy(expected, &old, size);
-        same = false;
-    }
+    else
+        fail_exchange(location, expected, order_of(site, failed_order), site);
     let_go(site);
     return same;
 }

@@ -59,7 +59,7 @@ void *model_allocate(size_t size);
 
 /* ---- Shared memory ---------------------------------------------------------------------------------------------- */
 
-#define MODEL_MEMORY 65536
+#define MODEL_MEMORY 131072
 
 extern unsigned char model_memory[MODEL_MEMORY];
 /* From `at` on there are `many` rings of `capacity` bytes, each mapped twice in a row. */

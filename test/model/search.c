@@ -30,6 +30,7 @@ static _Alignas(64) unsigned char private_memory[PRIVATE];
 static size_t private_used;
 static char failure[512];
 static struct search *counts;
+static unsigned shown; /* lines of a trace */
 
 /* ---- States that were met ---------------------------------------------------------------------------------------- */
 
@@ -93,7 +94,7 @@ static uint64_t state(void)
 {
     uint64_t sum = memory_hash;
     for (unsigned i = 1; i < many_threads; i++)
-        sum += mix(threads[i].hash, mix(i, threads[i].status + 16U * threads[i].saw_old + 32U * is_ready(&threads[i])));
+        sum += mix(threads[i].hash, mix(i, threads[i].status + 16U * threads[i].saw_old + 32U * is_ready(&threads[i]) + 64U * threads[i].idle));
     bool equal = preemptions < 0 && !current->mortal; /* who may go on does not depend on who does */
     return mix(mix(sum, equal ? 0 : (uint64_t)(current - threads)), mix((uint64_t)preemptions, (uint64_t)stale));
 }
@@ -326,7 +327,7 @@ int model_spawn_mortal(const char *name, void (*run)(void *argument), void *argu
 void trace(const char *format, ...)
 {
     va_list arguments;
-    if (!tracing || quiet)
+    if (!tracing || quiet || shown++ >= SHOWN_MOST)
         return;
     printf("    %-10s ", current->name);
     va_start(arguments, format);
@@ -455,8 +456,11 @@ void model_show(const struct scenario *scenario)
     struct search again = { 0 };
     counts = &again;
     tracing = true;
+    shown = 0;
     random_walk = true; /* nothing is cut off */
     run(scenario, shown_deep);
     tracing = random_walk = false;
+    if (shown > SHOWN_MOST)
+        printf("    ... and %u lines more\n", shown - SHOWN_MOST);
     printf("    %s\n", failure);
 }

@@ -17,12 +17,12 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-extern const struct scenario ring_scenarios[], channel_scenarios[], death_scenarios[];
-static const struct scenario *const all[] = { ring_scenarios, channel_scenarios, death_scenarios };
+extern const struct scenario litmus_scenarios[], ring_scenarios[], channel_scenarios[], death_scenarios[];
+static const struct scenario *const all[] = { litmus_scenarios, ring_scenarios, channel_scenarios, death_scenarios };
 
 static const struct limits {
     uint64_t executions, random;
-} limits[] = { { 30000, 1000 }, { 3000000, 300000 } };
+} limits[] = { { 20000, 1000 }, { 1000000, 100000 } };
 
 static bool deep;
 
@@ -92,6 +92,10 @@ static const struct wrong {
     const char *scenario;
     const char *finding; /* part of what is said of it */
 } wrongs[] = {
+    { "no fence between store and look", { "litmus_fence", MODEL_SKIP, NULL }, "litmus: store buffers", "neither" },
+    { "an acq_rel fence there", { "litmus_fence", memory_order_acq_rel, NULL }, "litmus: store buffers", "neither" },
+    { "counted relaxed", { "litmus_count", memory_order_relaxed, NULL }, "litmus: counting", "race" },
+    { "stored with release only", { "litmus_store", memory_order_release, NULL }, "litmus: one order", "two orders" },
     { "a record is published relaxed", { "shared_publish", memory_order_relaxed, NULL }, "one to one", "race" },
     { "the turn is read relaxed", { "shared_turn", memory_order_relaxed, NULL }, "one to one", "race" },
     { "the head is stored relaxed", { "shared_set_head", memory_order_relaxed, NULL }, "one to one", "race" },
