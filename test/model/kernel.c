@@ -196,13 +196,6 @@ int sys_pidfd_open(pid_t pid)
     return describe(PROCESS, pid - PID);
 }
 
-int sys_fstat(int fd, struct stat *ret)
-{
-    (void)fd;
-    *ret = (struct stat){ .st_nlink = 1 };
-    return 0;
-}
-
 /* ---- Locks ------------------------------------------------------------------------------------------------------- */
 
 static bool is_held_by_other(const struct seat *lock, const struct description *description)
@@ -389,22 +382,66 @@ int sys_getaffinity(pid_t pid, cpu_set_t *ret)
 
 /* ---- The channel's files ----------------------------------------------------------------------------------------- */
 
-int ring_object_open(const struct ring_home *home, const struct address *address, const char *name, bool sender,
-                     struct ring_object *ret)
+static int open_object(const struct ring_home *home, const struct address *address, const char *name, bool sender,
+                       struct ring_object *ret)
 {
     (void)address;
     (void)name;
     (void)sender;
     ret->home = home;
-    ret->shape = (struct layout_shape){ .capacity = world.capacity, .deliver = LAYOUT_ONE, .receivers = 1 };
+    ret->shape = (struct layout_shape){ .capacity = world.capacity, .deliver = world.deliver, .receivers = world.receivers_most };
     ret->senders_fd = SENDERS_FD;
     ret->receivers_fd = RECEIVERS_FD;
     ret->bell_fd = BELL_FD;
     ret->room_fd = ROOM_FD;
+    ret->meeting_fd = -1;
     ret->senders = world.senders;
     ret->receivers = world.receivers;
     return 0;
 }
+
+static int is_named(const struct ring_object *object)
+{
+    (void)object;
+    return 1;
+}
+
+static int fifo_of_place(const struct ring_object *object, bool sender, unsigned place)
+{
+    (void)object;
+    return (sender ? ROOM_FD : BELL_FD) + (int)place;
+}
+
+/* Somebody may always come. */
+static int never(const struct ring_object *object, bool sender)
+{
+    (void)object;
+    (void)sender;
+    return 0;
+}
+
+static int met(struct ring_object *object, bool sender)
+{
+    return never(object, sender);
+}
+
+static int keep_names(const struct ring_object *object)
+{
+    (void)object;
+    return 0;
+}
+
+static const struct ring_objects objects = {
+    .open = open_object,
+    .named = is_named,
+    .open_fifo = fifo_of_place,
+    .make_fifo = fifo_of_place,
+    .gone = never,
+    .cut = never,
+    .meet = met,
+    .remove_ours = keep_names,
+    .remove_unused = keep_names,
+};
 
 int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes)
 {
@@ -419,33 +456,10 @@ int ring_object_allocate_lane(const struct ring_object *object, unsigned lane)
     return lane < WORLD_LANES ? 0 : -ENOSPC;
 }
 
-int ring_object_open_fifo(const struct ring_object *object, bool sender, unsigned place)
+void ring_object_populate_lane(const struct ring_object *object, unsigned lane)
 {
     (void)object;
-    return (sender ? ROOM_FD : BELL_FD) + (int)place;
-}
-
-int ring_object_make_fifo(const struct ring_object *object, bool sender, unsigned place)
-{
-    return ring_object_open_fifo(object, sender, place);
-}
-
-int ring_object_named(const struct ring_object *object)
-{
-    (void)object;
-    return 1;
-}
-
-int ring_object_remove_ours(const struct ring_object *object)
-{
-    (void)object;
-    return 0;
-}
-
-int ring_object_remove_unused(const struct ring_object *object)
-{
-    (void)object;
-    return 0;
+    (void)lane;
 }
 
 int ring_object_remove(const struct ring_home *home, const char *name)
@@ -458,6 +472,18 @@ int ring_object_remove(const struct ring_home *home, const char *name)
 void ring_object_close(struct ring_object *object)
 {
     (void)object;
+}
+
+/* No channel here is on a disk. */
+int sys_fdatasync(int fd)
+{
+    (void)fd;
+    return -EIO;
+}
+
+uint64_t process_boot(void)
+{
+    return 1;
 }
 
 /* ---- Channels ---------------------------------------------------------------------------------------------------- */
@@ -485,7 +511,8 @@ void conduit_free(struct conduit *conduit)
 
 void world_make(uint64_t capacity)
 {
-    world = (struct world){ .senders = (struct layout_control *)model_memory, .capacity = capacity };
+    world = (struct world){ .senders = (struct layout_control *)model_memory, .capacity = capacity,
+                             .receivers_most = 1 };
     world.receivers = (struct layout_receivers *)(model_memory + sizeof(struct layout_control));
     for (unsigned lane = 0; lane < WORLD_LANES; lane++)
         world.lane[lane] = model_memory + LANES_AT + 2 * lane * capacity;
@@ -501,7 +528,8 @@ static void tire(struct ring_end *end)
 
 struct ring_channel *world_open(int thread, uint32_t flags)
 {
-    static const struct ring_home home = { .scheme = "model", .removers = "nobody" };
+    static const struct ring_home home = { .objects = &objects, .scheme = "model", .removers = "nobody",
+                                           .in_memory = true };
     static char name[] = "ring";
     struct address address = { .name = name, .text = name };
     struct open_request request = { .address = &address, .flags = flags, .deadline = -1 };
@@ -540,12 +568,13 @@ static const struct named control_words[] = {
 
 static const struct named place_words[] = {
     WORD(layout_place, session), WORD(layout_place, pid), WORD(layout_place, start_time), WORD(layout_place, uid),
-    WORD(layout_place, pid_namespace), WORD(layout_place, bell), WORD(layout_place, tail), WORD(layout_place, floor),
+    WORD(layout_place, pid_namespace), WORD(layout_place, reach), WORD(layout_place, bell), WORD(layout_place, tail), WORD(layout_place, floor),
     { 0, NULL }
 };
 
 static const struct named cursor_words[] = {
-    WORD(layout_cursor, head), WORD(layout_cursor, intent), WORD(layout_cursor, told), WORD(layout_cursor, claim),
+    WORD(layout_cursor, head), WORD(layout_cursor, intent), WORD(layout_cursor, told), WORD(layout_cursor, died),
+    WORD(layout_cursor, moved), WORD(layout_cursor, claim),
     { 0, NULL }
 };
 

@@ -56,6 +56,7 @@ void model_fail(const char *format, ...) __attribute__((format(printf, 1, 2), no
 
 /* Private memory, gone with the execution. */
 void *model_allocate(size_t size);
+void *model_allocate_cleared(size_t size);
 
 /* ---- Shared memory ---------------------------------------------------------------------------------------------- */
 

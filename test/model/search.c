@@ -163,6 +163,11 @@ void *model_allocate(size_t size)
     return private_memory + at;
 }
 
+void *model_allocate_cleared(size_t size)
+{
+    return memset(model_allocate(size), 0, size);
+}
+
 static void begin(void)
 {
     current->run(current->argument);

@@ -17,6 +17,8 @@ struct world {
     struct layout_receivers *receivers;
     unsigned char *lane[WORLD_LANES];
     uint64_t capacity;
+    uint32_t deliver;  /* LAYOUT_ONE and so on */
+    unsigned receivers_most;
     bool impatient;    /* a slice of sleep on a futex ends at once: what follows waits by its bell */
     unsigned fencing;  /* bits of threads that cannot register for membarrier(2) */
 };

@@ -6,10 +6,13 @@
 #include_next <stdlib.h>
 
 void *model_allocate(size_t size);
+void *model_allocate_cleared(size_t size);
 
 #undef malloc
+#undef calloc
 #undef free
 #define malloc(size) model_allocate(size)
+#define calloc(many, size) model_allocate_cleared((many) * (size))
 #define free(memory) ((void)(memory))
 
 #endif

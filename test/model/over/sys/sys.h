@@ -20,7 +20,7 @@ ssize_t sys_read(int fd, void *data, size_t size);
 ssize_t sys_write(int fd, const void *data, size_t size);
 int sys_open(const char *path, int flags, mode_t mode);
 int sys_close(int fd);
-int sys_fstat(int fd, struct stat *ret);
+int sys_fdatasync(int fd);
 int sys_fcntl_lock(int fd, int command, struct flock *lock);
 int sys_epoll_create(void);
 int sys_epoll_ctl(int fd, int operation, int target, struct epoll_event *event);
