@@ -75,6 +75,8 @@ struct layout_header {
  * tail      senders: bytes ever published in the lane.  Release, after the record; may be one publication behind, which
  *           ends where the first word of zero is.  Read by successors and by who looks, not by receivers.
  * floor     senders of a broadcast: where the oldest message begins that is still whole.
+ * reach     receivers of a queue: how many holds of the seat were ever used, by whomever.  Stored before the first hold
+ *           that it covers, and only grows, so who looks for holds looks no further.
  *
  * Of a durable channel:
  * boot      names the file and the boot of the machine in which the holder began.  Senders: release, after the lane was
@@ -91,6 +93,7 @@ struct layout_place {
     _Atomic uint64_t pid_namespace; /* in which pid is a number, by its inode; 0: unknown */
     _Atomic uint64_t name;
     _Atomic uint64_t slow;
+    _Atomic uint64_t reach;
     _Atomic uint64_t boot;
     _Atomic uint64_t cut;
     _Atomic uint64_t since;
@@ -123,22 +126,54 @@ static inline unsigned session_state(uint64_t word)
  *           may write there again.
  * intent    end of the last message handed out.  What lies between the head and here when a new receiver comes was in
  *           the hands of one that is gone.  Release, though only ordering against the holder's own death matters.
- * told      the newest session of the lane whose end a receiver was told.  Release; read by successors.
- * claim     LAYOUT_QUEUE: bytes ever handed to one of the receivers, all of whom change it by compare and swap.
+ * told      the newest session of the lane whose end a receiver was told; with LAYOUT_QUEUE, whose end is known.  Release;
+ *           read by successors and by the other receivers.
+ * died      LAYOUT_QUEUE: the newest session of the lane whose sender is known to have died.  Release, before told.
+ * moved     LAYOUT_QUEUE: raised whenever a hold on the lane came to lie elsewhere, after the new one was written and
+ *           before the old one is cleared: who looks for holds meanwhile may have missed it and looks again.
+ * claim     LAYOUT_QUEUE: bytes ever handed to one of the receivers.
+ *
+ * With LAYOUT_QUEUE all receivers write them, by compare and swap or addition; head, told, died and claim only grow.
  */
 struct layout_cursor {
     _Alignas(LAYOUT_LINE) _Atomic uint64_t head;
     _Atomic uint64_t intent;
     _Atomic uint64_t told;
+    _Atomic uint64_t died;
+    _Atomic uint64_t moved;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t claim;
 };
 
-/* LAYOUT_QUEUE: bytes `start` up to the end of a lane that a receiver has, or is about to have, in hand.  Written by the
- * holder of the seat, and by who recovers what one that is gone had. */
+/*
+ * LAYOUT_QUEUE: a stretch of a lane that a receiver has, or is about to have, in hand (ring/queue.c has the protocol).
+ *
+ * start     where it begins; of no meaning while `what` is 0.
+ * what      0: free; else its bytes (bits 0-31), its lane (32-35), and HOLD_WANTED.
+ *
+ * The holder of the seat writes both; who recovers what one that is gone had clears them, with the lock of its place; and
+ * whoever waits for the head to move over a hold adds HOLD_WANTED by compare and swap.
+ */
 struct layout_hold {
     _Atomic uint64_t start;
-    _Atomic uint64_t end;
+    _Atomic uint64_t what;
 };
+
+#define HOLD_WANTED (UINT64_C(1) << 63)
+
+static inline uint64_t hold_word(uint64_t bytes, unsigned lane)
+{
+    return bytes | (uint64_t)lane << 32;
+}
+
+static inline uint64_t hold_bytes(uint64_t what)
+{
+    return what & UINT32_MAX;
+}
+
+static inline unsigned hold_lane(uint64_t what)
+{
+    return what >> 32 & (LAYOUT_PLACES - 1);
+}
 
 /* LAYOUT_BROADCAST: what one receiver has taken from one lane. */
 struct layout_position {

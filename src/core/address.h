@@ -52,6 +52,7 @@ enum option_id {
     OPTION_SLOW,
     OPTION_AS,
     OPTION_DURABLE,
+    OPTION_PEER,
     OPTION_COUNT
 };
 

@@ -40,6 +40,7 @@ static int mmap_path(const char *name, char ret[RING_PATH_MAX])
 }
 
 static const struct ring_home home = {
+    .objects = &ring_objects_named,
     .scheme = "mmap",
     .path = mmap_path,
     .removers = "tong rm, or by rm",

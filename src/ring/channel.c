@@ -81,7 +81,8 @@ int ring_channel_describe(struct conduit *conduit, tong_channel_info *ret)
     ret->capacity = object->shape.capacity;
     ret->depth = 0;
     for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
-        uint64_t head = shared_head(&object->receivers->cursors[lane]);
+        const struct layout_cursor *cursor = &object->receivers->cursors[lane];
+        uint64_t head = object->shape.deliver == LAYOUT_QUEUE ? shared_claim(cursor) : shared_head(cursor);
         uint64_t depth = used >> lane & 1 ? shared_tail(&object->senders->places[lane]) - head : 0;
         ret->depth += depth <= object->shape.capacity ? depth : 0;
     }
@@ -98,8 +99,11 @@ int ring_channel_close(struct conduit *conduit, bool forked)
         ring_abandon(&channel->writer);
         r = ring_channel_finish(conduit, DEADLINE_NOW);
     }
-    if (!forked && channel->in.announced)
+    ring_queue_close(channel, forked);
+    if (!forked && channel->in.announced) {
         ring_place_close(&channel->in.place);
+        ring_end_tell(&channel->in);
+    }
     ring_end_close(&channel->out, channel->remove, forked);
     ring_end_close(&channel->in, channel->remove, forked);
     ring_writer_close(&channel->writer);
@@ -115,6 +119,7 @@ const struct ring_delivery ring_delivery_one = {
         .variant = "",
         .identity = TONG_IDENTITY_CLAIMED,
         .shape = TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS,
+        .late_deadlines = true,
         .send = ring_channel_send,
         .receive = ring_channel_receive,
         .send_batch = ring_channel_send_batch,
@@ -137,12 +142,12 @@ const struct ring_delivery ring_delivery_one = {
 
 static const struct ring_delivery *const deliveries[] = {
     [LAYOUT_ONE] = &ring_delivery_one,
-    [LAYOUT_QUEUE] = NULL,
+    [LAYOUT_QUEUE] = &ring_delivery_queue,
     [LAYOUT_BROADCAST] = NULL,
 };
 
-const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, NULL };
-const struct channel_facet *const ring_channel_durable_variants[] = { &ring_delivery_one.facet,
+const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet, NULL };
+const struct channel_facet *const ring_channel_durable_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet,
                                                                       &ring_delivery_durable.facet, NULL };
 
 static const struct ring_delivery *delivery_of(const struct layout_shape *shape)
@@ -159,6 +164,8 @@ static int choose_delivery(struct ring_channel *channel, const struct ring_deliv
     if (channel->in.open && channel->out.open && delivery_of(&channel->out.object.shape) != *ret)
         return fail(-EINVAL, "%s and %s deliver in different ways: open each by itself", channel->in.object.path,
                     channel->out.object.path);
+    if (channel->home->delivery)
+        *ret = channel->home->delivery;
     if (!*ret)
         return fail(-EOPNOTSUPP, "%s: this way to deliver is not there yet", first->object.path);
     channel->base.facet = &(*ret)->facet;
@@ -180,7 +187,7 @@ static int open_ends(struct ring_channel *channel, const struct address *address
 }
 
 /* Nobody is told of the first end before the second one is open too: if that fails, there was none. */
-static int begin(struct ring_channel *channel, const struct address *address)
+int ring_channel_begin(struct ring_channel *channel, const struct address *address)
 {
     const struct ring_delivery *delivery;
     int r = open_ends(channel, address);
@@ -231,7 +238,7 @@ int ring_channel_open(const struct ring_home *home, const struct open_request *r
     channel->reconnect = address->value[OPTION_RECONNECT];
     channel->syncs = address->value[OPTION_SYNC];
     conduit->flags |= TONG_INFO_FRAMED;
-    r = begin(channel, address);
+    r = ring_channel_begin(channel, address);
     if (r == 0)
         *ret = conduit;
     else

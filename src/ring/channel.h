@@ -35,7 +35,7 @@ struct ring_delivery {
     int (*open_receiver)(struct ring_channel *channel);
     int (*open_sender)(struct ring_channel *channel);
 };
-extern const struct ring_delivery ring_delivery_one;
+extern const struct ring_delivery ring_delivery_one, ring_delivery_queue;
 extern const struct ring_delivery ring_delivery_durable; /* LAYOUT_ONE with LAYOUT_DURABLE */
 
 /* Receiving: what is known of one lane and its sender beside its records. */
@@ -58,6 +58,8 @@ struct ring_lanes {
     uint64_t torn[LAYOUT_PLACES];             /* and how many bytes behind that were published once */
 };
 
+struct ring_queue;
+
 struct ring_channel {
     struct conduit base;
     const struct ring_home *home;
@@ -69,6 +71,7 @@ struct ring_channel {
     bool syncs;                 /* sending: every message reaches the disk before send returns */
     bool is_first;              /* receiving: no receiver was there since the machine began; while opening */
     uint64_t life;              /* receiving: of the machine and of the file, as a number; 0: unknown */
+    struct ring_queue *queue;   /* receiving from a queue; owned */
     uint64_t confessed;         /* sending: of the messages that full=drop gave up, how many the ring tells of */
     bool reconnect;             /* receiving: an end is not told, the next session goes on */
     int64_t remove;
@@ -121,8 +124,24 @@ typedef bool (*ring_found)(struct ring_channel *channel, uint64_t size, bool las
 int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int last, int64_t deadline, ring_found found,
                       uint64_t size);
 
+/* ---- Ends of senders, for every way to receive (channel_receive.c) --------------------------------------- */
+
+/* What has become of the sender of a lane whose end was not told yet: -ENODATA, -ECONNRESET, 0 nothing; 1 it is there. */
+int ring_lanes_sender_gone(struct ring_channel *channel, unsigned lane, bool ask, uint64_t *ret_number);
+/* The number of the session that a mark in a lane says has ended: its low half is `mark`.  -EBADMSG: it has not begun. */
+int ring_lanes_ended_session(const struct ring_channel *channel, unsigned lane, uint32_t mark, uint64_t *ret_number);
+/* From now on the end that is owed is what a receive gives; it; and in words. */
+int ring_lanes_tell_end(struct ring_channel *channel);
+int ring_lanes_ended(const struct ring_channel *channel);
+/* Whether a look may ask for locks, which is a system call. */
+bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline);
+
+/* ---- The two directions ---------------------------------------------------------------------------------- */
+
 int ring_channel_open_receiver(struct ring_channel *channel);
 void ring_channel_close_lanes(struct ring_channel *channel);
+/* Opens the ends that the conduit's flags say, and tells the others of them once all are open. */
+int ring_channel_begin(struct ring_channel *channel, const struct address *address);
 ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline);
 ssize_t ring_channel_receive_batch(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline);
 ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret);
@@ -139,6 +158,9 @@ int ring_channel_await_room(struct ring_channel *channel, uint64_t size, int64_t
 
 /* Has the lane of our place, with its memory. */
 int ring_channel_own_lane(struct ring_end *end);
+
+/* Of a queue (queue_receive.c); nothing if there is none. */
+void ring_queue_close(struct ring_channel *channel, bool forked);
 
 int ring_channel_open_sender(struct ring_channel *channel);
 int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline);

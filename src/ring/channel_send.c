@@ -96,8 +96,7 @@ __attribute__((noinline)) int ring_channel_await_room(struct ring_channel *chann
 {
     if (size > record_largest(channel->writer.capacity))
         return too_large(channel, size);
-    if (channel->base.full != FULL_WAIT)
-        deadline = DEADLINE_NOW;
+    deadline = channel->base.full == FULL_WAIT ? deadline_begin(deadline) : DEADLINE_NOW;
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED;
     for (;;) {
         int r = find_room(channel, size);
@@ -175,6 +174,7 @@ HOT ssize_t ring_channel_send_batch(struct conduit *conduit, const tong_batch *b
             continue;
         }
         struct message_out out = { batch[sent].data, batch[sent].length, batch[sent].type };
+        deadline = deadline_begin(deadline);
         r = send_slowly(channel, &out, deadline);
         if (r < 0)
             return sent ? (ssize_t)sent : r;
@@ -233,7 +233,11 @@ int ring_channel_own_lane(struct ring_end *end)
 {
     unsigned lane = end->place.index;
     int r = shared_used(end->own) >> lane & 1 ? 0 : ring_object_allocate_lane(&end->object, lane);
-    return r < 0 ? r : ring_object_map_lane(&end->object, lane, true);
+    if (r == 0)
+        r = ring_object_map_lane(&end->object, lane, true);
+    if (r == 0)
+        ring_object_populate_lane(&end->object, lane);
+    return r;
 }
 
 int ring_channel_open_sender(struct ring_channel *channel)

@@ -34,9 +34,14 @@
 #include "ring/place.h"
 #include "sys/sys.h"
 
+#define AT_ONCE (UINT64_C(8) << 20) /* bytes of a lane that have their pages before the first message */
 #define RACES 16 /* how often others may make and remove the name while we look */
 
-static const struct ring_object no_object = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1 };
+const struct ring_object ring_object_closed = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1,
+                                                .meeting_fd = -1 };
+
+static int named(const struct ring_object *object);
+static int remove_unused(const struct ring_object *object);
 
 static uint64_t lane_at(const struct ring_object *object, unsigned lane)
 {
@@ -325,12 +330,19 @@ int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes)
     return guarded_add(object->lane[lane], 2 * object->shape.capacity, &object->cut);
 }
 
+/* Page by page, in the midst of messages, it takes as long and more.  Where it cannot be done there are the faults. */
+void ring_object_populate_lane(const struct ring_object *object, unsigned lane)
+{
+    if (object->home->in_memory)
+        sys_madvise_populate(object->lane[lane], object->shape.capacity < AT_ONCE ? object->shape.capacity : AT_ONCE);
+}
+
 int ring_object_allocate_lane(const struct ring_object *object, unsigned lane)
 {
     return allocate(object->senders_fd, object->path, lane_at(object, lane), object->shape.capacity);
 }
 
-int ring_object_open_fifo(const struct ring_object *object, bool sender, unsigned place)
+static int open_place_fifo(const struct ring_object *object, bool sender, unsigned place)
 {
     char path[RING_PATH_MAX];
     struct stat status;
@@ -346,7 +358,7 @@ int ring_object_open_fifo(const struct ring_object *object, bool sender, unsigne
 }
 
 /* If the channel's name is gone, whoever took it away took our file with it, or will not. */
-int ring_object_make_fifo(const struct ring_object *object, bool sender, unsigned place)
+static int make_place_fifo(const struct ring_object *object, bool sender, unsigned place)
 {
     char path[RING_PATH_MAX];
     struct stat status;
@@ -354,8 +366,8 @@ int ring_object_make_fifo(const struct ring_object *object, bool sender, unsigne
     int r = sys_fstat(sender ? object->room_fd : object->bell_fd, &status);
     if (r == 0)
         r = make_fifo(path, status.st_mode & 0777);
-    int fd = r < 0 && r != -EEXIST ? r : ring_object_open_fifo(object, sender, place);
-    if (ring_object_named(object) <= 0)
+    int fd = r < 0 && r != -EEXIST ? r : open_place_fifo(object, sender, place);
+    if (named(object) <= 0)
         sys_unlink(path);
     return fd;
 }
@@ -413,19 +425,19 @@ static int try_open(struct ring_object *object, const struct address *address, b
     bool created = object->created;
     r = attach(object, address, sender);
     if (r < 0 && created)
-        ring_object_remove_unused(object);
+        remove_unused(object);
     return r;
 }
 
-int ring_object_open(const struct ring_home *home, const struct address *address, const char *name, bool sender,
-                     struct ring_object *ret)
+static int open_named(const struct ring_home *home, const struct address *address, const char *name, bool sender,
+                      struct ring_object *ret)
 {
     char path[RING_PATH_MAX];
     int r = home->path(name, path);
     if (r < 0)
         return r;
     for (int race = 0; race < RACES; race++) {
-        *ret = no_object;
+        *ret = ring_object_closed;
         ret->home = home;
         strcpy(ret->path, path);
         r = try_open(ret, address, sender);
@@ -463,7 +475,7 @@ void ring_object_close(struct ring_object *object)
 
 /* ---- Removing -------------------------------------------------------------------------------------------- */
 
-int ring_object_named(const struct ring_object *object)
+static int named(const struct ring_object *object)
 {
     struct stat status;
     int r = sys_lstat(object->path, &status);
@@ -511,11 +523,11 @@ static int remove_if_unused(const struct ring_object *object, int senders_fd, in
     if (r == 0)
         r = ring_places_lock(receivers_fd);
     if (r == 0)
-        r = ring_object_named(object);
+        r = named(object);
     return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
 }
 
-int ring_object_remove_unused(const struct ring_object *object)
+static int remove_unused(const struct ring_object *object)
 {
     char side[RING_PATH_MAX];
     side_path(object->path, object->shape.id, "receive", side);
@@ -530,8 +542,32 @@ int ring_object_remove_unused(const struct ring_object *object)
     return r;
 }
 
-int ring_object_remove_ours(const struct ring_object *object)
+static int remove_ours(const struct ring_object *object)
 {
-    int r = ring_object_named(object);
+    int r = named(object);
     return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
 }
+
+/* ---- The row --------------------------------------------------------------------------------------------- */
+
+static int gone(const struct ring_object *object, bool sender)
+{
+    struct stat status;
+    (void)sender;
+    if (sys_fstat(object->senders_fd, &status) < 0 || status.st_nlink > 0)
+        return 0;
+    return fail(-ESTALE, "%s was removed while nobody else had it open: by %s; open it again", object->path,
+                object->home->removers);
+}
+
+static int cut_short(const struct ring_object *object, bool sender)
+{
+    (void)sender;
+    return fail(-ESTALE, "%s was cut short by another process while it was in use, and what was in it is lost: remove it and "
+                "begin again", object->path);
+}
+
+const struct ring_objects ring_objects_named = {
+    .open = open_named, .named = named, .open_fifo = open_place_fifo, .make_fifo = make_place_fifo, .gone = gone,
+    .cut = cut_short, .remove_ours = remove_ours, .remove_unused = remove_unused,
+};

@@ -206,6 +206,9 @@ static inline bool ring_read(const struct ring_reader *reader, uint64_t word, st
     return true;
 }
 
+/* Bytes of the record with this word, which is no message; 0: nothing that can be. */
+uint64_t ring_mark_extent(uint64_t word);
+
 /* The same for whatever else it is. */
 int ring_next_slowly(struct ring_reader *reader, uint64_t word, struct ring_record *ret);
 

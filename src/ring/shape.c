@@ -9,7 +9,7 @@
 /* ---- Asked ----------------------------------------------------------------------------------------------- */
 
 /* Lanes are mapped each for itself. */
-static uint64_t rounded(uint64_t capacity)
+uint64_t ring_shape_rounded(uint64_t capacity)
 {
     uint64_t power = LAYOUT_CAPACITY_LOW, page = (uint64_t)sysconf(_SC_PAGESIZE);
     if (power < page)
@@ -41,7 +41,7 @@ static uint32_t features_asked(const struct address *address)
 int ring_shape_asked(const char *path, const struct address *address, struct layout_shape *ret)
 {
     *ret = (struct layout_shape){
-        .capacity = rounded((uint64_t)address->value[OPTION_CAPACITY]),
+        .capacity = ring_shape_rounded((uint64_t)address->value[OPTION_CAPACITY]),
         .deliver = delivery_asked(address),
         .receivers = receivers_asked(address),
         .features = features_asked(address),

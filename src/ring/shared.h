@@ -102,6 +102,99 @@ static inline void shared_set_told(struct layout_cursor *cursor, uint64_t told)
     atomic_store_explicit(&cursor->told, told, memory_order_release);
 }
 
+/* ---- Several receivers (the orders are argued in ring/queue.c) --------------------------------------------- */
+
+static inline uint64_t shared_claim(const struct layout_cursor *cursor)
+{
+    return atomic_load_explicit(&cursor->claim, memory_order_acquire);
+}
+
+static inline bool shared_try_claim(struct layout_cursor *cursor, uint64_t from, uint64_t to)
+{
+    return atomic_compare_exchange_strong_explicit(&cursor->claim, &from, to, memory_order_acq_rel, memory_order_relaxed);
+}
+
+/* Words that several raise never fall. */
+static inline void shared_raise(_Atomic uint64_t *word, uint64_t to)
+{
+    uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+    while ((int64_t)(to - seen) > 0 &&
+           !atomic_compare_exchange_weak_explicit(word, &seen, to, memory_order_acq_rel, memory_order_relaxed))
+        ;
+}
+
+static inline void shared_raise_head(struct layout_cursor *cursor, uint64_t head)
+{
+    shared_raise(&cursor->head, head);
+}
+
+static inline void shared_raise_told(struct layout_cursor *cursor, uint64_t told)
+{
+    shared_raise(&cursor->told, told);
+}
+
+static inline uint64_t shared_died(const struct layout_cursor *cursor)
+{
+    return atomic_load_explicit(&cursor->died, memory_order_acquire);
+}
+
+static inline void shared_raise_died(struct layout_cursor *cursor, uint64_t died)
+{
+    shared_raise(&cursor->died, died);
+}
+
+/* The fence for who reads it a second time, behind a look at holds. */
+static inline uint64_t shared_moved(const struct layout_cursor *cursor)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&cursor->moved, memory_order_acquire);
+}
+
+static inline void shared_move(struct layout_cursor *cursor)
+{
+    atomic_fetch_add_explicit(&cursor->moved, 1, memory_order_acq_rel);
+}
+
+static inline uint64_t shared_reach(const struct layout_place *seat)
+{
+    return atomic_load_explicit(&seat->reach, memory_order_acquire);
+}
+
+static inline void shared_set_reach(struct layout_place *own, uint64_t reach)
+{
+    atomic_store_explicit(&own->reach, reach, memory_order_release);
+}
+
+static inline uint64_t shared_hold_start(const struct layout_hold *hold)
+{
+    return atomic_load_explicit(&hold->start, memory_order_acquire);
+}
+
+static inline uint64_t shared_hold_what(const struct layout_hold *hold)
+{
+    return atomic_load_explicit(&hold->what, memory_order_acquire);
+}
+
+/* The start before `what` says that it counts. */
+static inline void shared_hold(struct layout_hold *own, uint64_t start, uint64_t what)
+{
+    atomic_store_explicit(&own->start, start, memory_order_release);
+    atomic_store_explicit(&own->what, what, memory_order_release);
+}
+
+/* What it was. */
+static inline uint64_t shared_rewrite_hold(struct layout_hold *hold, uint64_t what)
+{
+    return atomic_exchange_explicit(&hold->what, what, memory_order_acq_rel);
+}
+
+/* False: it is no longer what was seen. */
+static inline bool shared_want_hold(struct layout_hold *hold, uint64_t seen)
+{
+    return atomic_compare_exchange_strong_explicit(&hold->what, &seen, seen | HOLD_WANTED, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
 /* ---- Being told ------------------------------------------------------------------------------------------ */
 
 /* Between a publication and the look at `calls`. */

@@ -4,14 +4,18 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define ENDLESS 60000 /* ms that a process may take to end */
 
 static pid_t maker;
 
@@ -166,7 +170,12 @@ pid_t ledger_fork(struct ledger *ledger)
 void ledger_join(struct ledger *ledger, pid_t pid, const char *who)
 {
     int status = 0;
-    while (waitpid(pid, &status, 0) < 0)
+    struct pollfd gone = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+    MUST(ledger, gone.fd >= 0, "pidfd_open: %s", strerror(errno));
+    bool ended = poll(&gone, 1, ENDLESS) == 1;
+    close(gone.fd);
+    MUST(ledger, ended || ledger->failed, "%s (process %d) does not end", who, (int)pid);
+    while (waitpid(pid, &status, WNOHANG) < 0)
         MUST(ledger, errno == EINTR, "waitpid: %s", strerror(errno));
     MUST(ledger, !ledger->failed, "%s", ledger->failure);
     MUST(ledger, status == 0, "%s ended with status 0x%x", who, (unsigned)status);
@@ -195,6 +204,12 @@ bool ledger_is_long(void)
 {
     const char *form = getenv("TONG_TORTURE");
     return form && !strcmp(form, "long");
+}
+
+void ledger_count(uint64_t stepped, uint64_t survived, uint64_t injected)
+{
+    printf("counted: %llu instructions stepped, %llu deaths survived, %llu faults injected\n", (unsigned long long)stepped,
+           (unsigned long long)survived, (unsigned long long)injected);
 }
 
 tong_channel *ledger_open(struct ledger *ledger, const char *address, uint32_t flags)
