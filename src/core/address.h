@@ -51,6 +51,8 @@ enum option_id {
     OPTION_RECEIVERS,
     OPTION_SLOW,
     OPTION_AS,
+    OPTION_DURABLE,
+    OPTION_PEER,
     OPTION_COUNT
 };
 

@@ -28,8 +28,11 @@ struct ring_end {
     struct ring_patience {
         int64_t budget;               /* ns for which a wait spins before it sleeps */
         unsigned pause, penalty;      /* sleeps until spinning is tried again, and how many the next time */
-        uint64_t judged;              /* the session for which `alone` was found */
+        uint64_t judged;              /* the sessions of the other side for which `alone` was found, added up */
+        unsigned trust;               /* waits until we look again whether we are */
         bool alone;                   /* we share one processor with the other side */
+        uint32_t spins;               /* that ended because something came */
+        bool mistaken;                /* and once did not, so that a wake was missed */
     } patience;
 };
 
@@ -40,10 +43,14 @@ int ring_end_open(struct ring_end *end, const struct ring_home *home, const stru
 /* Begins our session. */
 void ring_end_announce(struct ring_end *end);
 
+/* Looks whether the other side, which was not there yet, has come: 1, 0, or why it never will. */
+int ring_end_meet(struct ring_end *end);
+
 /* What is left of telling once somebody called. */
 void ring_end_answer(struct ring_end *end);
 
-/* -ESTALE: somebody made a file of the channel shorter, and tong_guard_sigbus() has put zeros in its place; else 0. */
+/* -ESTALE: somebody made a file of the channel shorter, and tong_guard_sigbus() has put zeros in its place; or why nobody
+ * comes to the other side any more; else 0. */
 int ring_end_cut(const struct ring_end *end);
 
 static inline bool ring_end_is_cut(const struct ring_end *end)
