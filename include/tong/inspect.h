@@ -90,7 +90,7 @@ typedef struct tong_process {
     uint64_t signals_pending, signals_blocked, signals_ignored, signals_caught; /* bit n - 1: signal n */
 } tong_process;
 
-#define TONG_OBJECT_ORPHAN UINT32_C(0x1)         /* nobody has it open, mapped or attached */
+#define TONG_OBJECT_ORPHAN UINT32_C(0x1)         /* nobody has it open, mapped or attached; as sure as `certainty` says */
 #define TONG_OBJECT_FULL UINT32_C(0x2)
 #define TONG_OBJECT_WORLD_WRITABLE UINT32_C(0x4)
 #define TONG_OBJECT_DELETED UINT32_C(0x8)        /* its name is gone */
@@ -112,7 +112,7 @@ typedef struct tong_object {
     uint32_t mode;           /* permissions; UINT32_MAX: has none, or unknown */
     uint32_t peer;           /* object at the other side of a socket, or TONG_NOBODY */
     uint64_t depth, capacity;/* bytes that lie in it and that fit; TONG_UNKNOWN */
-    uint64_t messages;       /* that lie in it; TONG_UNKNOWN */
+    uint64_t messages;       /* that lie in it, or the value of a counter; TONG_UNKNOWN */
     uint64_t device, inode;  /* of what is a file, else 0 */
     uint64_t namespace_inode;/* in which `key` is one; 0: everywhere on this machine */
 } tong_object;
@@ -121,6 +121,7 @@ typedef struct tong_object {
 #define TONG_END_MAPPED UINT32_C(0x2)    /* mapped or attached, not a descriptor */
 #define TONG_END_LOCK UINT32_C(0x4)      /* holds a lock on it */
 #define TONG_END_WAITS UINT32_C(0x8)     /* waits for a lock on it, or in an open of it */
+#define TONG_END_MASTER UINT32_C(0x10)   /* of a terminal: the side of who shows it */
 
 typedef struct tong_end {
     uint32_t size;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #define ROOM_FIRST 256
 #define BLOCK 65536
@@ -190,6 +191,11 @@ uint32_t graph_object(struct tong_snapshot *graph, uint32_t kind, const char *ke
     return (uint32_t)graph->objects.count - 1;
 }
 
+void graph_file_key(uint64_t device, uint64_t inode, char ret[GRAPH_KEY])
+{
+    snprintf(ret, GRAPH_KEY, "%u:%u:%llu", major(device), minor(device), (unsigned long long)inode);
+}
+
 /* ---- Ends, waits, findings, gaps ------------------------------------------------------------------------- */
 
 uint32_t graph_add_end(struct tong_snapshot *graph, const tong_end *end)
@@ -211,6 +217,13 @@ uint32_t graph_add_wait(struct tong_snapshot *graph, const tong_wait_seen *wait)
     *added = *wait;
     added->size = sizeof *added;
     return (uint32_t)graph->waits.count - 1;
+}
+
+void graph_add_watch(struct tong_snapshot *graph, const struct graph_watch *watch)
+{
+    struct graph_watch *added = push(graph, &graph->watches, sizeof *added);
+    if (added)
+        *added = *watch;
 }
 
 uint32_t graph_add_finding(struct tong_snapshot *graph, const tong_finding *finding)

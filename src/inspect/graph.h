@@ -4,8 +4,19 @@
  * an index from keys to objects.
  *
  * What a probe adds stays where it is by its number; pointers into the arrays do not outlive the next addition.  Strings
- * are copied into the snapshot.  Only memory can fail here (-ENOMEM), and then it has failed for good: graph_error() says
+ * are copied into the snapshot.  Only memory can fail here (-ENOMEM), and then it has failed for good: `error` says
  * so at the end, and additions in between return TONG_NOBODY.
+ *
+ * Keys, by which probes mean the same object:
+ *     PIPE, UNIX, TCP, UDP, NETLINK      inode
+ *     MSGQ, SYSVSHM, SYSVSEM             inode of the IPC namespace:identifier
+ *     FIFO, MQ, SHM, SEM, MEMFD, MAP     device's major:minor:inode, in decimals (graph_file_key)
+ *     EVENTFD                            eventfd-id
+ *     EPOLL                              pid:descriptor of the first that was seen to have it
+ *     PTY                                major:minor of the devpts file system:number
+ *     LOCK                               FLOCK|POSIX|OFDLCK|LEASE|...:major:minor:inode:start:end, as in /proc/locks; who
+ *                                        waits for that very lock is an end of it with TONG_END_WAITS
+ *     CHANNEL                            that of the senders' segment, as a file
  */
 #ifndef INSPECT_GRAPH_H
 #define INSPECT_GRAPH_H
@@ -27,8 +38,20 @@ struct graph_block {
     char data[];
 };
 
+/*
+ * What an epoll set tells of, in graph->watches: those of one set follow each other.  An object that is TONG_NOBODY is
+ * something that has none, such as a timer: it may become ready by itself.
+ */
+struct graph_watch {
+    uint32_t set;     /* object of kind TONG_KIND_EPOLL */
+    uint32_t object;
+    uint32_t process; /* in which `fd` is one; another that inherited the set has it too */
+    int32_t fd;
+    uint32_t events;  /* EPOLLIN, ... */
+};
+
 struct tong_snapshot {
-    struct graph_array processes, objects, ends, waits, findings, gaps;
+    struct graph_array processes, objects, ends, waits, findings, gaps, watches;
     struct graph_block *text;      /* strings */
     uint32_t *by_key, keys;        /* open addressing: object number + 1; keys is a power of two */
     uint32_t *by_pid, pids;        /* the same for processes */
@@ -53,8 +76,13 @@ uint32_t graph_find_object(const struct tong_snapshot *graph, uint32_t kind, con
 tong_object *graph_object_at(struct tong_snapshot *graph, uint32_t object);
 tong_process *graph_process_at(struct tong_snapshot *graph, uint32_t process);
 
+/* The key of a file; the kernel writes the numbers of devices in many ways. */
+#define GRAPH_KEY 64
+void graph_file_key(uint64_t device, uint64_t inode, char ret[GRAPH_KEY]);
+
 uint32_t graph_add_end(struct tong_snapshot *graph, const tong_end *end);
 uint32_t graph_add_wait(struct tong_snapshot *graph, const tong_wait_seen *wait);
+void graph_add_watch(struct tong_snapshot *graph, const struct graph_watch *watch);
 uint32_t graph_add_finding(struct tong_snapshot *graph, const tong_finding *finding);
 
 /* One more that could not be seen; equal words are counted together.  Both are static or the snapshot's. */
@@ -66,6 +94,11 @@ void graph_settle(struct tong_snapshot *graph);
 static inline tong_end *graph_ends(const struct tong_snapshot *graph)
 {
     return graph->ends.item;
+}
+
+static inline struct graph_watch *graph_watches(const struct tong_snapshot *graph)
+{
+    return graph->watches.item;
 }
 
 static inline tong_wait_seen *graph_waits(const struct tong_snapshot *graph)

@@ -80,20 +80,59 @@ int proc_directory(int directory, const char *name)
     return sys_openat(directory, name, O_RDONLY | O_DIRECTORY);
 }
 
-int proc_numbers(int directory, int (*each)(void *context, const char *name, int64_t number), void *context)
+int proc_names(int directory, int (*each)(void *context, const char *name), void *context)
 {
     _Alignas(struct dirent64) char entries[ENTRIES];
     ssize_t size;
     while ((size = sys_getdents(directory, entries, sizeof entries)) > 0)
         for (ssize_t at = 0; at < size; ) {
             const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
-            int64_t number;
             at += entry->d_reclen;
-            if (*entry->d_name < '0' || *entry->d_name > '9' || parse_count(entry->d_name, 10, &number) < 0)
-                continue;
-            int r = each(context, entry->d_name, number);
+            int r = strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") ? each(context, entry->d_name) : 0;
             if (r)
                 return r;
         }
     return size < 0 ? (int)size : 0;
+}
+
+struct numbered {
+    int (*each)(void *context, const char *name, int64_t number);
+    void *context;
+};
+
+static int if_number(void *context, const char *name)
+{
+    const struct numbered *wanted = context;
+    int64_t number;
+    if (*name < '0' || *name > '9' || parse_count(name, 10, &number) < 0)
+        return 0;
+    return wanted->each(wanted->context, name, number);
+}
+
+int proc_numbers(int directory, int (*each)(void *context, const char *name, int64_t number), void *context)
+{
+    struct numbered wanted = { each, context };
+    return proc_names(directory, if_number, &wanted);
+}
+
+int proc_lines(struct proc *proc, int (*each)(void *context, char *line), void *context)
+{
+    int r = 0;
+    for (char *line = proc->buffer, *next; r == 0 && *line; line = next) {
+        next = line + strcspn(line, "\n");
+        if (*next)
+            *next++ = '\0';
+        r = each(context, line);
+    }
+    return r;
+}
+
+const char *proc_word(const char *line, unsigned n)
+{
+    line += strspn(line, " \t");
+    for (; n > 0; n--) {
+        line += strcspn(line, " \t");
+        line += strspn(line, " \t");
+    }
+    return line;
 }

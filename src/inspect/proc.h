@@ -27,6 +27,15 @@ ssize_t proc_link(int directory, const char *name, char *ret, size_t size);
 /* Opens a directory; negative errno. */
 int proc_directory(int directory, const char *name);
 
+/* Calls `each` with every name in a directory but "." and "..", until it returns what is not 0. */
+int proc_names(int directory, int (*each)(void *context, const char *name), void *context);
+
+/* Calls `each` with every line of what was read last, ended by NUL in place of its newline. */
+int proc_lines(struct proc *proc, int (*each)(void *context, char *line), void *context);
+
+/* Where the n-th word of a line begins, counted from 0; "" if there are fewer. */
+const char *proc_word(const char *line, unsigned n);
+
 /* Calls `each` with every name in a directory that is a number, until it returns what is not 0. */
 int proc_numbers(int directory, int (*each)(void *context, const char *name, int64_t number), void *context);
 

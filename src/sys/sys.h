@@ -103,6 +103,7 @@ ssize_t sys_writev(int fd, const struct iovec *spans, int count);
 int sys_fstat(int fd, struct stat *ret);
 int sys_lstat(const char *path, struct stat *ret);
 int sys_statvfs(const char *path, struct statvfs *ret);
+int sys_fstatfs_type(int fd, uint64_t *ret); /* the magic number of the file system */
 int sys_fstatvfs(int fd, struct statvfs *ret);
 int sys_openat(int directory, const char *name, int flags);
 int sys_fstatat(int directory, const char *name, struct stat *ret, int flags);
@@ -208,6 +209,8 @@ int sys_inotify_add(int fd, const char *path, uint32_t mask);
 int sys_futex_wait(const void *word, uint32_t expected, const struct timespec *timeout);
 int sys_futex_wake(const void *word, int count);
 int sys_pidfd_open(pid_t pid);
+int sys_pidfd_getfd(int pidfd, int fd); /* a copy, of the same open file description */
+int sys_kcmp_file(pid_t one, int its_fd, pid_t other, int others_fd); /* 0: the same description; 1, 2: before, after; 3 */
 int sys_membarrier(int command);
 int sys_getaffinity(pid_t pid, cpu_set_t *ret);
 

@@ -26,11 +26,11 @@ BELOW = {
 SYSTEM_CALLS = """
     accept accept4 bind chmod chown close connect creat dup dup2 dup3 epoll_create epoll_create1 epoll_ctl epoll_wait
     epoll_pwait eventfd execl execv execve execvp fallocate fchmod fchown fcntl fdatasync fdopen flock fopen fork
-    fstat fstatat fsync ftruncate futimens getpeername getrandom getsockname getsockopt inotify_add_watch inotify_init
+    fstat fstatat fstatfs fsync ftruncate futimens getpeername getrandom getsockname getsockopt inotify_add_watch inotify_init
     inotify_init1 inotify_rm_watch ioctl kill link linkat listen lseek lstat madvise memfd_create mkdir mkfifo
     mkfifoat mkstemp mlock mmap mprotect mq_getattr mq_notify mq_open mq_receive mq_send
     mq_timedreceive mq_timedsend mq_unlink mremap msgctl msgget msgrcv msgsnd msync munmap
-    nanosleep clock_nanosleep open openat opendir pause pidfd_open pipe pipe2 poll ppoll prctl pread preadv preadv2
+    nanosleep clock_nanosleep open openat opendir pause kcmp pidfd_getfd pidfd_open pipe pipe2 poll ppoll prctl pread preadv preadv2
     pwrite pwritev pwritev2 read readlink readv recv recvfrom recvmmsg recvmsg rename renameat renameat2 rmdir
     sched_yield select semctl semget semop semtimedop send sendfile sendmmsg sendmsg sendto setsockopt shm_open
     shm_unlink shmat shmctl shmdt shmget shutdown sigaction signal signalfd sleep socket socketpair splice stat
