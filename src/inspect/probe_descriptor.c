@@ -13,12 +13,15 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "inspect/file.h"
+#include "inspect/names.h"
 #include "inspect/probe.h"
 #include "sys/sys.h"
 
 #define TARGET 4200
 #define PTS_MAJOR_FIRST 136 /* Documentation/admin-guide/devices.txt */
 #define PTS_MAJOR_LAST 143
+#define QUEUE_FILE_SIZE 80 /* of every file in the file system of POSIX queues */
 
 struct descriptor {
     struct scan *scan;
@@ -44,21 +47,6 @@ static void add_end(const struct descriptor *descriptor, uint32_t object)
         graph_add_end(descriptor->scan->graph, &end);
 }
 
-static void describe(tong_object *object, const char *name, const struct stat *status)
-{
-    object->name = name;
-    object->source = "/proc/PID/fd";
-    if (!status)
-        return;
-    object->uid = status->st_uid;
-    object->gid = status->st_gid;
-    object->mode = status->st_mode & 07777;
-    object->device = status->st_dev;
-    object->inode = status->st_ino;
-    object->flags |= status->st_nlink == 0 ? TONG_OBJECT_DELETED : 0;
-    object->flags |= status->st_mode & S_IWOTH ? TONG_OBJECT_WORLD_WRITABLE : 0;
-}
-
 /* What stands between the brackets is the inode, which is one on the whole machine. */
 static void bracketed(const char *target, char ret[24])
 {
@@ -74,7 +62,7 @@ static void add_pipe(const struct descriptor *descriptor)
     bracketed(descriptor->target, key);
     uint32_t object = graph_object(graph, TONG_KIND_PIPE, key, &fresh);
     if (object != TONG_NOBODY && fresh) {
-        describe(graph_object_at(graph, object), "", NULL);
+        graph_object_at(graph, object)->source = "/proc/PID/fd";
         graph_object_at(graph, object)->inode = strtoull(key, NULL, 10);
     }
     add_end(descriptor, object);
@@ -98,6 +86,14 @@ static bool is_pty(const struct stat *status)
     return S_ISCHR(status->st_mode) && number >= PTS_MAJOR_FIRST && number <= PTS_MAJOR_LAST;
 }
 
+/* Only a file of that size, one below the root of a file system without a disk, is worth asking. */
+static bool is_queue(const struct descriptor *descriptor, const struct stat *status)
+{
+    if (major(status->st_dev) != 0 || status->st_size != QUEUE_FILE_SIZE || strchr(descriptor->target + 1, '/'))
+        return false;
+    return names_are_queues(descriptor->directory, descriptor->name);
+}
+
 static uint32_t kind_of_file(const struct descriptor *descriptor, const struct stat *status)
 {
     if (S_ISFIFO(status->st_mode))
@@ -106,27 +102,24 @@ static uint32_t kind_of_file(const struct descriptor *descriptor, const struct s
         return TONG_KIND_PTY;
     if (!S_ISREG(status->st_mode))
         return 0;
-    if (!strncmp(descriptor->target, "/memfd:", 7))
-        return TONG_KIND_MEMFD;
-    return !strncmp(descriptor->target, "/dev/shm/", 9) ? TONG_KIND_SHM : 0;
+    return is_queue(descriptor, status) ? TONG_KIND_MQ : file_kind(descriptor->target);
 }
 
 static void add_file(const struct descriptor *descriptor)
 {
     struct tong_snapshot *graph = descriptor->scan->graph;
     struct stat status;
-    char key[64];
     bool fresh;
     if (sys_fstatat(descriptor->directory, descriptor->name, &status, 0) < 0)
         return;
     uint32_t kind = kind_of_file(descriptor, &status);
     if (!kind)
         return;
-    snprintf(key, sizeof key, "%u:%u:%llu", major(status.st_dev), minor(status.st_dev), (unsigned long long)status.st_ino);
-    uint32_t object = graph_object(graph, kind, key, &fresh);
+    uint32_t object = file_object(graph, kind, status.st_dev, status.st_ino, &fresh);
     if (object != TONG_NOBODY && fresh) {
-        const char *name = graph_text(graph, descriptor->target);
-        describe(graph_object_at(graph, object), name, &status);
+        file_describe(graph, object, descriptor->target, &status, "/proc/PID/fd");
+        if (kind == TONG_KIND_MQ)
+            names_describe_queue(descriptor->scan, object, descriptor->directory, descriptor->name);
     }
     add_end(descriptor, object);
 }

@@ -13,7 +13,11 @@ static const struct probe probes[] = {
     { "processes", probe_processes, 0 },
     { "unix sockets", probe_unix, 0 },
     { "TCP and UDP", probe_inet, 0 },
+    { "System V", probe_sysv, 0 },
+    { "names", probe_names, 0 },
     { "descriptors", probe_descriptors, 0 },
+    { "mappings", probe_maps, 0 },
+    { "orphans", probe_orphans, 0 },
 };
 
 static int look(struct scan *scan)
