@@ -170,7 +170,8 @@ typedef struct tong_finding {
     const char *summary;     /* one line */
     const char *proof;       /* the chain of facts, a line each; why it is so */
     const char *advice;      /* what to do */
-    uint32_t first_wait, waits; /* indices into tong_snapshot_stuck(); 0, 0: none */
+    uint32_t first_wait, waits; /* places of tong_snapshot_stuck(); 0, 0: none */
+    const char *address;     /* what to remove: for tong_remove(), or a path that begins with '/'; "" nothing */
 } tong_finding;
 
 /* What could not be seen. */
@@ -221,6 +222,9 @@ size_t tong_snapshot_findings(const tong_snapshot *snapshot);
 const tong_finding *tong_snapshot_finding(const tong_snapshot *snapshot, size_t index);
 size_t tong_snapshot_gaps(const tong_snapshot *snapshot);
 const tong_gap *tong_snapshot_gap(const tong_snapshot *snapshot, size_t index);
+
+/* The waits of findings, one after another: the index of the wait at a place; TONG_NOBODY behind the last. */
+uint32_t tong_snapshot_stuck(const tong_snapshot *snapshot, size_t place);
 
 /* The ends of one object: the first, and how many follow it. */
 size_t tong_snapshot_ends_of(const tong_snapshot *snapshot, size_t object, size_t *ret_first);

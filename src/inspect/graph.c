@@ -20,8 +20,7 @@ static void *fail_memory(struct tong_snapshot *graph)
     return NULL;
 }
 
-/* A new element, zeroed. */
-static void *push(struct tong_snapshot *graph, struct graph_array *array, size_t size)
+void *graph_push(struct tong_snapshot *graph, struct graph_array *array, size_t size)
 {
     if (array->count == array->room) {
         size_t room = array->room ? 2 * array->room : ROOM_FIRST;
@@ -148,7 +147,7 @@ uint32_t graph_process(const struct tong_snapshot *graph, int64_t pid)
 
 uint32_t graph_add_process(struct tong_snapshot *graph, const tong_process *process)
 {
-    tong_process *added = push(graph, &graph->processes, sizeof *added);
+    tong_process *added = graph_push(graph, &graph->processes, sizeof *added);
     if (!added)
         return TONG_NOBODY;
     *added = *process;
@@ -179,7 +178,7 @@ uint32_t graph_object(struct tong_snapshot *graph, uint32_t kind, const char *ke
         *ret_new = found == TONG_NOBODY;
     if (found != TONG_NOBODY)
         return found;
-    tong_object *added = push(graph, &graph->objects, sizeof *added);
+    tong_object *added = graph_push(graph, &graph->objects, sizeof *added);
     if (!added)
         return TONG_NOBODY;
     *added = (tong_object){
@@ -200,7 +199,7 @@ void graph_file_key(uint64_t device, uint64_t inode, char ret[GRAPH_KEY])
 
 uint32_t graph_add_end(struct tong_snapshot *graph, const tong_end *end)
 {
-    tong_end *added = push(graph, &graph->ends, sizeof *added);
+    tong_end *added = graph_push(graph, &graph->ends, sizeof *added);
     if (!added)
         return TONG_NOBODY;
     *added = *end;
@@ -211,7 +210,7 @@ uint32_t graph_add_end(struct tong_snapshot *graph, const tong_end *end)
 
 uint32_t graph_add_wait(struct tong_snapshot *graph, const tong_wait_seen *wait)
 {
-    tong_wait_seen *added = push(graph, &graph->waits, sizeof *added);
+    tong_wait_seen *added = graph_push(graph, &graph->waits, sizeof *added);
     if (!added)
         return TONG_NOBODY;
     *added = *wait;
@@ -221,18 +220,19 @@ uint32_t graph_add_wait(struct tong_snapshot *graph, const tong_wait_seen *wait)
 
 void graph_add_watch(struct tong_snapshot *graph, const struct graph_watch *watch)
 {
-    struct graph_watch *added = push(graph, &graph->watches, sizeof *added);
+    struct graph_watch *added = graph_push(graph, &graph->watches, sizeof *added);
     if (added)
         *added = *watch;
 }
 
 uint32_t graph_add_finding(struct tong_snapshot *graph, const tong_finding *finding)
 {
-    tong_finding *added = push(graph, &graph->findings, sizeof *added);
+    tong_finding *added = graph_push(graph, &graph->findings, sizeof *added);
     if (!added)
         return TONG_NOBODY;
     *added = *finding;
     added->size = sizeof *added;
+    added->address = finding->address ? finding->address : "";
     return (uint32_t)graph->findings.count - 1;
 }
 
@@ -244,7 +244,7 @@ void graph_gap(struct tong_snapshot *graph, const char *what, const char *why)
             gaps[i].count++;
             return;
         }
-    tong_gap *added = push(graph, &graph->gaps, sizeof *added);
+    tong_gap *added = graph_push(graph, &graph->gaps, sizeof *added);
     if (added)
         *added = (tong_gap){ sizeof *added, 1, what, why };
 }

@@ -16,6 +16,8 @@
  *     PTY                                major:minor of the devpts file system:number
  *     LOCK                               FLOCK|POSIX|OFDLCK|LEASE|...:major:minor:inode:start:end, as in /proc/locks; who
  *                                        waits for that very lock is an end of it with TONG_END_WAITS
+ *     FUTEX                              that of the mapped file:offset of the word
+ *     PROCESS                            pid
  *     CHANNEL                            that of the senders' segment, as a file
  */
 #ifndef INSPECT_GRAPH_H
@@ -52,6 +54,7 @@ struct graph_watch {
 
 struct tong_snapshot {
     struct graph_array processes, objects, ends, waits, findings, gaps, watches;
+    struct graph_array stuck;      /* numbers of waits, of one finding after another */
     struct graph_block *text;      /* strings */
     uint32_t *by_key, keys;        /* open addressing: object number + 1; keys is a power of two */
     uint32_t *by_pid, pids;        /* the same for processes */
@@ -59,6 +62,9 @@ struct tong_snapshot {
     const char *tier;
     int error;                     /* the first that ended it, or 0 */
 };
+
+/* A new element of an array, zeroed; NULL when memory is short. */
+void *graph_push(struct tong_snapshot *graph, struct graph_array *array, size_t size);
 
 /* A copy in the snapshot; "" when memory is short. */
 const char *graph_text(struct tong_snapshot *graph, const char *text);

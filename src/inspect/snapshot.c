@@ -57,7 +57,8 @@ void tong_snapshot_free(tong_snapshot *snapshot)
     if (!snapshot)
         return;
     struct graph_array *arrays[] = { &snapshot->processes, &snapshot->objects, &snapshot->ends, &snapshot->waits,
-                                     &snapshot->findings, &snapshot->gaps, &snapshot->watches };
+                                     &snapshot->findings, &snapshot->gaps, &snapshot->watches,
+                                     &snapshot->stuck };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]->item);
     for (struct graph_block *block = snapshot->text, *next; block; block = next) {
@@ -117,6 +118,11 @@ size_t tong_snapshot_ends_of(const tong_snapshot *snapshot, size_t object, size_
 {
     *ret_first = first_end(snapshot, object);
     return first_end(snapshot, object + 1) - *ret_first;
+}
+
+uint32_t tong_snapshot_stuck(const tong_snapshot *snapshot, size_t place)
+{
+    return place < snapshot->stuck.count ? ((const uint32_t *)snapshot->stuck.item)[place] : TONG_NOBODY;
 }
 
 static const char *const kinds[] = {

@@ -211,6 +211,8 @@ int sys_futex_wake(const void *word, int count);
 int sys_pidfd_open(pid_t pid);
 int sys_pidfd_getfd(int pidfd, int fd); /* a copy, of the same open file description */
 int sys_kcmp_file(pid_t one, int its_fd, pid_t other, int others_fd); /* 0: the same description; 1, 2: before, after; 3 */
+/* Reads the memory of another process: as many of the bytes at `at` as lie in a row, at least one. */
+ssize_t sys_process_read(pid_t pid, uint64_t at, void *ret, size_t size);
 int sys_membarrier(int command);
 int sys_getaffinity(pid_t pid, cpu_set_t *ret);
 
