@@ -1,45 +1,104 @@
 /* SPDX-License-Identifier: MIT */
-/* tong ls: the objects on this machine, and who is at their ends. */
+/* tong ls: the objects on this machine, and who is at them. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
 #include "report.h"
-#include "text.h"
-#include "tong/inspect.h"
+#include "sight/sight.h"
 
-static const struct option_row options[] = { OPTIONS_LAST };
+struct settings {
+    const char *kind, *of;
+    bool orphan, full, world, json;
+};
 
-static void print_object(const tong_snapshot *snapshot, size_t number)
+static const struct option_row options[] = {
+    VALUE(kind, TAKES_TEXT, "KIND", "only pipe, fifo, unix, tcp, udp, msgq, sysvshm, mq, shm, memfd, channel ..."),
+    VALUE(of, TAKES_TEXT, "PROC", "only those of a process, by its pid or name"),
+    FLAG(orphan, "only those that nobody has"),
+    FLAG(full, "only those that are full"),
+    { "world-writable", 0, TAKES_NOTHING, offsetof(struct settings, world), NULL, "only those that everybody may write" },
+    FLAG(json, "as JSON (doc/json.md)"),
+    OPTIONS_LAST,
+};
+
+static uint32_t flags_asked(const struct settings *set)
+{
+    return (set->orphan ? TONG_OBJECT_ORPHAN : 0) | (set->full ? TONG_OBJECT_FULL : 0) |
+           (set->world ? TONG_OBJECT_WORLD_WRITABLE : 0);
+}
+
+/* Which objects are asked for; 0 or an exit code, said. */
+static int choose(const tong_snapshot *snapshot, const struct settings *set, bool *keep)
+{
+    bool *marks = calloc(tong_snapshot_processes(snapshot) + 1, sizeof *marks);
+    const tong_object *object;
+    int code = 0;
+    if (!marks)
+        return fail_usage("out of memory");
+    if (set->of && sight_find(snapshot, set->of, marks) == 0) {
+        say("no process is called %s, nor has that number", set->of);
+        code = CODE_MISSING;
+    }
+    for (size_t i = 0; code == 0 && (object = tong_snapshot_object(snapshot, i)); i++)
+        keep[i] = (object->flags & flags_asked(set)) == flags_asked(set) &&
+                  (!set->kind || !strcmp(set->kind, tong_kind_name(object->kind))) &&
+                  (!set->of || sight_touches(snapshot, i, marks));
+    free(marks);
+    return code;
+}
+
+static void print_row(const tong_snapshot *snapshot, size_t number)
 {
     const tong_object *object = tong_snapshot_object(snapshot, number);
-    size_t first, count = tong_snapshot_ends_of(snapshot, number, &first);
-    printf("%-8s %-24s %3zu ends", tong_kind_name(object->kind), object->key, count);
-    for (size_t i = 0; i < count && i < 4; i++) {
-        const tong_end *end = tong_snapshot_end(snapshot, first + i);
-        const tong_process *process = tong_snapshot_process(snapshot, end->process);
-        printf("  %lld/%s:%d%s", (long long)process->pid, process->name, end->fd, end->direction == TONG_SEND ? "w" : "r");
-    }
-    print_visible("  ", object->name);
-    puts("");
+    struct text name = TEXT_INIT, state = TEXT_INIT, ends = TEXT_INIT;
+    sight_object(&name, object);
+    sight_state(&state, object);
+    sight_ends(&ends, snapshot, number);
+    printf("%-8s %-36s %-16s %s\n", tong_kind_name(object->kind), name.data, state.data, ends.data);
+    text_free(&name);
+    text_free(&state);
+    text_free(&ends);
+}
+
+/* By kind, and within one as they were found. */
+static void print_rows(const tong_snapshot *snapshot, const bool *keep)
+{
+    printf("%-8s %-36s %-16s %s\n", "KIND", "OBJECT", "STATE", "WHO");
+    for (uint32_t kind = TONG_KIND_PIPE; strcmp(tong_kind_name(kind), "?"); kind++)
+        for (size_t i = 0; i < tong_snapshot_objects(snapshot); i++)
+            if (keep[i] && tong_snapshot_object(snapshot, i)->kind == kind)
+                print_row(snapshot, i);
 }
 
 static int run(const struct command *self, int argc, char **argv)
 {
+    struct settings set = { .kind = NULL };
     tong_snapshot *snapshot;
-    int count, r = options_read(self, argc, argv, NULL, &count);
-    if (r != OPTIONS_GO)
-        return r;
-    r = tong_snapshot_take(NULL, &snapshot);
-    if (r < 0)
-        return fail_library(r, NULL);
-    for (size_t i = 0; i < tong_snapshot_objects(snapshot); i++)
-        print_object(snapshot, i);
+    int count, code = options_read(self, argc, argv, &set, &count);
+    if (code != OPTIONS_GO)
+        return code;
+    code = sight_take(TONG_LOOK_DEPTHS, &snapshot);
+    if (code)
+        return code;
+    bool *keep = calloc(tong_snapshot_objects(snapshot) + 1, sizeof *keep);
+    code = keep ? choose(snapshot, &set, keep) : CODE_FAILED;
+    if (code == 0 && set.json)
+        code = sight_print_json(snapshot, keep);
+    else if (code == 0)
+        print_rows(snapshot, keep);
+    if (code == 0)
+        sight_say_coverage(snapshot);
+    free(keep);
     tong_snapshot_free(snapshot);
-    return CODE_DONE;
+    return code;
 }
 
 const struct command cmd_ls = {
-    "ls", "Inspect", "list pipes, sockets, queues and memory, and who is at their ends", "", NULL, "tong ls", options, 0, 0, 0,
-    run,
+    "ls", "Inspect", "list pipes, sockets, queues and memory, and who is at them", "",
+    "Looks at the whole machine without disturbing anybody.  WHO names processes: those that can only send before the\n"
+    "arrow, those that can only receive behind it, those that can do both after a semicolon.  What could not be seen is\n"
+    "said on standard error.",
+    "tong ls --kind pipe", options, 0, 0, 0, run, NULL,
 };

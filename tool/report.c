@@ -56,6 +56,8 @@ static const struct { int code; const char *words; } code_words[] = {
     { CODE_DENIED, "denied" },
     { CODE_MISSING, "not found, or nobody at the other end" },
     { CODE_FULL, "full, taken, or it would block" },
+    { CODE_FINDINGS, "something is wrong: what, and why, was said" },
+    { CODE_INCOMPLETE, "not everything could be seen" },
 };
 
 int exit_code(int error)

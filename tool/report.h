@@ -12,6 +12,8 @@ enum {
     CODE_DENIED = 5,
     CODE_MISSING = 6,
     CODE_FULL = 7,
+    CODE_FINDINGS = 8,
+    CODE_INCOMPLETE = 9,
     CODE_TAKEN = 124,       /* verbs that run a command: what it waits for was not to be had, as timeout(1) */
     CODE_OWN_FAILURE = 125,
     CODE_NOT_EXECUTABLE = 126,

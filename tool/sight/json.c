@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* A snapshot as JSON: doc/json.md is its schema.  What refers to something does so by its place in its array. */
+#include "sight/sight.h"
+
+static const struct { uint32_t flag; const char *name; } object_flags[] = {
+    { TONG_OBJECT_ORPHAN, "orphan" }, { TONG_OBJECT_FULL, "full" }, { TONG_OBJECT_WORLD_WRITABLE, "world_writable" },
+    { TONG_OBJECT_DELETED, "deleted" }, { TONG_OBJECT_LISTENING, "listening" },
+    { TONG_OBJECT_HIDDEN_ENDS, "hidden_ends" }, { TONG_OBJECT_OURS, "part_of_a_channel" }, { 0, NULL },
+};
+
+static void write_index(struct json *json, const char *name, uint32_t index)
+{
+    json_known(json, name, index, index != TONG_NOBODY);
+}
+
+static void write_process(struct json *json, const tong_process *process)
+{
+    json_open(json, '{');
+    json_number(json, "pid", (uint64_t)process->pid);
+    json_known(json, "start_time", process->start_time, process->start_time != 0);
+    json_number(json, "parent", (uint64_t)process->parent);
+    json_known(json, "uid", process->uid, process->uid != UINT32_MAX);
+    json_text(json, "name", process->name);
+    json_text(json, "command", process->command);
+    json_name(json, "hidden");
+    json_bool(json, process->flags & TONG_PROCESS_HIDDEN);
+    json_close(json, '}');
+}
+
+static void write_flags(struct json *json, uint32_t flags)
+{
+    json_name(json, "flags");
+    json_open(json, '[');
+    for (size_t i = 0; object_flags[i].name; i++)
+        if (flags & object_flags[i].flag)
+            json_string(json, object_flags[i].name);
+    json_close(json, ']');
+}
+
+static void write_end(struct json *json, const tong_end *end)
+{
+    json_open(json, '{');
+    json_number(json, "process", end->process);
+    json_known(json, "fd", (uint64_t)end->fd, end->fd >= 0);
+    json_name(json, "sends");
+    json_bool(json, end->direction & TONG_SEND);
+    json_name(json, "receives");
+    json_bool(json, end->direction & TONG_RECEIVE);
+    json_name(json, "mapped");
+    json_bool(json, end->flags & TONG_END_MAPPED);
+    json_name(json, "inherited");
+    json_bool(json, end->flags & TONG_END_INHERITED);
+    json_text(json, "certainty", sight_certainty(end->certainty));
+    json_close(json, '}');
+}
+
+static void write_ends(struct json *json, const tong_snapshot *snapshot, size_t object)
+{
+    size_t first, count = tong_snapshot_ends_of(snapshot, object, &first);
+    json_name(json, "ends");
+    json_open(json, '[');
+    for (size_t i = 0; i < count; i++)
+        write_end(json, tong_snapshot_end(snapshot, first + i));
+    json_close(json, ']');
+}
+
+static void write_object(struct json *json, const tong_snapshot *snapshot, size_t number)
+{
+    const tong_object *object = tong_snapshot_object(snapshot, number);
+    json_open(json, '{');
+    json_number(json, "index", number);
+    json_text(json, "kind", tong_kind_name(object->kind));
+    json_text(json, "key", object->key);
+    json_text(json, "name", object->name);
+    json_text(json, "address", *object->address ? object->address : NULL);
+    json_text(json, "certainty", sight_certainty(object->certainty));
+    json_text(json, "source", object->source);
+    json_text(json, "detail", object->detail);
+    write_flags(json, object->flags);
+    json_known(json, "uid", object->uid, object->uid != UINT32_MAX);
+    json_known(json, "mode", object->mode, object->mode != UINT32_MAX);
+    json_known(json, "depth", object->depth, object->depth != TONG_UNKNOWN);
+    json_known(json, "capacity", object->capacity, object->capacity != TONG_UNKNOWN);
+    json_known(json, "messages", object->messages, object->messages != TONG_UNKNOWN);
+    write_index(json, "peer", object->peer);
+    write_ends(json, snapshot, number);
+    json_close(json, '}');
+}
+
+static void write_finding(struct json *json, const tong_finding *finding)
+{
+    json_open(json, '{');
+    json_number(json, "kind", finding->kind);
+    json_text(json, "certainty", sight_certainty(finding->certainty));
+    write_index(json, "object", finding->object);
+    json_text(json, "summary", finding->summary);
+    json_text(json, "proof", finding->proof);
+    json_text(json, "advice", finding->advice);
+    json_text(json, "address", *finding->address ? finding->address : NULL);
+    json_close(json, '}');
+}
+
+static void write_gap(struct json *json, const tong_gap *gap)
+{
+    json_open(json, '{');
+    json_number(json, "count", gap->count);
+    json_text(json, "what", gap->what);
+    json_text(json, "why", gap->why);
+    json_close(json, '}');
+}
+
+int sight_print_json(const tong_snapshot *snapshot, const bool *keep)
+{
+    struct text text = TEXT_INIT;
+    struct json json = { &text, false };
+    json_open(&json, '{');
+    json_number(&json, "version", SIGHT_JSON_VERSION);
+    json_text(&json, "tier", tong_snapshot_tier(snapshot));
+    json_name(&json, "processes");
+    json_open(&json, '[');
+    for (size_t i = 0; i < tong_snapshot_processes(snapshot); i++)
+        write_process(&json, tong_snapshot_process(snapshot, i));
+    json_close(&json, ']');
+    json_name(&json, "objects");
+    json_open(&json, '[');
+    for (size_t i = 0; i < tong_snapshot_objects(snapshot); i++)
+        if (!keep || keep[i])
+            write_object(&json, snapshot, i);
+    json_close(&json, ']');
+    json_name(&json, "findings");
+    json_open(&json, '[');
+    for (size_t i = 0; i < tong_snapshot_findings(snapshot); i++)
+        write_finding(&json, tong_snapshot_finding(snapshot, i));
+    json_close(&json, ']');
+    json_name(&json, "gaps");
+    json_open(&json, '[');
+    for (size_t i = 0; i < tong_snapshot_gaps(snapshot); i++)
+        write_gap(&json, tong_snapshot_gap(snapshot, i));
+    json_close(&json, ']');
+    json_close(&json, '}');
+    return json_print(&json);
+}

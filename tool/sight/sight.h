@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* sight.h - what the verbs that look at the machine have in common: a snapshot, words for what is in it, and its gaps. */
+#ifndef TOOL_SIGHT_SIGHT_H
+#define TOOL_SIGHT_SIGHT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "json.h"
+#include "text.h"
+#include "tong/inspect.h"
+
+#define SIGHT_JSON_VERSION 1
+
+/* Takes a snapshot: 0, or an exit code, said. */
+int sight_take(uint32_t flags, tong_snapshot **ret);
+
+/* "seen: 45 processes, 120 objects ...; not seen: ...": what every answer has to say with itself, on standard error. */
+void sight_say_coverage(const tong_snapshot *snapshot);
+
+/* The processes that a word means, by pid or by name, into a set of `tong_snapshot_processes()` marks: how many. */
+size_t sight_find(const tong_snapshot *snapshot, const char *word, bool *marks);
+
+/* Whether one of its ends is a marked process's. */
+bool sight_touches(const tong_snapshot *snapshot, size_t object, const bool *marks);
+
+/* "cat/1222", fit for a terminal. */
+void sight_process(struct text *text, const tong_process *process);
+
+/* What its users call it, or its key in brackets; fit for a terminal. */
+void sight_object(struct text *text, const tong_object *object);
+
+/* "0/64K, full, deleted": how full, and what its flags say. */
+void sight_state(struct text *text, const tong_object *object);
+
+/* Who is at it, senders first: "sh/1221 -> cat/1222". */
+void sight_ends(struct text *text, const tong_snapshot *snapshot, size_t object);
+
+/* Something that is connected to a process through an object. */
+struct sight_link {
+    uint32_t object;    /* to which its own end leads */
+    uint32_t direction; /* TONG_SEND, TONG_RECEIVE, of our process; 0: neither or unknown */
+    uint32_t other;     /* process */
+};
+
+/* Calls `each` with everybody who is connected to a process, an object at a time. */
+void sight_links(const tong_snapshot *snapshot, uint32_t process,
+                 void (*each)(void *context, const struct sight_link *link), void *context);
+
+/* The snapshot as JSON (doc/json.md), with the objects that `keep` holds (NULL: all): 0 or an exit code. */
+int sight_print_json(const tong_snapshot *snapshot, const bool *keep);
+
+/* "exact", "inferred", "unsure". */
+const char *sight_certainty(uint32_t certainty);
+
+#endif
