@@ -51,6 +51,7 @@ enum option_id {
     OPTION_RECEIVERS,
     OPTION_SLOW,
     OPTION_AS,
+    OPTION_READONLY,
     OPTION_COUNT
 };
 

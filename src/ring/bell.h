@@ -38,6 +38,9 @@ void ring_bell_init(struct ring_bell *bell);
 /* Begins: from now on the place `own` of the side `control` wants the bell.  It rings once by itself, which makes the
  * caller look. */
 int ring_bell_open(struct ring_bell *bell, struct layout_control *control, struct layout_place *own, int fifo);
+/* The same for who only watches, whom nobody rings: a clock that has it look every millisecond.  Its rearming takes NULL for
+ * `control` and `own`. */
+int ring_bell_open_clock(struct ring_bell *bell);
 bool ring_bell_is_open(const struct ring_bell *bell);
 void ring_bell_close(struct ring_bell *bell);
 

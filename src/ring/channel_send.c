@@ -22,7 +22,7 @@
 #define BACKOFF 150 /* pauses */
 
 /* Whether a receiver died, and none lives. */
-static int receivers_died(struct ring_channel *channel)
+int ring_channel_ask_receivers(struct ring_channel *channel)
 {
     const struct ring_end *end = &channel->out;
     bool dead = false;
@@ -70,7 +70,7 @@ static int too_large(const struct ring_channel *channel, uint64_t size)
 {
     return fail(-EMSGSIZE, "%s: the message has %llu bytes, the most is %llu: make it with a larger capacity=",
                 channel->base.object, (unsigned long long)size,
-                (unsigned long long)record_largest(channel->writer.capacity));
+                (unsigned long long)channel->writer.largest);
 }
 
 /* A sender that follows a receiver line by line slows both: one that found the lane all but full lets it drain first, by a
@@ -87,7 +87,7 @@ static void back_off(struct ring_writer *writer)
 /* Waits until there is room, and the mark of losses is written. */
 __attribute__((noinline)) static int await_room(struct ring_channel *channel, uint64_t size, int64_t deadline)
 {
-    if (size > record_largest(channel->writer.capacity))
+    if (size > channel->writer.largest)
         return too_large(channel, size);
     if (channel->base.full != FULL_WAIT)
         deadline = DEADLINE_NOW;
@@ -100,7 +100,7 @@ __attribute__((noinline)) static int await_room(struct ring_channel *channel, ui
         }
         if (r == -EBADMSG)
             return ring_channel_damaged(&channel->out);
-        r = last != WAIT_MOVED ? receivers_died(channel) : 0;
+        r = last != WAIT_MOVED ? channel->delivery->ask_receivers(channel) : 0;
         if (r == 0)
             r = last = ring_channel_wait(channel, &channel->out, last, deadline, found, size);
         if (r < 0)
@@ -110,7 +110,7 @@ __attribute__((noinline)) static int await_room(struct ring_channel *channel, ui
 
 static int claim_room(struct ring_channel *channel, uint64_t size, int64_t deadline, uint64_t *ret_claim)
 {
-    bool fits = size <= record_largest(channel->writer.capacity) && !losses(channel);
+    bool fits = size <= channel->writer.largest && !losses(channel);
     if (__builtin_expect(fits && ring_reserve(&channel->writer, size, ret_claim) == 0, 1))
         return 0;
     int r = await_room(channel, size, deadline);
@@ -144,7 +144,7 @@ __attribute__((noinline)) static int send_slowly(struct ring_channel *channel, c
 HOT int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
-    if (__builtin_expect(out->size > record_largest(channel->writer.capacity) || losses(channel) ||
+    if (__builtin_expect(out->size > channel->writer.largest || losses(channel) ||
                          ring_send(&channel->writer, out->data, out->size, out->type) < 0, 0))
         return send_slowly(channel, out, deadline);
     return ring_end_tell(&channel->out);
@@ -222,6 +222,14 @@ static int open_lane(struct ring_end *end, unsigned lane)
     return r < 0 ? r : ring_object_map_lane(&end->object, lane, true);
 }
 
+int ring_channel_open_writer(struct ring_channel *channel, unsigned lane)
+{
+    const struct ring_end *end = &channel->out;
+    int r = ring_writer_open(&channel->writer, end->place.row, &end->object.receivers->cursors[lane], end->object.lane[lane],
+                             end->object.shape.capacity);
+    return r < 0 ? ring_channel_contradictory(end, r) : 0;
+}
+
 int ring_channel_open_sender(struct ring_channel *channel)
 {
     struct ring_end *end = &channel->out;
@@ -229,10 +237,9 @@ int ring_channel_open_sender(struct ring_channel *channel)
     int r = open_lane(end, lane);
     if (r < 0)
         return r;
-    r = ring_writer_open(&channel->writer, end->place.row, &end->object.receivers->cursors[lane], end->object.lane[lane],
-                         end->object.shape.capacity);
+    r = channel->delivery->open_writer(channel, lane);
     if (r < 0)
-        return ring_channel_contradictory(end, r);
+        return r;
     if (end->place.predecessor_died)
         ring_mark(&channel->writer, RECORD_DIED, end->place.session - 1);
     return 0;

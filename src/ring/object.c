@@ -325,7 +325,7 @@ static int map(struct ring_object *object, bool sender)
     void *memory = NULL;
     int r = map_control(object, object->senders_fd, LAYOUT_KIND_SENDERS, sender, &memory);
     object->senders = memory;
-    if (r < 0)
+    if (r < 0 || object->receivers_fd < 0)
         return r;
     r = map_control(object, object->receivers_fd, LAYOUT_KIND_RECEIVERS, !sender, &memory);
     object->receivers = memory;
@@ -389,6 +389,7 @@ static bool is_same_shape(const struct layout_header *header, const struct ring_
 /* What was made cannot be had otherwise; who asks for nothing takes it as it is. */
 static int check_shape(const struct ring_object *object, const struct address *address)
 {
+    static const enum option_id only_broadcast[] = { OPTION_FROM, OPTION_SLOW, OPTION_AS, OPTION_READONLY };
     static const char *const words[] = { "one receiver", "deliver=queue", "deliver=broadcast" };
     uint32_t deliver = object->shape.deliver;
     bool broadcast = deliver == LAYOUT_BROADCAST;
@@ -397,6 +398,10 @@ static int check_shape(const struct ring_object *object, const struct address *a
     if (address_given(address, OPTION_RECEIVERS) && address->value[OPTION_RECEIVERS] != (int64_t)object->shape.receivers)
         return fail(-EINVAL, "%s was made with receivers=%u: ask for that, or take another name", object->path,
                     object->shape.receivers);
+    for (size_t i = 0; i < sizeof only_broadcast / sizeof *only_broadcast && !broadcast; i++)
+        if (address_given(address, only_broadcast[i]))
+            return fail(-EINVAL, "%s was made with %s: from=, slow=, as= and readonly= are for deliver=broadcast", object->path,
+                        words[deliver]);
     return 0;
 }
 
@@ -423,6 +428,12 @@ static int open_sides(struct ring_object *object, const struct address *address,
     return r;
 }
 
+/* readonly=yes: the senders' segment is all that it opens, and it makes nothing. */
+static bool watches(const struct address *address)
+{
+    return address->value[OPTION_READONLY];
+}
+
 static int attach(struct ring_object *object, const struct address *address, bool sender)
 {
     struct layout_header header;
@@ -434,7 +445,7 @@ static int attach(struct ring_object *object, const struct address *address, boo
     object->device = status.st_dev;
     object->inode = status.st_ino;
     r = check_shape(object, address);
-    if (r == 0)
+    if (r == 0 && (sender || !watches(address)))
         r = open_sides(object, address, sender);
     return r < 0 ? r : map(object, sender);
 }
@@ -443,7 +454,7 @@ static int try_open(struct ring_object *object, const struct address *address, b
 {
     int64_t create = address->value[OPTION_CREATE];
     int r = create == CREATE_EXCL ? -ENOENT : attach(object, address, sender);
-    if (r != -ENOENT || create == CREATE_NO)
+    if (r != -ENOENT || create == CREATE_NO || watches(address))
         return r;
     r = make(object, address);
     if (r == -EEXIST && create == CREATE_EXCL)

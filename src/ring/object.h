@@ -32,7 +32,7 @@ struct ring_object {
     int senders_fd, receivers_fd;      /* our own side's is open for writing */
     int bell_fd, room_fd;              /* FIFOs of the first places: "there are messages", "there is room" */
     struct layout_control *senders;
-    struct layout_receivers *receivers;
+    struct layout_receivers *receivers; /* NULL: readonly=yes */
     _Atomic bool cut;                   /* somebody made a file shorter, and zeros are mapped in its place */
     unsigned char *lane[LAYOUT_PLACES]; /* mapped twice in a row; NULL: not yet */
 };

@@ -39,6 +39,7 @@ int ring_pass(struct ring_reader *reader, uint64_t end)
     if (r < 0)
         return r;
     reader->seen = end;
+    ring_claim_at(&reader->claims, number)->number = reader->number;
     ring_release(reader, number);
     return 0;
 }
@@ -46,18 +47,7 @@ int ring_pass(struct ring_reader *reader, uint64_t end)
 /* Bytes of what is no message; 0: nothing that can be. */
 static uint64_t mark_extent(uint64_t word)
 {
-    if (record_offset(word) != 0)
-        return 0;
-    switch (record_kind(word)) {
-    case RECORD_SKIP:
-        return record_length(word);
-    case RECORD_END:
-    case RECORD_DIED:
-    case RECORD_LOST:
-        return RECORD_MARK;
-    default:
-        return 0;
-    }
+    return record_offset(word) == 0 ? ring_extent(word) : 0;
 }
 
 /* Past skips, but not for ever, which a writer that skips all the time would have it do. */
@@ -93,13 +83,16 @@ HOT uint64_t ring_receive_batch(struct ring_reader *reader, tong_batch *batch, u
         if (word == 0 || !ring_read(&private, word, &record) || record.length > item->capacity)
             break;
         copy_message(item->data, record.data, record.length);
+        if (!ring_is_whole(&private, record.start))
+            break;
         item->length = record.length;
         item->type = record.type;
         item->flags = 0;
         private.seen = record.end;
     }
     reader->seen = private.seen;
+    reader->number += received;
     if (received > 0)
-        ring_set_head(reader, private.seen);
+        ring_set_head(reader, private.seen, reader->number);
     return received;
 }
