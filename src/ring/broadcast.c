@@ -144,6 +144,7 @@ int ring_log_room(struct ring_writer *writer, uint64_t bytes)
 {
     const struct ring_log *log = writer->log;
     int r = prepare(writer, bytes);
+    writer->head = writer->reserved - writer->capacity; /* an index may have taken what was known */
     if (r == 0)
         r = make_room(writer, bytes);
     if (r < 0)

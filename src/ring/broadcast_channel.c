@@ -99,14 +99,18 @@ static int settle_receiver(struct ring_channel *channel)
     return ring_channel_open_receiver(channel);
 }
 
+/* The number of where it begins is found at once: who is overtaken before it first receives knows by how many. */
 static int open_reader(struct ring_channel *channel, unsigned lane)
 {
     const struct ring_end *end = &channel->in;
     struct ring_reader *reader = &channel->lanes.reader[lane];
+    struct ring_record record;
     int r = ring_log_open_reader(reader, &channel->member.seat->positions[lane], &end->peer->places[lane],
                                  end->object.lane[lane], end->object.shape.capacity, &channel->member.start[lane]);
     reader->lossy = channel->member.slow != SLOW_WAIT;
-    return r < 0 ? ring_channel_contradictory(end, r) : 0;
+    if (r == 0)
+        r = ring_log_next(reader, &record);
+    return r < 0 && r != -EAGAIN ? ring_channel_contradictory(end, r) : 0;
 }
 
 void ring_broadcast_leave(struct ring_channel *channel)

@@ -179,8 +179,8 @@ HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch 
 
 int ring_reserve(struct ring_writer *writer, uint64_t size, uint64_t *ret_claim)
 {
-    uint64_t start = writer->reserved, offset = size < RECORD_BULK ? 2 : record_bulk_offset(start);
     int r = ring_room(writer, size);
+    uint64_t start = writer->reserved, offset = size < RECORD_BULK ? 2 : record_bulk_offset(start);
     if (r == 0)
         r = ring_claims_push(&writer->claims, start, start + record_extent(offset, size), ret_claim);
     if (r < 0)
