@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <mqueue.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench/ticks.h"
+
 static void stop(const char *what)
 {
     fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
     _exit(1);
+}
+
+bool carrier_again(struct carriage *c, const char *what)
+{
+    if (!c->spins || (errno != EAGAIN && errno != ENOMSG))
+        stop(what);
+    bench_pause();
+    if (++c->looked % 4096 == 0)
+        sched_yield();
+    return true;
 }
 
 /* ---- Raw descriptors: write(2) and read(2) --------------------------------------------------------------- */
@@ -28,8 +41,8 @@ static void fd_send(struct carriage *c, const uint8_t *data, size_t size)
 {
     while (size) {
         ssize_t n = write(c->out, data, size);
-        if (n < 0)
-            stop("write");
+        if (n < 0 && carrier_again(c, "write"))
+            continue;
         data += n;
         size -= (size_t)n;
     }
@@ -39,7 +52,9 @@ static void fd_receive(struct carriage *c, uint8_t *data, size_t size)
 {
     while (size) {
         ssize_t n = read(c->in, data, size);
-        if (n <= 0)
+        if (n < 0 && carrier_again(c, "read"))
+            continue;
+        if (n == 0)
             stop("read");
         data += n;
         size -= (size_t)n;
@@ -135,8 +150,11 @@ static int udp_enter(struct carriage *c, int role)
 
 static void udp_send(struct carriage *c, const uint8_t *data, size_t size)
 {
-    ssize_t n = c->role ? sendto(c->out, data, size, 0, (struct sockaddr *)&c->client, sizeof c->client)
-                         : send(c->out, data, size, 0);
+    ssize_t n;
+    do
+        n = c->role ? sendto(c->out, data, size, 0, (struct sockaddr *)&c->client, sizeof c->client)
+                    : send(c->out, data, size, 0);
+    while (n < 0 && carrier_again(c, "send"));
     if (n != (ssize_t)size)
         stop("send");
 }
@@ -144,7 +162,11 @@ static void udp_send(struct carriage *c, const uint8_t *data, size_t size)
 static void udp_receive(struct carriage *c, uint8_t *data, size_t size)
 {
     socklen_t length = sizeof c->client;
-    ssize_t n = c->role ? recvfrom(c->in, data, size, 0, (struct sockaddr *)&c->client, &length) : recv(c->in, data, size, 0);
+    ssize_t n;
+    do
+        n = c->role ? recvfrom(c->in, data, size, 0, (struct sockaddr *)&c->client, &length)
+                    : recv(c->in, data, size, 0);
+    while (n < 0 && carrier_again(c, "recv"));
     if (n != (ssize_t)size)
         stop("recv");
 }
@@ -219,13 +241,17 @@ static void msgq_send(struct carriage *c, const uint8_t *data, size_t size)
 {
     c->box.type = c->send_type;
     memcpy(c->box.text, data, size);
-    if (msgsnd(c->queue, &c->box, size, 0) < 0)
-        stop("msgsnd");
+    while (msgsnd(c->queue, &c->box, size, c->spins ? IPC_NOWAIT : 0) < 0 && carrier_again(c, "msgsnd"))
+        ;
 }
 
 static void msgq_receive(struct carriage *c, uint8_t *data, size_t size)
 {
-    if (msgrcv(c->queue, &c->box, sizeof c->box.text, c->receive_type, 0) != (ssize_t)size)
+    ssize_t n;
+    do
+        n = msgrcv(c->queue, &c->box, sizeof c->box.text, c->receive_type, c->spins ? IPC_NOWAIT : 0);
+    while (n < 0 && carrier_again(c, "msgrcv"));
+    if (n != (ssize_t)size)
         stop("msgrcv");
     memcpy(data, c->box.text, size);
 }
@@ -262,13 +288,17 @@ static int mq_enter(struct carriage *c, int role)
 
 static void mq_put(struct carriage *c, const uint8_t *data, size_t size)
 {
-    if (mq_send(c->out, (const char *)data, size, 0) < 0)
-        stop("mq_send");
+    while (mq_send(c->out, (const char *)data, size, 0) < 0 && carrier_again(c, "mq_send"))
+        ;
 }
 
 static void mq_take(struct carriage *c, uint8_t *data, size_t size)
 {
-    if (mq_receive(c->in, (char *)data, size, NULL) != (ssize_t)size)
+    ssize_t n;
+    do
+        n = mq_receive(c->in, (char *)data, size, NULL);
+    while (n < 0 && carrier_again(c, "mq_receive"));
+    if (n != (ssize_t)size)
         stop("mq_receive");
 }
 

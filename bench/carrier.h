@@ -32,6 +32,8 @@ struct carriage {
     tong_channel *pair[2], *channel;
     tong_listener *listener;
     struct sockaddr_in client; /* of the raw server: whom it answers */
+    bool spins;               /* raw: never sleep, look again and again */
+    unsigned looked;
     bool free_of_others;      /* of semaphores: nobody else takes part */
     sem_t *counters;          /* two */
     tong_semaphore *semaphores[2];
@@ -52,6 +54,9 @@ struct contest {
     const struct carrier *raw, *tong;
     int window;               /* what may be lost: so many messages one way, then one back; 0: all go at once */
 };
+
+/* Raw: what came of a call is -1.  Whether to call again, after a look elsewhere; else `what` failed, and the process ends. */
+bool carrier_again(struct carriage *c, const char *what);
 
 extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_tcp, contest_udp, contest_msgq,
     contest_mq;

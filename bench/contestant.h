@@ -21,6 +21,8 @@ struct contestant {
     bool sleeps, spins;       /* how it can wait */
     bool many_senders, many_receivers, broadcasts;
     bool bursts;              /* it gains by messages sent together: one way only */
+    bool hands;               /* it hands large messages over where they lie: one way only, and nothing else */
+    size_t ring;              /* of the limit: bytes */
     bool one_way;             /* and it does nothing else */
     bool may_lose;
     bool idle;                /* it carries nothing: what keeping the pace costs */
@@ -32,9 +34,13 @@ struct contestant {
     const struct contest *contest; /* raw */
 };
 
-/* Each adds its contestants to a list of room for `most` and returns how many those are. */
+/*
+ * Each adds its contestants to a list of room for `most` and returns how many those are: rings written by hand, libtong by
+ * its table of mechanisms, large messages handed over through it, and bare system calls.
+ */
 int limit_contestants(struct contestant *list, int most);
-int over_contestants(struct contestant *list, int most);    /* through libtong: the table of mechanisms */
+int over_contestants(struct contestant *list, int most);
+int hand_contestants(struct contestant *list, int most);
 int raw_contestants(struct contestant *list, int most);
 
 /* Memory that processes forked from here share, zeroed; NULL when there is none. */

@@ -29,7 +29,7 @@ struct member {
     char line[600];
     size_t used;
     bool over;             /* it says nothing more */
-    double began, ended, messages, wrong, cpu;
+    double began, ended, messages, out, in, wrong, cpu;
 };
 
 struct crew {
@@ -59,20 +59,30 @@ static void missing(struct crew *x, const char *format, ...)
 
 static void settle(const struct crew *x, int role)
 {
-    if (x->place != PLACE_ANY)
-        line_pin(x->processors[x->place == PLACE_APART && role >= x->job.senders]);
+    const struct job *job = &x->job;
+    bool receives = role >= job->senders;
+    int nth = receives ? role - job->senders : role;
+    if (x->place != PLACE_SPREAD)
+        line_pin(x->processors[x->place == PLACE_APART && receives]);
+    else if (!receives && job->senders > 1)
+        line_pin(x->processors[nth % 2]);
+    else if (receives && job->senders > 1 && job->receivers == job->senders)
+        line_pin(x->processors[nth % 2]);
 }
 
 static void execute(struct crew *x)
 {
-    char size[24], count[24], senders[8], receivers[8], role[8];
+    char size[24], count[24], burst[16], senders[8], receivers[8], role[8];
     snprintf(role, sizeof role, "%d", x->job.role);
     snprintf(size, sizeof size, "%zu", x->job.size);
     snprintf(count, sizeof count, "%llu", (unsigned long long)x->job.count);
+    snprintf(burst, sizeof burst, "%u", x->job.burst);
     snprintf(senders, sizeof senders, "%d", x->job.senders);
     snprintf(receivers, sizeof receivers, "%d", x->job.receivers);
     char *argv[] = { (char *)x->contestant->program, role, (char *)test_names[x->job.test], size, count,
-                           x->job.spin ? (char *)"spin" : (char *)"sleep", senders, receivers, x->job.directory, NULL };
+                     x->job.spin ? (char *)"spin" : (char *)"sleep", burst,
+                     x->job.broadcast ? (char *)"broadcast" : (char *)"queue", senders, receivers, x->job.directory,
+                     NULL };
     execv(x->contestant->program, argv);
     _exit(127);
 }
@@ -183,15 +193,16 @@ static void drop_line(struct member *m)
 static void understand(struct crew *x, struct member *m)
 {
     const struct { const char *key; double *to; } numbers[] = {
-        { "began", &m->began }, { "ended", &m->ended }, { "messages", &m->messages }, { "wrong", &m->wrong },
-        { "cpu", &m->cpu },
+        { "began", &m->began }, { "ended", &m->ended }, { "messages", &m->messages }, { "out", &m->out },
+        { "in", &m->in }, { "wrong", &m->wrong }, { "cpu", &m->cpu },
     };
+    double value;
+    unsigned long long samples;
     struct outcome *o = x->outcome;
     size_t size = strcspn(m->line, " ");
     const char *rest = m->line + size + (m->line[size] == ' ');
-    if (!strncmp(m->line, "latency ", 8))
-        sscanf(rest, "%lf %lf %lf %lf %lf %lf %lf %lf", &o->samples, &o->least, &o->p50, &o->p99, &o->p999, &o->p9999,
-               &o->most, &o->mean);
+    if (!strncmp(m->line, "latency ", 8) && sscanf(rest, "%lf %llu", &value, &samples) == 2)
+        histogram_add_many(&o->latency, (uint64_t)(value + 0.5), samples);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (strlen(numbers[i].key) == size && !strncmp(m->line, numbers[i].key, size))
             *numbers[i].to = strtod(rest, NULL);
@@ -213,9 +224,9 @@ static bool await(struct crew *x, struct member *m, const char *word)
     return false;
 }
 
-static bool await_all(struct crew *x, int count, const char *word)
+static bool await_all(struct crew *x, int from, int to, const char *word)
 {
-    for (int i = 0; i < count; i++)
+    for (int i = from; i < to; i++)
         if (!await(x, &x->members[i], word))
             return false;
     return true;
@@ -253,6 +264,17 @@ static void end_member(struct crew *x, struct member *m)
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
+/* What was sent has to arrive: once, or at each receiver. */
+static bool all_arrived(const struct crew *x)
+{
+    double out = 0, in = 0;
+    for (int i = 0; i < x->count; i++) {
+        out += x->members[i].out;
+        in += x->members[i].in;
+    }
+    return x->job.test == TEST_ROUND_TRIP || x->contestant->idle || in == out * (x->job.broadcast ? x->job.receivers : 1);
+}
+
 static void judge(struct crew *x)
 {
     struct outcome *o = x->outcome;
@@ -272,13 +294,15 @@ static void judge(struct crew *x)
     o->elapsed = ended - began;
     o->per_message = o->elapsed / messages;
     o->cpu = cpu / messages;
+    o->wrong += !all_arrived(x);
 }
 
 static void work_together(struct crew *x)
 {
     bool sent = x->job.test != TEST_ROUND_TRIP;
-    if (await_all(x, x->count, "ready") && tell_all(x, x->count, "go\n") &&
-        (!sent || (await_all(x, x->job.senders, "sent") && tell_all(x, x->job.senders, "end\n"))))
+    if (await_all(x, 0, x->count, "ready") && tell_all(x, x->count, "go\n") &&
+        (!sent || (await_all(x, 0, x->job.senders, "sent") && tell_all(x, x->job.senders, "end\n") &&
+                   await_all(x, x->job.senders, x->count, "over") && tell_all(x, x->count, "stop\n"))))
         hear_results(x);
 }
 
@@ -288,8 +312,8 @@ void crew_run(const struct contestant *contestant, const struct job *job, enum p
     struct crew x = { .contestant = contestant, .job = *job, .place = place, .processors = processors,
                       .deadline = bench_now() + PATIENCE, .outcome = ret };
     x.job.together = place == PLACE_TOGETHER;
-    *ret = (struct outcome){ .per_message = -1, .cpu = -1, .samples = -1, .least = -1, .p50 = -1, .p99 = -1, .p999 = -1,
-                             .p9999 = -1, .most = -1, .mean = -1 };
+    x.job.crowded = job->senders + job->receivers > 2;
+    *ret = (struct outcome){ .per_message = -1, .cpu = -1 };
     if (contestant->prepare && !(x.subject = contestant->prepare(contestant, job)))
         missing(&x, "%s", *tong_detail() ? tong_detail() : "it cannot be set up here");
     for (int role = 0; role < job->senders + job->receivers && !*ret->missing; role++)
@@ -337,13 +361,14 @@ static void describe_line(struct contestant *c, const char *line)
         c->many_receivers |= senders > 1 && receivers > 1;
         c->broadcasts |= senders == 1 && receivers > 1;
     }
+    c->bursts |= !strcmp(line, "bursts");
     c->needs_server |= !strcmp(line, "server");
 }
 
 bool crew_describe(struct contestant *ret)
 {
     char line[200];
-    int says, status;
+    int says = -1, status;
     pid_t pid = start_program(ret->program, "describe", NULL, &says);
     if (pid < 0)
         return false;
@@ -360,7 +385,7 @@ bool crew_describe(struct contestant *ret)
 int crew_server(const struct contestant *contestant, const char *directory)
 {
     char word[16];
-    int says;
+    int says = -1;
     pid_t pid = start_program(contestant->program, "server", directory, &says);
     struct pollfd p = { says, POLLIN, 0 };
     if (pid < 0)

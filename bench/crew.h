@@ -4,19 +4,23 @@
 #define BENCH_CREW_H
 
 #include "bench/contestant.h"
+#include "bench/histogram.h"
 
 /* What came of one measurement; times in nanoseconds.  What was not measured is negative. */
 struct outcome {
     double per_message;      /* elapsed; of a round trip, for both messages */
     double cpu;              /* of all processes, per message (or round trip) */
-    double samples, least, p50, p99, p999, p9999, most, mean; /* of the latency */
+    struct histogram latency; /* nanoseconds; without samples where none was taken */
     double wrong;            /* messages; one voids the measurement */
     double elapsed;
     char missing[400];       /* why there is nothing; "" */
 };
 
-/* Where the processes run: apart, each on a processor of its own; together on one; or where the scheduler puts them. */
-enum place { PLACE_APART, PLACE_TOGETHER, PLACE_ANY };
+/*
+ * Where the processes run: the sender and the receiver apart, each on a processor of its own; all together on one; spread,
+ * senders and as many receivers on both in turn, other receivers where the scheduler puts them.
+ */
+enum place { PLACE_APART, PLACE_TOGETHER, PLACE_SPREAD };
 
 /* Runs `job` (its role is filled in) with what `contestant` is.  All processes are gone when it returns. */
 void crew_run(const struct contestant *contestant, const struct job *job, enum place place, const int processors[2],

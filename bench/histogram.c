@@ -13,8 +13,7 @@ static unsigned slot_of(uint64_t value)
     return shift * HISTOGRAM_STEPS + (unsigned)(value >> shift);
 }
 
-/* The middle of what a slot holds. */
-static double value_of(unsigned slot)
+double histogram_value(unsigned slot)
 {
     if (slot < 2 * HISTOGRAM_STEPS)
         return slot;
@@ -23,14 +22,30 @@ static double value_of(unsigned slot)
     return (double)first + (double)((UINT64_C(1) << shift) - 1) / 2;
 }
 
-void histogram_add(struct histogram *h, uint64_t value)
+void histogram_add_many(struct histogram *h, uint64_t value, uint64_t count)
 {
-    h->counts[slot_of(value)]++;
-    if (!h->samples++ || value < h->least)
+    if (!h->samples || value < h->least)
         h->least = value;
     if (value > h->most)
         h->most = value;
-    h->sum += (double)value;
+    h->counts[slot_of(value)] += count;
+    h->samples += count;
+}
+
+void histogram_add(struct histogram *h, uint64_t value)
+{
+    histogram_add_many(h, value, 1);
+}
+
+void histogram_join(struct histogram *h, const struct histogram *from)
+{
+    if (from->samples && (!h->samples || from->least < h->least))
+        h->least = from->least;
+    if (from->most > h->most)
+        h->most = from->most;
+    h->samples += from->samples;
+    for (unsigned slot = 0; slot < HISTOGRAM_SLOTS; slot++)
+        h->counts[slot] += from->counts[slot];
 }
 
 double histogram_quantile(const struct histogram *h, double fraction)
@@ -43,7 +58,7 @@ double histogram_quantile(const struct histogram *h, double fraction)
     for (unsigned slot = 0; slot < HISTOGRAM_SLOTS; slot++) {
         passed += h->counts[slot];
         if (passed > rank)
-            return value_of(slot) > (double)h->most ? (double)h->most : value_of(slot);
+            return histogram_value(slot) > (double)h->most ? (double)h->most : histogram_value(slot);
     }
     return (double)h->most;
 }

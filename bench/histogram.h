@@ -19,10 +19,16 @@ extern "C" {
 struct histogram {
     uint64_t counts[HISTOGRAM_SLOTS];
     uint64_t samples, least, most;
-    double sum;
 };
 
 void histogram_add(struct histogram *histogram, uint64_t value);
+void histogram_add_many(struct histogram *histogram, uint64_t value, uint64_t count);
+
+/* Adds what is in `from`. */
+void histogram_join(struct histogram *histogram, const struct histogram *from);
+
+/* The middle of what a slot of `counts` holds. */
+double histogram_value(unsigned slot);
 
 /* The value that `fraction` (0 to 1) of the samples do not exceed, from within its step; 0 without samples. */
 double histogram_quantile(const struct histogram *histogram, double fraction);

@@ -37,7 +37,7 @@ struct side {
     tong_channel *out, *in;
     int64_t timeout;            /* 0: spin */
     tong_token token;
-    tong_batch batch[BURST];
+    tong_batch batch[BURST_MAX];
 };
 
 /* ---- Addresses -------------------------------------------------------------------------------------------- */
@@ -86,6 +86,15 @@ static void add_option(char *address, size_t room, const char *text)
         snprintf(address + used, room - used, "%c%s", strchr(address, '?') ? '&' : '?', text);
 }
 
+/* Rings are told how many receive, and what each of them gets. */
+static void add_ends(const struct job *job, char *address, size_t room)
+{
+    char receivers[32];
+    snprintf(receivers, sizeof receivers, "receivers=%d", job->receivers);
+    add_option(address, room, job->broadcast ? "deliver=broadcast" : "deliver=queue");
+    add_option(address, room, receivers);
+}
+
 static bool compose(const struct contestant *c, const struct job *job, int way, char *ret, size_t room)
 {
     const tong_mechanism_info *m = &c->mechanism;
@@ -96,8 +105,8 @@ static bool compose(const struct contestant *c, const struct job *job, int way, 
     add_option(ret, room, m->variant);
     if (job->size >= LARGE && m->offers & TONG_HAS_ZERO_COPY)
         add_option(ret, room, "capacity=" LARGE_CAPACITY);
-    if (job->receivers > 1 && has_option(m->scheme, "deliver", "broadcast"))
-        add_option(ret, room, job->broadcast ? "deliver=broadcast" : "deliver=queue");
+    if (m->offers & TONG_HAS_ZERO_COPY && (job->receivers > 1 || job->broadcast))
+        add_ends(job, ret, room);
     return true;
 }
 
@@ -244,7 +253,7 @@ static void enter(struct end *end)
     } else {
         open_named(end, side);
     }
-    for (unsigned i = 0; i < BURST; i++)
+    for (unsigned i = 0; i < BURST_MAX; i++)
         side->batch[i].size = sizeof *side->batch;
 }
 
@@ -354,12 +363,12 @@ static unsigned batch_receive(struct end *end, const uint8_t **ret)
 {
     struct side *side = end->own;
     ssize_t got;
-    for (unsigned i = 0; i < BURST; i++) {
+    for (unsigned i = 0; i < end->job.burst; i++) {
         side->batch[i].data = end->buffer + i * end->job.size;
         side->batch[i].capacity = end->job.size;
     }
     do
-        got = tong_channel_receive_batch(side->in, side->batch, BURST, side->timeout);
+        got = tong_channel_receive_batch(side->in, side->batch, end->job.burst, side->timeout);
     while (again(end, side, got));
     *ret = end->buffer;
     return (unsigned)got;
@@ -382,8 +391,9 @@ static void set_up(struct contestant *c, const tong_mechanism_info *m, enum mann
              manners[manner].words);
     bool many = !(m->offers & TONG_HAS_LISTENER);
     c->many_senders = many && m->offers & TONG_HAS_MANY_SENDERS;
-    c->many_receivers = many && m->offers & TONG_HAS_MANY_RECEIVERS;
-    c->broadcasts = m->offers & TONG_HAS_MANY_RECEIVERS && has_option(m->scheme, "deliver", "broadcast");
+    bool ring = m->offers & TONG_HAS_ZERO_COPY, keeps = !ring && has_option(m->scheme, "from", NULL);
+    c->many_receivers = many && !keeps && (ring || m->offers & TONG_HAS_MANY_RECEIVERS);
+    c->broadcasts = ring || keeps; /* what keeps its messages shows them to every receiver */
     c->may_lose = m->offers & TONG_MAY_LOSE;
     c->bursts = manner == BATCHED;
     if (c->bursts)

@@ -47,6 +47,16 @@ void rivals_find(const char *given, char ret[300])
     *ret = '\0';
 }
 
+/* One that can do both takes part twice. */
+static void in_bursts(const struct contestant *c, struct contestant *ret)
+{
+    *ret = *c;
+    ret->one_way = true;
+    ret->needs_server = false; /* the first one's serves it too */
+    size_t used = strlen(ret->name);
+    snprintf(ret->name + used, sizeof ret->name - used, ", in batches");
+}
+
 int rivals_found(const char *directory, struct contestant *list, int most)
 {
     int count = 0;
@@ -54,7 +64,12 @@ int rivals_found(const char *directory, struct contestant *list, int most)
         struct contestant *c = &list[count];
         *c = (struct contestant){ .group = GROUP_RIVAL, .least = 64, .most = SIZE_MAX };
         program_of(directory, rivals[i][0], c->program, sizeof c->program);
-        count += access(c->program, X_OK) == 0 && crew_describe(c);
+        if (access(c->program, X_OK) < 0 || !crew_describe(c))
+            continue;
+        if (c->bursts && ++count < most)
+            in_bursts(c, &list[count]);
+        c->bursts = false;
+        count++;
     }
-    return count;
+    return count < most ? count : most;
 }

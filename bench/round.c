@@ -27,12 +27,24 @@ const char *const metric_names[METRICS] = { "time_ns", "p99_ns", "p99.9_ns", "p9
 #define LINE_FACTOR 1.6 /* elsewhere: this far from the run's own median */
 #define LOOKS 24        /* of the line, by which is judged what is normal */
 #define WAIT_US 20000
+#define CROWDED_SLICES 5 /* more processes than processors take turns, and each has to come to several */
+#define SLICES_MAX 10   /* that a measurement may take for the sake of percentiles */
 
 /* What the runs of a work gave. */
 struct taken {
     double values[CONTESTANTS_MAX][METRICS][RUNS_MAX];
     double lines[CONTESTANTS_MAX][RUNS_MAX];
+    struct histogram latencies[CONTESTANTS_MAX]; /* of all runs */
 };
+
+static const struct { double fraction; uint64_t needed; } percentiles[METRICS] = {
+    [METRIC_P99] = { 0.99, 1000 }, [METRIC_P999] = { 0.999, 10000 }, [METRIC_P9999] = { 0.9999, 100000 },
+};
+
+uint64_t round_samples_needed(enum metric metric)
+{
+    return percentiles[metric].needed;
+}
 
 struct state {
     struct round *round;
@@ -66,27 +78,38 @@ void figure_of(struct figure *ret, double *values, int count)
 
 /* ---- Who does what ---------------------------------------------------------------------------------------- */
 
+static bool fits_manner(const struct contestant *c, const struct work *w)
+{
+    if (c->hands != w->hands || (c->one_way && w->test != TEST_ONE_WAY))
+        return false;
+    return w->loose || (c->bursts == (w->burst > 0) && (w->spin ? c->spins : c->sleeps));
+}
+
+static bool fits_ends(const struct contestant *c, const struct work *w)
+{
+    if (w->senders == 1 && w->receivers == 1 && !w->broadcast)
+        return true;
+    if (c->may_lose || (w->broadcast && !c->broadcasts) || (w->senders > 1 && !c->many_senders))
+        return false;
+    return w->receivers == 1 || w->broadcast || c->many_receivers;
+}
+
 static bool fits(const struct contestant *c, const struct work *w)
 {
-    bool one_by_one = w->senders == 1 && w->receivers == 1;
-    if (w->size < c->least || w->size > c->most || c->bursts != w->bursts || !(w->spin ? c->spins : c->sleeps))
-        return false;
-    if (c->one_way && (w->test != TEST_ONE_WAY || w->broadcast))
-        return false;
-    if ((w->senders > 1 && !c->many_senders) || (w->broadcast && !c->broadcasts))
-        return false;
-    if (w->receivers > 1 && !w->broadcast && !c->many_receivers)
-        return false;
-    return one_by_one || !c->may_lose;
+    return w->size >= c->least && w->size <= c->most && fits_manner(c, w) && fits_ends(c, w);
 }
 
 int round_limit(const struct round *round, int work)
 {
-    for (int i = 0; i < round->count; i++)
-        if (round->contestants[i].group == GROUP_LIMIT && !round->contestants[i].idle &&
-            fits(&round->contestants[i], &works[work]))
-            return i;
-    return -1;
+    int best = -1;
+    for (int i = 0; i < round->count; i++) {
+        const struct figure *time = &round->cells[work][i].figures[METRIC_TIME];
+        if (round->contestants[i].group != GROUP_LIMIT || round->contestants[i].idle || !time->runs)
+            continue;
+        if (best < 0 || time->median < round->cells[work][best].figures[METRIC_TIME].median)
+            best = i;
+    }
+    return best;
 }
 
 bool round_has(const struct round *round, int work)
@@ -97,14 +120,14 @@ bool round_has(const struct round *round, int work)
     return false;
 }
 
-/* Of the limits only the one that counts; who was not asked for is not measured, but the limit always is. */
+/* Who was not asked for is not measured, but the limit always is. */
 static bool takes_part(const struct round *round, int work, int i)
 {
     const struct contestant *c = &round->contestants[i];
     if (!fits(c, &works[work]))
         return false;
     if (c->group == GROUP_LIMIT)
-        return c->idle ? works[work].test == TEST_PACED : i == round_limit(round, work);
+        return !c->idle || works[work].test == TEST_PACED;
     return (!round->only || strstr(c->name, round->only)) && (!round->tong_only || c->group == GROUP_TONG);
 }
 
@@ -123,11 +146,12 @@ static int baseline(const struct round *round, int of)
 {
     const struct contestant *c = &round->contestants[of];
     size_t size = c->mechanism.scheme ? strlen(c->mechanism.scheme) : 0;
-    if (c->group != GROUP_TONG || c->bursts || (*c->mechanism.variant && !strstr(c->mechanism.variant, "stream")))
+    if (c->group != GROUP_TONG || (*c->mechanism.variant && !strstr(c->mechanism.variant, "stream")))
         return -1;
     for (int i = 0; i < round->count; i++)
-        if (round->contestants[i].group == GROUP_RAW && strlen(round->contestants[i].name) == size &&
-            !strcmp(round->contestants[i].name, c->mechanism.scheme))
+        if (round->contestants[i].group == GROUP_RAW && round->contestants[i].bursts == c->bursts &&
+            strcspn(round->contestants[i].name, ",") == size &&
+            !strncmp(round->contestants[i].name, c->mechanism.scheme, size))
             return i;
     return -1;
 }
@@ -210,22 +234,34 @@ static void remove_directory(const char *path)
 static void run_once(struct state *x, int work, int i, uint64_t count, struct outcome *ret)
 {
     const struct work *w = &works[work];
-    struct job job = { .test = w->test, .size = w->size, .count = count, .spin = w->spin, .senders = w->senders,
+    const struct contestant *c = &x->round->contestants[i];
+    struct job job = { .test = w->test, .size = w->size, .count = count, .spin = w->loose ? c->spins : w->spin,
+                       .burst = c->bursts ? w->burst ? w->burst : BURST : 1, .senders = w->senders,
                        .receivers = w->receivers, .broadcast = w->broadcast };
     snprintf(job.directory, sizeof job.directory, "%s/%d", x->directory, ++x->made);
     if (mkdir(job.directory, 0700) < 0) {
         snprintf(ret->missing, sizeof ret->missing, "%s: %s", job.directory, strerror(errno));
         return;
     }
-    crew_run(&x->round->contestants[i], &job, w->place, x->processors, ret);
+    crew_run(c, &job, w->place, x->processors, ret);
     remove_directory(job.directory);
+}
+
+/* Enough latencies for the percentiles too, where that does not take too long. */
+static double enough_samples(const struct state *x, int work, double count)
+{
+    double wanted = (double)percentiles[x->round->quick ? METRIC_P999 : METRIC_P9999].needed / x->round->runs;
+    if (works[work].test != TEST_ROUND_TRIP || count >= wanted)
+        return count;
+    return wanted < count * SLICES_MAX ? wanted : count * SLICES_MAX;
 }
 
 /* So many messages that a measurement takes its slice; paced ones take the time they take. */
 static void find_count(struct state *x, int work, int i)
 {
     struct cell *cell = &x->round->cells[work][i];
-    double slice = (double)x->round->slice, count = works[work].size > 65536 ? 8 : 64;
+    bool crowded = works[work].senders + works[work].receivers > 2;
+    double slice = (double)x->round->slice * (crowded ? CROWDED_SLICES : 1), count = works[work].size > 65536 ? 8 : 64;
     if (works[work].test == TEST_PACED) {
         cell->count = (uint64_t)(4 * slice / 1e9 * PACE);
         return;
@@ -242,6 +278,7 @@ static void find_count(struct state *x, int work, int i)
         if (factor < 3)
             break;
     }
+    count = enough_samples(x, work, count);
     cell->count = count < 4 ? 4 : (uint64_t)count;
 }
 
@@ -249,13 +286,13 @@ static void keep(struct taken *taken, const struct round *round, int work, int i
 {
     const struct cell *cell = &round->cells[work][i];
     double (*values)[RUNS_MAX] = taken->values[i];
+    const struct histogram *h = &o->latency;
     int at = cell->figures[METRIC_TIME].runs;
-    bool latency = o->samples > 0;
-    values[METRIC_TIME][at] = round->contestants[i].idle ? 0 : latency ? o->p50 : o->per_message;
-    values[METRIC_P99][at] = o->samples >= 200 ? o->p99 : -1;
-    values[METRIC_P999][at] = o->samples >= 2000 ? o->p999 : -1;
-    values[METRIC_P9999][at] = o->samples >= 20000 ? o->p9999 : -1;
+    values[METRIC_TIME][at] = round->contestants[i].idle ? 0 : h->samples ? histogram_quantile(h, 0.5) : o->per_message;
+    for (int m = METRIC_P99; m <= METRIC_P9999; m++)
+        values[m][at] = h->samples ? histogram_quantile(h, percentiles[m].fraction) : -1;
     values[METRIC_CPU][at] = o->cpu;
+    histogram_join(&taken->latencies[i], h);
 }
 
 /* One run of one contestant, taken again while the line is not normal. */
@@ -291,13 +328,18 @@ static void figures_of(struct state *x, struct taken *taken, int work, int i)
 {
     struct cell *cell = &x->round->cells[work][i];
     int runs = cell->figures[METRIC_TIME].runs;
+    const struct histogram *h = &taken->latencies[i];
     figure_of(&cell->line, taken->lines[i], runs);
+    cell->samples = runs ? h->samples : 0;
     for (int m = METRIC_TIME; m < METRICS; m++) {
         int known = 0;
         for (int k = 0; k < runs; k++)
             if (taken->values[i][m][k] >= 0)
                 taken->values[i][m][known++] = taken->values[i][m][k];
-        figure_of(&cell->figures[m], taken->values[i][m], known == runs ? known : 0);
+        bool enough = known == runs && cell->samples >= percentiles[m].needed;
+        figure_of(&cell->figures[m], taken->values[i][m], enough ? known : 0);
+        if (percentiles[m].needed && cell->figures[m].runs)
+            cell->figures[m].median = histogram_quantile(h, percentiles[m].fraction);
     }
 }
 
@@ -312,6 +354,20 @@ static void compare(struct state *x, struct taken *taken, int work, int i, int w
         if (both)
             taken->values[i][metric][k] = taken->values[i][METRIC_TIME][k] / taken->values[with][METRIC_TIME][k];
     }
+}
+
+/* Medians of the limits are needed before the ratios to the best of them, which need the runs in their order. */
+static int best_limit(struct state *x, const struct taken *taken, int work)
+{
+    struct round *round = x->round;
+    double values[RUNS_MAX];
+    for (int i = 0; i < round->count; i++) {
+        struct figure *time = &round->cells[work][i].figures[METRIC_TIME];
+        memcpy(values, taken->values[i][METRIC_TIME], sizeof values);
+        if (round->contestants[i].group == GROUP_LIMIT)
+            figure_of(time, values, time->runs);
+    }
+    return round_limit(round, work);
 }
 
 static bool tell(const struct state *x, int work, int i)
@@ -340,8 +396,9 @@ static int measure_work(struct state *x, struct taken *taken, int work)
     for (int i = 0; i < round->count; i++)
         if (round->cells[work][i].wrong)
             round->cells[work][i].figures[METRIC_TIME].runs = 0; /* what was wrong once is not to be believed */
+    int limit = best_limit(x, taken, work);
     for (int i = 0; i < round->count; i++) {
-        compare(x, taken, work, i, round_limit(round, work), METRIC_LIMIT);
+        compare(x, taken, work, i, limit, METRIC_LIMIT);
         compare(x, taken, work, i, baseline(round, i), METRIC_RAW);
     }
     for (int i = 0; i < round->count; i++)
@@ -379,6 +436,7 @@ void round_gather(struct round *round)
     struct contestant *list = round->contestants;
     round->count = limit_contestants(list, CONTESTANTS_MAX);
     round->count += over_contestants(list + round->count, CONTESTANTS_MAX - round->count);
+    round->count += hand_contestants(list + round->count, CONTESTANTS_MAX - round->count);
     round->count += raw_contestants(list + round->count, CONTESTANTS_MAX - round->count);
     if (*round->rivals)
         round->count += rivals_found(round->rivals, list + round->count, CONTESTANTS_MAX - round->count);
@@ -413,8 +471,10 @@ static int measure(struct state *x)
 {
     struct taken *taken = calloc(1, sizeof *taken);
     int r = taken ? 0 : -ENOMEM;
-    for (int work = 0; work < work_count && r == 0; work++)
+    for (int work = 0; work < work_count && r == 0; work++) {
+        memset(taken, 0, sizeof *taken);
         r = measure_work(x, taken, work);
+    }
     free(taken);
     if (r == 0 && !x->round->only && !x->round->only_work)
         r = files_measure(x->round->files, x->round->runs, x->directory);
@@ -464,44 +524,4 @@ int round_run(struct round *round)
     round->conditions.load_after = load_now();
     round->conditions.seconds = (double)(bench_now() - start) / 1e9;
     return r;
-}
-
-/* ---- Judging ---------------------------------------------------------------------------------------------- */
-
-bool round_in_sizes(const struct work *w)
-{
-    return w->test == TEST_ONE_WAY && !w->spin && !w->broadcast && w->senders == 1 && w->place == PLACE_APART;
-}
-
-/* The next such work after one; -1 past the last.  They stand in the order of their sizes. */
-static int next_size(int after)
-{
-    for (int i = after + 1; i < work_count; i++)
-        if (round_in_sizes(&works[i]))
-            return i;
-    return -1;
-}
-
-size_t round_overtakes(const struct round *round, int faster, int slower)
-{
-    size_t from = 0;
-    for (int w = next_size(-1); w >= 0; w = next_size(w)) {
-        const struct figure *a = &round->cells[w][faster].figures[METRIC_TIME];
-        const struct figure *b = &round->cells[w][slower].figures[METRIC_TIME];
-        if (!a->runs || !b->runs)
-            continue;
-        if (a->median >= b->median)
-            from = 0;
-        else if (!from)
-            from = works[w].size;
-    }
-    return from;
-}
-
-int round_sizes(const struct round *round, int a, int b)
-{
-    int sizes = 0;
-    for (int w = next_size(-1); w >= 0; w = next_size(w))
-        sizes += round->cells[w][a].figures[METRIC_TIME].runs && round->cells[w][b].figures[METRIC_TIME].runs;
-    return sizes;
 }

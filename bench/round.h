@@ -21,7 +21,10 @@ struct work {
     enum test test;
     size_t size;
     int senders, receivers;
-    bool broadcast, spin, bursts;
+    bool broadcast, spin;
+    unsigned burst;          /* so many messages at once; 0: one by one */
+    bool hands;              /* large messages lie in shared memory already and are handed over */
+    bool loose;              /* with several ends: in bursts or one by one, spinning or not, as each can */
     enum place place;
     bool quick;              /* part of a short round */
 };
@@ -34,6 +37,7 @@ enum metric { METRIC_TIME, METRIC_P99, METRIC_P999, METRIC_P9999, METRIC_CPU, ME
 
 extern const char *const metric_names[METRICS];
 
+/* Of p99 and beyond `median` is of the latencies of all runs together; the others are the least and most of a run's own. */
 struct figure {
     double median, least, most;
     int runs;                /* 0: not measured */
@@ -49,6 +53,7 @@ struct cell {
     int wrong;               /* runs void by a wrong sum or order */
     char missing[400];       /* why there is nothing; "" */
     uint64_t count;          /* messages of a run */
+    uint64_t samples;        /* latencies of all runs together */
 };
 
 /* A file written and read, and the same through a mapping of it; nanoseconds for all bytes. */
@@ -100,20 +105,25 @@ int round_run(struct round *round);
 /* Whether the round has anything of a work. */
 bool round_has(const struct round *round, int work);
 
-/* The contestant that is the limit of a work, by index; -1: none. */
+/* The contestant that is the limit of a work, by index: the best of those measured.  -1: none. */
 int round_limit(const struct round *round, int work);
 
-/*
- * The smallest size measured one way from which on `faster` takes less time than `slower` at every larger size;
- * 0: at none.
- */
-size_t round_overtakes(const struct round *round, int faster, int slower);
+/* Works of several sizes: one way, one by one, each waiting as it does; round trips, sleeping. */
+enum sizes { SIZES_APART, SIZES_TOGETHER, SIZES };
 
-/* Whether a work is one of those sizes: one way, one by one, two processors, each waiting as it does by default. */
-bool round_in_sizes(const struct work *work);
+extern const char *const sizes_words[SIZES];
+
+/* Whether a work is one of those. */
+bool round_in_sizes(const struct work *work, enum sizes sizes);
+
+/* The smallest size from which on `faster` takes less time than `slower` at every larger one measured; 0: at none. */
+size_t round_overtakes(const struct round *round, enum sizes sizes, int faster, int slower);
 
 /* At how many of those sizes both were measured. */
-int round_sizes(const struct round *round, int a, int b);
+int round_sizes(const struct round *round, enum sizes sizes, int a, int b);
+
+/* How many latencies a percentile needs to be told: ten beyond it.  0: it is none. */
+uint64_t round_samples_needed(enum metric metric);
 
 /* file.c */
 int files_measure(struct file_figures *ret, int runs, const char *directory);

@@ -3,6 +3,7 @@
 #include "bench/work.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,9 +21,12 @@ const char *const test_names[TESTS] = { "round-trip", "one-way", "paced" };
 
 #define LINE 64
 #define SMALL 1024          /* up to here the source has a copy for each message of a burst */
-#define LAST UINT64_MAX     /* the number of the mark of the end */
-#define SENDER_SHIFT 48     /* the number's upper bits say who sent it */
-#define CLOCK_EVERY 16      /* messages: reading the clock at each would cost more than some messages do */
+#define MARK_AGAIN 5        /* milliseconds after which another mark of the end is sent, where receivers share */
+#define WARM 150000         /* round trips that warm up, unless fewer are timed: all of a ring's memory is touched by them */
+#define CLOCK_EVERY 16      /* messages, where nobody knows which is the last: the clock costs more than some messages */
+
+#define LOOKS_ALONE 4096    /* in vain, before another process is let run */
+#define LOOKS_CROWDED 256
 
 /* A role at work. */
 struct labour {
@@ -31,8 +35,11 @@ struct labour {
     unsigned copies;
     uint64_t base;          /* the sum of a message of number 0 */
     uint64_t number;        /* of the next message out */
+    uint64_t sender;        /* this process, as the upper bits of its numbers say it */
+    bool in_order;          /* whether no message of a sender may be missing here */
     uint64_t next[ROLES_MAX]; /* by sender: the number expected in */
-    uint64_t wrong, messages, began, ended;
+    unsigned ended_senders; /* whose mark of the end has come: a bit each */
+    uint64_t wrong, messages, received, began, ended;
     uint64_t ticks, clock, cpu;  /* when the work began */
     struct histogram latency; /* in ticks */
 };
@@ -78,7 +85,7 @@ void end_missing(const struct end *end, const char *format, ...)
 
 void end_look(struct end *end)
 {
-    if (++end->looked % 4096)
+    if (++end->looked % (end->job.crowded ? LOOKS_CROWDED : LOOKS_ALONE))
         bench_pause();
     else
         sched_yield();
@@ -93,9 +100,12 @@ static uint64_t word_at(const uint8_t *at)
     return word;
 }
 
-static uint64_t sum_lines(const uint8_t *message, size_t size)
+/* Of constant size where the time that this takes shows. */
+static inline uint64_t sum_lines(const uint8_t *message, size_t size)
 {
     uint64_t sum = 0;
+    if (size == LINE)
+        return word_at(message) + word_at(message + LINE - sizeof sum);
     for (size_t at = 0; at < size; at += LINE)
         sum += word_at(message + at) + word_at(message + at + LINE - sizeof sum);
     return sum;
@@ -109,28 +119,40 @@ static void *room(const struct end *end, size_t size)
     return at;
 }
 
-static void fill_source(struct labour *x)
+void work_fill(uint8_t *message, size_t size)
 {
-    size_t size = x->end->job.size;
     uint64_t word = 88172645463325252u; /* xorshift64 */
-    x->copies = size <= SMALL ? 2 * BURST : 1;
-    x->source = room(x->end, x->copies * size);
+    memset(message, 0, sizeof word);
     for (size_t at = sizeof word; at < size; at += sizeof word) {
         word ^= word << 13;
         word ^= word >> 7;
         word ^= word << 17;
-        memcpy(x->source + at, &word, sizeof word);
+        memcpy(message + at, &word, sizeof word);
     }
-    for (unsigned i = 1; i < x->copies; i++)
-        memcpy(x->source + i * size, x->source, size);
-    x->base = sum_lines(x->source, size);
 }
 
-/* The next number, written ahead of sending: a copy that waits for a store still on its way would be slow. */
-static void stamp(struct labour *x, unsigned copy)
+static void fill_source(struct labour *x)
 {
-    uint64_t number = x->number++ | (uint64_t)x->end->job.role << SENDER_SHIFT;
-    memcpy(x->source + copy * x->end->job.size, &number, sizeof number);
+    const struct job *job = &x->end->job;
+    unsigned burst = job->burst > BURST ? job->burst : BURST;
+    x->copies = job->size <= SMALL ? burst : 1;
+    x->source = room(x->end, x->copies * job->size);
+    for (unsigned i = 0; i < x->copies; i++)
+        work_fill(x->source + i * job->size, job->size);
+    x->base = sum_lines(x->source, job->size);
+    x->sender = (uint64_t)job->role << WORK_SENDER_SHIFT;
+    x->in_order = job->receivers == 1 || job->broadcast;
+}
+
+/* The next numbers, written ahead of sending: a copy that waits for a store still on its way would be slow. */
+static void stamp(struct labour *x, unsigned copies)
+{
+    uint8_t *at = x->source;
+    size_t size = x->end->job.size;
+    uint64_t number = x->number | x->sender;
+    x->number += copies;
+    for (; copies; copies--, number++, at += size)
+        memcpy(at, &number, sizeof number);
 }
 
 static void flush(const struct labour *x)
@@ -141,30 +163,49 @@ static void flush(const struct labour *x)
 
 static void send_one(struct labour *x)
 {
-    stamp(x, 0);
+    stamp(x, 1);
     x->end->wire->send(x->end, x->source, 1);
     flush(x);
 }
 
-static void send_last(struct labour *x)
+/*
+ * A sender's messages keep their order, those of several do not: so each sends marks of the end, and each receiver waits for
+ * one of each.  Who takes which is chance where receivers share: so marks go on until all receivers are content.
+ */
+static void send_marks(struct labour *x)
 {
-    uint64_t last = LAST;
-    memcpy(x->source, &last, sizeof last);
-    x->end->wire->send(x->end, x->source, 1);
-    flush(x);
+    uint64_t mark = WORK_MARK | x->sender;
+    struct pollfd stop = { x->end->hears, POLLIN, 0 };
+    memcpy(x->source, &mark, sizeof mark);
+    do {
+        x->end->wire->send(x->end, x->source, 1);
+        flush(x);
+    } while (poll(&stop, 1, x->end->job.receivers == 1 || x->end->job.broadcast ? -1 : MARK_AGAIN) == 0);
+    hear(x->end);
+}
+
+static void end_sending(struct labour *x)
+{
+    say(x->end, "sent\n");
+    hear(x->end);
+    send_marks(x);
+}
+
+static bool all_ended(const struct labour *x)
+{
+    return x->ended_senders == (1U << x->end->job.senders) - 1;
 }
 
 /* Whether a message is one of those counted: false at the mark of the end.  What is not as it must be is wrong. */
-static bool check(struct labour *x, const uint8_t *message)
+static inline bool check(struct labour *x, const uint8_t *message, size_t size)
 {
-    const struct job *job = &x->end->job;
-    uint64_t number = word_at(message);
-    if (number == LAST)
+    uint64_t number = word_at(message), sender = number >> WORK_SENDER_SHIFT, position = number & WORK_MARK;
+    if (position == WORK_MARK) {
+        x->ended_senders |= 1U << sender % ROLES_MAX;
         return false;
-    uint64_t sender = number >> SENDER_SHIFT, position = number & ((UINT64_C(1) << SENDER_SHIFT) - 1);
-    bool all = job->receivers == 1 || job->broadcast;
-    if (sum_lines(message, job->size) != x->base + number || sender >= ROLES_MAX ||
-        (all ? position != x->next[sender] : position < x->next[sender])) {
+    }
+    if (sum_lines(message, size) != x->base + number || sender >= ROLES_MAX ||
+        (x->in_order ? position != x->next[sender] : position < x->next[sender])) {
         x->wrong++;
         return true;
     }
@@ -181,7 +222,7 @@ static void release(const struct labour *x)
 static void receive_one(struct labour *x)
 {
     const uint8_t *message;
-    if (x->end->wire->receive(x->end, &message) != 1 || !check(x, message))
+    if (x->end->wire->receive(x->end, &message) != 1 || !check(x, message, x->end->job.size))
         x->wrong++;
     release(x);
 }
@@ -190,7 +231,8 @@ static void receive_one(struct labour *x)
 
 static uint64_t warm_up(const struct job *job)
 {
-    return job->count / 10 + 64 / (job->size / SMALL + 1) + 1;
+    uint64_t most = job->test == TEST_ROUND_TRIP && job->size <= SMALL ? WARM : 64 / (job->size / SMALL + 1) + 1;
+    return job->count / 10 + (job->count < most ? job->count : most);
 }
 
 static void ask(struct labour *x)
@@ -237,32 +279,34 @@ static void await_answer(struct labour *x)
 
 static void send_many(struct labour *x, uint64_t count)
 {
-    unsigned most = x->copies > BURST ? BURST : x->copies;
+    unsigned most = x->copies;
     if (x->end->window && most > x->end->window)
         most = x->end->window;
     for (unsigned burst; count; count -= burst) {
         burst = count < most ? (unsigned)count : most;
-        for (unsigned i = 0; i < burst; i++)
-            stamp(x, i);
+        stamp(x, burst);
         x->end->wire->send(x->end, x->source, burst);
         await_answer(x);
     }
 }
 
+/* Windows are filled, or nobody answers. */
+static uint64_t whole_windows(const struct labour *x, uint64_t count)
+{
+    uint64_t window = x->end->window ? x->end->window : 1;
+    return (count + window - 1) / window * window;
+}
+
 static void send_all(struct labour *x)
 {
     const struct job *job = &x->end->job;
-    uint64_t whole = x->end->window ? x->end->window : 1; /* windows are filled, or nobody answers */
-    uint64_t count = (job->count + whole - 1) / whole * whole;
-    send_many(x, (warm_up(job) + whole - 1) / whole * whole);
+    uint64_t count = whole_windows(x, job->count);
+    send_many(x, whole_windows(x, warm_up(job)));
     x->began = bench_now();
     send_many(x, count);
     flush(x);
     x->messages = count;
-    say(x->end, "sent\n");
-    hear(x->end);
-    for (int i = 0; job->role == 0 && i < (job->broadcast ? 1 : job->receivers); i++)
-        send_last(x);
+    end_sending(x);
 }
 
 static void answer_window(struct labour *x, uint64_t count)
@@ -271,20 +315,35 @@ static void answer_window(struct labour *x, uint64_t count)
         x->end->wire->send(x->end, x->source, 1);
 }
 
+/* How many of them count. */
+static inline unsigned check_all(struct labour *x, const uint8_t *message, unsigned got, size_t size, size_t stride)
+{
+    unsigned counted = 0;
+    for (; got; got--, message += stride)
+        counted += check(x, message, size);
+    return counted;
+}
+
+/* The clock is read at the last message; where several share them nobody knows which that is. */
+static void note_end(struct labour *x, uint64_t before)
+{
+    const struct job *job = &x->end->job;
+    uint64_t all = (whole_windows(x, warm_up(job)) + whole_windows(x, job->count)) * (uint64_t)job->senders;
+    if (x->in_order ? x->received == all : x->received / CLOCK_EVERY != before / CLOCK_EVERY)
+        x->ended = bench_now();
+}
+
 static void receive_all(struct labour *x)
 {
-    uint64_t every = x->end->job.size <= 4096 ? CLOCK_EVERY : 1, count = 0;
-    for (bool more = true; more;) {
+    size_t size = x->end->job.size, stride = x->end->stride;
+    while (!all_ended(x)) {
         const uint8_t *message;
-        unsigned got = x->end->wire->receive(x->end, &message);
-        for (unsigned i = 0; i < got && more; i++, message += x->end->stride) {
-            more = check(x, message);
-            count += more;
-            if (more && count % every == 0)
-                x->ended = bench_now();
-            if (more)
-                answer_window(x, count);
-        }
+        uint64_t before = x->received;
+        unsigned got = x->end->wire->receive(x->end, &message), counted;
+        counted = size == LINE ? check_all(x, message, got, LINE, stride) : check_all(x, message, got, size, stride);
+        for (unsigned i = 0; i < counted; i++)
+            answer_window(x, ++x->received);
+        note_end(x, before);
         release(x);
     }
 }
@@ -309,21 +368,20 @@ static void send_paced(struct labour *x)
     }
     x->messages = x->end->job.count;
     x->ended = bench_now();
-    say(x->end, "sent\n");
-    hear(x->end);
-    send_last(x);
+    end_sending(x);
 }
 
 static void receive_paced(struct labour *x)
 {
-    for (bool more = true; more;) {
+    while (!all_ended(x)) {
         const uint8_t *message;
         unsigned got = x->end->wire->receive(x->end, &message);
         uint64_t now = bench_ticks();
-        for (unsigned i = 0; i < got && more; i++, message += x->end->stride) {
-            more = check(x, message);
+        for (; got; got--, message += x->end->stride) {
+            bool counts = check(x, message, x->end->job.size);
             uint64_t sent = word_at(message + sizeof sent);
-            if (more)
+            x->received += counts;
+            if (counts)
                 histogram_add(&x->latency, now > sent ? now - sent : 0);
         }
         release(x);
@@ -344,14 +402,15 @@ static void tell(const struct labour *x)
 {
     double per_tick = (double)(bench_now() - x->clock) / (double)(bench_ticks() - x->ticks);
     const struct histogram *h = &x->latency;
-    say(x->end, "began %llu\nended %llu\nmessages %llu\nwrong %llu\ncpu %llu\n", (unsigned long long)x->began,
-        (unsigned long long)x->ended, (unsigned long long)x->messages, (unsigned long long)x->wrong,
+    bool one_way = x->end->job.test != TEST_ROUND_TRIP;
+    say(x->end, "began %llu\nended %llu\nmessages %llu\nout %llu\nin %llu\nwrong %llu\ncpu %llu\n",
+        (unsigned long long)x->began, (unsigned long long)x->ended, (unsigned long long)x->messages,
+        (unsigned long long)(one_way ? x->number : 0), (unsigned long long)x->received, (unsigned long long)x->wrong,
         (unsigned long long)(cpu_used() - x->cpu));
-    if (h->samples)
-        say(x->end, "latency %llu %.1f %.1f %.1f %.1f %.1f %.1f %.1f\n", (unsigned long long)h->samples,
-            (double)h->least * per_tick, histogram_quantile(h, 0.5) * per_tick, histogram_quantile(h, 0.99) * per_tick,
-            histogram_quantile(h, 0.999) * per_tick, histogram_quantile(h, 0.9999) * per_tick,
-            (double)h->most * per_tick, h->sum / (double)h->samples * per_tick);
+    for (unsigned slot = 0; slot < HISTOGRAM_SLOTS; slot++)
+        if (h->counts[slot])
+            say(x->end, "latency %.1f %llu\n", histogram_value(slot) * per_tick, (unsigned long long)h->counts[slot]);
+    say(x->end, "over\n");
 }
 
 int end_run(struct end *end)
@@ -373,6 +432,8 @@ int end_run(struct end *end)
     x->cpu = cpu_used();
     parts[end->job.test][end_sends(end)](x);
     tell(x);
+    if (end->job.test != TEST_ROUND_TRIP && !end_sends(end))
+        hear(end); /* until then somebody may still send marks */
     if (end->wire->leave)
         end->wire->leave(end);
     return 0;

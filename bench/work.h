@@ -7,13 +7,17 @@
  * receiver adds the first and the last word of each 64-byte line and compares.  One wrong sum, or a number out of order,
  * and the measurement is void.
  *
- * Protocol: a process is started as  PROGRAM ROLE TEST SIZE COUNT WAITING SENDERS RECEIVERS DIRECTORY  and speaks lines:
+ * Protocol: a process is started as
+ *     PROGRAM ROLE TEST SIZE COUNT WAITING BURST DELIVERY SENDERS RECEIVERS DIRECTORY
+ * (WAITING spin or sleep, BURST messages at once, DELIVERY queue or broadcast) and speaks lines:
  *     says ready     it is connected              hears go    all are
- *     says sent      (senders, one way)           hears end   all have sent: role 0 sends the mark of the end
- *     says KEY NUMBERS ...                        and exits with 0
- * Keys: began ended (nanoseconds of CLOCK_MONOTONIC), messages, wrong, cpu (nanoseconds), latency (samples, then the
- * least, 50%, 99%, 99.9%, 99.99%, most and mean, nanoseconds); or, at any time,  missing WORDS: not offered, and why.
- * PROGRAM describe  says  name NAME, and in any number  sizes LEAST MOST, waiting spin|sleep, ends S R, server.
+ *     says sent      (senders, one way)           hears end   all have sent: now come the marks of the end
+ *                                                 hears stop  (one way) all receivers are over
+ *     says KEY NUMBERS ..., over                  and exits with 0
+ * Keys: began ended (nanoseconds of CLOCK_MONOTONIC), messages, out and in (all that was sent and received, the warm-up
+ * too), wrong, cpu (nanoseconds), and of latencies, in nanoseconds,  latency VALUE SAMPLES  for each that occurred, within
+ * the steps of bench/histogram.h; or, at any time,  missing WORDS: not offered, and why.
+ * PROGRAM describe  says  name NAME, and in any number  sizes LEAST MOST, waiting spin|sleep, ends S R, bursts, server.
  * PROGRAM server DIRECTORY  (only after "server") says ready, and stays until it is killed.
  */
 #ifndef BENCH_WORK_H
@@ -34,14 +38,20 @@ extern const char *const test_names[TESTS]; /* "round-trip", "one-way", "paced" 
 #define ROLES_MAX 8
 #define PACE 10000 /* messages a second, where they are paced */
 
+/* A message's first word is its number among the sender's, and above that, who sent it; the mark of the end has this. */
+#define WORK_SENDER_SHIFT 48
+#define WORK_MARK ((UINT64_C(1) << WORK_SENDER_SHIFT) - 1)
+
 struct job {
     enum test test;
     size_t size;           /* of a message: 64, or a multiple of it */
     uint64_t count;        /* round trips, or messages of each sender; a tenth more comes first, to warm up */
     bool spin;             /* never sleep: look again and again */
+    unsigned burst;        /* so many messages at most are sent and received together, by who can; 1: one by one */
     int senders, receivers;
     bool broadcast;        /* each receiver gets every message; else each message goes to one */
     bool together;         /* all processes share one processor: looking again is in vain until another ran */
+    bool crowded;          /* there are more processes than processors */
     int role;              /* this process's: senders first, then receivers */
     char directory[100];   /* private to this measurement, in memory if possible */
 };
@@ -67,16 +77,20 @@ struct end {
     int says, hears;       /* descriptors of the protocol */
     void *subject;         /* the wire's, given before the processes were started */
     void *own;             /* the wire's, made by enter */
-    uint8_t *buffer;       /* room for 32 messages, or one large one: the wire's to receive into */
+    uint8_t *buffer;       /* room for a burst, or for one large message: the wire's to receive into */
     size_t stride;         /* of what receive returns; job.size unless enter changes it */
     unsigned window;       /* so many messages are answered by one, because more might be lost; 0: none needs to be */
     unsigned looked;       /* end_look's */
 };
 
-#define BURST 32 /* messages that are sent and received together, where something is gained by that */
+#define BURST 32       /* the usual: enough to publish an index, or to pass a batch, rarely */
+#define BURST_MAX 1024 /* 64 KiB of the smallest: what is worth a system call */
 
 /* Does the work: says it all, and returns what the process exits with. */
 int end_run(struct end *end);
+
+/* What every message of this size holds; the sender writes a number over the first word. */
+void work_fill(uint8_t *message, size_t size);
 
 /* Says why this cannot be measured, and ends the process. */
 void end_missing(const struct end *end, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));

@@ -134,7 +134,7 @@ static int nearest_work(const struct settings *s)
 {
     int best = -1;
     for (int w = 0; w < work_count; w++)
-        if (round_in_sizes(&works[w]) &&
+        if (round_in_sizes(&works[w], SIZES_APART) &&
             (best < 0 || fabs(log2((double)works[w].size / (double)s->size)) <
                          fabs(log2((double)works[best].size / (double)s->size))))
             best = w;

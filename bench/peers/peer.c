@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* PROGRAM describe | server DIRECTORY | ROLE TEST SIZE COUNT WAITING SENDERS RECEIVERS DIRECTORY (bench/work.h). */
+/* PROGRAM describe | server DIRECTORY | the words of a measurement (bench/work.h). */
 #include "bench/peers/peer.h"
 
 #include <errno.h>
@@ -32,10 +32,11 @@ static int work(char **argv, const struct peer *peer)
     struct end end = { .wire = &peer->wire, .says = dup(STDOUT_FILENO), .hears = dup(STDIN_FILENO) };
     end.job = (struct job){ .test = (enum test)find_test(argv[2]), .size = strtoul(argv[3], NULL, 10),
                             .count = strtoull(argv[4], NULL, 10), .spin = !strcmp(argv[5], "spin"),
-                            .senders = atoi(argv[6]), .receivers = atoi(argv[7]), .role = atoi(argv[1]) };
-    end.job.broadcast = end.job.senders == 1 && end.job.receivers > 1;
-    snprintf(end.job.directory, sizeof end.job.directory, "%s", argv[8]);
-    if (end.job.test == TESTS || end.job.size < 64 || end.job.size % 64)
+                            .burst = (unsigned)atoi(argv[6]), .broadcast = !strcmp(argv[7], "broadcast"),
+                            .senders = atoi(argv[8]), .receivers = atoi(argv[9]), .role = atoi(argv[1]) };
+    end.job.crowded = end.job.senders + end.job.receivers > 2;
+    snprintf(end.job.directory, sizeof end.job.directory, "%s", argv[10]);
+    if (end.job.test == TESTS || end.job.size < 64 || end.job.size % 64 || end.job.burst > BURST_MAX)
         return 2;
     /* what a library prints is not part of the protocol */
     dup2(STDERR_FILENO, STDOUT_FILENO);
@@ -51,9 +52,10 @@ int peer_main(int argc, char **argv, const struct peer *peer)
         peer->server(argv[2]);
         return 1;
     }
-    if (argc == 9)
+    if (argc == 11)
         return work(argv, peer);
-    fprintf(stderr, "usage: %s describe | ROLE TEST SIZE COUNT WAITING SENDERS RECEIVERS DIRECTORY\n", argv[0]);
+    fprintf(stderr, "usage: %s describe | ROLE TEST SIZE COUNT WAITING BURST DELIVERY SENDERS RECEIVERS DIRECTORY\n",
+            argv[0]);
     return 2;
 }
 

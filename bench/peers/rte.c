@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* rte_ring of DPDK, placed in shared memory without DPDK's environment: messages of 64 bytes, spinning. */
+/*
+ * rte_ring of DPDK, placed in shared memory without DPDK's environment: messages of 64 bytes, spinning, one by one or in
+ * bursts.
+ */
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
 #include <stdlib.h>
@@ -13,6 +16,24 @@ struct side {
     struct rte_ring *out, *in;
     uint8_t message[64];
 };
+
+static void send_burst(struct end *end, const uint8_t *data, unsigned count)
+{
+    struct side *side = end->own;
+    for (unsigned sent; count; count -= sent, data += sent * 64)
+        if (!(sent = rte_ring_enqueue_burst_elem(side->out, (void *)data, 64, count, NULL)))
+            end_look(end);
+}
+
+static unsigned receive_burst(struct end *end, const uint8_t **ret)
+{
+    struct side *side = end->own;
+    unsigned got;
+    while (!(got = rte_ring_dequeue_burst_elem(side->in, end->buffer, 64, end->job.burst, NULL)))
+        end_look(end);
+    *ret = end->buffer;
+    return got;
+}
 
 static unsigned flags; /* of the ring: how many ends are on each side */
 
@@ -36,6 +57,10 @@ static void enter(struct end *end)
 static void send_all(struct end *end, const uint8_t *data, unsigned count)
 {
     struct side *side = end->own;
+    if (end->job.burst > 1) {
+        send_burst(end, data, count);
+        return;
+    }
     for (; count; count--, data += end->job.size)
         while (rte_ring_enqueue_elem(side->out, (void *)data, 64))
             end_look(end);
@@ -44,6 +69,8 @@ static void send_all(struct end *end, const uint8_t *data, unsigned count)
 static unsigned receive(struct end *end, const uint8_t **ret)
 {
     struct side *side = end->own;
+    if (end->job.burst > 1)
+        return receive_burst(end, ret);
     while (rte_ring_dequeue_elem(side->in, side->message, 64))
         end_look(end);
     *ret = side->message;
@@ -54,7 +81,7 @@ int main(int argc, char **argv)
 {
     static const struct peer peer = {
         { enter, send_all, receive, NULL, NULL, NULL },
-        "name rte_ring (DPDK)\nsizes 64 64\nwaiting spin\nends 2 1\nends 2 2\n", NULL,
+        "name rte_ring (DPDK)\nsizes 64 64\nwaiting spin\nends 2 1\nends 2 2\nbursts\n", NULL,
     };
     return peer_main(argc, argv, &peer);
 }

@@ -181,13 +181,17 @@ static int ended(const struct ring_channel *channel)
     return fail(channel->lanes.ended, "%s: the sender died without finishing", channel->base.object);
 }
 
-/* Whether a lane that is not one of those has a sender, or something left. */
+/* Whether a lane that is not one of those has a sender, or something left.  Lanes that were taken since the last look count:
+ * their senders came before the end that is at hand.  What a sender that is gone has published is seen by who looks into
+ * the lane after that. */
 static bool others_go_on(struct ring_channel *channel, uint64_t but)
 {
     uint64_t number;
+    if (open_lanes(channel) < 0)
+        return true;
     for (uint64_t rest = channel->lanes.used & ~but; rest; rest &= rest - 1) {
         unsigned lane = first_of(rest);
-        if (ring_waits(&channel->lanes.reader[lane]) || sender_gone(channel, lane, true, &number) == 1)
+        if (sender_gone(channel, lane, true, &number) == 1 || ring_waits(&channel->lanes.reader[lane]))
             return true;
     }
     return false;
@@ -212,7 +216,8 @@ static int find_ends(struct ring_channel *channel, bool ask, bool take)
     return found;
 }
 
-/* The record that is next, or the end.  Nothing that was published before an end was seen may come after it. */
+/* The record that is next, or the end.  Nothing that was published before an end was seen may come after it.  Whether
+ * others go on is asked where an end was just found, and otherwise no more often than it may be. */
 static int look(struct ring_channel *channel, bool ask, struct ring_record *ret)
 {
     int r = next(channel, ret);
@@ -224,7 +229,7 @@ static int look(struct ring_channel *channel, bool ask, struct ring_record *ret)
     gone = find_ends(channel, ask, true);
     if (gone < 0)
         return gone;
-    bool over = ask && channel->lanes.owed != 0 && !others_go_on(channel, 0);
+    bool over = (ask || gone > 0) && channel->lanes.owed != 0 && !others_go_on(channel, 0);
     return over ? tell_end(channel) : -EAGAIN;
 }
 
@@ -269,9 +274,9 @@ static bool found(struct ring_channel *channel, uint64_t unused, bool last)
     const struct ring_lanes *lanes = &channel->lanes;
     uint64_t used = shared_used(channel->in.peer) & LAYOUT_EVERY_PLACE;
     (void)unused;
-    if (used != lanes->used)
+    if (used & ~lanes->used)
         return true;
-    for (; used; used &= used - 1)
+    for (used = lanes->used; used; used &= used - 1)
         if (ring_waits(&lanes->reader[first_of(used)]))
             return true;
     return last && (lanes->ended != 0 || find_ends(channel, false, false) != 0);

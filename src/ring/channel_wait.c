@@ -28,6 +28,8 @@
 #define POLLS_UNTIMED 50    /* looks before the clock is first read */
 #define POLLS 8             /* looks between two readings of it */
 #define PENALTY_MOST 1024
+#define SPINS 256           /* that something ended, until the clock is looked at all the same */
+#define TRUST 64           /* waits for which who was found alone is taken to be */
 
 static int cancelled(const struct ring_channel *channel)
 {
@@ -47,33 +49,61 @@ static bool poll_for(struct ring_channel *channel, ring_found found, uint64_t si
     return false;
 }
 
-/* Whether the process and whoever is at the other side may run on one processor only, and it is the same. */
-static bool share_one_processor(const struct ring_end *end, unsigned place)
+/* Whether whoever holds that place may run there only. */
+static bool runs_only_there(const struct layout_place *place, const cpu_set_t *there)
 {
     tong_identity peer = TONG_IDENTITY_INIT;
-    cpu_set_t ours, theirs;
-    ring_place_identity(&end->peer->places[place], &peer);
-    if (sys_getaffinity(0, &ours) < 0 || CPU_COUNT(&ours) != 1)
-        return false;
-    return peer.pid > 0 && sys_getaffinity((pid_t)peer.pid, &theirs) >= 0 && CPU_EQUAL(&ours, &theirs);
+    cpu_set_t theirs;
+    ring_place_identity(place, &peer);
+    return peer.pid > 0 && sys_getaffinity((pid_t)peer.pid, &theirs) >= 0 && CPU_EQUAL(there, &theirs);
 }
 
-/* Asked once for each session of the other side. */
-static bool is_alone(struct ring_end *end, unsigned place)
+/* Whether the process and all who are at the other side may run on one processor only, and it is the same. */
+static bool share_one_processor(const struct ring_end *end)
 {
-    uint64_t session = shared_session(&end->peer->places[place]);
-    if (end->patience.judged != session) {
-        end->patience.judged = session;
-        end->patience.alone = share_one_processor(end, place);
+    cpu_set_t ours;
+    bool anybody = false;
+    if (sys_getaffinity(0, &ours) < 0 || CPU_COUNT(&ours) != 1)
+        return false;
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++) {
+        const struct layout_place *row = &end->peer->places[place];
+        if (session_state(shared_session(row)) != SESSION_OPEN)
+            continue;
+        if (!runs_only_there(row, &ours))
+            return false;
+        anybody = true;
     }
-    return end->patience.alone;
+    return anybody;
+}
+
+/* Changes with every beginning and every end at the other side. */
+static uint64_t sessions(const struct ring_end *end)
+{
+    uint64_t sum = 0;
+    for (uint64_t used = shared_used(end->peer) & LAYOUT_EVERY_PLACE; used; used &= used - 1)
+        sum += shared_session(&end->peer->places[__builtin_ctzll(used)]);
+    return sum;
+}
+
+/* Asked when somebody came or went.  Who was found alone is asked again now and then, because a process may be let go
+ * elsewhere, and never again after a wake was missed: threads of one process may have processors of their own. */
+static bool is_alone(struct ring_end *end)
+{
+    struct ring_patience *patience = &end->patience;
+    uint64_t now = sessions(end);
+    if (patience->judged != now || (patience->alone && patience->trust-- == 0)) {
+        patience->judged = now;
+        patience->trust = TRUST;
+        patience->alone = !patience->mistaken && share_one_processor(end);
+    }
+    return patience->alone;
 }
 
 /* Whether it came. */
 static bool spin(struct ring_channel *channel, struct ring_end *end, ring_found found, uint64_t size)
 {
     struct ring_patience *patience = &end->patience;
-    if (patience->budget == 0 || is_alone(end, end->sender ? 0 : channel->lanes.current))
+    if (patience->budget == 0 || is_alone(end))
         return false;
     if (poll_for(channel, found, size, POLLS_UNTIMED))
         return true;
@@ -86,6 +116,16 @@ static bool spin(struct ring_channel *channel, struct ring_end *end, ring_found 
         patience->pause = patience->penalty;
     }
     return false;
+}
+
+/* A hostile peer may let something come again and again that is nothing when it is looked at: that must not go on for
+ * longer than was asked for, and for honest ones a look now and then costs nothing. */
+static int spun(const struct ring_channel *channel, struct ring_end *end, int64_t deadline)
+{
+    if (++end->patience.spins % SPINS)
+        return WAIT_MOVED;
+    int r = cancelled(channel);
+    return r == 0 && deadline_left(deadline) == 0 ? wait_expired(deadline) : r;
 }
 
 /* After a sleep that ended in time to have been worth spinning for. */
@@ -111,14 +151,19 @@ static int64_t call(struct ring_end *end)
 }
 
 /* Asks to be told, looks once more, and sleeps.  Who runs on our only processor has passed a fence by giving it to us; if
- * it has been let go elsewhere since we asked, a slice is the most that it can cost. */
+ * it has been let go elsewhere since we asked, one slice is the most that it can cost: then we have been mistaken. */
 static int sleep_slice(struct ring_channel *channel, struct ring_end *end, int64_t left, ring_found found, uint64_t size)
 {
     uint32_t seen = shared_wake(end->peer);
     int64_t slice = call(end);
     if (found(channel, size, true))
         return WAIT_MOVED;
-    return ring_sleep(end->peer, seen, left < 0 || left > slice ? slice : left);
+    int r = ring_sleep(end->peer, seen, left < 0 || left > slice ? slice : left);
+    if (r == -ETIMEDOUT && end->patience.alone && found(channel, size, false)) {
+        end->patience.mistaken = true;
+        end->patience.alone = false;
+    }
+    return r;
 }
 
 /* Whatever may not block is not cancelled: it has nothing to wait for. */
@@ -195,7 +240,7 @@ int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int la
         return await_bell(channel, end, deadline);
     }
     if (deadline != DEADLINE_NOW && last == WAIT_MOVED && spin(channel, end, found, size))
-        return WAIT_MOVED;
+        return spun(channel, end, deadline);
     r = doze(channel, end, deadline, found, size);
     if (r == -EAGAIN && ring_bell_is_open(&end->bell))
         rearm(channel, end, found, size);

@@ -28,8 +28,11 @@ struct ring_end {
     struct ring_patience {
         int64_t budget;               /* ns for which a wait spins before it sleeps */
         unsigned pause, penalty;      /* sleeps until spinning is tried again, and how many the next time */
-        uint64_t judged;              /* the session for which `alone` was found */
+        uint64_t judged;              /* the sessions of the other side for which `alone` was found, added up */
+        unsigned trust;               /* waits until we look again whether we are */
         bool alone;                   /* we share one processor with the other side */
+        uint32_t spins;               /* that ended because something came */
+        bool mistaken;                /* and once did not, so that a wake was missed */
     } patience;
 };
 

@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from html.parser import HTMLParser
 
 TONG = os.path.abspath(sys.argv[1])
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+NEEDED = {"p99_ns": 1000, "p99.9_ns": 10000, "p99.99_ns": 100000}
 failures = []
 VOID = {"meta", "link", "br", "img"}
 
@@ -61,12 +64,70 @@ def test_round(page):
         ordered = [r["name"] for r in work["results"] if r["time_ns"]
                    and not r["time_ns"]["least"] <= r["time_ns"]["median"] <= r["time_ns"]["most"]]
         check("%s has medians within their ranges" % key, not ordered, ordered)
+        thin = [(r["name"], p) for r in work["results"] for p, needed in NEEDED.items()
+                if bool(r[p]) != (bool(r["time_ns"]) and r["samples"] >= needed)]
+        check("%s tells percentiles of enough latencies, and all of those" % key, not thin, thin)
+    if "round-trip-64-spin" in works:
+        check("bare calls spin too", any(r["group"] == "raw" and r["time_ns"] for r in works["round-trip-64-spin"]["results"]))
+        carried = {r["name"]: r["time_ns"] for r in works["hand-over-1048576"]["results"] if r["group"] == "tong"}
+        check("memory is handed over", carried.get("shm, handed over"), carried)
+        stream = {(r["group"], r["name"]): r for r in works["one-way-64-stream"]["results"]}
+        check("a pipe's batches are compared with calls that gather", stream["tong", "pipe, in batches"]["ratio_to_raw"])
+    check("what is not offered is skipped by name", all(
+        r["time_ns"] or r["missing"] for work in works.values() for r in work["results"]))
     slept = works["round-trip-64-sleep-one"]["results"]
     pipes = {r["group"]: r for r in slept if r["name"] == "pipe"}
     check("a pipe is compared with its system calls", pipes["tong"]["ratio_to_raw"])
     check("and with the limit", pipes["raw"]["ratio_to_limit"] and pipes["tong"]["ratio_to_limit"])
     check("what is slower than the limit says so", pipes["tong"]["ratio_to_limit"]["median"] > 0.5)
-    return works
+    return round
+
+
+FAKE = """#!%(python)s
+import sys
+if sys.argv[1] == "describe":
+    sys.exit(print("name fake\\nwaiting spin\\nwaiting sleep"))
+role, count = int(sys.argv[1]), int(sys.argv[4])
+print("ready", flush=True)
+input()
+if role == 0:
+    print("sent", flush=True)
+    input()
+    print("began 1000\\nmessages %%d\\nout %%d\\nover" %% (count, count), flush=True)
+else:
+    print("ended %%d\\nin %%d\\nover" %% (1000 + count * 1000000, count - %(lost)d), flush=True)
+input()
+"""
+
+
+def test_loss(directory):
+    """A rival that loses a message has no figure."""
+    for lost in (0, 1):
+        program = os.path.join(directory, "tong-peer-ck")
+        with open(program, "w", encoding="utf-8") as file:
+            file.write(FAKE % {"python": sys.executable, "lost": lost})
+        os.chmod(program, 0o755)
+        round = json.loads(tong("bench", "--quick", "--runs", "1", "--slice", "1ms", "--peers", directory, "--json",
+                                "--work", "one-way-64-sleep-one" if os.cpu_count() < 2 else "one-way-64", "--only", "fake"))
+        fake = [r for work in round["works"] for r in work["results"] if r["name"] == "fake"]
+        check("%d lost: %s" % (lost, "void" if lost else "counts"), fake and all(
+            bool(r["void"]) == bool(lost) and bool(r["time_ns"]) != bool(lost) for r in fake), fake)
+
+
+def test_figures(directory, round):
+    """The document takes the figures of a round, and again those of the same round."""
+    saved, document = os.path.join(directory, "round.json"), os.path.join(directory, "performance.md")
+    shutil.copy(os.path.join(ROOT, "doc", "performance.md"), document)
+    with open(saved, "w", encoding="utf-8") as file:
+        json.dump(round, file)
+    texts = []
+    for _ in range(2):
+        subprocess.run([sys.executable, os.path.join(ROOT, "scripts", "figures.py"), saved, document], check=True)
+        with open(document, encoding="utf-8") as file:
+            texts.append(file.read())
+    check("figures are written once", texts[0] == texts[1])
+    check("each work has its row", all("| %s |" % work["title"] in texts[0] for work in round["works"]))
+    check("nothing broken is written", not re.search(r"\b(nan|inf|None)\b", texts[0]))
 
 
 def test_page(page):
@@ -123,8 +184,10 @@ def test_advice(directory):
 def main():
     with tempfile.TemporaryDirectory(prefix="tong-test-") as directory:
         page = os.path.join(directory, "page.html")
-        test_round(page)
+        round = test_round(page)
+        test_figures(directory, round)
         test_page(page)
+        test_loss(directory)
         test_advice(directory)
         answer = json.loads(tong("advise", "--json", "--related"))
         check("advice is measured here and now", answer["use"] and any(m["time_ns"] for m in answer["mechanisms"]))

@@ -197,6 +197,12 @@ bool ledger_is_long(void)
     return form && !strcmp(form, "long");
 }
 
+void ledger_count(uint64_t stepped, uint64_t survived, uint64_t injected)
+{
+    printf("counted: %llu instructions stepped, %llu deaths survived, %llu faults injected\n", (unsigned long long)stepped,
+           (unsigned long long)survived, (unsigned long long)injected);
+}
+
 tong_channel *ledger_open(struct ledger *ledger, const char *address, uint32_t flags)
 {
     tong_channel *channel;

@@ -42,6 +42,7 @@ struct ledger {
     _Atomic uint64_t redelivered, received;
     _Atomic uint64_t missing;     /* messages that a dead receiver took and nobody saw */
     volatile int result;          /* of the victim's operation */
+    volatile int beat[LEDGER_ENDS]; /* each process raises its own as it goes on */
     unsigned char buffer[LEDGER_BATCH][LEDGER_BIGGEST]; /* what it sends or received */
     volatile int failed;
     char failure[512];
@@ -86,6 +87,8 @@ int64_t ledger_kill(pid_t pid);
 int ledger_names(const char *part);
 /* Whether the long form was asked for: the environment variable TONG_TORTURE says "long". */
 bool ledger_is_long(void);
+/* The closing line of a suite, which scripts/tally.py adds up. */
+void ledger_count(uint64_t stepped, uint64_t survived, uint64_t injected);
 tong_channel *ledger_open(struct ledger *ledger, const char *address, uint32_t flags);
 
 #endif

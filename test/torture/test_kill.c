@@ -157,5 +157,6 @@ int main(void)
            "buffer\n", killed_senders, killed_receivers, (unsigned long long)ledger->received,
            (unsigned long long)ledger->redelivered, (unsigned long long)ledger->missing);
     MUST(ledger, ledger->missing <= killed_receivers, "more messages are missing than receivers died");
+    ledger_count(0, killed_senders + killed_receivers, 0);
     return 0;
 }

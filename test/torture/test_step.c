@@ -391,7 +391,7 @@ int main(int argc, char **argv)
                 check_floor(argv[1], operation, count.steps);
         }
     }
-    printf("instructions stepped: %llu; deaths survived: %llu; files that killed makers left: %llu\n",
-           (unsigned long long)all.steps, (unsigned long long)all.deaths, (unsigned long long)orphans);
+    printf("files that killed makers left: %llu\n", (unsigned long long)orphans);
+    ledger_count(all.steps, all.deaths, 0);
     return 0;
 }

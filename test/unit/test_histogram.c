@@ -67,6 +67,33 @@ START_TEST(the_extremes_fit)
 }
 END_TEST
 
+START_TEST(joined_ones_are_as_one)
+{
+    struct histogram *all = fresh(), *low = fresh(), *high = fresh();
+    for (uint64_t v = 1; v <= 1000; v++) {
+        histogram_add(all, v * 37);
+        histogram_add(v <= 500 ? low : high, v * 37);
+    }
+    histogram_join(high, low);
+    ck_assert_int_eq(memcmp(high, all, sizeof *all), 0);
+    struct histogram *empty = fresh();
+    histogram_join(low, empty);
+    ck_assert_uint_eq(low->least, 37);
+    free(all), free(low), free(high), free(empty);
+}
+END_TEST
+
+START_TEST(many_are_added_at_once)
+{
+    struct histogram *one = fresh(), *many = fresh();
+    for (int i = 0; i < 7; i++)
+        histogram_add(one, 5000);
+    histogram_add_many(many, 5000, 7);
+    ck_assert_int_eq(memcmp(one, many, sizeof *one), 0);
+    free(one), free(many);
+}
+END_TEST
+
 START_TEST(nothing_has_no_quantile)
 {
     struct histogram *h = fresh();
@@ -84,6 +111,8 @@ int main(void)
     tcase_add_test(tests, a_rare_value_is_where_it_belongs);
     tcase_add_test(tests, the_extremes_fit);
     tcase_add_test(tests, nothing_has_no_quantile);
+    tcase_add_test(tests, joined_ones_are_as_one);
+    tcase_add_test(tests, many_are_added_at_once);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

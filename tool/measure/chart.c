@@ -119,7 +119,7 @@ static int hue_of(const struct curve *curve)
 
 static bool in_sizes(int work)
 {
-    return round_in_sizes(&works[work]);
+    return round_in_sizes(&works[work], SIZES_APART);
 }
 
 static double x_of(size_t size)

@@ -42,6 +42,7 @@ static void json_result(struct json *json, const struct contestant *c, const str
     json_text(json, "scheme", words(c->mechanism.scheme));
     for (int m = 0; m < METRICS; m++)
         json_figure(json, metric_names[m], &cell->figures[m]);
+    json_number(json, "samples", cell->samples);
     json_figure(json, "line_ns", &cell->line);
     json_number(json, "repeated", (uint64_t)cell->repeated);
     json_number(json, "unsettled", (uint64_t)cell->unsettled);
@@ -110,21 +111,19 @@ static void json_overtaking(struct json *json, const struct round *round)
 {
     json_name(json, "overtaken");
     json_open(json, '[');
-    for (int k = 0, memory; (memory = bench_memory(round, k)) >= 0; k++)
-        for (int i = 0; i < round->count; i++) {
-            if (!bench_is_kernels(&round->contestants[i]) || round_sizes(round, memory, i) < 2)
-                continue;
-            size_t size = round_overtakes(round, memory, i);
-            json_open(json, '{');
-            json_text(json, "by", round->contestants[memory].name);
-            json_text(json, "name", round->contestants[i].name);
-            json_name(json, "from_size");
-            if (size)
-                json_unsigned(json, size);
-            else
-                json_null(json);
-            json_close(json, '}');
-        }
+    struct overtaking o;
+    for (int k = 0; bench_overtaking(round, k, &o); k++) {
+        json_open(json, '{');
+        json_text(json, "how", sizes_words[o.sizes]);
+        json_text(json, "by", round->contestants[o.memory].name);
+        json_text(json, "name", round->contestants[o.other].name);
+        json_name(json, "from_size");
+        if (o.size)
+            json_unsigned(json, o.size);
+        else
+            json_null(json);
+        json_close(json, '}');
+    }
     json_close(json, ']');
 }
 

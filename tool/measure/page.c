@@ -252,23 +252,20 @@ static void show_files(struct text *out, const struct round *round)
 static void show_overtaking(struct text *out, const struct round *round)
 {
     char text[16];
-    bool any = false;
-    for (int k = 0, memory; (memory = bench_memory(round, k)) >= 0; k++)
-        for (int i = 0; i < round->count; i++) {
-            if (!bench_is_kernels(&round->contestants[i]) || round_sizes(round, memory, i) < 2)
-                continue;
-            if (!any)
-                text_print(out, "<h2>From which size shared memory overtakes</h2><section class=\"wide\"><p class=\"soft\">"
-                           "Of the sizes measured one way: from there on it takes less time at every larger one.</p><table>"
-                           "<tr><th>Shared memory</th><th>overtakes</th><th>from</th></tr>\n");
-            any = true;
-            size_t size = round_overtakes(round, memory, i);
-            text_print(out, "<tr>");
-            element(out, "td", round->contestants[memory].name);
-            element(out, "td", round->contestants[i].name);
-            text_print(out, "<td>%s</td></tr>\n", size ? bench_size(size, text) : "no size measured");
-        }
-    text_print(out, any ? "</table></section>\n" : "");
+    struct overtaking o;
+    int k = 0;
+    for (; bench_overtaking(round, k, &o); k++) {
+        if (k == 0)
+            text_print(out, "<h2>From which size shared memory overtakes</h2><section class=\"wide\"><p class=\"soft\">"
+                       "Of the sizes measured: from there on it takes less time at every larger one.</p><table>"
+                       "<tr><th>How</th><th>Shared memory</th><th>overtakes</th><th>from</th></tr>\n");
+        text_print(out, "<tr>");
+        element(out, "td", sizes_words[o.sizes]);
+        element(out, "td", round->contestants[o.memory].name);
+        element(out, "td", round->contestants[o.other].name);
+        text_print(out, "<td>%s</td></tr>\n", o.size ? bench_size(o.size, text) : "no size measured");
+    }
+    text_print(out, k ? "</table></section>\n" : "");
 }
 
 static void show_left_out(struct text *out, const struct round *round)
@@ -276,7 +273,8 @@ static void show_left_out(struct text *out, const struct round *round)
     text_print(out, "<h2>What is not here</h2><section><p>Libraries whose programs were not built: ");
     page_text(out, *round->absent ? round->absent : "none");
     text_print(out, ".</p><p class=\"soft\">A line with * was measured, in some of its runs, while a cache line took longer or "
-               "shorter than is normal. A run with one wrong byte is void.</p><details><summary>Not measured, or void"
+               "shorter than is normal. A run with one wrong or missing message is void. A percentile is empty where fewer than ten latencies lie beyond "
+               "it.</p><details><summary>Not measured, or void"
                "</summary><div class=\"wide\"><table><tr><th>Carrier</th><th>Work</th><th></th></tr>\n");
     for (int w = 0; w < work_count; w++)
         for (int i = 0; i < round->count; i++) {

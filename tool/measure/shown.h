@@ -30,10 +30,14 @@ const char *bench_size(size_t size, char ret[16]);
 /* Contestants of a work that were measured, the quickest first: how many. */
 int bench_ranking(const struct round *round, int work, int ret[CONTESTANTS_MAX]);
 
-/* The memory that overtakes: the fastest contestant with zero copy of each scheme; -1 past the last. */
-int bench_memory(const struct round *round, int index);
+/* What is said of two of them: `memory` overtakes `other`, in works of these sizes, from `size` on; 0: at none measured. */
+struct overtaking {
+    enum sizes sizes;
+    int memory, other;
+    size_t size;
+};
 
-/* Whether a contestant carries messages through the kernel, and so can be overtaken. */
-bool bench_is_kernels(const struct contestant *c);
+/* The index-th pair that was measured at several sizes; false past the last. */
+bool bench_overtaking(const struct round *round, int index, struct overtaking *ret);
 
 #endif

@@ -62,20 +62,29 @@ int bench_ranking(const struct round *round, int work, int ret[CONTESTANTS_MAX])
     return count;
 }
 
-int bench_memory(const struct round *round, int index)
+static bool is_memory(const struct contestant *c)
 {
-    for (int i = 0; i < round->count; i++) {
-        const struct contestant *c = &round->contestants[i];
-        bool memory = c->group == GROUP_TONG && c->mechanism.offers & TONG_HAS_ZERO_COPY && strstr(c->name, "in place");
-        if (memory && index-- == 0)
-            return i;
-    }
-    return -1;
+    return c->group == GROUP_TONG && c->mechanism.offers & TONG_HAS_ZERO_COPY && strstr(c->name, "in place");
 }
 
-bool bench_is_kernels(const struct contestant *c)
+/* It carries messages through the kernel, and so can be overtaken. */
+static bool is_kernels(const struct contestant *c)
 {
     return c->group == GROUP_TONG && !(c->mechanism.offers & TONG_HAS_ZERO_COPY) && !c->bursts;
+}
+
+bool bench_overtaking(const struct round *round, int index, struct overtaking *ret)
+{
+    for (enum sizes sizes = 0; sizes < SIZES; sizes++)
+        for (int k = 0; k < round->count * round->count; k++) {
+            int memory = k / round->count, other = k % round->count;
+            if (!is_memory(&round->contestants[memory]) || !is_kernels(&round->contestants[other]) ||
+                round_sizes(round, sizes, memory, other) < 2 || index-- > 0)
+                continue;
+            *ret = (struct overtaking){ sizes, memory, other, round_overtakes(round, sizes, memory, other) };
+            return true;
+        }
+    return false;
 }
 
 /* ---- The table -------------------------------------------------------------------------------------------- */
@@ -158,18 +167,13 @@ static void print_missing(const struct round *round)
 static void print_overtaking(const struct round *round)
 {
     char text[16];
-    bool any = false;
-    for (int k = 0, memory; (memory = bench_memory(round, k)) >= 0; k++)
-        for (int i = 0; i < round->count; i++) {
-            if (!bench_is_kernels(&round->contestants[i]) || round_sizes(round, memory, i) < 2)
-                continue;
-            size_t size = round_overtakes(round, memory, i);
-            if (!any)
-                puts("\nFrom which size shared memory overtakes, one way");
-            any = true;
-            printf("%-20s %-24s %s\n", round->contestants[memory].name, round->contestants[i].name,
-                   size ? bench_size(size, text) : "at none measured");
-        }
+    struct overtaking o;
+    for (int k = 0; bench_overtaking(round, k, &o); k++) {
+        if (k == 0)
+            puts("\nFrom which size shared memory overtakes");
+        printf("%-31s%-20s %-24s %s\n", sizes_words[o.sizes], round->contestants[o.memory].name,
+               round->contestants[o.other].name, o.size ? bench_size(o.size, text) : "at none measured");
+    }
 }
 
 static void print_files(const struct round *round)
@@ -196,7 +200,8 @@ void bench_table(const struct round *round)
         printf("A cache line takes %.0f ns to the other processor and back; counted is what was measured "
                "at %.0f to %.0f.\n",
                c->line, c->line_low, c->line_high);
-    puts("EACH is per message, CPU of both sides per message or round trip; /LIMIT and /RAW are ratios of one turn.");
+    puts("EACH is per message, CPU of both sides per message or round trip (of paced ones in us: also seconds per million);\n"
+         "/LIMIT and /RAW are ratios of one turn.  A percentile is empty with less than ten latencies beyond it.");
     for (int w = 0; w < work_count; w++)
         if (round_has(round, w))
             print_work(round, w);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * hostile.h - those that are worked upon, and what is done to them.
+ *
+ * The workers send and receive on one channel and do every call that a channel has; whatever they are told, each call ends
+ * in its time, and nobody crashes.  Their mappings stand alone (hostile_fence.c): a read beside one is a crash, too.
+ */
+#ifndef TORTURE_HOSTILE_H
+#define TORTURE_HOSTILE_H
+
+#include "ledger.h"
+
+#define HOSTILE_CAPACITY 4096
+#define HOSTILE_GIVEN (20 * TONG_MILLISECOND)
+#define HOSTILE_LATE (5 * TONG_SECOND) /* that a call may take, on a machine that does much else */
+#define HOSTILE_WORKERS 6
+
+/* A channel and who works on it. */
+struct hostile_delivery {
+    const char *name;
+    const char *options;         /* of its address, after the capacity */
+    unsigned senders, receivers;
+};
+
+struct hostile {
+    struct ledger *ledger;
+    char name[64];    /* part of every name that belongs to the channel */
+    char address[160];
+    char path[128];
+    unsigned seed;
+};
+
+/* Works as a sender or a receiver until it is told to stop, and raises *beat as it goes on. */
+void hostile_work(struct hostile *hostile, uint32_t direction, volatile int *beat) __attribute__((noreturn));
+
+/* ---- Faults ----------------------------------------------------------------------------------------------------- */
+
+/* Whose memory the hostile one may write. */
+enum { RECEIVERS, SENDERS, BOTH, MODES };
+
+enum { WORD, RECORD, CURSOR, NOISE, SIZE, NAME, KINDS };
+
+/* A segment, opened by its name. */
+struct hostile_target {
+    char path[512];
+    int fd;
+    size_t size;
+    int side; /* RECEIVERS or SENDERS */
+};
+
+uint64_t hostile_chance(struct hostile *hostile, uint64_t most);
+void hostile_close_target(struct hostile_target *target);
+/* Whether there is one now. */
+bool hostile_open_target(const struct hostile *hostile, int side, struct hostile_target *target);
+/* One fault, whose kind it counts in `injected`; whether the target must be opened again. */
+bool hostile_inject(struct hostile *hostile, const struct hostile_target *target, uint64_t injected[KINDS]);
+
+#endif
