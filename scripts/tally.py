@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """tally.py LOG...: adds up the closing counts of the programs in Meson's test logs (testlog.json).
 
-A program that prints no counts is one test, and a log that was never written is one failure.  Ends with one plain line: "N passed, N failed, N skipped".
+A program that prints no counts is one test, and a log that was never written is one failure.  What programs say they have
+counted beside ("counted: N deaths survived, ...") is added up on a line of its own.  Ends with one plain line: "N passed, N failed, N skipped".
 """
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 
 OURS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
 CHECK = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)", re.M)
+BESIDE = re.compile(r"^counted: (.+)$", re.M)
 GOOD = ("OK", "EXPECTEDFAIL")
 
 
@@ -34,16 +36,26 @@ def counts(test):
     return passed, failed, skipped
 
 
+def add_beside(test, beside):
+    for line in BESIDE.findall(test.get("stdout") or ""):
+        for number, name in re.findall(r"(\d+) ([^,]+)", line):
+            beside[name] = beside.get(name, 0) + int(number)
+
+
 def main():
-    total = [0, 0, 0]
+    total, beside = [0, 0, 0], {}
     for path in sys.argv[1:]:
         if not os.path.exists(path):
             total[1] += 1
             continue
         with open(path, encoding="utf-8", errors="replace") as log:
             for line in log:
-                for i, count in enumerate(counts(json.loads(line))):
+                test = json.loads(line)
+                add_beside(test, beside)
+                for i, count in enumerate(counts(test)):
                     total[i] += count
+    if beside:
+        print("counted: " + ", ".join("%d %s" % (number, name) for name, number in beside.items()))
     print("%d passed, %d failed, %d skipped" % tuple(total))
     return 1 if total[1] or not total[0] else 0
 

@@ -73,10 +73,19 @@ static inline bool is_cloned(const struct conduit *conduit)
     return __builtin_expect(atomic_load_explicit(&conduit->handles, memory_order_relaxed) != 1, 0);
 }
 
-static inline int enter(struct conduit *conduit, pthread_mutex_t *lock, int64_t deadline, bool *ret_locked)
+static inline int64_t deadline_for(const struct conduit *conduit, int64_t timeout)
+{
+    return __builtin_expect(conduit->facet->late_deadlines, 1) ? deadline_late(timeout) : deadline_after(timeout);
+}
+
+/* Waiting for a turn begins the deadline. */
+static inline int enter(struct conduit *conduit, pthread_mutex_t *lock, int64_t *deadline, bool *ret_locked)
 {
     *ret_locked = is_cloned(conduit);
-    return *ret_locked ? lock_turn(lock, deadline) : 0;
+    if (!*ret_locked)
+        return 0;
+    *deadline = deadline_begin(*deadline);
+    return lock_turn(lock, *deadline);
 }
 
 static inline void leave(pthread_mutex_t *lock, bool locked)
@@ -105,9 +114,9 @@ HOT int tong_channel_send(tong_channel *channel, const void *data, size_t size, 
         return unusable(channel, TONG_SEND);
     struct conduit *conduit = channel->conduit;
     struct message_out out = { data, size, message ? message->type : 0 };
-    int64_t deadline = deadline_after(timeout);
+    int64_t deadline = deadline_for(conduit, timeout);
     bool locked;
-    int r = enter(conduit, &conduit->send_lock, deadline, &locked);
+    int r = enter(conduit, &conduit->send_lock, &deadline, &locked);
     if (r < 0)
         return r;
     r = conduit->finished ? sending_finished(conduit)
@@ -135,6 +144,7 @@ static const tong_batch *batch_at(const tong_batch *batch, size_t index)
 static ssize_t send_one_by_one(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline)
 {
     size_t sent = 0;
+    deadline = deadline_begin(deadline);
     for (; sent < count; sent++) {
         const tong_batch *item = batch_at(batch, sent);
         struct message_out out = { item->data, item->length, item->type };
@@ -151,9 +161,9 @@ HOT ssize_t tong_channel_send_batch(tong_channel *channel, const tong_batch *bat
     if (go <= 0)
         return go;
     struct conduit *conduit = channel->conduit;
-    int64_t deadline = deadline_after(timeout);
+    int64_t deadline = deadline_for(conduit, timeout);
     bool locked;
-    ssize_t r = enter(conduit, &conduit->send_lock, deadline, &locked);
+    ssize_t r = enter(conduit, &conduit->send_lock, &deadline, &locked);
     if (r < 0)
         return r;
     if (conduit->finished)
@@ -173,15 +183,25 @@ int tong_channel_finish(tong_channel *channel, int64_t timeout)
     struct conduit *conduit = channel->conduit;
     if (!conduit->facet->finish)
         return not_offered(conduit, "mark an end: receivers of such a conduit agree on one themselves");
-    int64_t deadline = deadline_after(timeout);
+    int64_t deadline = deadline_for(conduit, timeout);
     bool locked;
-    int r = enter(conduit, &conduit->send_lock, deadline, &locked);
+    int r = enter(conduit, &conduit->send_lock, &deadline, &locked);
     if (r < 0)
         return r;
     if (!conduit->finished && (r = conduit->facet->finish(conduit, deadline)) == 0)
         conduit->finished = true;
     leave(&conduit->send_lock, locked);
     return r;
+}
+
+/* Takes no turn: it waits for the disk, and for nobody here. */
+int tong_channel_sync(tong_channel *channel)
+{
+    if (!usable(channel, 0))
+        return unusable(channel, 0);
+    struct conduit *conduit = channel->conduit;
+    return conduit->facet->sync ? conduit->facet->sync(conduit)
+                                : not_offered(conduit, "reach a disk: use mmap: with durable=yes, or file:");
 }
 
 /* ---- Receiving ----------------------------------------------------------------------------------------- */
@@ -215,9 +235,9 @@ HOT ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t cap
         return unusable(channel, TONG_RECEIVE);
     struct conduit *conduit = channel->conduit;
     struct message_in in = { buffer, capacity, TONG_MESSAGE_INIT };
-    int64_t deadline = deadline_after(timeout);
+    int64_t deadline = deadline_for(conduit, timeout);
     bool locked;
-    ssize_t r = enter(conduit, &conduit->receive_lock, deadline, &locked);
+    ssize_t r = enter(conduit, &conduit->receive_lock, &deadline, &locked);
     if (r < 0)
         return r;
     r = __builtin_expect(conduit->deferred, 0) ? tell_deferred(conduit) : conduit->facet->receive(conduit, &in, deadline);
@@ -251,9 +271,9 @@ ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, siz
     if (go <= 0)
         return go;
     struct conduit *conduit = channel->conduit;
-    int64_t deadline = deadline_after(timeout);
+    int64_t deadline = deadline_for(conduit, timeout);
     bool locked;
-    ssize_t r = enter(conduit, &conduit->receive_lock, deadline, &locked);
+    ssize_t r = enter(conduit, &conduit->receive_lock, &deadline, &locked);
     if (r < 0)
         return r;
     if (conduit->facet->receive_batch && batch->size == sizeof *batch)
@@ -273,8 +293,9 @@ int tong_channel_select(tong_channel *channel, int rule, int64_t type)
         return not_offered(conduit, "select messages by type: use msgq:");
     if (rule < TONG_SELECT_FIRST || rule > TONG_SELECT_EXCEPT || (rule != TONG_SELECT_FIRST && type <= 0))
         return fail(-EINVAL, "select: rule %d with type %lld: use a TONG_SELECT_... rule and a type above 0", rule, (long long)type);
+    int64_t deadline = DEADLINE_NEVER;
     bool locked;
-    int r = enter(conduit, &conduit->receive_lock, DEADLINE_NEVER, &locked);
+    int r = enter(conduit, &conduit->receive_lock, &deadline, &locked);
     if (r < 0)
         return r;
     r = conduit->facet->select(conduit, rule, type);
@@ -308,9 +329,9 @@ HOT int tong_channel_reserve(tong_channel *channel, size_t size, int64_t timeout
     if (conduit->finished)
         return sending_finished(conduit);
     if (__builtin_expect(ret->size == sizeof *ret, 1))
-        return conduit->facet->reserve(conduit, size, deadline_after(timeout), ret);
+        return conduit->facet->reserve(conduit, size, deadline_for(conduit, timeout), ret);
     tong_token token = TONG_TOKEN_INIT;
-    int r = conduit->facet->reserve(conduit, size, deadline_after(timeout), &token);
+    int r = conduit->facet->reserve(conduit, size, deadline_for(conduit, timeout), &token);
     if (r == 0)
         give(ret, &token, sizeof token);
     return r;
@@ -358,7 +379,7 @@ __attribute__((noinline)) static ssize_t peek_and_give(tong_channel *channel, in
         return no_turns(conduit);
     tong_message meta = TONG_MESSAGE_INIT;
     tong_token token = TONG_TOKEN_INIT;
-    ssize_t r = conduit->facet->peek(conduit, deadline_after(timeout), &meta, &token);
+    ssize_t r = conduit->facet->peek(conduit, deadline_for(conduit, timeout), &meta, &token);
     if (r < 0)
         return r;
     give(ret, &token, sizeof token);
@@ -369,10 +390,10 @@ __attribute__((noinline)) static ssize_t peek_and_give(tong_channel *channel, in
 /* What most callers want needs nothing but the conduit. */
 HOT ssize_t tong_channel_peek(tong_channel *channel, int64_t timeout, tong_message *ret_message, tong_token *ret)
 {
-    if (__builtin_expect(usable(channel, TONG_RECEIVE) && !ret_message && ret->size == sizeof *ret && timeout <= 0, 1)) {
+    if (__builtin_expect(usable(channel, TONG_RECEIVE) && !ret_message && ret->size == sizeof *ret, 1)) {
         struct conduit *conduit = channel->conduit;
         if (__builtin_expect(conduit->facet->peek && !is_cloned(conduit), 1))
-            return conduit->facet->peek(conduit, timeout < 0 ? DEADLINE_NEVER : DEADLINE_NOW, NULL, ret);
+            return conduit->facet->peek(conduit, deadline_for(conduit, timeout), NULL, ret);
     }
     return peek_and_give(channel, timeout, ret_message, ret);
 }
@@ -403,8 +424,9 @@ int tong_channel_pollfd(tong_channel *channel, uint32_t direction, struct pollfd
         return sending_finished(conduit);
     struct pollfd item = { -1, 0, 0 };
     pthread_mutex_t *lock = direction == TONG_SEND ? &conduit->send_lock : &conduit->receive_lock;
+    int64_t deadline = DEADLINE_NEVER;
     bool locked;
-    int r = enter(conduit, lock, DEADLINE_NEVER, &locked);
+    int r = enter(conduit, lock, &deadline, &locked);
     if (r < 0)
         return r;
     r = conduit->facet->pollfd(conduit, direction, &item);

@@ -25,6 +25,7 @@ static uint32_t offers(const struct mechanism *mechanism, const struct channel_f
         { TONG_HAS_SELECT, channel->select != NULL },
         { TONG_HAS_READINESS, channel->pollfd != NULL },
         { TONG_HAS_FINISH, channel->finish != NULL },
+        { TONG_HAS_SYNC, channel->sync != NULL },
         { TONG_HAS_PEER, channel->peer != NULL },
         { TONG_HAS_DESCRIPTOR, channel->descriptor != NULL },
         { TONG_HAS_AFTER_FORK, channel->after_fork != NULL },

@@ -34,6 +34,7 @@ const struct ability abilities[] = {
     { TONG_HAS_MANY_SENDERS, "many_senders", "many senders at once" },
     { TONG_HAS_MANY_RECEIVERS, "many_receivers", "many receivers at once" },
     { TONG_HAS_FINISH, "finish", "the sender can say that this is the end" },
+    { TONG_HAS_SYNC, "sync", "the sender can wait until messages are on the disk" },
     { TONG_HAS_SELECT, "select", "receivers choose messages by type" },
     { TONG_HAS_READINESS, "readiness", "gives a descriptor for poll and epoll" },
     { TONG_HAS_ZERO_COPY, "zero_copy", "messages can be written and read where they lie" },

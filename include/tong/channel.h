@@ -41,7 +41,7 @@ extern "C" {
 typedef struct tong_channel tong_channel;
 
 /* Flags of a received message. */
-#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker died before releasing it */
+#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker died before releasing it, or the machine stopped */
 #define TONG_MESSAGE_LOST_BEFORE UINT32_C(0x2) /* `lost` messages before this one never arrived */
 #define TONG_MESSAGE_TRUNCATED UINT32_C(0x4)   /* the kernel cut it; its true length is in `length` */
 
@@ -62,8 +62,8 @@ typedef struct tong_message {
  *
  * flags    TONG_RECEIVE, TONG_SEND or TONG_BOTH, and TONG_CANCELLABLE.  Both directions on a mechanism that
  *          has one are refused (-EOPNOTSUPP) unless the address names two objects ("fifo:IN,OUT", "fd:3,4").
- * timeout  how long to wait for what opening needs from a peer: a reader on fifo:, a server on unix: or tcp:, on
- *          this machine also a receiver on udp:.  When it runs out: -ENXIO (0) or -ETIMEDOUT; -EAGAIN where 0 leaves a
+ * timeout  how long to wait for what opening needs from a peer: a reader on fifo: and, for who only sends, on memfd:; a
+ *          server on unix: or tcp:, on this machine also a receiver on udp:.  When it runs out: -ENXIO (0) or -ETIMEDOUT; -EAGAIN where 0 leaves a
  *          machine far away no time to answer.  Mechanisms that need no peer ignore it.  Names of hosts and services
  *          are looked up by getaddrinfo(3), which takes as long as the system's resolver does, whatever the timeout.
  * ret      the channel; the caller closes it with tong_channel_close().
@@ -172,7 +172,7 @@ typedef struct tong_token {
 #define TONG_TOKEN_INIT { sizeof(tong_token), 0, { { NULL, 0 }, { NULL, 0 } }, { 0, 0, 0, 0 } }
 
 /*
- * Zero copy, where memory is shared (shm:, mmap:); -EOPNOTSUPP elsewhere.
+ * Zero copy, where memory is shared (shm:, mmap:, memfd:); -EOPNOTSUPP elsewhere.
  *
  * reserve  makes room for a message of up to `size` bytes; the caller writes into the spans.
  * commit   sends the first `used` bytes of them (used <= size), -EINVAL otherwise.
@@ -200,6 +200,19 @@ int tong_channel_release(tong_channel *channel, tong_token *token);
  * -EOPNOTSUPP where a conduit has no end (msgq:, mq:, datagrams).
  */
 int tong_channel_finish(tong_channel *channel, int64_t timeout);
+
+/*
+ * Waits until what went through this channel before is on the disk, so that it survives a power loss.  Of one opened to
+ * send: every message that a send accepted before this call will be received, whole and in order, if it was not received
+ * before; of what is sent later a beginning survives, which may be nothing.  Of one opened to receive: what was received
+ * or released before this call does not come again.  What was not synced may: then it is flagged
+ * TONG_MESSAGE_REDELIVERED, as is all that was waiting.
+ * mmap: with durable=yes, and file:, whose receivers have nothing to sync and get 0.  -EOPNOTSUPP elsewhere.
+ * tong_channel_finish() and tong_channel_close() sync a durable channel by themselves.
+ * Blocks as long as the disk takes, whatever the timeouts; is not ended by a signal or tong_channel_cancel().  May run
+ * beside calls in both directions.  -EIO and the other errors of fdatasync(2): what was sent is not safe.
+ */
+int tong_channel_sync(tong_channel *channel);
 
 /*
  * Ends every blocking call on the channel, now and from now on, with -ECANCELED: what is there can still be

@@ -34,6 +34,7 @@ extern "C" {
 #define TONG_HAS_SEMAPHORE UINT32_C(0x10000)
 #define TONG_HAS_LOCK UINT32_C(0x20000)
 #define TONG_MAY_LOSE UINT32_C(0x40000)       /* messages may be lost: counted, if numbered */
+#define TONG_HAS_SYNC UINT32_C(0x80000)       /* tong_channel_sync() */
 
 /* One mechanism, or one variant of it (unix: stream, seqpacket and datagram are three). */
 typedef struct tong_mechanism_info {

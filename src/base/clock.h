@@ -36,6 +36,20 @@ static inline int64_t deadline_after(int64_t timeout)
     return timeout > INT64_MAX - now ? INT64_MAX : now + timeout;
 }
 
+/*
+ * A timeout that nobody waits for yet.  Only what says so takes one (late_deadlines in core/mechanism.h); it begins when there
+ * is something to wait for, because reading the clock takes longer than passing a small message.
+ */
+static inline int64_t deadline_late(int64_t timeout)
+{
+    return timeout > 0 ? -1 - timeout : timeout < 0 ? DEADLINE_NEVER : DEADLINE_NOW;
+}
+
+static inline int64_t deadline_begin(int64_t deadline)
+{
+    return deadline < DEADLINE_NEVER ? deadline_after(-1 - deadline) : deadline;
+}
+
 /* Nanoseconds left, 0 when it has passed or never may block, -1 for DEADLINE_NEVER. */
 static inline int64_t deadline_left(int64_t deadline)
 {

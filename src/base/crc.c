@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * CRC-32C in plain C, eight bytes a step ("slicing by 8", Kounavis and Berry 2005): about a byte a cycle on any
- * processor, where the common table of one byte a step takes five times as long.
+ * processor, where the common table of one byte a step takes five times as long.  x86 has an instruction for just this
+ * polynomial (SSE 4.2), which is used where it is.
  */
 #include "base/crc.h"
 
 #include <endian.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define POLYNOMIAL UINT32_C(0x82f63b78) /* bits reversed */
@@ -14,8 +16,46 @@
 static uint32_t table[8][256]; /* table[n][b]: the value of byte b followed by n zero bytes */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+
+static bool instructed; /* the processor has the instruction */
+
+__attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, const unsigned char *byte, size_t size)
+{
+    uint64_t sum = crc;
+    for (; size >= 8; byte += 8, size -= 8) {
+        uint64_t word;
+        memcpy(&word, byte, sizeof word);
+        sum = _mm_crc32_u64(sum, word);
+    }
+    for (; size; byte++, size--)
+        sum = _mm_crc32_u8((uint32_t)sum, *byte);
+    return (uint32_t)sum;
+}
+
+static void find_instruction(void)
+{
+    instructed = __builtin_cpu_supports("sse4.2");
+}
+#else
+enum { instructed = 0 };
+
+static uint32_t by_instruction(uint32_t crc, const unsigned char *byte, size_t size)
+{
+    (void)byte;
+    (void)size;
+    return crc;
+}
+
+static void find_instruction(void)
+{
+}
+#endif
+
 static void make_table(void)
 {
+    find_instruction();
     for (uint32_t byte = 0; byte < 256; byte++) {
         uint32_t crc = byte;
         for (int bit = 0; bit < 8; bit++)
@@ -27,11 +67,8 @@ static void make_table(void)
             table[n][byte] = table[n - 1][byte] >> 8 ^ table[0][table[n - 1][byte] & 0xff];
 }
 
-uint32_t crc32c(uint32_t crc, const void *data, size_t size)
+static uint32_t by_table(uint32_t crc, const unsigned char *byte, size_t size)
 {
-    const unsigned char *byte = data;
-    pthread_once(&once, make_table);
-    crc = ~crc;
     for (; size >= 8; byte += 8, size -= 8) {
         uint64_t word;
         memcpy(&word, byte, sizeof word);
@@ -42,5 +79,11 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size)
     }
     for (; size; byte++, size--)
         crc = crc >> 8 ^ table[0][(crc ^ *byte) & 0xff];
-    return ~crc;
+    return crc;
+}
+
+uint32_t crc32c(uint32_t crc, const void *data, size_t size)
+{
+    pthread_once(&once, make_table);
+    return ~(instructed ? by_instruction(~crc, data, size) : by_table(~crc, data, size));
 }

@@ -27,7 +27,8 @@
 #define LAYOUT_MAGIC "TONGRING" /* 8 bytes, no NUL */
 #define LAYOUT_VERSION 3
 #define LAYOUT_BYTE_ORDER UINT32_C(0x01020304)
-#define LAYOUT_FEATURES UINT32_C(0) /* bits that this build understands; any other is refused */
+#define LAYOUT_DURABLE UINT32_C(1) /* feature: every record has a check, and room is given once the disk knows of it */
+#define LAYOUT_FEATURES LAYOUT_DURABLE /* bits that this build understands; any other is refused */
 #define LAYOUT_LINE 128
 #define LAYOUT_PLACES 16 /* participants of a side; the sender in place n has lane n, the receiver in it seat n */
 #define LAYOUT_EVERY_PLACE ((UINT64_C(1) << LAYOUT_PLACES) - 1) /* bits of `used` */
@@ -76,6 +77,15 @@ struct layout_header {
  * floor     senders of a broadcast: where what is still whole begins.  It is 0 or where an index begins.  Release, before
  *           anything below it is overwritten.
  * mark      senders of a broadcast: where the newest index begins; 0: there is none.  Release, after it was published.
+ * reach     receivers of a queue: how many holds of the seat were ever used, by whomever.  Stored before the first hold
+ *           that it covers, and only grows, so who looks for holds looks no further.
+ *
+ * Of a durable channel:
+ * boot      names the file and the boot of the machine in which the holder began.  Senders: release, after the lane was
+ *           mended; who acquires its own boot may read the lane as it is.  Receivers: read by successors.
+ * cut       senders: where the holder began in its lane.  What lies behind it and is of a session before `since` is from
+ *           before that, and was never received.  Release, `cut` before `since`, both on the disk before a record is.
+ * since     senders: the low half of that session.
  */
 struct layout_place {
     _Alignas(LAYOUT_LINE) _Atomic uint64_t session;
@@ -85,6 +95,10 @@ struct layout_place {
     _Atomic uint64_t pid_namespace; /* in which pid is a number, by its inode; 0: unknown */
     _Atomic uint64_t name;
     _Atomic uint64_t slow;
+    _Atomic uint64_t reach;
+    _Atomic uint64_t boot;
+    _Atomic uint64_t cut;
+    _Atomic uint64_t since;
     _Alignas(LAYOUT_LINE) _Atomic uint32_t bell;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t tail;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t floor;
@@ -122,25 +136,57 @@ struct layout_count {
  *           may write there again.
  * intent    end of the last message handed out.  What lies between the head and here when a new receiver comes was in
  *           the hands of one that is gone.  Release, though only ordering against the holder's own death matters.
- * told      the newest session of the lane whose end a receiver was told.  Release; read by successors.
+ * told      the newest session of the lane whose end a receiver was told; with LAYOUT_QUEUE, whose end is known.  Release;
+ *           read by successors and by the other receivers.
+ * died      LAYOUT_QUEUE: the newest session of the lane whose sender is known to have died.  Release, before told.
+ * moved     LAYOUT_QUEUE: raised whenever a hold on the lane came to lie elsewhere, after the new one was written and
+ *           before the old one is cleared: who looks for holds meanwhile may have missed it and looks again.
  * counts    LAYOUT_BROADCAST: the number of the next message.  The one that has the head as its position holds; the other
  *           one is written, number first, before the head moves, so whoever is killed leaves one that does.
- * claim     LAYOUT_QUEUE: bytes ever handed to one of the receivers, all of whom change it by compare and swap.
+ * claim     LAYOUT_QUEUE: bytes ever handed to one of the receivers.
+ *
+ * With LAYOUT_QUEUE all receivers write them, by compare and swap or addition; head, told, died and claim only grow.
  */
 struct layout_cursor {
     _Alignas(LAYOUT_LINE) _Atomic uint64_t head;
     _Atomic uint64_t intent;
     _Atomic uint64_t told;
+    _Atomic uint64_t died;
+    _Atomic uint64_t moved;
     struct layout_count counts[2];
     _Alignas(LAYOUT_LINE) _Atomic uint64_t claim;
 };
 
-/* LAYOUT_QUEUE: bytes `start` up to the end of a lane that a receiver has, or is about to have, in hand.  Written by the
- * holder of the seat, and by who recovers what one that is gone had. */
+/*
+ * LAYOUT_QUEUE: a stretch of a lane that a receiver has, or is about to have, in hand (ring/queue.c has the protocol).
+ *
+ * start     where it begins; of no meaning while `what` is 0.
+ * what      0: free; else its bytes (bits 0-31), its lane (32-35), and HOLD_WANTED.
+ *
+ * The holder of the seat writes both; who recovers what one that is gone had clears them, with the lock of its place; and
+ * whoever waits for the head to move over a hold adds HOLD_WANTED by compare and swap.
+ */
 struct layout_hold {
     _Atomic uint64_t start;
-    _Atomic uint64_t end;
+    _Atomic uint64_t what;
 };
+
+#define HOLD_WANTED (UINT64_C(1) << 63)
+
+static inline uint64_t hold_word(uint64_t bytes, unsigned lane)
+{
+    return bytes | (uint64_t)lane << 32;
+}
+
+static inline uint64_t hold_bytes(uint64_t what)
+{
+    return what & UINT32_MAX;
+}
+
+static inline unsigned hold_lane(uint64_t what)
+{
+    return what >> 32 & (LAYOUT_PLACES - 1);
+}
 
 /* What one receiver among several has. */
 struct layout_seat {
@@ -190,6 +236,12 @@ struct layout_receivers {
  * RECORD_LOST   8 bytes: the sender gave up `length` messages here, because there was no room and full=drop
  * RECORD_INDEX  16 bytes, in a broadcast: word 1 is the number of the next message of the lane, counted from 0 since the
  *               lane began, those that its senders gave up among them; `length` is 0
+ *
+ * With LAYOUT_DURABLE all but a skip of less than RECORD_CHECKED bytes has an offset of RECORD_HEAD words or more, marks
+ * are RECORD_CHECKED bytes, and
+ *     word 2: bits 0-31 CRC-32C over the channel's id, the record's position, word 0, word 1, bits 32-63 of this word (the
+ *             others 0), all as they lie in memory, and the message; bits 32-63 the low half of the session that wrote it
+ * Word 1 of RECORD_DIED is 0, or after a stop of the machine one more than the bytes of the lane known to be lost by it.
  */
 enum { RECORD_MESSAGE = 1, RECORD_SKIP = 2, RECORD_END = 3, RECORD_DIED = 4, RECORD_LOST = 5, RECORD_INDEX = 6 };
 
@@ -201,6 +253,9 @@ enum { RECORD_MESSAGE = 1, RECORD_SKIP = 2, RECORD_END = 3, RECORD_DIED = 4, REC
 #define RECORD_BULK UINT64_C(4096)  /* messages from this size on begin at a multiple of RECORD_BULK_ALIGN */
 #define RECORD_BULK_ALIGN UINT64_C(64)
 #define RECORD_OFFSET_MOST (1 + 2 * RECORD_BULK_ALIGN / RECORD_ALIGN)
+
+#define RECORD_HEAD UINT64_C(3)     /* words before a message with a check */
+#define RECORD_CHECKED (RECORD_HEAD * RECORD_ALIGN)
 
 static inline uint64_t record_word(uint64_t length, unsigned kind, uint64_t offset)
 {
@@ -244,6 +299,20 @@ static inline uint64_t record_extent(uint64_t offset, uint64_t size)
 static inline uint64_t record_room(uint64_t size)
 {
     return record_extent(size < RECORD_BULK ? 2 : RECORD_OFFSET_MOST, size) + RECORD_MARK + RECORD_ZERO;
+}
+
+/* The same of a message with a check. */
+static inline uint64_t record_checked_offset(uint64_t start, uint64_t size)
+{
+    uint64_t to_line = -(start + RECORD_CHECKED) & (RECORD_BULK_ALIGN - 1);
+    return RECORD_HEAD + (size < RECORD_BULK ? 0 : to_line / RECORD_ALIGN);
+}
+
+/* With room for a mark of losses before it, too. */
+static inline uint64_t record_checked_room(uint64_t size)
+{
+    uint64_t most = RECORD_HEAD + (size < RECORD_BULK ? 0 : RECORD_BULK_ALIGN / RECORD_ALIGN - 1);
+    return record_extent(most, size) + 2 * RECORD_CHECKED + RECORD_ZERO;
 }
 
 /* The largest message of a ring: with room for a mark of losses before it and one of the end behind it. */

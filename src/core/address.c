@@ -12,7 +12,7 @@
 #include "tong/channel.h"
 
 enum option_kind { KIND_WORD, KIND_SWITCH, KIND_OCTAL, KIND_BYTES, KIND_COUNT, KIND_DURATION, KIND_NUMBER, KIND_SELECTION,
-                   KIND_SIGNAL, KIND_NAME };
+                   KIND_SIGNAL, KIND_NAME, KIND_USER };
 
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
@@ -54,6 +54,8 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_SLOW] = { "slow", KIND_WORD, "wait|skip|drop", "a slow receiver: senders wait for it, it skips with a count, or it is dropped" },
     [OPTION_AS] = { "as", KIND_NAME, NULL, "the name, of up to 8 bytes, by which this receiver finds where it left" },
     [OPTION_READONLY] = { "readonly", KIND_WORD, "no|yes", "receive without a place and without a right to write: by looking, and skipping when slow" },
+    [OPTION_DURABLE] = { "durable", KIND_WORD, "no|yes", "made so that what was synced survives a power loss, and what was torn by one is cut off" },
+    [OPTION_PEER] = { "peer", KIND_USER, NULL, "whose process may be at the other end" },
 };
 
 /* ---- Option values ------------------------------------------------------------------------------------- */
@@ -128,6 +130,7 @@ static const char *kind_values(const struct option_rule *rule)
     case KIND_SELECTION: return "first, T, <=T or !T";
     case KIND_SIGNAL: return "a signal such as USR1, RTMIN+3 or 34";
     case KIND_NAME: return "1 to 8 letters, digits, - or _";
+    case KIND_USER: return "a uid";
     }
     return "";
 }
@@ -146,6 +149,7 @@ static int parse_value(struct address *address, enum option_id id, const char *v
     case KIND_SELECTION: return parse_selection(value, ret, &address->selection_type);
     case KIND_SIGNAL: return parse_signal(value, ret);
     case KIND_NAME: return parse_name(value, ret);
+    case KIND_USER: return parse_count(value, 10, ret);
     }
     return -EINVAL;
 }
@@ -388,5 +392,6 @@ void option_describe(const struct option_use *use, struct option_words *ret)
         break;
     case KIND_NUMBER: snprintf(ret->fallback, size, "%lld", (long long)use->fallback); break;
     case KIND_NAME: snprintf(ret->fallback, size, "none"); break;
+    case KIND_USER: snprintf(ret->fallback, size, "one's own"); break;
     }
 }

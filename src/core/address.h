@@ -52,6 +52,8 @@ enum option_id {
     OPTION_SLOW,
     OPTION_AS,
     OPTION_READONLY,
+    OPTION_DURABLE,
+    OPTION_PEER,
     OPTION_COUNT
 };
 

@@ -83,6 +83,7 @@ struct channel_facet {
     uint32_t identity;       /* TONG_IDENTITY_...: the best that receive can say of a sender */
     bool accepted;           /* the mechanism's listener makes these */
     uint32_t shape;          /* TONG_HAS_TWO_WAY, _TWO_WAY_PAIR, _MANY_SENDERS, _MANY_RECEIVERS, TONG_MAY_LOSE */
+    bool late_deadlines;     /* a deadline may be a deadline_late(): who waits calls deadline_begin() first */
 
     /* Sends one message whole or not at all.  -EMSGSIZE before anything moved. */
     int (*send)(struct conduit *, const struct message_out *, int64_t deadline);
@@ -102,6 +103,9 @@ struct channel_facet {
 
     /* Delivers what is kept, then marks the end.  NULL: the conduit has no end. */
     int (*finish)(struct conduit *, int64_t deadline);
+    /* What was sent or released before reaches the disk; may run beside a call in either direction.  NULL: nothing is
+     * behind the conduit that outlives the machine's memory. */
+    int (*sync)(struct conduit *);
     int (*select)(struct conduit *, int rule, int64_t type);
     int (*pollfd)(struct conduit *, uint32_t direction, struct pollfd *);
     /* Wakes this conduit's waiters after `cancelled` was set; async-signal-safe.  NULL: they wait on

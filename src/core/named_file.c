@@ -87,12 +87,20 @@ static char *directory_of(const char *path)
     return strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static int sync_directory(const struct named_file *file, const char *directory)
+static int sync_directory(const char *object, const char *directory)
 {
     int fd = sys_open(directory, O_RDONLY | O_DIRECTORY, 0);
     int r = fd < 0 ? fd : sys_fdatasync(fd);
     sys_close(fd);
-    return r < 0 ? fail_call(r, "%s: fdatasync of its directory", file->object) : 0;
+    return r < 0 ? fail_call(r, "%s: fdatasync of its directory", object) : 0;
+}
+
+int named_file_sync_name(const char *object, const char *path)
+{
+    char *directory = directory_of(path);
+    int r = directory ? sync_directory(object, directory) : fail(-ENOMEM, "%s: out of memory", object);
+    free(directory);
+    return r;
 }
 
 static int give_mode_and_size(const struct named_file *file, int fd)
@@ -118,7 +126,7 @@ static int make_in(const struct named_file *file, const char *directory)
         named = r == 0;
     }
     if (r == 0 && file->durable)
-        r = sync_directory(file, directory);
+        r = sync_directory(file->object, directory);
     if (r == 0)
         return fd;
     if (named)

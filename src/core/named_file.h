@@ -29,6 +29,9 @@ int named_file_open(const struct named_file *file, bool *ret_made);
  * -ENOSPC with the bytes that are free; -EFBIG. */
 int named_file_fill(const char *object, int fd, uint64_t start, uint64_t size);
 
+/* Waits until the name is on the disk: what its directory holds. */
+int named_file_sync_name(const char *object, const char *path);
+
 /* Removes the path if a regular file stands there.  -ENOENT, -EEXIST. */
 int named_file_remove(const char *object, const char *path);
 

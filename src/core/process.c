@@ -71,6 +71,18 @@ uint64_t process_pid_namespace(void)
     return r < 0 ? 0 : (uint64_t)status.st_ino;
 }
 
+uint64_t process_boot(void)
+{
+    char text[40];
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    int fd = sys_open("/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+    ssize_t size = fd < 0 ? fd : sys_read(fd, text, sizeof text);
+    sys_close(fd);
+    for (ssize_t i = 0; i < size; i++)
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    return size > 0 ? hash : 0;
+}
+
 unsigned fork_generation;
 
 static void forked(void)

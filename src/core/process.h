@@ -22,6 +22,9 @@ void process_name_last(pid_t pid, tong_identity *ret);
 /* The pid namespace of this process, by its inode: pids of another are numbers of other processes here.  0: unknown. */
 uint64_t process_pid_namespace(void);
 
+/* This boot of the machine, as a number that no other has; 0: unknown. */
+uint64_t process_boot(void);
+
 /* How many forks lie between the process that loaded the library and this one: asking costs one load.
  * fork_watch() must have been called (once a process; any thread) before the first fork that is to count. */
 extern unsigned fork_generation;

@@ -5,13 +5,19 @@
  * The descriptor goes to others by fork(2) and execve(2) (tong_region_inherit(), fd:N) or by SCM_RIGHTS.  Its size is
  * sealed: in a named object, which refuses seals, a peer that cuts it short kills with SIGBUS whoever touches what was
  * there.  Sealed memory cannot be cut, so peers need trust each other with nothing but the bytes.
+ *
+ * As a channel it is a pair of rings between two processes alone (src/ring/private.c), who meet at a socket, look at each
+ * other's credentials, and hand over what each of them has sealed.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/detail.h"
+#include "core/local_name.h"
 #include "core/mapped.h"
+#include "ring/channel.h"
+#include "ring/private.h"
 
 #define LABEL_MAX 249 /* memfd_create(2) */
 
@@ -42,19 +48,24 @@ static const struct region_facet region = {
 
 static const struct limit limits[] = {
     { "free memory", "bytes", "MemAvailable", limit_memory },
+    { "largest message", "bytes", "capacity=1G", ring_channel_largest },
     { NULL, NULL, NULL, NULL },
 };
 
 const struct mechanism mechanism_memfd = {
     .scheme = "memfd",
-    .form = "memfd:, memfd:LABEL",
-    .summary = "memory without a name, of a size that nobody can change: handed on as a descriptor",
+    .form = "memfd:PATH, memfd:@NAME, memfd:, memfd:LABEL",
+    .summary = "sealed memory: a ring between two who know each other, or a region handed on as a descriptor",
     .medium = "memory",
-    .unit = "bytes",
-    .reach = "related processes: whoever inherits or is sent its descriptor",
-    .order = "nobody: its lock, or a semaphore",
-    .lifetime = "until its last descriptor and mapping are gone",
-    .family = "memfd_create(2): Linux, FreeBSD",
+    .unit = "message; bytes of a region",
+    .reach = "one machine: two processes that show who they are; a region: whoever is given its descriptor",
+    .order = "a lock-free ring; who must wait sleeps on a futex, then on a FIFO, as event loops do",
+    .lifetime = "until its last descriptor and mapping are gone; the path until the two have met",
+    .family = "memfd_create(2) with seals: Linux",
+    .options = ring_private_options,
     .limits = limits,
+    .channels = ring_private_variants,
     .region = &region,
+    .open = ring_private_open,
+    .remove = local_name_remove,
 };

@@ -40,6 +40,7 @@ static int mmap_path(const char *name, char ret[RING_PATH_MAX])
 }
 
 static const struct ring_home home = {
+    .objects = &ring_objects_named,
     .scheme = "mmap",
     .path = mmap_path,
     .removers = "tong rm, or by rm",
@@ -81,9 +82,9 @@ const struct mechanism mechanism_mmap = {
     .order = "a lock-free ring; who must wait sleeps on a futex, then on a FIFO, as event loops do",
     .lifetime = "until removed: it survives processes and restarts",
     .family = "POSIX mmap(2), futexes and OFD locks: Linux",
-    .options = ring_channel_options,
+    .options = ring_channel_durable_options,
     .limits = limits,
-    .channels = ring_channel_variants,
+    .channels = ring_channel_durable_variants,
     .region = &mmap_region,
     .lock = &mmap_lock,
     .open = mmap_open,

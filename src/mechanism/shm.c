@@ -37,9 +37,11 @@ static int shm_path(const char *name, char ret[RING_PATH_MAX])
 }
 
 static const struct ring_home home = {
+    .objects = &ring_objects_named,
     .scheme = "shm",
     .path = shm_path,
     .removers = "tong rm, or by logind when its user logged out (RemoveIPC=yes in logind.conf)",
+    .in_memory = true,
 };
 
 static int shm_open_channel(const struct open_request *request, struct conduit **ret)

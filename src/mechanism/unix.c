@@ -3,8 +3,7 @@
  * unix: - sockets of one machine, by path or abstract name: stream, seqpacket and datagram.
  *
  * Traps that are dealt with here:
- *   - A path stays behind when its server dies.  Connecting tells a dead one (-ECONNREFUSED) from a living one;
- *     the takeover happens under flock(2) on the directory, so that two newcomers do not undo one another.
+ *   - A path stays behind when its server dies, and is taken over (core/local_name.h).
  *   - The mode of a socket's path is what fchmod(2) on the unbound socket left, less the umask, so it is never too
  *     wide; what the umask took from a mode that was asked for is given back afterwards.  Abstract names have no mode: there, the same rule is applied to the credentials of each client, or each datagram.
  *   - A path holds 107 bytes, whatever PATH_MAX says.
@@ -12,17 +11,15 @@
  * Semantics: unix(7), socket(7).
  */
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/detail.h"
 #include "core/connection.h"
 #include "core/datagram.h"
+#include "core/local_name.h"
 #include "core/process.h"
 #include "sys/sys.h"
 
@@ -74,54 +71,15 @@ static const int socket_types[] = {
     [SOCKET_STREAM] = SOCK_STREAM, [SOCKET_SEQPACKET] = SOCK_SEQPACKET, [SOCKET_DATAGRAM] = SOCK_DGRAM,
 };
 
-struct socket_name {
-    struct sockaddr_un address;
-    socklen_t size;
-    bool abstract;
-};
-
 static int socket_type(const struct address *address)
 {
     return socket_types[address->value[OPTION_SOCKET]];
 }
 
-static int make_name(const struct address *address, struct socket_name *ret)
-{
-    struct socket_name name = { .address.sun_family = AF_UNIX, .abstract = *address->name == '@' };
-    size_t size = strlen(address->name);
-    if (address->second)
-        return fail(-EINVAL, "%s: a socket goes both ways and has one name (write %%2C for a comma in it)", address->text);
-    if (size < 1u + name.abstract)
-        return fail(-EINVAL, "%s names no socket: write unix:/some/path or unix:@name", address->text);
-    if (size >= sizeof name.address.sun_path)
-        return fail(-ENAMETOOLONG, "%.60s...: the name has %zu bytes; a unix socket's holds at most %zu", address->text, size,
-                    sizeof name.address.sun_path - 1);
-    memcpy(name.address.sun_path, address->name, size);
-    if (name.abstract)
-        name.address.sun_path[0] = '\0';
-    /* an abstract name is exactly its bytes, a path ends with NUL */
-    name.size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size + !name.abstract);
-    *ret = name;
-    return 0;
-}
-
-static const struct sockaddr *raw(const struct socket_name *name)
-{
-    return (const struct sockaddr *)&name->address;
-}
-
-static int foreign(const char *path, int otherwise)
-{
-    struct stat status;
-    if (sys_lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
-        return fail(-EEXIST, "%s exists and is not a socket: choose another name", path);
-    return otherwise;
-}
-
 /* ---- Connecting ------------------------------------------------------------------------------------------ */
 
 struct unix_target {
-    const struct socket_name *name;
+    const struct local_name *name;
     int type;
 };
 
@@ -132,7 +90,7 @@ static int try_connect(const void *target, int64_t deadline, int *ret)
     int fd = sys_socket(AF_UNIX, x->type | SOCK_NONBLOCK);
     if (fd < 0)
         return fd;
-    int r = sys_connect(fd, raw(x->name), x->name->size);
+    int r = sys_connect(fd, local_name_raw(x->name), x->name->size);
     /* our own, unshared description */
     if (r == 0)
         r = sys_fcntl_int(fd, F_SETFL, 0);
@@ -150,14 +108,14 @@ static int connect_failed(const char *text, const char *path, int error)
     case -EPROTOTYPE:
         return fail(-EPROTOTYPE, "%s is a socket of another type: choose socket=stream, seqpacket or datagram", text);
     case -ECONNREFUSED: case -ENOENT: case -EAGAIN:
-        error = foreign(path, 0);
+        error = local_name_foreign(path, 0);
         return error ? error : fail(-ENXIO, "nobody listens on %s: start its server first, or wait for it", text);
     default:
         return fail_call(error, "connect(%s)", text);
     }
 }
 
-static int connect_until(const struct open_request *request, const struct socket_name *name, int *ret)
+static int connect_until(const struct open_request *request, const struct local_name *name, int *ret)
 {
     struct unix_target target = { name, socket_type(request->address) };
     bool said;
@@ -167,61 +125,7 @@ static int connect_until(const struct open_request *request, const struct socket
 
 /* ---- Binding --------------------------------------------------------------------------------------------- */
 
-/* A socket's path without a living server behind it.  Asked by a datagram socket: one that listens answers it
- * with -EPROTOTYPE, and does not find a client in its backlog that was never meant. */
-static bool is_stale(const struct socket_name *name)
-{
-    int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
-    if (fd < 0)
-        return false;
-    int r = sys_connect(fd, raw(name), name->size);
-    sys_close(fd);
-    return r == -ECONNREFUSED;
-}
-
-static int open_directory(const char *path)
-{
-    char directory[sizeof ((struct sockaddr_un *)0)->sun_path];
-    const char *slash = strrchr(path, '/');
-    size_t size = slash ? (size_t)(slash - path) + (slash == path) : 1;
-    memcpy(directory, slash ? path : ".", size);
-    directory[size] = '\0';
-    return sys_open(directory, O_RDONLY | O_DIRECTORY, 0);
-}
-
-/* Anybody who may read the directory can hold its lock, so it is not waited for without end. */
-static int lock_directory(int directory)
-{
-    int64_t deadline = deadline_after(TONG_SECOND);
-    for (;;) {
-        int r = sys_flock(directory, LOCK_EX | LOCK_NB);
-        if (r != -EAGAIN)
-            return r;
-        r = wait_pause(TONG_MILLISECOND, -1, deadline);
-        if (r < 0)
-            return r == -ETIMEDOUT ? -EBUSY : r;
-    }
-}
-
-/* Under the directory's lock, which every tong server asks for, what is stale stays so until we have its name. */
-static int take_over(int fd, const struct socket_name *name)
-{
-    const char *path = name->address.sun_path;
-    int directory = open_directory(path);
-    if (directory < 0)
-        return fail_call(directory, "the directory of %s", path);
-    int r = lock_directory(directory);
-    if (r == 0 && is_stale(name)) {
-        r = sys_unlink(path);
-        r = r < 0 && r != -ENOENT ? r : sys_bind(fd, raw(name), name->size);
-    } else if (r == 0) {
-        r = -EADDRINUSE;
-    }
-    sys_close(directory);
-    return r;
-}
-
-static int bind_socket(const struct open_request *request, const struct socket_name *name, int flags, int *ret)
+static int bind_socket(const struct open_request *request, const struct local_name *name, int flags, int *ret)
 {
     const char *text = request->address->text;
     int fd = sys_socket(AF_UNIX, socket_type(request->address) | flags);
@@ -234,9 +138,9 @@ static int bind_socket(const struct open_request *request, const struct socket_n
     if (r == 0 && !name->abstract)
         r = sys_fchmod(fd, (mode_t)request->address->value[OPTION_MODE]);
     if (r == 0)
-        r = sys_bind(fd, raw(name), name->size);
-    if (r == -EADDRINUSE && !name->abstract && (r = foreign(name->address.sun_path, -EADDRINUSE)) == -EADDRINUSE)
-        r = take_over(fd, name);
+        r = sys_bind(fd, local_name_raw(name), name->size);
+    if (r == -EADDRINUSE && !name->abstract && (r = local_name_foreign(name->address.sun_path, -EADDRINUSE)) == -EADDRINUSE)
+        r = local_name_take_over(fd, name);
     if (r == 0 && !name->abstract && address_given(request->address, OPTION_MODE) &&
         (r = sys_chmod(name->address.sun_path, (mode_t)request->address->value[OPTION_MODE])) < 0)
         sys_unlink(name->address.sun_path);
@@ -253,7 +157,7 @@ static int bind_socket(const struct open_request *request, const struct socket_n
 }
 
 /* What close has to remove: nothing of an abstract name, or with remove=never. */
-static int note_name(const struct address *address, const struct socket_name *name, struct made_name *ret)
+static int note_name(const struct address *address, const struct local_name *name, struct made_name *ret)
 {
     *ret = (struct made_name){ NULL, 0, 0 };
     bool remove = !name->abstract && address->value[OPTION_REMOVE] == REMOVE_OWNER;
@@ -318,7 +222,7 @@ static void belongs_to_two(struct conduit *conduit)
     }
 }
 
-static int receive_datagrams(const struct open_request *request, const struct socket_name *name, struct conduit **ret)
+static int receive_datagrams(const struct open_request *request, const struct local_name *name, struct conduit **ret)
 {
     int fd;
     int r = bind_socket(request, name, 0, &fd);
@@ -346,9 +250,9 @@ static int receive_datagrams(const struct open_request *request, const struct so
 
 static int unix_open(const struct open_request *request, struct conduit **ret)
 {
-    struct socket_name name;
+    struct local_name name;
     int fd = -1;
-    int r = make_name(request->address, &name);
+    int r = local_name_make(request->address, &name);
     if (r < 0)
         return r;
     bool datagram = request->address->value[OPTION_SOCKET] == SOCKET_DATAGRAM;
@@ -390,21 +294,6 @@ static int unix_pair(const struct open_request *request, struct conduit *ret[2])
     return 0;
 }
 
-static int unix_remove(const struct address *address)
-{
-    struct socket_name name;
-    int r = make_name(address, &name);
-    if (r < 0)
-        return r;
-    if (name.abstract)
-        return fail(-EOPNOTSUPP, "%s: an abstract name goes with its last socket", address->text);
-    r = foreign(name.address.sun_path, 0);
-    if (r < 0)
-        return r;
-    r = sys_unlink(name.address.sun_path);
-    return r < 0 ? fail_call(r, "unlink(%s)", name.address.sun_path) : 0;
-}
-
 /* ---- The listener ---------------------------------------------------------------------------------------- */
 
 struct unix_listener {
@@ -433,11 +322,11 @@ static int wrap_accepted(const struct open_request *request, int fd, struct cond
 static int unix_listen(const struct open_request *request, struct listener **ret)
 {
     const struct address *address = request->address;
-    struct socket_name name;
+    struct local_name name;
     int fd, on = 1;
     if (address->value[OPTION_SOCKET] == SOCKET_DATAGRAM)
         return fail(-EOPNOTSUPP, "%s: datagrams have no connections to accept: open it to receive", address->text);
-    int r = make_name(address, &name);
+    int r = local_name_make(address, &name);
     if (r < 0 || (r = bind_socket(request, &name, SOCK_NONBLOCK, &fd)) < 0)
         return r;
     /* accepted sockets inherit it, so not even a client's first message comes without credentials */
@@ -516,5 +405,5 @@ const struct mechanism mechanism_unix = {
     .listener = &unix_listener,
     .open = unix_open,
     .pair = unix_pair,
-    .remove = unix_remove,
+    .remove = local_name_remove,
 };

@@ -47,7 +47,7 @@ bool ring_bell_is_open(const struct ring_bell *bell)
     return bell->epoll_fd >= 0;
 }
 
-int ring_bell_open(struct ring_bell *bell, struct layout_control *control, struct layout_place *own, int fifo)
+int ring_bell_open(struct ring_bell *bell, struct layout_control *control, struct layout_place *own, int fifo, int also)
 {
     struct ring_bell made;
     ring_bell_init(&made);
@@ -55,6 +55,8 @@ int ring_bell_open(struct ring_bell *bell, struct layout_control *control, struc
     int r = made.epoll_fd = sys_epoll_create();
     if (r >= 0)
         r = add(made.epoll_fd, fifo);
+    if (r >= 0 && also >= 0)
+        r = add(made.epoll_fd, also);
     if (r >= 0)
         r = made.timer_fd = sys_timerfd();
     if (r >= 0)
@@ -87,6 +89,12 @@ int ring_bell_open_clock(struct ring_bell *bell)
     *bell = made;
     ring_bell_ring_self(bell);
     return 0;
+}
+
+void ring_bell_ignore(struct ring_bell *bell, int fd)
+{
+    if (ring_bell_is_open(bell))
+        sys_epoll_ctl(bell->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
 void ring_bell_close(struct ring_bell *bell)

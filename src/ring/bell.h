@@ -36,8 +36,9 @@ struct ring_bell {
 void ring_bell_init(struct ring_bell *bell);
 
 /* Begins: from now on the place `own` of the side `control` wants the bell.  It rings once by itself, which makes the
- * caller look. */
-int ring_bell_open(struct ring_bell *bell, struct layout_control *control, struct layout_place *own, int fifo);
+ * caller look.  `also`: a descriptor that is reason to look, too, until ring_bell_ignore(); -1: none. */
+int ring_bell_open(struct ring_bell *bell, struct layout_control *control, struct layout_place *own, int fifo, int also);
+void ring_bell_ignore(struct ring_bell *bell, int fd);
 /* The same for who only watches, whom nobody rings: a clock that has it look every millisecond.  Its rearming takes NULL for
  * `control` and `own`. */
 int ring_bell_open_clock(struct ring_bell *bell);

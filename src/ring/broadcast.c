@@ -308,7 +308,7 @@ static int pass_quietly(struct ring_reader *reader, const struct ring_record *re
 /* The head of a record that is no message and no index. */
 static bool read_mark(const struct ring_reader *reader, uint64_t word, struct ring_record *ret)
 {
-    uint64_t extent = record_offset(word) == 0 ? ring_extent(word) : 0;
+    uint64_t extent = record_offset(word) == 0 ? ring_mark_extent(word) : 0;
     *ret = (struct ring_record){ .kind = record_kind(word), .length = record_length(word), .start = reader->seen,
                                  .end = reader->seen + extent, .redelivered = ring_comes_again(reader) };
     return extent != 0 && extent % RECORD_ALIGN == 0 && extent <= ring_unread(reader);

@@ -81,7 +81,8 @@ int ring_channel_describe(struct conduit *conduit, tong_channel_info *ret)
     ret->capacity = object->shape.capacity;
     ret->depth = 0;
     for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
-        uint64_t head = shared_head(&object->receivers->cursors[lane]);
+        const struct layout_cursor *cursor = &object->receivers->cursors[lane];
+        uint64_t head = object->shape.deliver == LAYOUT_QUEUE ? shared_claim(cursor) : shared_head(cursor);
         uint64_t depth = used >> lane & 1 ? shared_tail(&object->senders->places[lane]) - head : 0;
         ret->depth += depth <= object->shape.capacity ? depth : 0;
     }
@@ -98,8 +99,11 @@ int ring_channel_close(struct conduit *conduit, bool forked)
         ring_abandon(&channel->writer);
         r = ring_channel_finish(conduit, DEADLINE_NOW);
     }
-    if (!forked && channel->in.announced)
+    ring_queue_close(channel, forked);
+    if (!forked && channel->in.announced) {
         ring_place_close(&channel->in.place);
+        ring_end_tell(&channel->in);
+    }
     ring_end_close(&channel->out, channel->remove, forked);
     ring_end_close(&channel->in, channel->remove, forked);
     ring_writer_close(&channel->writer);
@@ -116,6 +120,7 @@ const struct ring_delivery ring_delivery_one = {
         .variant = "",
         .identity = TONG_IDENTITY_CLAIMED,
         .shape = TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS,
+        .late_deadlines = true,
         .send = ring_channel_send,
         .receive = ring_channel_receive,
         .send_batch = ring_channel_send_batch,
@@ -141,25 +146,33 @@ const struct ring_delivery ring_delivery_one = {
 
 static const struct ring_delivery *const deliveries[] = {
     [LAYOUT_ONE] = &ring_delivery_one,
-    [LAYOUT_QUEUE] = NULL,
+    [LAYOUT_QUEUE] = &ring_delivery_queue,
     [LAYOUT_BROADCAST] = &ring_delivery_broadcast,
 };
 
-const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, &ring_delivery_broadcast.facet,
-                                                                   NULL };
+const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet,
+                                                              &ring_delivery_broadcast.facet, NULL };
+const struct channel_facet *const ring_channel_durable_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet,
+                                                                      &ring_delivery_broadcast.facet, &ring_delivery_durable.facet, NULL };
+
+static const struct ring_delivery *delivery_of(const struct layout_shape *shape)
+{
+    bool durable = shape->features & LAYOUT_DURABLE;
+    return !durable ? deliveries[shape->deliver] : shape->deliver == LAYOUT_ONE ? &ring_delivery_durable : NULL;
+}
 
 /* Both directions are delivered in one way. */
 static int choose_delivery(struct ring_channel *channel)
 {
     const struct ring_end *first = channel->in.open ? &channel->in : &channel->out;
-    uint32_t deliver = first->object.shape.deliver;
-    if (channel->in.open && channel->out.open && channel->out.object.shape.deliver != deliver)
+    channel->delivery = channel->home->delivery ? channel->home->delivery : delivery_of(&first->object.shape);
+    if (channel->in.open && channel->out.open && channel->out.object.shape.deliver != first->object.shape.deliver)
         return fail(-EINVAL, "%s and %s deliver in different ways: open each by itself", channel->in.object.path,
                     channel->out.object.path);
-    channel->delivery = deliveries[deliver];
     if (!channel->delivery)
         return fail(-EOPNOTSUPP, "%s: this way to deliver is not there yet", first->object.path);
     channel->base.facet = &channel->delivery->facet;
+    channel->is_durable = channel->delivery == &ring_delivery_durable;
     return 0;
 }
 
@@ -177,7 +190,7 @@ static int open_ends(struct ring_channel *channel, const struct address *address
 }
 
 /* Nobody is told of the first end before the second one is open too: if that fails, there was none. */
-static int begin(struct ring_channel *channel, const struct address *address)
+int ring_channel_begin(struct ring_channel *channel, const struct address *address)
 {
     int r = open_ends(channel, address);
     if (r == 0)
@@ -226,6 +239,7 @@ static void choose(struct ring_channel *channel, const struct address *address)
 {
     channel->remove = address->value[OPTION_REMOVE];
     channel->reconnect = address->value[OPTION_RECONNECT];
+    channel->syncs = address->value[OPTION_SYNC];
     channel->member.from = address->value[OPTION_FROM];
     channel->member.slow = address->value[OPTION_SLOW];
     if (address->value[OPTION_READONLY] && channel->member.slow == SLOW_WAIT)
@@ -252,7 +266,7 @@ int ring_channel_open(const struct ring_home *home, const struct open_request *r
     channel->home = home;
     choose(channel, address);
     conduit->flags |= TONG_INFO_FRAMED;
-    r = begin(channel, address);
+    r = ring_channel_begin(channel, address);
     if (r == 0)
         *ret = conduit;
     else
@@ -267,19 +281,26 @@ int ring_channel_remove(const struct ring_home *home, const struct address *addr
     return r < 0 ? r : second;
 }
 
-const struct option_use ring_channel_options[] = {
-    { OPTION_MODE, 0600, 0, 0666, 0 },
-    { OPTION_CREATE, CREATE_YES, 0, 0, 0 },
-    { OPTION_REMOVE, REMOVE_NEVER, 0, 0, 0 },
-    { OPTION_CAPACITY, 4 << 20, (int64_t)LAYOUT_CAPACITY_LOW, (int64_t)LAYOUT_CAPACITY_HIGH, 0 },
-    { OPTION_FULL, FULL_WAIT, 0, 0, 0 },
-    { OPTION_RECONNECT, 0, 0, 0, 0 },
-    { OPTION_DELIVER, DELIVER_QUEUE, 0, 0, 0 },
-    { OPTION_RECEIVERS, 1, 1, LAYOUT_PLACES, 0 },
-    { OPTION_SLOW, SLOW_WAIT, 0, 0, 0 },
-    { OPTION_FROM, FROM_END, 0, 0, 0 },
-    { OPTION_AS, 0, 0, 0, 0 },
-    { OPTION_READONLY, 0, 0, 0, 0 },
+#define OPTIONS \
+    { OPTION_MODE, 0600, 0, 0666, 0 }, \
+    { OPTION_CREATE, CREATE_YES, 0, 0, 0 }, \
+    { OPTION_REMOVE, REMOVE_NEVER, 0, 0, 0 }, \
+    { OPTION_CAPACITY, 4 << 20, (int64_t)LAYOUT_CAPACITY_LOW, (int64_t)LAYOUT_CAPACITY_HIGH, 0 }, \
+    { OPTION_FULL, FULL_WAIT, 0, 0, 0 }, \
+    { OPTION_RECONNECT, 0, 0, 0, 0 }, \
+    { OPTION_DELIVER, DELIVER_QUEUE, 0, 0, 0 }, \
+    { OPTION_RECEIVERS, 1, 1, LAYOUT_PLACES, 0 }, \
+    { OPTION_SLOW, SLOW_WAIT, 0, 0, 0 }, \
+    { OPTION_FROM, FROM_END, 0, 0, 0 }, \
+    { OPTION_AS, 0, 0, 0, 0 }, \
+    { OPTION_READONLY, 0, 0, 0, 0 }
+
+const struct option_use ring_channel_options[] = { OPTIONS, OPTIONS_END };
+
+const struct option_use ring_channel_durable_options[] = {
+    OPTIONS,
+    { OPTION_DURABLE, 0, 0, 0, 0 },
+    { OPTION_SYNC, 0, 0, 0, 0 },
     OPTIONS_END
 };
 

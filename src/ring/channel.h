@@ -8,6 +8,7 @@
 
 #include "core/mechanism.h"
 #include "ring/broadcast.h"
+#include "ring/durable.h"
 #include "ring/end.h"
 #include "ring/ring.h"
 
@@ -16,6 +17,9 @@
 /* The ways to deliver, as variants of the mechanism. */
 extern const struct channel_facet *const ring_channel_variants[];
 extern const struct option_use ring_channel_options[];
+/* The same for files that outlive the machine's memory. */
+extern const struct channel_facet *const ring_channel_durable_variants[];
+extern const struct option_use ring_channel_durable_options[];
 int ring_channel_open(const struct ring_home *home, const struct open_request *request, struct conduit **ret);
 int ring_channel_remove(const struct ring_home *home, const struct address *address);
 /* A limit: the largest message there can be. */
@@ -39,7 +43,8 @@ struct ring_delivery {
     /* A sender that has no room asks who of the receivers died: 1 look again, 0 wait on, or it cannot go on. */
     int (*ask_receivers)(struct ring_channel *channel);
 };
-extern const struct ring_delivery ring_delivery_one, ring_delivery_broadcast;
+extern const struct ring_delivery ring_delivery_one, ring_delivery_queue, ring_delivery_broadcast;
+extern const struct ring_delivery ring_delivery_durable; /* LAYOUT_ONE with LAYOUT_DURABLE */
 
 /* Receiving: what is known of one lane and its sender beside its records. */
 struct ring_lanes {
@@ -55,6 +60,10 @@ struct ring_lanes {
     int64_t asked;                            /* the tick of the clock when a non-blocking call last asked for locks */
     int owed;                                 /* an end that is told once no sender is left; 0: none */
     int ended;                                /* what every further receive gives; 0 as long as there is no end */
+    uint64_t outage;                          /* the end was a stop of the machine: 1 more than the bytes known to be lost */
+    uint64_t doubt;                           /* bits of lanes that no sender has mended since the machine began */
+    uint64_t limit[LAYOUT_PLACES];            /* of those: where what is whole ends */
+    uint64_t torn[LAYOUT_PLACES];             /* and how many bytes behind that were published once */
 };
 
 /* Receiving from a broadcast. */
@@ -64,6 +73,7 @@ struct ring_member {
     int64_t from, slow;
     uint64_t name;
 };
+struct ring_queue;
 
 struct ring_channel {
     struct conduit base;
@@ -74,6 +84,12 @@ struct ring_channel {
     struct ring_log log;        /* sending to a broadcast */
     struct ring_member member;
     struct ring_lanes lanes;
+    struct ring_durable durable; /* sending */
+    bool is_durable;
+    bool syncs;                 /* sending: every message reaches the disk before send returns */
+    bool is_first;              /* receiving: no receiver was there since the machine began; while opening */
+    uint64_t life;              /* receiving: of the machine and of the file, as a number; 0: unknown */
+    struct ring_queue *queue;   /* receiving from a queue; owned */
     uint64_t confessed;         /* sending: of the messages that full=drop gave up, how many the ring tells of */
     bool reconnect;             /* receiving: an end is not told, the next session goes on */
     int64_t remove;
@@ -126,9 +142,25 @@ typedef bool (*ring_found)(struct ring_channel *channel, uint64_t size, bool las
 int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int last, int64_t deadline, ring_found found,
                       uint64_t size);
 
+/* ---- Ends of senders, for every way to receive (channel_receive.c) --------------------------------------- */
+
+/* What has become of the sender of a lane whose end was not told yet: -ENODATA, -ECONNRESET, 0 nothing; 1 it is there. */
+int ring_lanes_sender_gone(struct ring_channel *channel, unsigned lane, bool ask, uint64_t *ret_number);
+/* The number of the session that a mark in a lane says has ended: its low half is `mark`.  -EBADMSG: it has not begun. */
+int ring_lanes_ended_session(const struct ring_channel *channel, unsigned lane, uint32_t mark, uint64_t *ret_number);
+/* From now on the end that is owed is what a receive gives; it; and in words. */
+int ring_lanes_tell_end(struct ring_channel *channel);
+int ring_lanes_ended(const struct ring_channel *channel);
+/* Whether a look may ask for locks, which is a system call. */
+bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline);
+
+/* ---- The two directions ---------------------------------------------------------------------------------- */
+
 int ring_channel_open_receiver(struct ring_channel *channel);
 int ring_channel_open_reader(struct ring_channel *channel, unsigned lane);
 void ring_channel_close_lanes(struct ring_channel *channel);
+/* Opens the ends that the conduit's flags say, and tells the others of them once all are open. */
+int ring_channel_begin(struct ring_channel *channel, const struct address *address);
 ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline);
 ssize_t ring_channel_receive_batch(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline);
 ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret);
@@ -136,6 +168,20 @@ int ring_channel_release(struct conduit *conduit, tong_token *token);
 
 /* What private memory a receiver of a broadcast has. */
 void ring_broadcast_leave(struct ring_channel *channel);
+/* What full=drop gave up and no mark tells of yet. */
+static inline uint64_t ring_channel_losses(const struct ring_channel *channel)
+{
+    return atomic_load_explicit(&channel->base.dropped, memory_order_relaxed) - channel->confessed;
+}
+
+/* Waits until a message of `size` bytes has room, and the mark of losses before it is written. */
+int ring_channel_await_room(struct ring_channel *channel, uint64_t size, int64_t deadline);
+
+/* Has the lane of our place, with its memory. */
+int ring_channel_own_lane(struct ring_end *end);
+
+/* Of a queue (queue_receive.c); nothing if there is none. */
+void ring_queue_close(struct ring_channel *channel, bool forked);
 
 int ring_channel_open_sender(struct ring_channel *channel);
 int ring_channel_open_writer(struct ring_channel *channel, unsigned lane);
@@ -146,5 +192,19 @@ int ring_channel_reserve(struct conduit *conduit, size_t size, int64_t deadline,
 int ring_channel_commit(struct conduit *conduit, tong_token *token, size_t used, int64_t type);
 int ring_channel_abort(struct conduit *conduit, tong_token *token);
 int ring_channel_finish(struct conduit *conduit, int64_t deadline);
+
+/* ---- Durable channels (channel_durable.c) ----------------------------------------------------------------- */
+
+/* ring_durable_room(), in words if the disk fails. */
+int ring_channel_durable_room(struct ring_channel *channel, uint64_t size);
+
+/* What was published is on the disk, and so is what was released. */
+int ring_channel_sync_end(struct ring_channel *channel, const struct ring_end *end);
+
+/* Whether a sender has mended the lane since the machine began. */
+static inline bool ring_channel_is_mended(const struct ring_channel *channel, unsigned lane)
+{
+    return channel->life != 0 && shared_boot(&channel->in.peer->places[lane]) == channel->life;
+}
 
 #endif

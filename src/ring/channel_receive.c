@@ -43,17 +43,32 @@ static bool is_used(const struct ring_lanes *lanes, unsigned lane)
     return lanes->used >> lane & 1;
 }
 
+/* Whether what comes next in that lane is what a stop of the machine tore, and no sender has mended it yet. */
+static bool is_torn(const struct ring_channel *channel, unsigned lane)
+{
+    const struct ring_lanes *lanes = &channel->lanes;
+    return __builtin_expect(lanes->doubt >> lane & 1, 0) && lanes->reader[lane].seen == lanes->limit[lane] &&
+           !ring_channel_is_mended(channel, lane);
+}
+
+/* Whether something was published there that was not seen. */
+static bool waits(const struct ring_channel *channel, unsigned lane)
+{
+    return !is_torn(channel, lane) && ring_waits(&channel->lanes.reader[lane]);
+}
+
 static void close_fast_path(struct ring_lanes *lanes)
 {
     lanes->turns = 0;
 }
 
-/* With one lane there is nobody to take turns with. */
+/* With one lane there is nobody to take turns with.  A lane in doubt is looked at record by record. */
 static void begin_turn(struct ring_lanes *lanes, unsigned lane)
 {
     lanes->current = lane;
     lanes->now = &lanes->reader[lane];
-    lanes->turns = lanes->ended ? 0 : lanes->used & (lanes->used - 1) ? TURNS : UINT32_MAX;
+    bool slow = lanes->ended || lanes->doubt >> lane & 1;
+    lanes->turns = slow ? 0 : lanes->used & (lanes->used - 1) ? TURNS : UINT32_MAX;
     lanes->dry = lanes->turns;
 }
 
@@ -95,7 +110,7 @@ void ring_channel_close_lanes(struct ring_channel *channel)
 }
 
 /* From now on that is what a receive gives. */
-static int tell_end(struct ring_channel *channel)
+int ring_lanes_tell_end(struct ring_channel *channel)
 {
     channel->lanes.ended = channel->lanes.owed;
     close_fast_path(&channel->lanes);
@@ -113,7 +128,7 @@ static int note_missed(struct ring_channel *channel, struct ring_reader *reader,
     if (!reader->overtaken || channel->member.slow != SLOW_DROP)
         return r;
     channel->lanes.owed = -EOVERFLOW;
-    return tell_end(channel);
+    return ring_lanes_tell_end(channel);
 }
 
 /* What is skipped on the way gives room back, for which the sender may be waiting. */
@@ -121,6 +136,10 @@ static int next_in(struct ring_channel *channel, unsigned lane, struct ring_reco
 {
     struct ring_reader *reader = &channel->lanes.reader[lane];
     uint64_t head = reader->head;
+    if (is_torn(channel, lane))
+        return -EAGAIN;
+    if (ring_channel_is_mended(channel, lane))
+        channel->lanes.doubt &= ~(UINT64_C(1) << lane);
     int r = reader->log ? ring_log_next(reader, ret) : ring_next(reader, ret);
     if (reader->head != head)
         ring_end_tell(&channel->in);
@@ -149,8 +168,7 @@ static int next(struct ring_channel *channel, struct ring_record *ret)
 
 /* ---- Ends ------------------------------------------------------------------------------------------------ */
 
-/* What has become of the sender of a lane whose end was not told yet: -ENODATA, -ECONNRESET, 0 nothing; 1 it is there. */
-static int sender_gone(struct ring_channel *channel, unsigned lane, bool ask, uint64_t *ret_number)
+int ring_lanes_sender_gone(struct ring_channel *channel, unsigned lane, bool ask, uint64_t *ret_number)
 {
     uint64_t word = shared_session(&channel->in.peer->places[lane]);
     *ret_number = session_number(word);
@@ -167,17 +185,26 @@ static void note_end(struct ring_channel *channel, unsigned lane, uint64_t numbe
 {
     channel->lanes.told[lane] = number;
     shared_set_told(channel->lanes.reader[lane].own, number);
+    if (end == -ECONNRESET && channel->lanes.doubt >> lane & 1)
+        channel->lanes.outage = 1 + channel->lanes.torn[lane];
     if (!channel->reconnect && channel->lanes.owed != -ECONNRESET)
         channel->lanes.owed = end;
 }
 
-static int ended(const struct ring_channel *channel)
+int ring_lanes_ended(const struct ring_channel *channel)
 {
     if (channel->lanes.ended == -ENODATA)
         return fail_static(-ENODATA, "the sender has finished");
     if (channel->lanes.ended == -EOVERFLOW)
         return fail(-EOVERFLOW, "%s: this receiver was overtaken by %llu messages, and slow=drop: open it again, or use "
                     "slow=skip or slow=wait", channel->base.object, (unsigned long long)channel->lanes.lost);
+    if (channel->lanes.outage > 1)
+        return fail(channel->lanes.ended, "%s: the machine stopped before the sender had finished: what it had sent and not "
+                    "synced is lost, at least %llu bytes", channel->base.object,
+                    (unsigned long long)channel->lanes.outage - 1);
+    if (channel->lanes.outage)
+        return fail(channel->lanes.ended, "%s: the machine stopped before the sender had finished: what it had sent and not "
+                    "synced may be lost", channel->base.object);
     return fail(channel->lanes.ended, "%s: the sender died without finishing", channel->base.object);
 }
 
@@ -191,7 +218,7 @@ static bool others_go_on(struct ring_channel *channel, uint64_t but)
         return true;
     for (uint64_t rest = channel->lanes.used & ~but; rest; rest &= rest - 1) {
         unsigned lane = first_of(rest);
-        if (sender_gone(channel, lane, true, &number) == 1 || ring_waits(&channel->lanes.reader[lane]))
+        if (ring_lanes_sender_gone(channel, lane, true, &number) == 1 || waits(channel, lane))
             return true;
     }
     return false;
@@ -204,10 +231,10 @@ static int find_ends(struct ring_channel *channel, bool ask, bool take)
     for (uint64_t rest = channel->lanes.used; rest; rest &= rest - 1) {
         unsigned lane = first_of(rest);
         uint64_t number;
-        int gone = sender_gone(channel, lane, ask, &number);
+        int gone = ring_lanes_sender_gone(channel, lane, ask, &number);
         if (gone < 0 && gone != -ENODATA && gone != -ECONNRESET)
             return gone;
-        if (gone >= 0 || (take && ring_waits(&channel->lanes.reader[lane])))
+        if (gone >= 0 || (take && waits(channel, lane)))
             continue;
         found++;
         if (take)
@@ -230,7 +257,7 @@ static int look(struct ring_channel *channel, bool ask, struct ring_record *ret)
     if (gone < 0)
         return gone;
     bool over = (ask || gone > 0) && channel->lanes.owed != 0 && !others_go_on(channel, 0);
-    return over ? tell_end(channel) : -EAGAIN;
+    return over ? ring_lanes_tell_end(channel) : -EAGAIN;
 }
 
 /* ---- Records --------------------------------------------------------------------------------------------- */
@@ -243,19 +270,25 @@ static inline int consume(struct ring_channel *channel, const struct ring_record
     return ring_end_tell(&channel->in);
 }
 
-/* Its number is the low half of a session that has begun, else it is not believed.  An end that was told before is
- * not told again.  While others go on, it waits for them. */
+int ring_lanes_ended_session(const struct ring_channel *channel, unsigned lane, uint32_t mark, uint64_t *ret_number)
+{
+    uint64_t newest = session_number(shared_session(&channel->in.peer->places[lane]));
+    *ret_number = newest - (uint32_t)(newest - mark);
+    return *ret_number > newest ? -EBADMSG : 0;
+}
+
+/* An end that was told before is not told again.  While others go on, it waits for them. */
 static int read_end(struct ring_channel *channel, const struct ring_record *record)
 {
     unsigned lane = channel->lanes.current;
-    uint64_t newest = session_number(shared_session(&channel->in.peer->places[lane]));
-    uint64_t number = newest - (uint32_t)(newest - record->length);
-    if (number > newest)
-        return -EBADMSG;
-    if (number <= channel->lanes.told[lane])
-        return 0;
+    uint64_t number;
+    int r = ring_lanes_ended_session(channel, lane, (uint32_t)record->length, &number);
+    if (r < 0 || number <= channel->lanes.told[lane])
+        return r;
+    if (record->kind == RECORD_DIED && record->type != 0)
+        channel->lanes.outage = (uint64_t)record->type;
     note_end(channel, lane, number, record->kind == RECORD_END ? -ENODATA : -ECONNRESET);
-    return channel->lanes.owed != 0 && !others_go_on(channel, UINT64_C(1) << lane) ? tell_end(channel) : 0;
+    return channel->lanes.owed != 0 && !others_go_on(channel, UINT64_C(1) << lane) ? ring_lanes_tell_end(channel) : 0;
 }
 
 static int take_mark(struct ring_channel *channel, const struct ring_record *record)
@@ -277,14 +310,13 @@ static bool found(struct ring_channel *channel, uint64_t unused, bool last)
     if (used & ~lanes->used)
         return true;
     for (used = lanes->used; used; used &= used - 1)
-        if (ring_waits(&lanes->reader[first_of(used)]))
+        if (waits(channel, first_of(used)))
             return true;
     return last && (lanes->ended != 0 || find_ends(channel, false, false) != 0);
 }
 
-/* Asking costs a system call, so who polls without blocking asks once a tick of the coarse clock; who polls a descriptor
- * was woken for it, perhaps. */
-static bool may_ask(struct ring_channel *channel, int last, int64_t deadline)
+/* Who polls without blocking asks once a tick of the coarse clock; who polls a descriptor was woken for it, perhaps. */
+bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline)
 {
     if (deadline != DEADLINE_NOW || ring_bell_is_open(&channel->in.bell))
         return last != WAIT_MOVED;
@@ -299,7 +331,7 @@ static int await_message(struct ring_channel *channel, int64_t deadline, struct 
 {
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED, r = 0;
     for (uint64_t marks = 0; !channel->lanes.ended && marks <= channel->in.object.shape.capacity / RECORD_MARK; ) {
-        r = look(channel, may_ask(channel, last, deadline), ret);
+        r = look(channel, ring_lanes_may_ask(channel, last, deadline), ret);
         if (r == 0 && ret->kind == RECORD_MESSAGE)
             return 0;
         if (r == 0) {
@@ -311,7 +343,7 @@ static int await_message(struct ring_channel *channel, int64_t deadline, struct 
         if (r < 0 && !channel->lanes.ended)
             return r == -EBADMSG ? ring_channel_damaged(&channel->in) : r;
     }
-    return channel->lanes.ended ? ended(channel) : ring_channel_damaged(&channel->in);
+    return channel->lanes.ended ? ring_lanes_ended(channel) : ring_channel_damaged(&channel->in);
 }
 
 /* A receiver that polls the line in which the sender writes slows it down: who has caught up with a stream lets it get
@@ -337,6 +369,7 @@ static bool has_nothing(struct ring_channel *channel)
 __attribute__((noinline)) static int await_slowly(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
 {
     struct ring_lanes *lanes = &channel->lanes;
+    deadline = deadline_begin(deadline);
     if (lanes->turns <= 1)
         close_fast_path(lanes);
     else if (!ring_waits(lanes->now))
@@ -498,7 +531,7 @@ static void begin_sessions(struct ring_channel *channel, unsigned lane)
     uint64_t word = shared_session(&channel->in.peer->places[lane]), number = session_number(word);
     uint64_t told = channel->lanes.told[lane];
     bool ended = session_state(word) != SESSION_OPEN || ring_end_peer_died(&channel->in, lane, word) > 0;
-    if (ended && next_in(channel, lane, &record) == -EAGAIN)
+    if (ended && next_in(channel, lane, &record) == -EAGAIN && channel->lanes.torn[lane] == 0)
         told = number;
     bool again = reader->redelivered_to != reader->head;
     channel->lanes.told[lane] = told <= number && !again ? told : 0;

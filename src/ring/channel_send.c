@@ -21,6 +21,12 @@
 #define NEARLY 16   /* the part of a lane that is free when it is all but full */
 #define BACKOFF 150 /* pauses */
 
+/* Whether the receiver of that place went with the machine: another is on its way, perhaps, as if it had left in order. */
+static bool went_with_machine(const struct ring_channel *channel, unsigned place)
+{
+    return channel->is_durable && shared_boot(&channel->out.peer->places[place]) != channel->durable.life;
+}
+
 /* Whether a receiver died, and none lives. */
 int ring_channel_ask_receivers(struct ring_channel *channel)
 {
@@ -29,7 +35,7 @@ int ring_channel_ask_receivers(struct ring_channel *channel)
     for (uint64_t rest = shared_used(end->peer) & LAYOUT_EVERY_PLACE; rest; rest &= rest - 1) {
         unsigned place = (unsigned)__builtin_ctzll(rest);
         uint64_t word = shared_session(&end->peer->places[place]);
-        if (session_state(word) != SESSION_OPEN)
+        if (session_state(word) != SESSION_OPEN || went_with_machine(channel, place))
             continue;
         int r = ring_end_peer_died(end, place, word);
         if (r <= 0)
@@ -39,15 +45,11 @@ int ring_channel_ask_receivers(struct ring_channel *channel)
     return dead ? fail(-EPIPE, "%s: the receiver died, and no message more has room", channel->base.object) : 0;
 }
 
-static inline uint64_t losses(const struct ring_channel *channel)
-{
-    return atomic_load_explicit(&channel->base.dropped, memory_order_relaxed) - channel->confessed;
-}
-
 /* Room for a message of `size` bytes and for the mark before it, if one is due. */
 static int find_room(struct ring_channel *channel, uint64_t size)
 {
-    return ring_room(&channel->writer, size + (losses(channel) ? RECORD_MARK : 0));
+    size += ring_channel_losses(channel) ? RECORD_MARK : 0;
+    return channel->is_durable ? ring_channel_durable_room(channel, size) : ring_room(&channel->writer, size);
 }
 
 static bool found(struct ring_channel *channel, uint64_t size, bool last)
@@ -56,11 +58,17 @@ static bool found(struct ring_channel *channel, uint64_t size, bool last)
     return find_room(channel, size) != -EAGAIN;
 }
 
+static int mark(struct ring_channel *channel, unsigned kind, uint64_t number)
+{
+    return channel->is_durable ? ring_durable_mark(&channel->durable, &channel->writer, kind, number, 0)
+                               : ring_mark(&channel->writer, kind, number);
+}
+
 /* While tokens are outstanding there is no place for a mark; then it stands before a later message. */
 static int confess(struct ring_channel *channel)
 {
-    uint64_t count = losses(channel) < UINT32_MAX ? losses(channel) : UINT32_MAX;
-    int r = ring_mark(&channel->writer, RECORD_LOST, count);
+    uint64_t count = ring_channel_losses(channel) < UINT32_MAX ? ring_channel_losses(channel) : UINT32_MAX;
+    int r = mark(channel, RECORD_LOST, count);
     if (r == 0)
         channel->confessed += count;
     return r == -EBUSY ? 0 : r;
@@ -84,22 +92,23 @@ static void back_off(struct ring_writer *writer)
     ring_room(writer, writer->capacity / NEARLY);
 }
 
-/* Waits until there is room, and the mark of losses is written. */
-__attribute__((noinline)) static int await_room(struct ring_channel *channel, uint64_t size, int64_t deadline)
+__attribute__((noinline)) int ring_channel_await_room(struct ring_channel *channel, uint64_t size, int64_t deadline)
 {
     if (size > channel->writer.largest)
         return too_large(channel, size);
-    if (channel->base.full != FULL_WAIT)
-        deadline = DEADLINE_NOW;
+    deadline = channel->base.full == FULL_WAIT ? deadline_begin(deadline) : DEADLINE_NOW;
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED;
     for (;;) {
         int r = find_room(channel, size);
         if (r == 0) {
-            back_off(&channel->writer);
-            return losses(channel) ? confess(channel) : 0;
+            if (!channel->is_durable)
+                back_off(&channel->writer);
+            return ring_channel_losses(channel) ? confess(channel) : 0;
         }
         if (r == -EBADMSG)
             return ring_channel_damaged(&channel->out);
+        if (r != -EAGAIN)
+            return r;
         r = last != WAIT_MOVED ? channel->delivery->ask_receivers(channel) : 0;
         if (r == 0)
             r = last = ring_channel_wait(channel, &channel->out, last, deadline, found, size);
@@ -110,10 +119,10 @@ __attribute__((noinline)) static int await_room(struct ring_channel *channel, ui
 
 static int claim_room(struct ring_channel *channel, uint64_t size, int64_t deadline, uint64_t *ret_claim)
 {
-    bool fits = size <= channel->writer.largest && !losses(channel);
+    bool fits = size <= channel->writer.largest && !ring_channel_losses(channel);
     if (__builtin_expect(fits && ring_reserve(&channel->writer, size, ret_claim) == 0, 1))
         return 0;
-    int r = await_room(channel, size, deadline);
+    int r = ring_channel_await_room(channel, size, deadline);
     if (r == 0 && (r = ring_reserve(&channel->writer, size, ret_claim)) < 0)
         r = fail(r, "%s: out of memory", channel->base.object);
     return r;
@@ -144,7 +153,7 @@ __attribute__((noinline)) static int send_slowly(struct ring_channel *channel, c
 HOT int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
-    if (__builtin_expect(out->size > channel->writer.largest || losses(channel) ||
+    if (__builtin_expect(out->size > channel->writer.largest || ring_channel_losses(channel) ||
                          ring_send(&channel->writer, out->data, out->size, out->type) < 0, 0))
         return send_slowly(channel, out, deadline);
     return ring_end_tell(&channel->out);
@@ -156,7 +165,7 @@ HOT ssize_t ring_channel_send_batch(struct conduit *conduit, const tong_batch *b
     struct ring_channel *channel = (struct ring_channel *)conduit;
     size_t sent = 0;
     while (sent < count) {
-        int64_t r = losses(channel) ? -EAGAIN : ring_send_batch(&channel->writer, batch + sent, count - sent);
+        int64_t r = ring_channel_losses(channel) ? -EAGAIN : ring_send_batch(&channel->writer, batch + sent, count - sent);
         if (r > 0) {
             sent += (size_t)r;
             r = ring_end_tell(&channel->out);
@@ -165,6 +174,7 @@ HOT ssize_t ring_channel_send_batch(struct conduit *conduit, const tong_batch *b
             continue;
         }
         struct message_out out = { batch[sent].data, batch[sent].length, batch[sent].type };
+        deadline = deadline_begin(deadline);
         r = send_slowly(channel, &out, deadline);
         if (r < 0)
             return sent ? (ssize_t)sent : r;
@@ -199,27 +209,35 @@ int ring_channel_abort(struct conduit *conduit, tong_token *token)
 }
 
 /* The mark has room unless this session sent nothing into a lane that was full of earlier ones; then the closed
- * session tells the end alone. */
+ * session tells the end alone.  Where messages are to survive the machine, an end in order says that they all will. */
 int ring_channel_finish(struct conduit *conduit, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     (void)deadline;
-    if (losses(channel) && find_room(channel, 0) == 0)
+    if (ring_channel_losses(channel) && find_room(channel, 0) == 0)
         confess(channel);
-    int r = ring_mark(&channel->writer, RECORD_END, channel->out.place.session);
+    int r = mark(channel, RECORD_END, channel->out.place.session);
     if (r == -EBUSY)
         return fail(r, "%s: tokens are outstanding: commit or abort them before the end", conduit->object);
     if (r == -EBADMSG)
         return ring_channel_damaged(&channel->out);
+    r = channel->is_durable ? ring_channel_sync_end(channel, &channel->out) : 0;
+    if (r < 0)
+        return r;
     ring_place_close(&channel->out.place);
     return ring_end_tell(&channel->out);
 }
 
 /* A lane that was never used has no memory yet. */
-static int open_lane(struct ring_end *end, unsigned lane)
+int ring_channel_own_lane(struct ring_end *end)
 {
+    unsigned lane = end->place.index;
     int r = shared_used(end->own) >> lane & 1 ? 0 : ring_object_allocate_lane(&end->object, lane);
-    return r < 0 ? r : ring_object_map_lane(&end->object, lane, true);
+    if (r == 0)
+        r = ring_object_map_lane(&end->object, lane, true);
+    if (r == 0)
+        ring_object_populate_lane(&end->object, lane);
+    return r;
 }
 
 int ring_channel_open_writer(struct ring_channel *channel, unsigned lane)
@@ -234,7 +252,7 @@ int ring_channel_open_sender(struct ring_channel *channel)
 {
     struct ring_end *end = &channel->out;
     unsigned lane = end->place.index;
-    int r = open_lane(end, lane);
+    int r = ring_channel_own_lane(end);
     if (r < 0)
         return r;
     r = channel->delivery->open_writer(channel, lane);

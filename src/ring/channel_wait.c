@@ -218,21 +218,20 @@ static bool is_anybody_there(const struct ring_end *end)
 
 /* Nobody can come any more: the name is gone, and who had the channel open has left, or died.  The lock tells, and
  * not the session: who is just coming has it before he says so. */
-static int removed(const struct ring_channel *channel, const struct ring_end *end)
+static int removed(const struct ring_end *end)
 {
-    struct stat state;
-    if (sys_fstat(end->object.senders_fd, &state) < 0 || state.st_nlink > 0 || is_anybody_there(end))
-        return 0;
-    return fail(-ESTALE, "%s was removed while nobody else had it open: by %s; open it again", channel->base.object,
-                channel->home->removers);
+    int r = end->object.home->objects->gone(&end->object, end->sender);
+    return r < 0 && is_anybody_there(end) ? 0 : r;
 }
 
 int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int last, int64_t deadline, ring_found found,
                       uint64_t size)
 {
     int r = ring_end_cut(end);
+    if (r == 0 && (r = ring_end_meet(end)) > 0)
+        return WAIT_MOVED;
     if (r == 0 && last == WAIT_SLICE)
-        r = removed(channel, end);
+        r = removed(end);
     if (r < 0)
         return r;
     if (last == WAIT_SLICE && end->own && has_bell(end)) {

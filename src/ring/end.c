@@ -12,6 +12,11 @@
 
 #define SETTLING 20 /* ms for which a place may be held by somebody who is just coming or going */
 
+static const struct ring_objects *objects_of(const struct ring_end *end)
+{
+    return end->object.home->objects;
+}
+
 /* ---- Telling --------------------------------------------------------------------------------------------- */
 
 /* The FIFO of a place of the other side; opened when it is first wanted. */
@@ -20,7 +25,7 @@ static int bell_of(struct ring_end *end, unsigned place)
     if (place == 0)
         return end->sender ? end->object.bell_fd : end->object.room_fd;
     if (end->fifo[place] < 0)
-        end->fifo[place] = ring_object_open_fifo(&end->object, !end->sender, place);
+        end->fifo[place] = objects_of(end)->open_fifo(&end->object, !end->sender, place);
     return end->fifo[place];
 }
 
@@ -36,9 +41,28 @@ static void ring_bells(struct ring_end *end)
     }
 }
 
-/* Only what was called before the look is answered; who calls meanwhile is found by the next. */
+/* Whoever it is may have called before it could be heard. */
+int ring_end_meet(struct ring_end *end)
+{
+    int fd = end->object.meeting_fd;
+    int r = fd < 0 ? 0 : objects_of(end)->meet(&end->object, end->sender);
+    if (r <= 0)
+        return r;
+    ring_bell_ignore(&end->bell, fd);
+    end->peer_fd = end->sender ? end->object.receivers_fd : end->object.senders_fd;
+    end->answered = ~shared_calls(end->peer);
+    ring_end_answer(end);
+    return r;
+}
+
+/* Only what was called before the look is answered; who calls meanwhile is found by the next.  As long as nobody is there
+ * to call, each publication looks whether he is. */
 void ring_end_answer(struct ring_end *end)
 {
+    if (end->object.meeting_fd >= 0) {
+        ring_end_meet(end);
+        return;
+    }
     uint64_t calls = shared_calls(end->peer), before = end->answered;
     end->answered = calls;
     if (!end->own)
@@ -51,10 +75,7 @@ void ring_end_answer(struct ring_end *end)
 
 int ring_end_cut(const struct ring_end *end)
 {
-    if (!ring_end_is_cut(end))
-        return 0;
-    return fail(-ESTALE, "%s was cut short by another process while it was in use, and what was in it is lost: remove it and "
-                "begin again", end->object.path);
+    return ring_end_is_cut(end) ? objects_of(end)->cut(&end->object, end->sender) : 0;
 }
 
 int ring_end_open_bell(struct ring_end *end)
@@ -62,8 +83,10 @@ int ring_end_open_bell(struct ring_end *end)
     if (!end->own)
         return ring_bell_open_clock(&end->bell);
     if (end->own_fifo < 0)
-        end->own_fifo = end->made_fifo = ring_object_make_fifo(&end->object, end->sender, end->place.index);
-    return end->own_fifo < 0 ? end->own_fifo : ring_bell_open(&end->bell, end->own, end->place.row, end->own_fifo);
+        end->own_fifo = end->made_fifo = objects_of(end)->make_fifo(&end->object, end->sender, end->place.index);
+    if (end->own_fifo < 0)
+        return end->own_fifo;
+    return ring_bell_open(&end->bell, end->own, end->place.row, end->own_fifo, end->object.meeting_fd);
 }
 
 void ring_end_disturb(const struct ring_end *end)
@@ -168,13 +191,13 @@ static int attach(struct ring_end *end, uint64_t name)
 static int try_attach(struct ring_end *end, const struct ring_home *home, const struct address *address,
                       const char *name, bool sender)
 {
-    int r = ring_object_open(home, address, name, sender, &end->object);
+    int r = home->objects->open(home, address, name, sender, &end->object);
     if (r < 0)
         return r;
     end->sender = sender;
     r = attach(end, name_of(end, address));
     if (r == 0) {
-        r = ring_object_named(&end->object);
+        r = objects_of(end)->named(&end->object);
         if (r > 0) {
             end->open = true;
             return 0;
@@ -188,7 +211,7 @@ static int try_attach(struct ring_end *end, const struct ring_home *home, const 
     }
     ring_object_close(&end->object);
     if (r < 0 && end->object.created)
-        ring_object_remove_unused(&end->object);
+        home->objects->remove_unused(&end->object);
     return r;
 }
 
@@ -225,8 +248,8 @@ void ring_end_close(struct ring_end *end, int64_t removal, bool forked)
     ring_place_leave(&end->place);
     bool in_vain = end->object.created && !end->announced;
     if (!forked && end->own && (removal == REMOVE_LAST || in_vain))
-        ring_object_remove_unused(&end->object);
+        objects_of(end)->remove_unused(&end->object);
     if (!forked && removal == REMOVE_OWNER && end->object.created)
-        ring_object_remove_ours(&end->object);
+        objects_of(end)->remove_ours(&end->object);
     ring_object_close(&end->object);
 }

@@ -43,10 +43,14 @@ int ring_end_open(struct ring_end *end, const struct ring_home *home, const stru
 /* Begins our session. */
 void ring_end_announce(struct ring_end *end);
 
+/* Looks whether the other side, which was not there yet, has come: 1, 0, or why it never will. */
+int ring_end_meet(struct ring_end *end);
+
 /* What is left of telling once somebody called. */
 void ring_end_answer(struct ring_end *end);
 
-/* -ESTALE: somebody made a file of the channel shorter, and tong_guard_sigbus() has put zeros in its place; else 0. */
+/* -ESTALE: somebody made a file of the channel shorter, and tong_guard_sigbus() has put zeros in its place; or why nobody
+ * comes to the other side any more; else 0. */
 int ring_end_cut(const struct ring_end *end);
 
 static inline bool ring_end_is_cut(const struct ring_end *end)

@@ -34,9 +34,11 @@
 #include "ring/place.h"
 #include "sys/sys.h"
 
+#define AT_ONCE (UINT64_C(8) << 20) /* bytes of a lane that have their pages before the first message */
 #define RACES 16 /* how often others may make and remove the name while we look */
 
-static const struct ring_object no_object = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1 };
+const struct ring_object ring_object_closed = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1,
+                                                .meeting_fd = -1 };
 
 static uint64_t lane_at(const struct ring_object *object, unsigned lane)
 {
@@ -120,7 +122,10 @@ static int fill_segment(int fd, const char *path, const struct layout_header *he
     if (r < 0)
         return r;
     ssize_t written = sys_write(fd, header, sizeof *header);
-    return written == (ssize_t)sizeof *header ? 0 : fail_call(written < 0 ? (int)written : -EIO, "write(%s)", path);
+    if (written != (ssize_t)sizeof *header)
+        return fail_call(written < 0 ? (int)written : -EIO, "write(%s)", path);
+    r = header->features & LAYOUT_DURABLE ? sys_fdatasync(fd) : 0;
+    return r < 0 ? fail_call(r, "fdatasync(%s)", path) : 0;
 }
 
 static int make_segment(const char *path, const struct layout_header *header, mode_t mode, struct stat *ret)
@@ -152,17 +157,6 @@ static int make_fifo(const char *path, mode_t mode)
     return r < 0 ? fail_call(r, "mkfifo(%s)", path) : 0;
 }
 
-/* Lanes are mapped each for itself. */
-static uint64_t rounded(uint64_t capacity)
-{
-    uint64_t power = LAYOUT_CAPACITY_LOW, page = (uint64_t)sysconf(_SC_PAGESIZE);
-    if (power < page)
-        power = page;
-    while (power < capacity)
-        power *= 2;
-    return power;
-}
-
 static int make_sides(const char *path, const struct layout_shape *shape, mode_t mode)
 {
     struct layout_header header;
@@ -178,44 +172,34 @@ static int make_sides(const char *path, const struct layout_shape *shape, mode_t
     return r;
 }
 
-static uint32_t receivers_asked(const struct address *address)
+static int make_senders(const char *path, const struct layout_shape *shape, mode_t mode, struct stat *ret)
 {
-    bool broadcast = address->value[OPTION_DELIVER] == DELIVER_BROADCAST;
-    return broadcast && !address_given(address, OPTION_RECEIVERS) ? LAYOUT_PLACES
-                                                                  : (uint32_t)address->value[OPTION_RECEIVERS];
-}
-
-static uint32_t delivery_asked(const struct address *address)
-{
-    if (address->value[OPTION_DELIVER] == DELIVER_BROADCAST)
-        return LAYOUT_BROADCAST;
-    return receivers_asked(address) > 1 ? LAYOUT_QUEUE : LAYOUT_ONE;
-}
-
-static struct layout_shape shape_asked(const struct address *address)
-{
-    return (struct layout_shape){
-        .capacity = rounded((uint64_t)address->value[OPTION_CAPACITY]),
-        .deliver = delivery_asked(address),
-        .receivers = receivers_asked(address),
-    };
+    struct layout_header header;
+    layout_prepare(&header, LAYOUT_KIND_SENDERS, shape);
+    int r = make_segment(path, &header, mode, ret);
+    if (r < 0 || !(shape->features & LAYOUT_DURABLE))
+        return r;
+    r = named_file_sync_name(path, path);
+    if (r < 0)
+        sys_unlink(path);
+    return r;
 }
 
 /* -EEXIST: somebody else was first, and nothing of ours is left. */
 static int make(struct ring_object *object, const struct address *address)
 {
-    struct layout_header header;
     struct stat status;
     mode_t mode = (mode_t)address->value[OPTION_MODE];
-    struct layout_shape shape = shape_asked(address);
-    int r = sys_getrandom(&shape.id, sizeof shape.id);
+    struct layout_shape shape;
+    int r = ring_shape_asked(object->path, address, &shape);
+    if (r < 0)
+        return r;
+    r = sys_getrandom(&shape.id, sizeof shape.id);
     if (r < (int)sizeof shape.id)
         return fail_call(r < 0 ? r : -EIO, "getrandom");
     r = make_sides(object->path, &shape, mode);
-    if (r == 0) {
-        layout_prepare(&header, LAYOUT_KIND_SENDERS, &shape);
-        r = make_segment(object->path, &header, mode, &status);
-    }
+    if (r == 0)
+        r = make_senders(object->path, &shape, mode, &status);
     if (r < 0) {
         unlink_sides(object->path, shape.id);
         return r;
@@ -343,12 +327,19 @@ int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes)
     return guarded_add(object->lane[lane], 2 * object->shape.capacity, &object->cut);
 }
 
+/* Page by page, in the midst of messages, it takes as long and more.  Where it cannot be done there are the faults. */
+void ring_object_populate_lane(const struct ring_object *object, unsigned lane)
+{
+    if (object->home->in_memory)
+        sys_madvise_populate(object->lane[lane], object->shape.capacity < AT_ONCE ? object->shape.capacity : AT_ONCE);
+}
+
 int ring_object_allocate_lane(const struct ring_object *object, unsigned lane)
 {
     return allocate(object->senders_fd, object->path, lane_at(object, lane), object->shape.capacity);
 }
 
-int ring_object_open_fifo(const struct ring_object *object, bool sender, unsigned place)
+static int open_place_fifo(const struct ring_object *object, bool sender, unsigned place)
 {
     char path[RING_PATH_MAX];
     struct stat status;
@@ -363,8 +354,19 @@ int ring_object_open_fifo(const struct ring_object *object, bool sender, unsigne
     return r;
 }
 
+static int named(const struct ring_object *object)
+{
+    struct stat status;
+    int r = sys_lstat(object->path, &status);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return fail_call(r, "lstat(%s)", object->path);
+    return status.st_dev == object->device && status.st_ino == object->inode;
+}
+
 /* If the channel's name is gone, whoever took it away took our file with it, or will not. */
-int ring_object_make_fifo(const struct ring_object *object, bool sender, unsigned place)
+static int make_place_fifo(const struct ring_object *object, bool sender, unsigned place)
 {
     char path[RING_PATH_MAX];
     struct stat status;
@@ -372,37 +374,10 @@ int ring_object_make_fifo(const struct ring_object *object, bool sender, unsigne
     int r = sys_fstat(sender ? object->room_fd : object->bell_fd, &status);
     if (r == 0)
         r = make_fifo(path, status.st_mode & 0777);
-    int fd = r < 0 && r != -EEXIST ? r : ring_object_open_fifo(object, sender, place);
-    if (ring_object_named(object) <= 0)
+    int fd = r < 0 && r != -EEXIST ? r : open_place_fifo(object, sender, place);
+    if (named(object) <= 0)
         sys_unlink(path);
     return fd;
-}
-
-static bool is_same_shape(const struct layout_header *header, const struct ring_object *object)
-{
-    struct layout_shape theirs = layout_shape_of(header);
-    return theirs.id == object->shape.id && theirs.capacity == object->shape.capacity &&
-           theirs.deliver == object->shape.deliver && theirs.receivers == object->shape.receivers &&
-           theirs.features == object->shape.features;
-}
-
-/* What was made cannot be had otherwise; who asks for nothing takes it as it is. */
-static int check_shape(const struct ring_object *object, const struct address *address)
-{
-    static const enum option_id only_broadcast[] = { OPTION_FROM, OPTION_SLOW, OPTION_AS, OPTION_READONLY };
-    static const char *const words[] = { "one receiver", "deliver=queue", "deliver=broadcast" };
-    uint32_t deliver = object->shape.deliver;
-    bool broadcast = deliver == LAYOUT_BROADCAST;
-    if (address_given(address, OPTION_DELIVER) && broadcast != (address->value[OPTION_DELIVER] == DELIVER_BROADCAST))
-        return fail(-EINVAL, "%s was made with %s: ask for that, or take another name", object->path, words[deliver]);
-    if (address_given(address, OPTION_RECEIVERS) && address->value[OPTION_RECEIVERS] != (int64_t)object->shape.receivers)
-        return fail(-EINVAL, "%s was made with receivers=%u: ask for that, or take another name", object->path,
-                    object->shape.receivers);
-    for (size_t i = 0; i < sizeof only_broadcast / sizeof *only_broadcast && !broadcast; i++)
-        if (address_given(address, only_broadcast[i]))
-            return fail(-EINVAL, "%s was made with %s: from=, slow=, as= and readonly= are for deliver=broadcast", object->path,
-                        words[deliver]);
-    return 0;
 }
 
 /* The side files: -ESTALE when they are gone, as while somebody removes the channel. */
@@ -413,7 +388,7 @@ static int open_sides(struct ring_object *object, const struct address *address,
     struct stat status;
     side_path(object->path, object->shape.id, "receive", side);
     int r = object->receivers_fd = open_segment(side, address, LAYOUT_KIND_RECEIVERS, !sender, &header, &status);
-    if (r >= 0 && !is_same_shape(&header, object))
+    if (r >= 0 && !ring_shape_is(&header, &object->shape))
         return fail(-EPROTO, "%s does not belong to %s", side, object->path);
     if (r >= 0) {
         side_path(object->path, object->shape.id, "bell", side);
@@ -444,10 +419,47 @@ static int attach(struct ring_object *object, const struct address *address, boo
     object->shape = layout_shape_of(&header);
     object->device = status.st_dev;
     object->inode = status.st_ino;
-    r = check_shape(object, address);
+    r = ring_shape_check(object->path, &object->shape, address);
     if (r == 0 && (sender || !watches(address)))
         r = open_sides(object, address, sender);
     return r < 0 ? r : map(object, sender);
+}
+
+/* The name first: whoever finds it finds everything. */
+static int unlink_channel(const char *path, uint64_t id)
+{
+    int r = sys_unlink(path);
+    if (r < 0)
+        return fail_call(r, "unlink(%s)", path);
+    unlink_sides(path, id);
+    return 0;
+}
+
+/* All places are held while the names go, so nobody can come in between and find himself in a channel without a
+ * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
+static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd)
+{
+    int r = ring_places_lock(senders_fd);
+    if (r == 0)
+        r = ring_places_lock(receivers_fd);
+    if (r == 0)
+        r = named(object);
+    return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
+}
+
+static int remove_unused(const struct ring_object *object)
+{
+    char side[RING_PATH_MAX];
+    side_path(object->path, object->shape.id, "receive", side);
+    int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
+    int r = senders_fd < 0 ? senders_fd : receivers_fd;
+    if (r >= 0)
+        r = remove_if_unused(object, senders_fd, receivers_fd);
+    ring_places_unlock(senders_fd);
+    ring_places_unlock(receivers_fd);
+    sys_close(senders_fd);
+    sys_close(receivers_fd);
+    return r;
 }
 
 static int try_open(struct ring_object *object, const struct address *address, bool sender)
@@ -464,19 +476,19 @@ static int try_open(struct ring_object *object, const struct address *address, b
     bool created = object->created;
     r = attach(object, address, sender);
     if (r < 0 && created)
-        ring_object_remove_unused(object);
+        remove_unused(object);
     return r;
 }
 
-int ring_object_open(const struct ring_home *home, const struct address *address, const char *name, bool sender,
-                     struct ring_object *ret)
+static int open_named(const struct ring_home *home, const struct address *address, const char *name, bool sender,
+                      struct ring_object *ret)
 {
     char path[RING_PATH_MAX];
     int r = home->path(name, path);
     if (r < 0)
         return r;
     for (int race = 0; race < RACES; race++) {
-        *ret = no_object;
+        *ret = ring_object_closed;
         ret->home = home;
         strcpy(ret->path, path);
         r = try_open(ret, address, sender);
@@ -514,27 +526,6 @@ void ring_object_close(struct ring_object *object)
 
 /* ---- Removing -------------------------------------------------------------------------------------------- */
 
-int ring_object_named(const struct ring_object *object)
-{
-    struct stat status;
-    int r = sys_lstat(object->path, &status);
-    if (r == -ENOENT)
-        return 0;
-    if (r < 0)
-        return fail_call(r, "lstat(%s)", object->path);
-    return status.st_dev == object->device && status.st_ino == object->inode;
-}
-
-/* The name first: whoever finds it finds everything. */
-static int unlink_channel(const char *path, uint64_t id)
-{
-    int r = sys_unlink(path);
-    if (r < 0)
-        return fail_call(r, "unlink(%s)", path);
-    unlink_sides(path, id);
-    return 0;
-}
-
 int ring_object_remove(const struct ring_home *home, const char *name)
 {
     char path[RING_PATH_MAX];
@@ -554,35 +545,30 @@ int ring_object_remove(const struct ring_home *home, const char *name)
     return unlink_channel(path, header.id);
 }
 
-/* All places are held while the names go, so nobody can come in between and find himself in a channel without a
- * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
-static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd)
+static int remove_ours(const struct ring_object *object)
 {
-    int r = ring_places_lock(senders_fd);
-    if (r == 0)
-        r = ring_places_lock(receivers_fd);
-    if (r == 0)
-        r = ring_object_named(object);
+    int r = named(object);
     return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
 }
 
-int ring_object_remove_unused(const struct ring_object *object)
+static int gone(const struct ring_object *object, bool sender)
 {
-    char side[RING_PATH_MAX];
-    side_path(object->path, object->shape.id, "receive", side);
-    int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
-    int r = senders_fd < 0 ? senders_fd : receivers_fd;
-    if (r >= 0)
-        r = remove_if_unused(object, senders_fd, receivers_fd);
-    ring_places_unlock(senders_fd);
-    ring_places_unlock(receivers_fd);
-    sys_close(senders_fd);
-    sys_close(receivers_fd);
-    return r;
+    struct stat status;
+    (void)sender;
+    if (sys_fstat(object->senders_fd, &status) < 0 || status.st_nlink > 0)
+        return 0;
+    return fail(-ESTALE, "%s was removed while nobody else had it open: by %s; open it again", object->path,
+                object->home->removers);
 }
 
-int ring_object_remove_ours(const struct ring_object *object)
+static int cut_short(const struct ring_object *object, bool sender)
 {
-    int r = ring_object_named(object);
-    return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
+    (void)sender;
+    return fail(-ESTALE, "%s was cut short by another process while it was in use, and what was in it is lost: remove it and "
+                "begin again", object->path);
 }
+
+const struct ring_objects ring_objects_named = {
+    .open = open_named, .named = named, .open_fifo = open_place_fifo, .make_fifo = make_place_fifo, .gone = gone,
+    .cut = cut_short, .remove_ours = remove_ours, .remove_unused = remove_unused,
+};

@@ -97,6 +97,16 @@ int ring_places_lock(int fd)
     return set_lock(fd, F_WRLCK, row_at(0), row_at(LAYOUT_PLACES) - row_at(0));
 }
 
+int ring_place_lock(int fd, unsigned index)
+{
+    return set_lock(fd, F_WRLCK, row_at(index), 1);
+}
+
+void ring_place_unlock(int fd, unsigned index)
+{
+    set_lock(fd, F_UNLCK, row_at(index), 1);
+}
+
 int ring_place_held(int fd, unsigned index)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = row_at(index), .l_len = 1 };

@@ -36,6 +36,11 @@ int ring_places_lock(int fd);
 /* Lets them go, also where a child that was forked meanwhile has the description too. */
 void ring_places_unlock(int fd);
 
+/* The same for one place: for who does something in it in place of one who is gone.  `fd` is a description that nothing is
+ * mapped through and no child keeps, as that of a place is. */
+int ring_place_lock(int fd, unsigned index);
+void ring_place_unlock(int fd, unsigned index);
+
 /* Takes one of the first `many` places of `control`, whose segment is behind `fd`.  Nothing is said to others yet.
  * -EBUSY: somebody has each of them.  Who has a `name` (else 0) takes the place that had it before, and no other (-EBUSY:
  * somebody has it), or else one that has none, if there is one; -EAGAIN: another with a name is just coming. */

@@ -44,23 +44,36 @@ int ring_pass(struct ring_reader *reader, uint64_t end)
     return 0;
 }
 
-/* Bytes of what is no message; 0: nothing that can be. */
-static uint64_t mark_extent(uint64_t word)
+uint64_t ring_mark_extent(uint64_t word)
 {
-    return record_offset(word) == 0 ? ring_extent(word) : 0;
+    uint64_t offset = record_offset(word);
+    if (offset != 0 && offset != RECORD_HEAD)
+        return 0;
+    switch (record_kind(word)) {
+    case RECORD_SKIP:
+        return record_length(word);
+    case RECORD_END:
+    case RECORD_DIED:
+    case RECORD_LOST:
+        return offset ? RECORD_CHECKED : RECORD_MARK;
+    default:
+        return 0;
+    }
 }
 
 /* Past skips, but not for ever, which a writer that skips all the time would have it do. */
 __attribute__((noinline)) int ring_next_slowly(struct ring_reader *reader, uint64_t word, struct ring_record *ret)
 {
     for (uint64_t skipped = 0; skipped < reader->capacity; skipped += RECORD_ALIGN) {
-        uint64_t extent = mark_extent(word);
+        uint64_t extent = ring_mark_extent(word);
         if (extent == 0 || extent % RECORD_ALIGN || extent > ring_unread(reader))
             return -EBADMSG;
         *ret = (struct ring_record){ .kind = record_kind(word), .length = record_length(word), .start = reader->seen,
                                      .end = reader->seen + extent, .redelivered = ring_comes_again(reader) };
-        if (ret->kind != RECORD_SKIP)
+        if (ret->kind != RECORD_SKIP) {
+            ret->type = extent > RECORD_MARK ? (int64_t)shared_get(ring_stands_at(reader) + RECORD_ALIGN) : 0;
             return 0;
+        }
         int r = ring_pass(reader, ret->end);
         if (r < 0)
             return r;
@@ -71,24 +84,38 @@ __attribute__((noinline)) int ring_next_slowly(struct ring_reader *reader, uint6
     return -EBADMSG;
 }
 
+/* Puts the message that stands there into a batch, if it fits. */
+static inline bool put(tong_batch *item, const unsigned char *record, const struct ring_record *like, uint64_t offset)
+{
+    if (__builtin_expect(like->length > item->capacity, 0))
+        return false;
+    copy_message(item->data, record + offset * RECORD_ALIGN, like->length);
+    item->length = like->length;
+    item->type = offset > 1 ? (int64_t)shared_get(record + RECORD_ALIGN) : 0;
+    item->flags = 0;
+    return true;
+}
+
+/* Messages of a stream mostly look alike: a word 0 that is that of the message before has been checked but for the room, and
+ * where the next one stands is then known before this one has come. */
 HOT uint64_t ring_receive_batch(struct ring_reader *reader, tong_batch *batch, uint64_t count)
 {
     struct ring_reader private = *reader; /* so that it can stay in registers */
-    struct ring_record record;
-    uint64_t received = 0, word;
+    struct ring_record like = { .length = 0 };
+    uint64_t received = 0, last = 0, extent = 0;
     if (!ring_claims_empty(&reader->claims) || ring_comes_again(reader))
         return 0;
-    for (tong_batch *item = batch; received < count; item++, received++) {
-        word = ring_turn(&private);
-        if (word == 0 || !ring_read(&private, word, &record) || record.length > item->capacity)
+    for (; received < count; received++) {
+        uint64_t word = ring_turn(&private);
+        if (word == 0 || (word != last && !ring_read(&private, word, &like)))
             break;
-        copy_message(item->data, record.data, record.length);
-        if (!ring_is_whole(&private, record.start))
+        if (word != last)
+            extent = like.end - like.start;
+        last = word;
+        if (extent > ring_unread(&private) || !put(&batch[received], ring_stands_at(&private), &like, record_offset(word)) ||
+            !ring_is_whole(&private, private.seen))
             break;
-        item->length = record.length;
-        item->type = record.type;
-        item->flags = 0;
-        private.seen = record.end;
+        private.seen += extent;
     }
     reader->seen = private.seen;
     reader->number += received;

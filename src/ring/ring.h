@@ -119,10 +119,12 @@ void ring_abandon(struct ring_writer *writer);
 /* Publishes a mark.  -EBUSY while claims are outstanding, -EAGAIN no room. */
 int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number);
 
-/* Bytes of a record with this word 0, unless it is an index; 0: it is none. */
+/* Bytes of a record with this word 0, unless it is an index or has a check; 0: it is none. */
 uint64_t ring_extent(uint64_t word);
-/* Makes everything before `end` visible, which begins at the tail with a record of this word. */
+/* For who writes records with checks (durable.c): makes everything before `end` visible, which begins at the tail with a
+ * record of this word; and settles a claim whose word is known: 1 if the tail moved, else 0. */
 void ring_publish(struct ring_writer *writer, uint64_t end, uint64_t word);
+int ring_settle(struct ring_writer *writer, struct ring_claim *claim);
 
 /* ---- Claims (claims.c) ------------------------------------------------------------------------------------ */
 
@@ -229,6 +231,9 @@ static inline bool ring_read(const struct ring_reader *reader, uint64_t word, st
     ret->redelivered = ring_comes_again(reader);
     return true;
 }
+
+/* Bytes of the record with this word, which is no message; 0: nothing that can be. */
+uint64_t ring_mark_extent(uint64_t word);
 
 /* The same for whatever else it is. */
 int ring_next_slowly(struct ring_reader *reader, uint64_t word, struct ring_record *ret);

@@ -153,6 +153,99 @@ static inline uint64_t shared_count_number(const struct layout_count *count)
     return atomic_load_explicit(&count->number, memory_order_relaxed);
 }
 
+/* ---- Several receivers (the orders are argued in ring/queue.c) --------------------------------------------- */
+
+static inline uint64_t shared_claim(const struct layout_cursor *cursor)
+{
+    return atomic_load_explicit(&cursor->claim, memory_order_acquire);
+}
+
+static inline bool shared_try_claim(struct layout_cursor *cursor, uint64_t from, uint64_t to)
+{
+    return atomic_compare_exchange_strong_explicit(&cursor->claim, &from, to, memory_order_acq_rel, memory_order_relaxed);
+}
+
+/* Words that several raise never fall. */
+static inline void shared_raise(_Atomic uint64_t *word, uint64_t to)
+{
+    uint64_t seen = atomic_load_explicit(word, memory_order_relaxed);
+    while ((int64_t)(to - seen) > 0 &&
+           !atomic_compare_exchange_weak_explicit(word, &seen, to, memory_order_acq_rel, memory_order_relaxed))
+        ;
+}
+
+static inline void shared_raise_head(struct layout_cursor *cursor, uint64_t head)
+{
+    shared_raise(&cursor->head, head);
+}
+
+static inline void shared_raise_told(struct layout_cursor *cursor, uint64_t told)
+{
+    shared_raise(&cursor->told, told);
+}
+
+static inline uint64_t shared_died(const struct layout_cursor *cursor)
+{
+    return atomic_load_explicit(&cursor->died, memory_order_acquire);
+}
+
+static inline void shared_raise_died(struct layout_cursor *cursor, uint64_t died)
+{
+    shared_raise(&cursor->died, died);
+}
+
+/* The fence for who reads it a second time, behind a look at holds. */
+static inline uint64_t shared_moved(const struct layout_cursor *cursor)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&cursor->moved, memory_order_acquire);
+}
+
+static inline void shared_move(struct layout_cursor *cursor)
+{
+    atomic_fetch_add_explicit(&cursor->moved, 1, memory_order_acq_rel);
+}
+
+static inline uint64_t shared_reach(const struct layout_place *seat)
+{
+    return atomic_load_explicit(&seat->reach, memory_order_acquire);
+}
+
+static inline void shared_set_reach(struct layout_place *own, uint64_t reach)
+{
+    atomic_store_explicit(&own->reach, reach, memory_order_release);
+}
+
+static inline uint64_t shared_hold_start(const struct layout_hold *hold)
+{
+    return atomic_load_explicit(&hold->start, memory_order_acquire);
+}
+
+static inline uint64_t shared_hold_what(const struct layout_hold *hold)
+{
+    return atomic_load_explicit(&hold->what, memory_order_acquire);
+}
+
+/* The start before `what` says that it counts. */
+static inline void shared_hold(struct layout_hold *own, uint64_t start, uint64_t what)
+{
+    atomic_store_explicit(&own->start, start, memory_order_release);
+    atomic_store_explicit(&own->what, what, memory_order_release);
+}
+
+/* What it was. */
+static inline uint64_t shared_rewrite_hold(struct layout_hold *hold, uint64_t what)
+{
+    return atomic_exchange_explicit(&hold->what, what, memory_order_acq_rel);
+}
+
+/* False: it is no longer what was seen. */
+static inline bool shared_want_hold(struct layout_hold *hold, uint64_t seen)
+{
+    return atomic_compare_exchange_strong_explicit(&hold->what, &seen, seen | HOLD_WANTED, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
 /* ---- Being told ------------------------------------------------------------------------------------------ */
 
 /* Between a publication and the look at `calls`. */
@@ -231,6 +324,36 @@ static inline uint64_t shared_slow(const struct layout_place *place)
 static inline void shared_set_slow(struct layout_place *place, uint64_t slow)
 {
     atomic_store_explicit(&place->slow, slow, memory_order_release);
+}
+
+/* acquire: the lane was mended before. */
+static inline uint64_t shared_boot(const struct layout_place *place)
+{
+    return atomic_load_explicit(&place->boot, memory_order_acquire);
+}
+
+static inline void shared_set_boot(struct layout_place *own, uint64_t boot)
+{
+    atomic_store_explicit(&own->boot, boot, memory_order_release);
+}
+
+/* acquire, and loaded before `cut`, which was stored before: a new `since` never meets an old `cut`. */
+static inline uint64_t shared_since(const struct layout_place *place)
+{
+    return atomic_load_explicit(&place->since, memory_order_acquire);
+}
+
+static inline uint64_t shared_cut(const struct layout_place *place)
+{
+    return atomic_load_explicit(&place->cut, memory_order_acquire);
+}
+
+/* release, in this order: the kernel may write the line to the disk in between, and a new `cut` with an old `since` refuses
+ * nothing that is whole. */
+static inline void shared_set_cut(struct layout_place *own, uint64_t cut, uint64_t since)
+{
+    atomic_store_explicit(&own->cut, cut, memory_order_release);
+    atomic_store_explicit(&own->since, since, memory_order_release);
 }
 
 /* Never cleared, so a reader that misses a rise misses one that is told to it afterwards. */

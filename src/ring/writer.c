@@ -112,11 +112,6 @@ static inline void publish(struct ring_writer *writer, uint64_t end, uint64_t wo
     shared_set_tail(writer->own, end);
 }
 
-void ring_publish(struct ring_writer *writer, uint64_t end, uint64_t word)
-{
-    publish(writer, end, word);
-}
-
 /* Begins where the copy is fast. */
 __attribute__((noinline)) static uint64_t bulk_offset(const struct ring_writer *writer, uint64_t start, const void *data)
 {
@@ -152,6 +147,22 @@ HOT int ring_send(struct ring_writer *writer, const void *data, uint64_t size, i
     return 0;
 }
 
+/* Writes those of a batch that follow one without a type and have its size and so its word, and room; returns how many. */
+static inline uint64_t fill_alike(struct ring_writer *writer, const struct tong_batch *batch, uint64_t count, uint64_t size,
+                                  uint64_t word)
+{
+    uint64_t filled = 0, end = writer->reserved, extent = record_extent(1, size);
+    uint64_t last = writer->head + writer->capacity - record_room(size); /* where one can begin */
+    for (; filled < count && batch->length == size && batch->type == 0 && (int64_t)(last - end) >= 0; filled++, batch++) {
+        unsigned char *record = at(writer, end);
+        shared_put(record, word);
+        copy_message(record + RECORD_ALIGN, batch->data, size);
+        end += extent;
+    }
+    writer->reserved = end;
+    return filled;
+}
+
 /* With the room that is known; who sends the next one looks for more. */
 HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch *batch, uint64_t count)
 {
@@ -159,7 +170,8 @@ HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch 
     uint64_t sent = 0, first = 0;
     if (!ring_claims_empty(&writer->claims))
         return -EBUSY;
-    for (const tong_batch *item = batch; sent < count; item++, sent++) {
+    while (sent < count) {
+        const tong_batch *item = &batch[sent];
         uint64_t start = private.reserved, size = item->length;
         if (size > private.largest || !has_room(&private, record_room(size)))
             break;
@@ -168,6 +180,9 @@ HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch 
             first = word;
         else
             shared_put(at(&private, start), word);
+        sent++;
+        if (item->type == 0 && size < RECORD_BULK)
+            sent += fill_alike(&private, item + 1, count - sent, size, word);
     }
     if (sent > 0)
         publish(writer, private.reserved, first);
@@ -229,7 +244,8 @@ static int settle(struct ring_writer *writer, struct ring_claim *claim)
     claim->settled = true;
     if (!ring_claims_advance(claims, &end))
         return 0;
-    count(writer, first);
+    if (writer->log)
+        count(writer, first);
     for (uint64_t number = claims->first; number-- > first; ) {
         const struct ring_claim *done = ring_claim_at(claims, number);
         if (done->start == writer->tail && done->end > done->start)
@@ -283,4 +299,14 @@ int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number)
     if (r == 0 && kind == RECORD_LOST)
         writer->number += number;
     return r;
+}
+
+void ring_publish(struct ring_writer *writer, uint64_t end, uint64_t word)
+{
+    publish(writer, end, word);
+}
+
+int ring_settle(struct ring_writer *writer, struct ring_claim *claim)
+{
+    return settle(writer, claim);
 }

@@ -23,6 +23,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE /* the C library may be older than the kernel */
+#define MADV_POPULATE_WRITE 23
+#endif
+
 int (*sys_fault)(const char *call);
 
 
@@ -528,10 +532,27 @@ void *sys_mmap_twice(size_t size, int protection, int fd, off_t at, int *ret_err
     return address;
 }
 
+int sys_madvise_populate(void *address, size_t size)
+{
+    SYS_CALL(int, "madvise", madvise(address, size, MADV_POPULATE_WRITE));
+}
+
 int sys_mmap_zeros(void *address, size_t size)
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
     return mmap(address, size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
+}
+
+int sys_mmap_over(void *address, size_t size, int fd)
+{
+    int r = sys_fault ? sys_fault("mmap_over") : 0;
+    if (r < 0)
+        return r;
+    if (mmap(address, size, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+        return 0;
+    r = -errno;
+    sys_mmap_zeros(address, size);
+    return r;
 }
 
 void sys_raise(int number)

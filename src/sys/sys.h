@@ -238,6 +238,12 @@ void sys_munmap(void *address, size_t size);
 /* Maps the bytes at `at` twice in a row: 2 * size bytes, which sys_munmap() takes back at once. */
 void *sys_mmap_twice(size_t size, int protection, int fd, off_t at, int *ret_error);
 
+/* Maps a file's first bytes, which others change too, to be read over what is mapped there; zero pages on failure. */
+int sys_mmap_over(void *address, size_t size, int fd);
+
+/* Gives mapped pages their memory at once, as writing them would; -EINVAL on a kernel that cannot (before 5.14). */
+int sys_madvise_populate(void *address, size_t size);
+
 /* Lays zero pages, which may be written, over what is mapped there.  Async-signal-safe. */
 int sys_mmap_zeros(void *address, size_t size);
 

@@ -22,6 +22,7 @@ static const struct { uint64_t bit; const char *words; } facets[] = {
     { TONG_HAS_SELECT, "selection by type" },
     { TONG_HAS_READINESS | HAS_READY, "a descriptor to poll" },
     { TONG_HAS_FINISH, "an end of its own" },
+    { TONG_HAS_SYNC, "a disk behind it" },
     { TONG_HAS_PEER, "a peer it knows" },
     { TONG_HAS_DESCRIPTOR, "a descriptor to hand over" },
     { TONG_HAS_AFTER_FORK, "after_fork" },

@@ -14,6 +14,7 @@
                         TONG_HAS_MANY_RECEIVERS | TONG_HAS_AFTER_FORK)
 #define MEMORY (STREAM | TONG_HAS_REMOVE | TONG_HAS_ZERO_COPY | TONG_HAS_PEER | TONG_HAS_MANY_SENDERS)
 #define BROADCAST (MEMORY | TONG_HAS_MANY_RECEIVERS)
+#define PRIVATE_MEMORY (STREAM | TONG_HAS_REMOVE | TONG_HAS_ZERO_COPY | TONG_HAS_PEER | TONG_HAS_TWO_WAY)
 #define SHARED_FILE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_MANY_RECEIVERS)
 #define NAMED_PIPE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_TWO_WAY_PAIR)
 #define UNNAMED_PIPE (STREAM | TONG_HAS_PAIR | TONG_HAS_DESCRIPTOR | TONG_HAS_TWO_WAY_PAIR)
@@ -73,8 +74,17 @@ const struct row rows[] = {
     { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
     { "shm-broadcast", "shm", "deliver=broadcast", MAKE_OPEN, "shm:%N?deliver=broadcast", "shm:%N?deliver=broadcast",
       BROADCAST, LOGGED | HAS_FULL | NAMED | HAS_CREATE },
+    { "shm-queue", "shm", "receivers=16", MAKE_OPEN, "shm:%N?receivers=16", "shm:%N?receivers=16",
+      MEMORY | TONG_HAS_MANY_RECEIVERS, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
     { "mmap", "mmap", "", MAKE_OPEN, "mmap:%P", "mmap:%P", MEMORY,
       FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
+    { "memfd", "memfd", "", MAKE_OPEN, "memfd:%P", "memfd:%P", PRIVATE_MEMORY, FRAMED | HAS_FULL | HAS_BOTH | NAMED },
+    { "memfd-abstract", "memfd", "", MAKE_OPEN, "memfd:@%N", "memfd:@%N", PRIVATE_MEMORY & ~TONG_HAS_REMOVE,
+      FRAMED | HAS_FULL | HAS_BOTH | NAMED },
+    { "mmap-durable", "mmap", "durable=yes", MAKE_OPEN, "mmap:%P?durable=yes", "mmap:%P?durable=yes", MEMORY | TONG_HAS_SYNC,
+      FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
+    { "mmap-queue", "mmap", "receivers=16", MAKE_OPEN, "mmap:%P?receivers=16", "mmap:%P?receivers=16",
+      MEMORY | TONG_HAS_MANY_RECEIVERS, FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
     { "mmap-broadcast", "mmap", "deliver=broadcast", MAKE_OPEN, "mmap:%P?deliver=broadcast", "mmap:%P?deliver=broadcast",
       BROADCAST, LOGGED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE },
     { "file", "file", "", MAKE_OPEN, "file:%P", "file:%P", SHARED_FILE,

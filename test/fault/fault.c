@@ -30,7 +30,7 @@ static int inject(const char *call)
         return 0;
     if (from_then_on ? calls < nth : calls != nth)
         return 0;
-    if (calls == nth)
+    if (!failed_call)
         failed_call = call;
     injected++;
     return error;

@@ -28,6 +28,7 @@ const struct scenario scenarios[] = {
     { "mq", SCENARIO_OPEN, "mq:/%N?messages=2&size=6000", 0 },
     { "shm", SCENARIO_OPEN, "shm:%N", 0 },
     { "mmap", SCENARIO_OPEN, "mmap:%P", 0 },
+    { "memfd", SCENARIO_OPEN, "memfd:%P", 0 },
     { "file", SCENARIO_OPEN, "file:%P", 0 },
     { "file-line", SCENARIO_OPEN, "file:%P?frame=line&follow=yes", 0 },
     { "signal", SCENARIO_SIGNALS, "signal:self", 0 },

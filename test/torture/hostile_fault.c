@@ -2,7 +2,6 @@
 /* What is written, by pwrite(2), which cannot be hit by SIGBUS; and what is done to files and names. */
 #include "hostile.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -30,17 +29,15 @@ void hostile_close_target(struct hostile_target *target)
     *target = (struct hostile_target){ .fd = -1 };
 }
 
-/* The side file of whichever channel has the name now. */
-static void find_receivers(const char *name, char *ret, size_t size)
+/* The side file of whichever channel has the name now: one of another may lie there for good. */
+static void find_receivers(const char *path, char *ret, size_t size)
 {
-    struct dirent *entry;
-    DIR *stream = opendir("/dev/shm");
-    *ret = '\0';
-    while (stream && (entry = readdir(stream)))
-        if (strstr(entry->d_name, name) && strstr(entry->d_name, ".receive"))
-            snprintf(ret, size, "/dev/shm/%s", entry->d_name);
-    if (stream)
-        closedir(stream);
+    struct layout_header header = { .id = 0 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    bool known = fd >= 0 && pread(fd, &header, sizeof header, 0) == sizeof header;
+    snprintf(ret, size, "%s.%016llx.receive", path, known ? (unsigned long long)header.id : 0);
+    if (fd >= 0)
+        close(fd);
 }
 
 bool hostile_open_target(const struct hostile *hostile, int side, struct hostile_target *target)
@@ -51,7 +48,7 @@ bool hostile_open_target(const struct hostile *hostile, int side, struct hostile
     if (side == SENDERS)
         snprintf(target->path, sizeof target->path, "%s", hostile->path);
     else
-        find_receivers(hostile->name, target->path, sizeof target->path);
+        find_receivers(hostile->path, target->path, sizeof target->path);
     target->fd = open(target->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     if (target->fd < 0 || fstat(target->fd, &status) < 0 || !S_ISREG(status.st_mode))
         return false;

@@ -15,11 +15,7 @@
 
 #include "hostile.h"
 
-#ifdef __SANITIZE_ADDRESS__
-#define FAULTS_SHORT 45000 /* each of which costs more */
-#else
-#define FAULTS_SHORT 150000
-#endif
+#define FAULTS_SHORT 300000
 #define FAULTS_LONG 20000000
 #define AT_A_TIME 24 /* faults between two looks at the others */
 
@@ -77,12 +73,15 @@ static void attack(int mode, struct worker *worker, unsigned workers, uint64_t u
 {
     struct hostile_target target = { .fd = -1 };
     const char *late;
-    for (int64_t changed = ledger_now(); total() < until; ) {
+    int64_t changed = ledger_now(), hit = changed;
+    while (total() < until) {
         int side = mode == BOTH ? (int)hostile_chance(&hostile, 2) : mode;
         bool usable = hostile_open_target(&hostile, side, &target);
         for (int i = 0; usable && i < AT_A_TIME; i++)
             usable = !hostile_inject(&hostile, &target, injected);
         ledger->prodded += !usable; /* they may be happy on a channel without a name */
+        hit = usable ? ledger_now() : hit;
+        MUST(ledger, ledger_now() - hit < 2 * HOSTILE_LATE, "there is no channel to attack");
         ledger_sleep((int64_t)hostile_chance(&hostile, 300) * TONG_MICROSECOND);
         if (go_on(worker, workers, &late))
             changed = ledger_now();

@@ -297,6 +297,36 @@ START_TEST(cancelled)
 }
 END_TEST
 
+/* Makes room for one message at a time, each sooner than the deadline of the batch, all together later. */
+static void *make_room_slowly(void *in)
+{
+    char block[100];
+    for (int i = 0; i < 20; i++) {
+        const struct timespec pause = { 0, 30000000 };
+        nanosleep(&pause, NULL);
+        ck_assert_int_eq(tong_channel_receive(in, block, sizeof block, NULL, 0), sizeof block);
+    }
+    return NULL;
+}
+
+START_TEST(a_batch_has_one_deadline)
+{
+    tong_channel *out = open_with("?capacity=4K", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+    char block[100] = "";
+    tong_batch batch[10];
+    pthread_t thread;
+    for (int i = 0; i < 10; i++)
+        batch[i] = (tong_batch){ .size = sizeof *batch, .data = block, .length = sizeof block };
+    while (tong_channel_send(out, block, sizeof block, NULL, 0) == 0)
+        ;
+    pthread_create(&thread, NULL, make_room_slowly, in);
+    ck_assert_int_lt(tong_channel_send_batch(out, batch, 10, 100 * MILLISECOND), 10);
+    pthread_join(thread, NULL);
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
 static void caught(int signal)
 {
     (void)signal;
@@ -494,7 +524,8 @@ int main(void)
     const TTest *const tests[] = {
         an_end_stays, each_session_has_its_end, reconnecting_knows_no_end, a_death_is_told_to_one_receiver,
         a_killed_sender_is_noticed, a_death_that_nobody_saw_is_marked,
-        a_killed_receiver_is_noticed, a_forked_child_does_not_keep_us_alive, cancelled, interrupted,
+        a_killed_receiver_is_noticed, a_forked_child_does_not_keep_us_alive, cancelled,
+        a_batch_has_one_deadline, interrupted,
         the_bell_ends_long_waits, idle_ends_sleep, a_removed_name_ends_a_lonely_wait,
         an_event_loop_misses_nothing, readiness_is_level_triggered_and_tells_of_death,
     };
