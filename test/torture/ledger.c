@@ -29,7 +29,8 @@ struct message_head {
 struct ledger *ledger_make(void)
 {
     maker = getpid();
-    void *memory = mmap(NULL, sizeof(struct ledger), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, sizeof(struct ledger), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
         perror("mmap");
         exit(1);
@@ -39,8 +40,20 @@ struct ledger *ledger_make(void)
 
 void ledger_clear(struct ledger *ledger, unsigned senders)
 {
+    for (unsigned sender = 0; ledger->shared && sender < senders; sender++)
+        memset(ledger->seen[sender], 0, ledger->sender[sender].begun / 8 + 8);
     memset(ledger, 0, offsetof(struct ledger, sender));
     memset(ledger->sender, 0, senders * sizeof *ledger->sender);
+    for (unsigned view = 0; view < LEDGER_VIEWS; view++) {
+        ledger->view[view].since = 0;
+        memset(ledger->view[view].row, 0, senders * sizeof *ledger->view[view].row);
+    }
+}
+
+void ledger_renew(struct ledger *ledger, unsigned view, unsigned senders)
+{
+    memset(ledger->view[view].row, 0, senders * sizeof *ledger->view[view].row);
+    ledger->view[view].since = senders;
 }
 
 void ledger_fail(struct ledger *ledger, const char *format, ...)
@@ -81,51 +94,172 @@ size_t ledger_write(void *buffer, unsigned sender, uint64_t number, size_t least
     return size;
 }
 
-static void check_number(struct ledger *ledger, struct ledger_sender *row, const struct message_head *head, uint32_t flags)
+static struct message_head head_of(const void *data)
+{
+    struct message_head head;
+    memcpy(&head, data, sizeof head);
+    return head;
+}
+
+static bool is_flagged(const tong_message *meta)
+{
+    return meta && meta->flags & TONG_MESSAGE_REDELIVERED;
+}
+
+/* ---- Views that see every message ------------------------------------------------------------------------------- */
+
+static void check_again(struct ledger *ledger, struct ledger_row *row, const struct message_head *head, bool flagged)
 {
     uint64_t seen = row->seen, number = head->number;
-    MUST(ledger, number < row->begun, "sender %u: message %llu arrived, which was never committed (%llu were)",
-         head->sender, (unsigned long long)number, (unsigned long long)row->begun);
+    MUST(ledger, seen - number <= row->again, "sender %u: message %llu came again, %llu is next%s", head->sender,
+         (unsigned long long)number, (unsigned long long)seen, flagged ? " (redelivered)" : "");
+    MUST(ledger, flagged, "sender %u: message %llu came again and is not flagged", head->sender, (unsigned long long)number);
+    MUST(ledger, seen - number >= row->owed, "sender %u: message %llu came again without those before it", head->sender,
+         (unsigned long long)number);
+    row->again = row->owed = seen - number - 1;
+    ledger->redelivered++;
+}
+
+static void check_next(struct ledger *ledger, unsigned view, const struct message_head *head, const tong_message *meta)
+{
+    struct ledger_row *row = &ledger->view[view].row[head->sender];
+    uint64_t seen = row->seen, number = head->number, lost = meta ? meta->lost : 0;
+    bool first = seen == 0 && head->sender < ledger->view[view].since;
+    ledger->lost += lost;
     if (number < seen) {
-        MUST(ledger, seen - number <= row->again, "sender %u: message %llu came again, %llu is next%s", head->sender,
-             (unsigned long long)number, (unsigned long long)seen, flags & TONG_MESSAGE_REDELIVERED ? " (redelivered)" : "");
-        MUST(ledger, flags & TONG_MESSAGE_REDELIVERED, "sender %u: message %llu came again and is not flagged",
-             head->sender, (unsigned long long)number);
-        MUST(ledger, seen - number >= row->owed, "sender %u: message %llu came again without those before it", head->sender,
-             (unsigned long long)number);
-        row->again = row->owed = seen - number - 1;
-        ledger->redelivered++;
+        check_again(ledger, row, head, is_flagged(meta));
         return;
     }
     MUST(ledger, row->owed == 0, "sender %u: %llu messages that were never released did not come again", head->sender,
          (unsigned long long)row->owed);
-    MUST(ledger, number - seen <= row->ahead, "sender %u: message %llu came, %llu was next", head->sender,
-         (unsigned long long)number, (unsigned long long)seen);
-    ledger->missing += number - seen;
+    MUST(ledger, first || number - seen <= row->ahead + lost, "sender %u: message %llu came, %llu was next (%llu were lost)",
+         head->sender, (unsigned long long)number, (unsigned long long)seen, (unsigned long long)lost);
+    if (!first && number - seen > lost)
+        ledger->missing += number - seen - lost;
     row->seen = number + 1;
     row->again = row->ahead = 0;
 }
 
-unsigned ledger_enter(struct ledger *ledger, const void *data, size_t size, uint32_t flags)
+/* ---- Views that share them -------------------------------------------------------------------------------------- */
+
+static uint64_t owed_word(const struct message_head *head)
 {
-    struct message_head head;
-    MUST(ledger, size >= sizeof head, "a message of %zu bytes, which nobody sent", size);
-    memcpy(&head, data, sizeof head);
+    return ((uint64_t)head->sender << 32 | head->number) + 1;
+}
+
+static void pay(struct ledger *ledger, const struct message_head *head)
+{
+    for (int i = 0; i < LEDGER_OWED; i++) {
+        uint64_t word = owed_word(head);
+        atomic_compare_exchange_strong(&ledger->owed[i], &word, 0);
+    }
+}
+
+static void check_share(struct ledger *ledger, unsigned view, const struct message_head *head, bool flagged)
+{
+    struct ledger_row *row = &ledger->view[view].row[head->sender];
+    uint64_t number = head->number, bit = UINT64_C(1) << number % 64;
+    MUST(ledger, number < LEDGER_NUMBERS, "sender %u sent too many", head->sender);
+    bool again = atomic_fetch_or(&ledger->seen[head->sender][number / 64], bit) & bit;
+    MUST(ledger, !again || flagged, "sender %u: message %llu came again and is not flagged", head->sender,
+         (unsigned long long)number);
+    MUST(ledger, flagged || number >= row->seen, "sender %u: message %llu came, %llu was next", head->sender,
+         (unsigned long long)number, (unsigned long long)row->seen);
+    ledger->redelivered += again;
+    ledger->sender[head->sender].arrived += !again;
+    if (!flagged)
+        row->seen = number + 1;
+    if (again)
+        pay(ledger, head);
+}
+
+/* ---- All -------------------------------------------------------------------------------------------------------- */
+
+unsigned ledger_enter(struct ledger *ledger, unsigned view, const void *data, size_t size, const tong_message *meta)
+{
+    MUST(ledger, size >= sizeof(struct message_head), "a message of %zu bytes, which nobody sent", size);
+    struct message_head head = head_of(data);
     MUST(ledger, head.size == size && head.sender < LEDGER_SENDERS, "a message of %zu bytes says %u, from %u", size,
          head.size, head.sender);
     MUST(ledger, sum_of(data, size) == head.sum, "sender %u: message %llu is torn", head.sender,
          (unsigned long long)head.number);
-    check_number(ledger, &ledger->sender[head.sender], &head, flags);
+    MUST(ledger, head.number < ledger->sender[head.sender].begun, "sender %u: message %llu arrived, which was never "
+         "committed (%llu were)", head.sender, (unsigned long long)head.number,
+         (unsigned long long)ledger->sender[head.sender].begun);
+    if (ledger->shared)
+        check_share(ledger, view, &head, is_flagged(meta));
+    else
+        check_next(ledger, view, &head, meta);
     ledger->received++;
     return head.sender;
 }
 
-void ledger_settle(struct ledger *ledger, unsigned senders)
+void ledger_hold(struct ledger *ledger, unsigned view, const void *data, bool must)
+{
+    struct message_head head = head_of(data);
+    struct ledger_row *row = &ledger->view[view].row[head.sender];
+    if (!ledger->shared) {
+        row->again++;
+        row->owed += must;
+        return;
+    }
+    for (int i = 0; must && i < LEDGER_OWED; i++) {
+        uint64_t nothing = 0;
+        if (atomic_compare_exchange_strong(&ledger->owed[i], &nothing, owed_word(&head)))
+            return;
+    }
+}
+
+void ledger_risk(struct ledger *ledger, unsigned view, unsigned messages, unsigned senders)
+{
+    for (unsigned sender = 0; !ledger->shared && sender < senders; sender++)
+        ledger->view[view].row[sender].ahead = messages;
+    ledger->ahead = ledger->shared ? messages : 0;
+}
+
+unsigned ledger_owed(const struct ledger *ledger, unsigned view, unsigned senders)
+{
+    unsigned owed = 0;
+    for (int i = 0; i < LEDGER_OWED; i++)
+        owed += ledger->owed[i] != 0;
+    for (unsigned sender = 0; sender < senders; sender++)
+        owed += (unsigned)ledger->view[view].row[sender].owed;
+    return owed;
+}
+
+/* How many of those that must have arrived did not, and which is the first. */
+static uint64_t missing_of(const struct ledger *ledger, unsigned sender, uint64_t *ret_first)
+{
+    uint64_t missing = 0;
+    for (uint64_t number = 0; number < ledger->sender[sender].done; number++) {
+        bool there = ledger->seen[sender][number / 64] >> number % 64 & 1;
+        *ret_first = there || missing ? *ret_first : number;
+        missing += !there;
+    }
+    return missing;
+}
+
+static void settle_share(struct ledger *ledger, unsigned senders)
 {
     for (unsigned sender = 0; sender < senders; sender++) {
-        const struct ledger_sender *row = &ledger->sender[sender];
-        MUST(ledger, row->seen + row->ahead >= row->done, "sender %u: %llu messages were committed, %llu arrived", sender,
-             (unsigned long long)row->done, (unsigned long long)row->seen);
+        uint64_t first = 0;
+        ledger->missing += missing_of(ledger, sender, &first);
+        MUST(ledger, ledger->missing <= ledger->ahead, "sender %u: %llu messages were committed, message %llu did not arrive "
+             "(%llu are missing of all, %llu may be)", sender, (unsigned long long)ledger->sender[sender].done,
+             (unsigned long long)first, (unsigned long long)ledger->missing, (unsigned long long)ledger->ahead);
+    }
+}
+
+void ledger_settle(struct ledger *ledger, unsigned view, unsigned senders)
+{
+    if (ledger->shared) {
+        settle_share(ledger, senders);
+        return;
+    }
+    for (unsigned sender = (unsigned)ledger->view[view].since; sender < senders; sender++) {
+        const struct ledger_row *row = &ledger->view[view].row[sender];
+        MUST(ledger, row->seen + row->ahead >= ledger->sender[sender].done, "sender %u: %llu messages were committed, %llu "
+             "arrived in view %u", sender, (unsigned long long)ledger->sender[sender].done, (unsigned long long)row->seen, view);
     }
 }
 

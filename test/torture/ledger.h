@@ -4,7 +4,11 @@
  *
  * Every sender that ever lives has a number and counts its messages; each message says who sent it, which it is, and
  * carries a checksum of itself.  A sender raises `begun` before a message may become visible and `done` once it must be.
- * Whoever receives enters it here, which checks that it is whole, that it is the next of its sender, and that it was begun.
+ * Whoever receives enters it here, which checks that it is whole, that it was begun, and that it may come to him now.
+ *
+ * A view is what must come in order: all that one receiver and its successors see, or, if a message goes to one of many,
+ * what each of them sees.  In a view that sees every message the next of a sender must come; among many receivers, one
+ * that nobody has seen.  What comes again must be flagged, and must have been in the hands of one who is gone.
  */
 #ifndef TORTURE_LEDGER_H
 #define TORTURE_LEDGER_H
@@ -21,37 +25,58 @@
 
 #define LEDGER_SENDERS 4096
 #define LEDGER_BIGGEST 8192 /* bytes of the largest message of these tests */
-#define LEDGER_ENDS 16
+#define LEDGER_ENDS 32
 #define LEDGER_BATCH 4
+#define LEDGER_VIEWS 16
+#define LEDGER_OWED 16
+#define LEDGER_NUMBERS (1 << 20) /* messages that a sender may send, if receivers share them */
 #define LONG (20 * TONG_SECOND) /* a wait that ends before, or the test fails */
 
 struct ledger_sender {
     _Atomic uint64_t begun, done; /* messages that may be visible; that must arrive */
-    _Atomic uint64_t seen;        /* the number that must come next */
-    _Atomic uint64_t again;       /* so many before that may come once more: their receiver died with them in hand */
-    _Atomic uint64_t owed;        /* so many before that must come once more */
-    _Atomic uint64_t ahead;       /* so many may be missing: their receiver died before it could enter them */
+    _Atomic uint64_t arrived;     /* shared: different ones that did */
+};
+
+/* Of one sender's messages. */
+struct ledger_row {
+    _Atomic uint64_t seen;  /* the number that must come next, at least */
+    _Atomic uint64_t again; /* so many before that may come once more: their receiver died with them in hand */
+    _Atomic uint64_t owed;  /* so many before that must come once more */
+    _Atomic uint64_t ahead; /* so many may be missing: their receiver died before it could enter them */
+};
+
+struct ledger_view {
+    _Atomic uint64_t since; /* the first sender that came after this view; of those before, the first may be any */
+    struct ledger_row row[LEDGER_SENDERS];
 };
 
 struct ledger {
     volatile int inside;          /* the victim is in the operation */
-    volatile int ready, other_ready, stop, prodded, last; /* between the processes of one episode */
+    volatile int ready, other_ready, survivor_ready, stop, prodded, last, over; /* between the processes of one episode */
     volatile int ends[LEDGER_ENDS];
     volatile int ended;           /* how many of them */
     volatile int64_t noticed;     /* when a death was told */
+    bool shared;                  /* a message goes to one of many receivers, each of whom has a view */
     _Atomic uint64_t redelivered, received;
     _Atomic uint64_t missing;     /* messages that a dead receiver took and nobody saw */
+    _Atomic uint64_t lost;        /* messages that receivers were told they had missed */
+    _Atomic uint64_t ahead;       /* shared: so many may be missing */
+    _Atomic uint64_t owed[LEDGER_OWED]; /* shared: messages that must come once more, or 0 */
     volatile int result;          /* of the victim's operation */
     volatile int beat[LEDGER_ENDS]; /* each process raises its own as it goes on */
     unsigned char buffer[LEDGER_BATCH][LEDGER_BIGGEST]; /* what it sends or received */
     volatile int failed;
     char failure[512];
     struct ledger_sender sender[LEDGER_SENDERS];
+    struct ledger_view view[LEDGER_VIEWS];
+    _Atomic uint64_t seen[LEDGER_SENDERS][LEDGER_NUMBERS / 64]; /* shared: bits of messages that arrived */
 };
 
 struct ledger *ledger_make(void);
-/* As new, for that many senders. */
+/* As new, for that many senders that there were. */
 void ledger_clear(struct ledger *ledger, unsigned senders);
+/* A receiver comes who sees what is sent from now on. */
+void ledger_renew(struct ledger *ledger, unsigned view, unsigned senders);
 
 /* Enters a failure and ends the process.  In the process that made the ledger: with its words on standard error. */
 void ledger_fail(struct ledger *ledger, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
@@ -65,11 +90,18 @@ void ledger_fail(struct ledger *ledger, const char *format, ...) __attribute__((
 /* Fills in message number `number` of a sender; its size, which is at least `least`. */
 size_t ledger_write(void *buffer, unsigned sender, uint64_t number, size_t least);
 
-/* Enters a message that arrived.  Its sender. */
-unsigned ledger_enter(struct ledger *ledger, const void *data, size_t size, uint32_t flags);
+/* Enters a message that arrived in a view, and what was said of it (NULL: nothing).  Its sender. */
+unsigned ledger_enter(struct ledger *ledger, unsigned view, const void *data, size_t size, const tong_message *meta);
 
-/* All that was surely sent has arrived. */
-void ledger_settle(struct ledger *ledger, unsigned senders);
+/* A message is in the hands of one who may die: it may come again, or it must. */
+void ledger_hold(struct ledger *ledger, unsigned view, const void *data, bool must);
+/* Of what is received now so many may never be entered. */
+void ledger_risk(struct ledger *ledger, unsigned view, unsigned messages, unsigned senders);
+/* Messages that must come once more. */
+unsigned ledger_owed(const struct ledger *ledger, unsigned view, unsigned senders);
+
+/* All that was surely sent has arrived in that view; if they share, in any. */
+void ledger_settle(struct ledger *ledger, unsigned view, unsigned senders);
 
 /* ---- Small things that all of these tests need ------------------------------------------------------------------ */
 

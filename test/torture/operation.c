@@ -66,17 +66,14 @@ static void peek(struct victim *victim, unsigned i)
     victim->token[i] = (tong_token)TONG_TOKEN_INIT;
     ssize_t r = tong_channel_peek(victim->channel, LONG, &meta, &victim->token[i]);
     MUST(victim->ledger, r >= 0, "victim: peek: %zd %s", r, tong_detail());
-    victim->from[i] = ledger_enter(victim->ledger, victim->token[i].span[0].data, (size_t)r, meta.flags);
+    ledger_enter(victim->ledger, victim->view, victim->token[i].span[0].data, (size_t)r, &meta);
 }
 
 /* What is held comes again after a death, but perhaps for the messages that the operation releases. */
 static void hold(struct victim *victim, unsigned held)
 {
-    for (unsigned i = 0; i < held; i++) {
-        struct ledger_sender *row = &victim->ledger->sender[victim->from[i]];
-        row->again++;
-        row->owed += i >= victim->operation->releases;
-    }
+    for (unsigned i = 0; i < held; i++)
+        ledger_hold(victim->ledger, victim->view, victim->token[i].span[0].data, i >= victim->operation->releases);
 }
 
 static void receive_some(struct victim *victim, int count)
@@ -86,7 +83,7 @@ static void receive_some(struct victim *victim, int count)
         tong_message meta = TONG_MESSAGE_INIT;
         ssize_t r = tong_channel_receive(victim->channel, buffer, sizeof buffer, &meta, LONG);
         MUST(victim->ledger, r >= 0, "victim: receive: %zd %s", r, tong_detail());
-        ledger_enter(victim->ledger, buffer, (size_t)r, meta.flags);
+        ledger_enter(victim->ledger, victim->view, buffer, (size_t)r, &meta);
     }
 }
 
@@ -200,7 +197,7 @@ static int run_finish(struct victim *victim)
 
 static void take_ahead(struct victim *victim)
 {
-    victim->ledger->sender[VICTIM].ahead = victim->ledger->sender[OTHER].ahead = victim->operation->receives;
+    ledger_risk(victim->ledger, victim->view, victim->operation->receives, SENDERS);
 }
 
 static void prepare_receive(struct victim *victim)
@@ -290,60 +287,85 @@ static int run_pollfd(struct victim *victim)
 #define R TONG_RECEIVE
 
 const struct operation operations[] = {
-    { "send", S, 0, 1, 0, 0, 0, prepare_send, run_send },
+    { "send", S, PART, 1, 0, 0, 0, prepare_send, run_send },
     { "send after an abort", S, 0, 1, 0, 0, 0, prepare_send_behind_token, run_send },
     { "send in bulk", S, LARGE, 1, 0, 0, 0, prepare_send, run_send },
-    { "send and wake", S, ASLEEP, 1, 0, 0, 0, prepare_wake, run_send },
+    { "send and wake", S, ASLEEP | PART, 1, 0, 0, 0, prepare_wake, run_send },
     { "send_batch", S, WHOLE, LEDGER_BATCH, 0, 0, 0, prepare_batch, run_batch },
     { "reserve", S, 0, 0, 0, 0, 0, prepare_reserve, run_reserve },
-    { "commit", S, 0, 1, 0, 0, 0, prepare_commit, run_commit },
+    { "commit", S, PART, 1, 0, 0, 0, prepare_commit, run_commit },
     { "commit of two", S, WHOLE, 2, 0, 0, 0, prepare_commit_two, run_commit },
     { "abort", S, 0, 1, 0, 0, 0, prepare_abort, run_abort },
     { "wait for room", S, HELD, 1, 0, 0, 0, prepare_full, run_send },
     { "pollfd (sender)", S, 0, 0, 0, 0, 0, prepare_reserve, run_pollfd },
-    { "finish", S, ENDS, 0, 0, 0, 0, prepare_reserve, run_finish },
+    { "finish", S, ENDS | PART, 0, 0, 0, 0, prepare_reserve, run_finish },
     { "detach (sender)", S, ENDS, 0, 0, 0, 0, prepare_reserve, run_close },
     { "attach (sender)", S, OPENS, 0, 0, 0, 0, NULL, run_open },
     { "attach (sender), making", S, OPENS | ALONE, 0, 0, 0, 0, NULL, run_open },
-    { "recover (sender)", S, OPENS | HEIR | HELD, 0, 0, 0, 0, NULL, run_open },
-    { "receive", R, 0, 0, 1, 0, 0, prepare_receive, run_receive },
+    { "recover (sender)", S, OPENS | HEIR | HELD | PART, 0, 0, 0, 0, NULL, run_open },
+    { "receive", R, PART, 0, 1, 0, 0, prepare_receive, run_receive },
+    { "claim", R, QUIET, 0, 1, 0, 0, prepare_receive, run_receive },
     { "receive and wake", R, FULL | ASLEEP, 0, 1, 0, 0, prepare_wake_sender, run_receive },
     { "receive in bulk", R, LARGE, 0, 1, 0, 0, prepare_receive, run_receive },
     { "receive_batch", R, 0, 0, 2, 0, 0, prepare_receive, run_receive_batch },
     { "peek", R, 0, 0, 0, 1, 0, prepare_peek, run_peek },
-    { "release", R, 0, 0, 0, 0, 1, prepare_release, run_release },
+    { "release", R, PART, 0, 0, 0, 1, prepare_release, run_release },
     { "release of three", R, FULL, 0, 0, 0, 3, prepare_release_all, run_release },
-    { "wait for a message", R, HELD, 0, 1, 0, 0, take_ahead, run_receive },
+    { "wait for a message", R, HELD | PART, 0, 1, 0, 0, take_ahead, run_receive },
     { "pollfd (receiver)", R, 0, 0, 0, 0, 0, NULL, run_pollfd },
     { "detach (receiver)", R, ENDS, 0, 0, 0, 0, prepare_release, run_close },
     { "attach (receiver)", R, OPENS, 0, 0, 0, 0, NULL, run_open },
     { "attach (receiver), making", R, OPENS | ALONE, 0, 0, 0, 0, NULL, run_open },
-    { "recover (receiver)", R, OPENS | HEIR, 0, 0, 0, 0, NULL, run_open },
+    { "recover (receiver)", R, OPENS | HEIR | PART, 0, 0, 0, 0, NULL, run_open },
     { NULL, 0, 0, 0, 0, 0, 0, NULL, NULL },
 };
 
 /* ---- The processes ---------------------------------------------------------------------------------------------- */
 
-void operation_victim(struct ledger *ledger, const struct operation *operation, const char *address)
+/* Where all see every message, who comes before and after a receiver has its name. */
+void scene_address(const struct scene *scene, uint32_t direction, unsigned view, char *ret, size_t size)
 {
-    struct victim victim = { .ledger = ledger, .address = address, .operation = operation };
-    if (!(operation->flags & OPENS))
-        victim.channel = ledger_open(ledger, address, operation->direction);
-    if (operation->prepare)
-        operation->prepare(&victim);
+    int length = snprintf(ret, size, "%s", scene->address);
+    if (direction == TONG_RECEIVE && scene->delivery->receiver)
+        snprintf(ret + length, size - (size_t)length, scene->delivery->receiver, view == SURVIVOR ? "second" : "first");
+}
+
+tong_channel *scene_open(const struct scene *scene, uint32_t direction, unsigned view)
+{
+    char address[256];
+    scene_address(scene, direction, view, address, sizeof address);
+    return ledger_open(scene->ledger, address, direction);
+}
+
+static struct victim begin(const struct scene *scene, unsigned view)
+{
+    struct victim victim = { .ledger = scene->ledger, .scene = scene, .operation = scene->operation };
+    victim.view = scene->delivery->shared ? view : FIRST;
+    scene_address(scene, victim.operation->direction, victim.view, victim.address, sizeof victim.address);
+    return victim;
+}
+
+void operation_victim(const struct scene *scene)
+{
+    struct victim victim = begin(scene, FIRST);
+    struct ledger *ledger = scene->ledger;
+    if (!(victim.operation->flags & OPENS))
+        victim.channel = ledger_open(ledger, victim.address, victim.operation->direction);
+    if (victim.operation->prepare)
+        victim.operation->prepare(&victim);
     step_await();
     ledger->inside = 1;
-    ledger->result = operation->run(&victim);
+    ledger->result = victim.operation->run(&victim);
     ledger->inside = 0;
     for (;;)
         pause();
 }
 
-void operation_predecessor(struct ledger *ledger, const struct operation *operation, const char *address)
+void operation_predecessor(const struct scene *scene)
 {
-    struct victim victim = { .ledger = ledger, .address = address, .operation = operation };
-    victim.channel = ledger_open(ledger, address, operation->direction);
-    if (operation->direction == TONG_SEND) {
+    struct victim victim = begin(scene, FORMER_VIEW);
+    victim.channel = ledger_open(scene->ledger, victim.address, victim.operation->direction);
+    if (victim.operation->direction == TONG_SEND) {
         send_some(&victim, PREDECESSOR, 2);
         reserve_unseen(&victim, 0);
     } else {

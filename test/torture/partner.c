@@ -8,6 +8,9 @@
 #define BEFORE_PROD 8 /* messages that wait for a receiver */
 #define AFTER_PROD 10
 #define NAP 20000
+#define SLOWLY (200 * TONG_MICROSECOND) /* between two messages that a receiver takes from another one */
+#define SELDOM (20 * TONG_MILLISECOND)  /* while that one is stepped, who would never be first */
+#define WHILE (20 * TONG_MILLISECOND)
 
 static void note_death(struct ledger *ledger)
 {
@@ -24,31 +27,81 @@ static void note_end(struct ledger *ledger, int end)
         note_death(ledger);
 }
 
-void partner_receive(struct ledger *ledger, const struct operation *operation, const char *address)
+/* Where a message goes to one of several receivers, the partner keeps the ring full, so that each of them finds some. */
+static bool is_plenty(const struct scene *scene)
 {
-    unsigned char buffer[LEDGER_BIGGEST];
-    tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
-    ledger->ready = 1;
-    while ((operation->flags & HELD) && !ledger->prodded)
+    return scene->delivery->shared && scene->operation->direction == TONG_RECEIVE && !(scene->operation->flags & HELD);
+}
+
+static void await_prod(const struct scene *scene, unsigned view)
+{
+    unsigned held = HELD | (view == SURVIVOR && scene->operation->direction == TONG_RECEIVE ? ASLEEP | QUIET : 0);
+    while ((scene->operation->flags & held) && !scene->ledger->prodded)
         ledger_sleep(NAP);
+}
+
+static int64_t patience(const struct scene *scene)
+{
+    const struct ledger *ledger = scene->ledger;
+    if (ledger->stop)
+        return scene->delivery->shared ? WHILE : LONG;
+    return scene->operation->flags & ASLEEP ? LONG : 0;
+}
+
+static void take_time(const struct ledger *ledger)
+{
+    int64_t until = ledger_now() + SELDOM;
+    ledger_sleep(SLOWLY);
+    while (ledger->inside && !ledger->prodded && ledger_now() < until)
+        ledger_sleep(SLOWLY);
+}
+
+static void enter(const struct scene *scene, unsigned view, const void *data, size_t size, const tong_message *meta)
+{
+    struct ledger *ledger = scene->ledger;
+    if (ledger_enter(ledger, view, data, size, meta) == SUCCESSOR)
+        ledger->last |= scene->delivery->shared ? ~0 : 1 << view;
+    if (meta->flags & TONG_MESSAGE_REDELIVERED)
+        note_death(ledger);
+    if (is_plenty(scene) && !ledger->stop && !ledger->prodded)
+        take_time(ledger);
+}
+
+/* Whether nothing can come any more: senders have left, the successor as the last of them. */
+static bool is_over(const struct scene *scene, unsigned view, bool at_end)
+{
+    const struct ledger *ledger = scene->ledger;
+    bool last = ledger->last >> view & 1 || scene->operation->direction == TONG_RECEIVE;
+    return last && ledger->stop && (at_end || (scene->delivery->shared && ledger->over));
+}
+
+void partner_receive(const struct scene *scene, unsigned view)
+{
+    struct ledger *ledger = scene->ledger;
+    unsigned char buffer[LEDGER_BIGGEST];
+    tong_channel *channel = scene_open(scene, TONG_RECEIVE, view);
+    *(view == SURVIVOR ? &ledger->survivor_ready : &ledger->ready) = 1;
+    await_prod(scene, view);
     for (;;) {
         tong_message meta = TONG_MESSAGE_INIT;
-        bool sleeps = operation->flags & ASLEEP || ledger->stop;
-        ssize_t r = tong_channel_receive(channel, buffer, sizeof buffer, &meta, sleeps ? LONG : 0);
+        ssize_t r = tong_channel_receive(channel, buffer, sizeof buffer, &meta, patience(scene));
         if (r >= 0) {
-            ledger->last |= ledger_enter(ledger, buffer, (size_t)r, meta.flags) == SUCCESSOR;
+            enter(scene, view, buffer, (size_t)r, &meta);
             continue;
         }
-        if (r == -EAGAIN) {
+        if (r == -EAGAIN || (r == -ETIMEDOUT && scene->delivery->shared)) {
+            if (is_over(scene, view, false))
+                _exit(0);
             ledger_sleep(NAP);
             continue;
         }
         MUST(ledger, r == -ENODATA || r == -ECONNRESET, "receiver: %zd %s", r, tong_detail());
-        note_end(ledger, (int)r);
+        if (view == FIRST || scene->delivery->shared)
+            note_end(ledger, (int)r);
         tong_channel_close(channel);
-        if (ledger->last && ledger->stop)
+        if (is_over(scene, view, true))
             _exit(0);
-        channel = ledger_open(ledger, address, TONG_RECEIVE);
+        channel = scene_open(scene, TONG_RECEIVE, view);
     }
 }
 
@@ -68,11 +121,12 @@ static bool send_next(struct ledger *ledger, tong_channel *channel, unsigned sen
     return r == 0;
 }
 
-void partner_send(struct ledger *ledger, const struct operation *operation, const char *address, unsigned sender)
+void partner_send(const struct scene *scene, unsigned sender)
 {
-    const unsigned flags = operation->flags;
+    struct ledger *ledger = scene->ledger;
+    const unsigned flags = scene->operation->flags | (is_plenty(scene) ? FULL : 0);
     const size_t least = flags & LARGE ? 4500 : 0;
-    tong_channel *channel = ledger_open(ledger, address, TONG_SEND);
+    tong_channel *channel = scene_open(scene, TONG_SEND, FIRST);
     int before = flags & HELD ? 0 : BEFORE_PROD, after = AFTER_PROD;
     *(sender == OTHER ? &ledger->other_ready : &ledger->ready) = 1;
     while (!ledger->stop || before > 0) {

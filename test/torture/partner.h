@@ -6,11 +6,9 @@
 #include "operation.h"
 
 /* Receives until the last message of all and the end behind it: enters messages and ends. */
-void partner_receive(struct ledger *ledger, const struct operation *operation, const char *address)
-    __attribute__((noreturn));
+void partner_receive(const struct scene *scene, unsigned view) __attribute__((noreturn));
 
 /* Sends as `sender` until it is told to stop. */
-void partner_send(struct ledger *ledger, const struct operation *operation, const char *address, unsigned sender)
-    __attribute__((noreturn));
+void partner_send(const struct scene *scene, unsigned sender) __attribute__((noreturn));
 
 #endif

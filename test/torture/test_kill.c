@@ -45,7 +45,7 @@ static void take_copy(tong_channel *channel, unsigned char *buffer, ssize_t *ret
     ledger->inside = 1;
     *ret = tong_channel_receive(channel, buffer, LEDGER_BIGGEST, &meta, 50 * TONG_MILLISECOND);
     if (*ret >= 0)
-        ledger_enter(ledger, buffer, (size_t)*ret, meta.flags);
+        ledger_enter(ledger, 0, buffer, (size_t)*ret, &meta);
     ledger->inside = 0;
 }
 
@@ -60,7 +60,7 @@ static void take_by_hand(tong_channel *channel, ssize_t *ret)
         *ret = tong_channel_peek(channel, held ? 0 : 50 * TONG_MILLISECOND, &meta, &token[held]);
         if (*ret < 0)
             break;
-        ledger_enter(ledger, token[held].span[0].data, (size_t)*ret, meta.flags);
+        ledger_enter(ledger, 0, token[held].span[0].data, (size_t)*ret, &meta);
     }
     for (int i = 0; i < held; i++)
         MUST(ledger, tong_channel_release(channel, &token[(i + 1) % held]) == 0, "release: %s", tong_detail());
@@ -109,8 +109,8 @@ static pid_t start_receiver(void)
 static void forgive(unsigned senders)
 {
     for (unsigned sender = 0; sender < senders; sender++) {
-        ledger->sender[sender].again = HANDS;
-        ledger->sender[sender].ahead += ledger->inside != 0;
+        ledger->view[0].row[sender].again = HANDS;
+        ledger->view[0].row[sender].ahead += ledger->inside != 0;
     }
     ledger->inside = 0;
 }
@@ -121,7 +121,7 @@ static void finish(pid_t receiver, const pid_t *sender, unsigned senders)
     for (unsigned i = 0; i < SENDING; i++)
         ledger_join(ledger, sender[i], "a sender");
     ledger_join(ledger, receiver, "the receiver");
-    ledger_settle(ledger, senders);
+    ledger_settle(ledger, 0, senders);
 }
 
 int main(void)

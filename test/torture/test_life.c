@@ -35,7 +35,7 @@ static ssize_t receive(tong_channel *channel, int64_t timeout)
     tong_message meta = TONG_MESSAGE_INIT;
     ssize_t r = tong_channel_receive(channel, buffer, sizeof buffer, &meta, timeout);
     if (r >= 0)
-        ledger_enter(ledger, buffer, (size_t)r, meta.flags);
+        ledger_enter(ledger, 0, buffer, (size_t)r, &meta);
     return r;
 }
 
@@ -121,7 +121,7 @@ static void test_stopped_receiver(void)
     ledger->sender[0].done = number + 1;
     MUST(ledger, tong_channel_finish(channel, LONG) == 0, "finish: %s", tong_detail());
     ledger_join(ledger, pid, "the receiver");
-    ledger_settle(ledger, 1);
+    ledger_settle(ledger, 0, 1);
     part(channel);
 }
 

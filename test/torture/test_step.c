@@ -12,66 +12,77 @@
  * (TONG_TORTURE=long) leaves none out.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/layout.h"
 #include "partner.h"
 #include "step.h"
 
 #define NOTICE (10 * TONG_MILLISECOND) /* the median of all deaths of an operation on which somebody waited */
-#define SHORT 300 /* instructions of an operation that the short form leaves none out of */
+#define SHORT 450 /* instructions of an operation that the short form leaves none out of */
 #define DEATHS 16 /* of any other, about, beside those at its system calls */
 #define TOGETHER 30000 /* instructions that may be stepped for an operation */
 #define NOTICES 65536
+#define SHARE (20 * TONG_MILLISECOND) /* in which a successor among others gets something */
 
 static struct ledger *ledger;
-static char name[64], address[96];
+static char name[64], address[160];
 static int64_t notice[NOTICES];
 static unsigned notices;
 static struct step_map calls; /* of the operation at hand */
 static uint64_t orphans;
 static bool recording;
 
-struct delivery {
-    const char *name;
-    bool others; /* another sender goes on all the while */
+static const struct delivery deliveries[] = {
+    { .name = "one to one", .scheme = "shm", .options = "", .thorough = true, .never = QUIET },
+    { .name = "many senders", .scheme = "shm", .options = "", .others = true, .never = QUIET },
+    { .name = "one, mmap:", .scheme = "mmap", .options = "", .only = PART },
+    { .name = "many receivers", .scheme = "shm", .options = "&receivers=16", .survivor = true, .shared = true },
+    { .name = "many of both", .scheme = "shm", .options = "&receivers=16", .survivor = true, .shared = true, .others = true,
+      .only = PART },
 };
-
-static const struct delivery deliveries[] = { { "one to one", false }, { "many senders", true } };
 
 /* ---- An episode ------------------------------------------------------------------------------------------------- */
 
 struct episode {
+    struct scene scene;
     const struct operation *operation;
     const struct delivery *delivery;
     struct step_result result;
-    pid_t partner, other;
+    pid_t partner, other, survivor;
 };
 
 static void start_partners(struct episode *episode)
 {
-    const struct operation *operation = episode->operation;
+    const struct scene *scene = &episode->scene;
     if ((episode->partner = ledger_fork(ledger)) == 0) {
-        if (operation->direction == TONG_SEND)
-            partner_receive(ledger, operation, address);
-        partner_send(ledger, operation, address, VICTIM);
+        if (episode->operation->direction == TONG_SEND)
+            partner_receive(scene, FIRST);
+        partner_send(scene, VICTIM);
     }
     ledger_until(ledger, &ledger->ready, "a partner to open");
     episode->other = episode->delivery->others ? ledger_fork(ledger) : -1;
     if (episode->other == 0)
-        partner_send(ledger, operation, address, OTHER);
+        partner_send(scene, OTHER);
     if (episode->other > 0)
         ledger_until(ledger, &ledger->other_ready, "the other sender to open");
+    episode->survivor = episode->delivery->survivor ? ledger_fork(ledger) : -1;
+    if (episode->survivor == 0)
+        partner_receive(scene, SURVIVOR);
+    if (episode->survivor > 0)
+        ledger_until(ledger, &ledger->survivor_ready, "the other receiver to open");
 }
 
-static void kill_predecessor(const struct operation *operation)
+static void kill_predecessor(const struct scene *scene)
 {
     int status;
     pid_t pid = ledger_fork(ledger);
     if (pid == 0)
-        operation_predecessor(ledger, operation, address);
+        operation_predecessor(scene);
     while (waitpid(pid, &status, WUNTRACED) < 0 && errno == EINTR)
         continue;
     MUST(ledger, WIFSTOPPED(status), "the predecessor: %s", ledger->failure);
@@ -81,31 +92,33 @@ static void kill_predecessor(const struct operation *operation)
 /* What has certainly happened when the operation has returned. */
 static void conclude(const struct operation *operation)
 {
-    struct ledger_sender *rows = ledger->sender;
     MUST(ledger, ledger->result >= 0, "%s gave %d", operation->name, ledger->result);
     if (operation->direction == TONG_SEND)
-        rows[VICTIM].done = rows[VICTIM].begun;
-    else if (operation->receives)
-        for (unsigned i = 0; i < operation->receives; i++) {
-            uint32_t size;
-            memcpy(&size, ledger->buffer[i] + sizeof size, sizeof size);
-            unsigned sender = ledger_enter(ledger, ledger->buffer[i], size, 0);
-            rows[sender].ahead = i + 1 < operation->receives;
-        }
-    if (operation->receives)
-        rows[VICTIM].ahead = rows[OTHER].ahead = 0;
+        ledger->sender[VICTIM].done = ledger->sender[VICTIM].begun;
+    for (unsigned i = 0; i < operation->receives; i++) {
+        uint32_t size;
+        memcpy(&size, ledger->buffer[i] + sizeof size, sizeof size);
+        ledger_enter(ledger, FIRST, ledger->buffer[i], size, NULL);
+        ledger_risk(ledger, FIRST, operation->receives - i - 1, SENDERS);
+    }
     /* with one lane, what is released is no longer among what comes again */
-    if (operation->releases && rows[OTHER].again == 0)
-        rows[VICTIM].again = rows[VICTIM].again - operation->releases;
+    struct ledger_row *row = ledger->view[FIRST].row;
+    if (operation->releases && !ledger->shared && row[OTHER].again == 0)
+        row[VICTIM].again = row[VICTIM].again - operation->releases;
 }
 
-/* Somebody waits: the receiver for the sender that is gone, or the sender for room. */
+/* Somebody waits: the receiver for the sender that is gone, the sender for room, or another receiver takes what the dead one
+ * had in hand. */
 static bool is_waited_on(const struct episode *episode)
 {
     const unsigned flags = episode->operation->flags;
-    if (episode->delivery->others || flags & (OPENS | ENDS | HEIR))
+    if (flags & (OPENS | ENDS | HEIR))
         return false;
-    return episode->operation->direction == TONG_SEND || flags & FULL;
+    if (episode->operation->direction == TONG_SEND)
+        return !episode->delivery->others;
+    if (ledger->shared)
+        return ledger_owed(ledger, FIRST, SENDERS) > 0;
+    return !episode->delivery->others && !episode->delivery->survivor && flags & FULL;
 }
 
 static void expect_notice(const struct episode *episode)
@@ -121,11 +134,11 @@ static void expect_notice(const struct episode *episode)
         notice[notices++] = ledger->noticed - episode->result.killed;
 }
 
-static void succeed_sender(void)
+static void succeed_sender(const struct scene *scene)
 {
     unsigned char buffer[LEDGER_BIGGEST];
     struct ledger_sender *row = &ledger->sender[SUCCESSOR];
-    tong_channel *channel = ledger_open(ledger, address, TONG_SEND);
+    tong_channel *channel = scene_open(scene, TONG_SEND, FIRST);
     for (int i = 0; i < 3; i++) {
         size_t size = ledger_write(buffer, SUCCESSOR, row->begun, 0);
         row->begun++;
@@ -135,54 +148,65 @@ static void succeed_sender(void)
     }
     ledger->stop = 1;
     MUST(ledger, tong_channel_close(channel) == 0, "successor: close: %s", tong_detail());
+    ledger->over = 1;
 }
 
-static void succeed_receiver(void)
+static void succeed_receiver(const struct scene *scene)
 {
     unsigned char buffer[LEDGER_BIGGEST];
-    tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
+    const unsigned view = ledger->shared ? HEIRS_VIEW : FIRST;
+    tong_channel *channel = scene_open(scene, TONG_RECEIVE, view);
     for (int i = 0; ; i++) {
         tong_message meta = TONG_MESSAGE_INIT;
-        ssize_t r = tong_channel_receive(channel, buffer, sizeof buffer, &meta, LONG);
+        ssize_t r = tong_channel_receive(channel, buffer, sizeof buffer, &meta, ledger->shared && !ledger->stop ? SHARE : LONG);
         if (r == -ENODATA)
             break;
+        if (r == -ETIMEDOUT && !ledger->stop) { /* the survivor was faster */
+            ledger->stop = 1;
+            continue;
+        }
         MUST(ledger, r >= 0, "successor: receive: %zd %s", r, tong_detail());
-        ledger_enter(ledger, buffer, (size_t)r, meta.flags);
-        ledger->stop = i >= 4;
+        ledger_enter(ledger, view, buffer, (size_t)r, &meta);
+        ledger->stop |= i >= 4;
     }
     MUST(ledger, tong_channel_close(channel) == 0, "successor: close: %s", tong_detail());
 }
 
-/* What the receiver was told of the senders that came and went. */
+/* What the receivers were told of the senders that came and went. */
 static void check_ends(const struct episode *episode)
 {
     const unsigned flags = episode->operation->flags;
+    const bool many = episode->delivery->others || ledger->shared;
     bool died = !(flags & OPENS) && !((flags & ENDS) && episode->result.finished);
     int deaths = 0;
     for (int i = 0; i < ledger->ended; i++)
         deaths += ledger->ends[i] == -ECONNRESET;
-    int least = episode->delivery->others ? 0 : !!(flags & HEIR) + (died && !(flags & ENDS));
-    int most = 2;
+    int least = many ? died && !(flags & ENDS) : !!(flags & HEIR) + (died && !(flags & ENDS));
+    int most = ledger->shared ? 4 : 2;
     MUST(ledger, deaths >= least && deaths <= most, "%d deaths were told, not %d to %d", deaths, least, most);
-    if (!episode->delivery->others)
+    if (!many)
         MUST(ledger, ledger->ends[ledger->ended - 1] == -ENODATA, "the successor's end was not told");
-    else
-        MUST(ledger, deaths > 0 || !died || (flags & ENDS), "the victim's death was not told");
+}
+
+static void check_whole(const struct operation *operation)
+{
+    uint64_t begun = ledger->sender[VICTIM].begun;
+    uint64_t seen = ledger->shared ? ledger->sender[VICTIM].arrived : ledger->view[FIRST].row[VICTIM].seen;
+    MUST(ledger, seen == begun || seen + operation->sends == begun, "%llu of %llu messages arrived of those that are sent at once",
+         (unsigned long long)seen, (unsigned long long)begun);
 }
 
 static void check_rest(const struct episode *episode)
 {
     const struct operation *operation = episode->operation;
-    ledger_settle(ledger, SENDERS);
+    ledger_settle(ledger, FIRST, SENDERS);
+    if (episode->delivery->survivor && !ledger->shared)
+        ledger_settle(ledger, SURVIVOR, SENDERS);
     MUST(ledger, ledger->missing <= operation->receives, "%llu messages are missing",
          (unsigned long long)ledger->missing);
-    for (unsigned i = 0; i < SENDERS; i++)
-        MUST(ledger, ledger->sender[i].owed == 0, "sender %u: what was not released did not come again", i);
+    MUST(ledger, ledger_owed(ledger, FIRST, SENDERS) == 0, "what was not released did not come again");
     if (operation->flags & WHOLE)
-        MUST(ledger, ledger->sender[VICTIM].seen == ledger->sender[VICTIM].begun ||
-             ledger->sender[VICTIM].seen + operation->sends == ledger->sender[VICTIM].begun,
-             "%llu of %llu messages arrived of those that are sent at once",
-             (unsigned long long)ledger->sender[VICTIM].seen, (unsigned long long)ledger->sender[VICTIM].begun);
+        check_whole(operation);
     if (operation->direction == TONG_SEND)
         check_ends(episode);
 }
@@ -202,36 +226,93 @@ static void clear_names(const struct operation *operation)
     MUST(ledger, system(command) == 0, "%s", command);
 }
 
+/* ---- A claim whose owner died before it could sign it ------------------------------------------------------------- */
+
+/* Deaths with a hold written and the claim not moved yet; with the claim moved, and the message not in the caller's hands. */
+static struct {
+    uint64_t before, after;
+} unsigned_claims;
+
+static uint64_t word_at(int fd, size_t at)
+{
+    uint64_t word = 0;
+    MUST(ledger, pread(fd, &word, sizeof word, (off_t)at) == sizeof word, "pread: %s", strerror(errno));
+    return word;
+}
+
+/* Nobody but the victim has a hold: the other receiver does nothing until it is prodded. */
+static void look_at_holds(int fd)
+{
+    for (size_t hold = 0; hold < LAYOUT_PLACES * LAYOUT_HOLDS; hold++) {
+        size_t at = offsetof(struct layout_receivers, seats) + hold / LAYOUT_HOLDS * sizeof(struct layout_seat) +
+                    offsetof(struct layout_seat, holds) + hold % LAYOUT_HOLDS * sizeof(struct layout_hold);
+        uint64_t what = word_at(fd, at + offsetof(struct layout_hold, what));
+        if (what == 0)
+            continue;
+        uint64_t claim = word_at(fd, offsetof(struct layout_receivers, cursors[hold_lane(what)].claim));
+        bool won = claim > word_at(fd, at + offsetof(struct layout_hold, start));
+        unsigned_claims.after += won;
+        unsigned_claims.before += !won;
+    }
+}
+
+static void count_claims(void)
+{
+    char path[128];
+    struct layout_header header;
+    snprintf(path, sizeof path, "/dev/shm/tong.%s", name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    MUST(ledger, fd >= 0 && pread(fd, &header, sizeof header, 0) == sizeof header, "%s: %s", path, strerror(errno));
+    close(fd);
+    snprintf(path, sizeof path, "/dev/shm/tong.%s.%016llx.receive", name, (unsigned long long)header.id);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    MUST(ledger, fd >= 0, "%s: %s", path, strerror(errno));
+    look_at_holds(fd);
+    close(fd);
+}
+
+/* ---- All of an episode ------------------------------------------------------------------------------------------ */
+
 #define WHOLE_OPERATION UINT64_MAX
+
+static void end_episode(struct episode *episode)
+{
+    ledger_join(ledger, episode->partner, "a partner");
+    if (episode->other > 0)
+        ledger_join(ledger, episode->other, "the other sender");
+    if (episode->survivor > 0)
+        ledger_join(ledger, episode->survivor, "the other receiver");
+    check_rest(episode);
+    clear_names(episode->operation);
+}
 
 static struct step_result run_episode(const struct operation *operation, const struct delivery *delivery, uint64_t turn)
 {
-    struct episode episode = { .operation = operation, .delivery = delivery };
+    struct episode episode = { { ledger, operation, delivery, address }, .operation = operation, .delivery = delivery };
     bool alone = operation->flags & ALONE;
     ledger_clear(ledger, SENDERS);
+    ledger->shared = delivery->shared;
     if (!alone)
         start_partners(&episode);
     if (operation->flags & HEIR)
-        kill_predecessor(operation);
+        kill_predecessor(&episode.scene);
     pid_t victim = ledger_fork(ledger);
     if (victim == 0)
-        operation_victim(ledger, operation, address);
+        operation_victim(&episode.scene);
     episode.result = turn == WHOLE_OPERATION ? step_through(ledger, victim, &calls) : step_and_kill(ledger, victim, turn,
                                                                                                     &calls);
     if (episode.result.finished)
         conclude(operation);
+    else if (operation->flags & QUIET)
+        count_claims();
     expect_notice(&episode);
     if (alone)
         start_partners(&episode);
     if (operation->direction == TONG_SEND)
-        succeed_sender();
+        succeed_sender(&episode.scene);
     else
-        succeed_receiver();
-    ledger_join(ledger, episode.partner, "a partner");
-    if (episode.other > 0)
-        ledger_join(ledger, episode.other, "the other sender");
-    check_rest(&episode);
-    clear_names(operation);
+        succeed_receiver(&episode.scene);
+    end_episode(&episode);
     return episode.result;
 }
 
@@ -271,9 +352,9 @@ static bool kill_at(const struct operation *operation, const struct delivery *de
 }
 
 /* How many instructions lie between two deaths. */
-static uint64_t interval(uint64_t steps, const struct delivery *delivery)
+static uint64_t interval(const struct operation *operation, uint64_t steps, const struct delivery *delivery)
 {
-    if (ledger_is_long() || (steps <= SHORT && !delivery->others))
+    if (ledger_is_long() || operation->flags & QUIET || (steps <= SHORT && delivery->thorough))
         return 1;
     uint64_t stretch = 0; /* the most that has to be stepped for one death */
     for (unsigned i = 0; i <= calls.count; i++) {
@@ -293,15 +374,15 @@ static struct count run_operation(const struct operation *operation, const struc
     notices = 0;
     calls.rounds = operation->flags & LARGE;
     struct count count = { run_episode(operation, delivery, WHOLE_OPERATION).steps, 1, 0 };
-    uint64_t every = interval(count.steps, delivery);
+    uint64_t every = interval(operation, count.steps, delivery);
     for (uint64_t turn = 0; !kill_at(operation, delivery, turn, &count); )
         turn += every;
     const struct step_map seen = calls;
-    for (unsigned i = 0; every > 1 && !delivery->others && i < seen.count; i++) {
+    for (unsigned i = 0; every > 1 && delivery->thorough && i < seen.count; i++) {
         kill_at(operation, delivery, seen.at[i] - 1, &count);
         kill_at(operation, delivery, seen.at[i], &count);
     }
-    printf("%-26s %-13s %6llu instructions, %3u system calls; killed %5llu times (every %llu, %llu in the kernel), %.1f s",
+    printf("%-26s %-14s %6llu instructions, %3u system calls; killed %5llu times (every %llu, %llu in the kernel), %.1f s",
            operation->name, delivery->name, (unsigned long long)count.steps, seen.count,
            (unsigned long long)count.deaths, (unsigned long long)every, (unsigned long long)count.in_kernel,
            milliseconds(ledger_now() - before) / 1000);
@@ -309,6 +390,13 @@ static struct count run_operation(const struct operation *operation, const struc
     putchar('\n');
     fflush(stdout);
     return count;
+}
+
+static void check_claims(void)
+{
+    printf("%26s with a hold but no claim: %llu times; with both: %llu times\n", "",
+           (unsigned long long)unsigned_claims.before, (unsigned long long)unsigned_claims.after);
+    MUST(ledger, unsigned_claims.before > 0 && unsigned_claims.after > 0, "nobody died within a claim");
 }
 
 /* ---- The floor -------------------------------------------------------------------------------------------------- */
@@ -371,6 +459,11 @@ static bool is_asked(int argc, char **argv, const char *operation)
     return argc <= 2;
 }
 
+static bool is_for(const struct operation *operation, const struct delivery *delivery)
+{
+    return (operation->flags & delivery->only) == delivery->only && !(operation->flags & delivery->never);
+}
+
 int main(int argc, char **argv)
 {
     struct count all = { 0 };
@@ -382,11 +475,17 @@ int main(int argc, char **argv)
     for (const struct operation *operation = operations; operation->name; operation++) {
         if (!is_asked(argc, argv, operation->name))
             continue;
-        snprintf(address, sizeof address, "shm:%s?capacity=%d", name, operation->flags & LARGE ? 16384 : 4096);
         for (size_t i = 0; i < sizeof deliveries / sizeof *deliveries; i++) {
+            if (!is_for(operation, &deliveries[i]))
+                continue;
+            const bool lies = !strcmp(deliveries[i].scheme, "mmap");
+            snprintf(address, sizeof address, "%s:%s%s?capacity=%d%s", deliveries[i].scheme, lies ? "/dev/shm/tong." : "", name,
+                     operation->flags & LARGE ? 16384 : 4096, deliveries[i].options);
             struct count count = run_operation(operation, &deliveries[i]);
             all.deaths += count.deaths;
             all.steps += count.steps;
+            if (operation->flags & QUIET)
+                check_claims();
             if (i == 0)
                 check_floor(argv[1], operation, count.steps);
         }
