@@ -41,7 +41,7 @@ extern "C" {
 typedef struct tong_channel tong_channel;
 
 /* Flags of a received message. */
-#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker died before releasing it */
+#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker died before releasing it, or the machine stopped */
 #define TONG_MESSAGE_LOST_BEFORE UINT32_C(0x2) /* `lost` messages before this one never arrived */
 #define TONG_MESSAGE_TRUNCATED UINT32_C(0x4)   /* the kernel cut it; its true length is in `length` */
 
@@ -62,8 +62,8 @@ typedef struct tong_message {
  *
  * flags    TONG_RECEIVE, TONG_SEND or TONG_BOTH, and TONG_CANCELLABLE.  Both directions on a mechanism that
  *          has one are refused (-EOPNOTSUPP) unless the address names two objects ("fifo:IN,OUT", "fd:3,4").
- * timeout  how long to wait for what opening needs from a peer: a reader on fifo:, a server on unix: or tcp:, on
- *          this machine also a receiver on udp:.  When it runs out: -ENXIO (0) or -ETIMEDOUT; -EAGAIN where 0 leaves a
+ * timeout  how long to wait for what opening needs from a peer: a reader on fifo: and, for who only sends, on memfd:; a
+ *          server on unix: or tcp:, on this machine also a receiver on udp:.  When it runs out: -ENXIO (0) or -ETIMEDOUT; -EAGAIN where 0 leaves a
  *          machine far away no time to answer.  Mechanisms that need no peer ignore it.  Names of hosts and services
  *          are looked up by getaddrinfo(3), which takes as long as the system's resolver does, whatever the timeout.
  * ret      the channel; the caller closes it with tong_channel_close().
@@ -172,7 +172,7 @@ typedef struct tong_token {
 #define TONG_TOKEN_INIT { sizeof(tong_token), 0, { { NULL, 0 }, { NULL, 0 } }, { 0, 0, 0, 0 } }
 
 /*
- * Zero copy, where memory is shared (shm:, mmap:); -EOPNOTSUPP elsewhere.
+ * Zero copy, where memory is shared (shm:, mmap:, memfd:); -EOPNOTSUPP elsewhere.
  *
  * reserve  makes room for a message of up to `size` bytes; the caller writes into the spans.
  * commit   sends the first `used` bytes of them (used <= size), -EINVAL otherwise.

@@ -176,7 +176,7 @@ int ring_channel_finish(struct conduit *conduit, int64_t deadline);
 int ring_channel_durable_room(struct ring_channel *channel, uint64_t size);
 
 /* What was published is on the disk, and so is what was released. */
-int ring_channel_sync_end(const struct ring_end *end);
+int ring_channel_sync_end(struct ring_channel *channel, const struct ring_end *end);
 
 /* Opens the reader of a lane, as ring_reader_open(), as far as the lane is whole. */
 int ring_channel_open_remains(struct ring_channel *channel, unsigned lane);

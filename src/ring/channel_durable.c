@@ -33,33 +33,42 @@ static uint64_t life_of(const struct ring_object *object)
 
 /* ---- The disk -------------------------------------------------------------------------------------------- */
 
-static int sync_file(const struct ring_end *end, int fd)
+static int disk_failed(const struct ring_channel *channel, int error)
 {
-    int r = ring_end_cut(end);
-    if (r == 0 && (r = sys_fdatasync(fd)) < 0)
-        r = fail_call(r, "%s: fdatasync: what was sent or released last is perhaps not on the disk", end->object.path);
-    return r;
+    return fail_call(error, "%s: fdatasync: what was sent or released is perhaps not on the disk, and nobody knows any more what "
+                     "is", channel->base.object);
 }
 
-int ring_channel_sync_end(const struct ring_end *end)
+static int sync_file(struct ring_channel *channel, int fd)
 {
-    return sync_file(end, end->sender ? end->object.senders_fd : end->object.receivers_fd);
+    int r = ring_durable_sync(&channel->durable, fd);
+    return r < 0 ? disk_failed(channel, r) : 0;
+}
+
+int ring_channel_sync_end(struct ring_channel *channel, const struct ring_end *end)
+{
+    int r = ring_end_cut(end);
+    return r < 0 ? r : sync_file(channel, end->sender ? end->object.senders_fd : end->object.receivers_fd);
 }
 
 static int durable_sync(struct conduit *conduit)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
-    int r = channel->out.open ? ring_channel_sync_end(&channel->out) : 0;
-    int s = channel->in.open ? ring_channel_sync_end(&channel->in) : 0;
+    int r = channel->out.open ? ring_channel_sync_end(channel, &channel->out) : 0;
+    int s = channel->in.open ? ring_channel_sync_end(channel, &channel->in) : 0;
     return r < 0 ? r : s;
+}
+
+/* Of the errors of the ring itself none is the disk's. */
+static bool is_disk(int error)
+{
+    return error != 0 && error != -EAGAIN && error != -EBADMSG && error != -EBUSY && error != -ENOMEM;
 }
 
 int ring_channel_durable_room(struct ring_channel *channel, uint64_t size)
 {
     int r = ring_durable_room(&channel->durable, &channel->writer, size);
-    if (r == 0 || r == -EAGAIN || r == -EBADMSG)
-        return r;
-    return fail_call(r, "%s: fdatasync of what was released, which is room only then", channel->base.object);
+    return is_disk(r) ? disk_failed(channel, r) : r;
 }
 
 /* ---- Opening a sender ------------------------------------------------------------------------------------ */
@@ -95,14 +104,14 @@ static int begin_session(struct ring_channel *channel)
 {
     struct ring_end *end = &channel->out;
     struct ring_place *place = &end->place;
-    int r = ring_channel_sync_end(end);
+    int r = ring_channel_sync_end(channel, end);
     if (r < 0)
         return r;
     shared_set_cut(place->row, channel->writer.tail, (uint32_t)place->session);
     shared_set_boot(place->row, channel->durable.life);
     ring_place_open(place);
-    r = ring_channel_sync_end(end);
-    return r == 0 ? sync_file(end, end->object.receivers_fd) : r;
+    r = ring_channel_sync_end(channel, end);
+    return r == 0 ? sync_file(channel, end->object.receivers_fd) : r;
 }
 
 static int open_sender(struct ring_channel *channel)
@@ -112,7 +121,10 @@ static int open_sender(struct ring_channel *channel)
     int r = ring_channel_own_lane(end);
     if (r < 0)
         return r;
-    channel->durable = (struct ring_durable){ end->object.shape.id, end->place.session, end->object.receivers_fd, life };
+    channel->durable.id = end->object.shape.id;
+    channel->durable.session = end->place.session;
+    channel->durable.receivers_fd = end->object.receivers_fd;
+    channel->durable.life = life;
     bool stopped = life == 0 || shared_boot(end->place.row) != life;
     r = mend(end, stopped, &lost);
     if (r == 0)
@@ -168,9 +180,10 @@ static int open_receiver(struct ring_channel *channel)
 static int claim_room(struct ring_channel *channel, uint64_t size, int64_t deadline, uint64_t *ret_claim)
 {
     bool fits = size <= record_largest(channel->writer.capacity) && !ring_channel_losses(channel);
-    if (fits && ring_durable_reserve(&channel->durable, &channel->writer, size, ret_claim) == 0)
-        return 0;
-    int r = ring_channel_await_room(channel, size, deadline);
+    int r = fits ? ring_durable_reserve(&channel->durable, &channel->writer, size, ret_claim) : -EAGAIN;
+    if (r == 0 || is_disk(r))
+        return r ? disk_failed(channel, r) : 0;
+    r = ring_channel_await_room(channel, size, deadline);
     if (r == 0 && (r = ring_durable_reserve(&channel->durable, &channel->writer, size, ret_claim)) < 0)
         r = fail(r, "%s: out of memory", channel->base.object);
     return r;
@@ -191,17 +204,18 @@ __attribute__((noinline)) static int send_slowly(struct ring_channel *channel, c
 
 HOT static int send_one(struct ring_channel *channel, const struct message_out *out, int64_t deadline)
 {
-    if (out->size > record_largest(channel->writer.capacity) || ring_channel_losses(channel) ||
-        ring_durable_send(&channel->durable, &channel->writer, out->data, out->size, out->type) < 0)
-        return send_slowly(channel, out, deadline);
-    return ring_end_tell(&channel->out);
+    bool fits = out->size <= record_largest(channel->writer.capacity) && !ring_channel_losses(channel);
+    int r = fits ? ring_durable_send(&channel->durable, &channel->writer, out->data, out->size, out->type) : -EAGAIN;
+    if (__builtin_expect(r == 0, 1))
+        return ring_end_tell(&channel->out);
+    return is_disk(r) ? disk_failed(channel, r) : send_slowly(channel, out, deadline);
 }
 
 static int durable_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     int r = send_one(channel, out, deadline);
-    return r == 0 && channel->syncs ? ring_channel_sync_end(&channel->out) : r;
+    return r == 0 && channel->syncs ? ring_channel_sync_end(channel, &channel->out) : r;
 }
 
 /* One sync for all of them. */
@@ -218,7 +232,7 @@ static ssize_t durable_send_batch(struct conduit *conduit, const tong_batch *bat
     }
     if (sent == 0)
         return r;
-    r = channel->syncs ? ring_channel_sync_end(&channel->out) : 0;
+    r = channel->syncs ? ring_channel_sync_end(channel, &channel->out) : 0;
     return r < 0 ? r : (ssize_t)sent;
 }
 
@@ -238,7 +252,7 @@ static int settle(struct ring_channel *channel, tong_token *token, int moved)
         return ring_channel_bad_token(&channel->base);
     token->private_word[3] = 0;
     int r = moved ? ring_end_tell(&channel->out) : 0;
-    return r == 0 && moved && channel->syncs ? ring_channel_sync_end(&channel->out) : r;
+    return r == 0 && moved && channel->syncs ? ring_channel_sync_end(channel, &channel->out) : r;
 }
 
 static int durable_commit(struct conduit *conduit, tong_token *token, size_t used, int64_t type)
@@ -270,7 +284,7 @@ static int durable_close(struct conduit *conduit, bool forked)
         conduit->finished = true;
     }
     if (!forked && channel->in.announced)
-        s = ring_channel_sync_end(&channel->in);
+        s = ring_channel_sync_end(channel, &channel->in);
     ring_channel_close(conduit, forked);
     return r < 0 ? r : s;
 }

@@ -221,7 +221,7 @@ int ring_channel_finish(struct conduit *conduit, int64_t deadline)
         return fail(r, "%s: tokens are outstanding: commit or abort them before the end", conduit->object);
     if (r == -EBADMSG)
         return ring_channel_damaged(&channel->out);
-    r = channel->is_durable ? ring_channel_sync_end(&channel->out) : 0;
+    r = channel->is_durable ? ring_channel_sync_end(channel, &channel->out) : 0;
     if (r < 0)
         return r;
     ring_place_close(&channel->out.place);

@@ -84,10 +84,23 @@ uint64_t ring_durable_end(const struct ring_remains *remains, uint64_t head)
     }
 }
 
+/* ---- The disk -------------------------------------------------------------------------------------------- */
+
+/* The kernel tells of a failure once and then takes the pages for written: a sync that succeeds after it says nothing. */
+int ring_durable_sync(struct ring_durable *durable, int fd)
+{
+    int r = atomic_load_explicit(&durable->failed, memory_order_relaxed);
+    if (r == 0)
+        r = sys_fdatasync(fd);
+    if (r < 0 && r != -EINTR)
+        atomic_store_explicit(&durable->failed, r, memory_order_relaxed);
+    return r;
+}
+
 /* ---- Room ------------------------------------------------------------------------------------------------ */
 
 /* What the reader released is room once the disk has its head: a read-only descriptor will do for that. */
-__attribute__((noinline)) static int look_for_room(const struct ring_durable *durable, struct ring_writer *writer,
+__attribute__((noinline)) static int look_for_room(struct ring_durable *durable, struct ring_writer *writer,
                                                    uint64_t bytes)
 {
     uint64_t head = shared_head(writer->reader);
@@ -95,19 +108,19 @@ __attribute__((noinline)) static int look_for_room(const struct ring_durable *du
         return -EBADMSG;
     if (writer->capacity - (writer->reserved - head) < bytes)
         return -EAGAIN;
-    int r = sys_fdatasync(durable->receivers_fd);
+    int r = ring_durable_sync(durable, durable->receivers_fd);
     if (r == 0)
         writer->head = head;
     return r;
 }
 
-static int find_room(const struct ring_durable *durable, struct ring_writer *writer, uint64_t bytes)
+static int find_room(struct ring_durable *durable, struct ring_writer *writer, uint64_t bytes)
 {
     bool known = writer->capacity - (writer->reserved - writer->head) >= bytes;
     return __builtin_expect(known, 1) ? 0 : look_for_room(durable, writer, bytes);
 }
 
-int ring_durable_room(const struct ring_durable *durable, struct ring_writer *writer, uint64_t size)
+int ring_durable_room(struct ring_durable *durable, struct ring_writer *writer, uint64_t size)
 {
     return find_room(durable, writer, record_checked_room(size));
 }
@@ -128,7 +141,7 @@ static void seal(const struct ring_durable *durable, const struct ring_writer *w
     shared_put(record + 2 * RECORD_ALIGN, check_of(durable->id, start, record, word, durable->session << 32));
 }
 
-HOT int ring_durable_send(const struct ring_durable *durable, struct ring_writer *writer, const void *data, uint64_t size,
+HOT int ring_durable_send(struct ring_durable *durable, struct ring_writer *writer, const void *data, uint64_t size,
                           int64_t type)
 {
     uint64_t start = writer->tail, offset = record_checked_offset(start, size);
@@ -144,7 +157,7 @@ HOT int ring_durable_send(const struct ring_durable *durable, struct ring_writer
     return 0;
 }
 
-int ring_durable_reserve(const struct ring_durable *durable, struct ring_writer *writer, uint64_t size, uint64_t *ret_claim)
+int ring_durable_reserve(struct ring_durable *durable, struct ring_writer *writer, uint64_t size, uint64_t *ret_claim)
 {
     uint64_t start = writer->reserved, offset = record_checked_offset(start, size);
     int r = ring_durable_room(durable, writer, size);
@@ -178,7 +191,7 @@ static void cut(const struct ring_durable *durable, struct ring_writer *writer, 
         shared_put(place_of(writer, end), skip(durable, writer, end, claim->end - end));
 }
 
-int ring_durable_commit(const struct ring_durable *durable, struct ring_writer *writer, uint64_t number, uint64_t used,
+int ring_durable_commit(struct ring_durable *durable, struct ring_writer *writer, uint64_t number, uint64_t used,
                         int64_t type)
 {
     struct ring_claim *claim = ring_claims_find(&writer->claims, number);
@@ -190,7 +203,7 @@ int ring_durable_commit(const struct ring_durable *durable, struct ring_writer *
     return ring_settle(writer, claim);
 }
 
-int ring_durable_abort(const struct ring_durable *durable, struct ring_writer *writer, uint64_t number)
+int ring_durable_abort(struct ring_durable *durable, struct ring_writer *writer, uint64_t number)
 {
     struct ring_claim *claim = ring_claims_find(&writer->claims, number);
     if (!claim)
@@ -199,13 +212,13 @@ int ring_durable_abort(const struct ring_durable *durable, struct ring_writer *w
     return ring_settle(writer, claim);
 }
 
-void ring_durable_abandon(const struct ring_durable *durable, struct ring_writer *writer)
+void ring_durable_abandon(struct ring_durable *durable, struct ring_writer *writer)
 {
     for (uint64_t number = writer->claims.next; number > writer->claims.first; number--)
         ring_durable_abort(durable, writer, number - 1);
 }
 
-int ring_durable_mark(const struct ring_durable *durable, struct ring_writer *writer, unsigned kind, uint64_t number,
+int ring_durable_mark(struct ring_durable *durable, struct ring_writer *writer, unsigned kind, uint64_t number,
                       uint64_t word)
 {
     if (!ring_claims_empty(&writer->claims))

@@ -31,19 +31,23 @@ struct ring_durable {
     uint64_t session;  /* its low half goes into every check */
     int receivers_fd;  /* of the segment in which the head lies */
     uint64_t life;     /* of the machine and of the file, as a number; 0: unknown */
+    _Atomic int failed; /* what fdatasync(2) failed with; any thread, relaxed: it stands for nothing else */
 };
 
+/* fdatasync(2), which once it failed fails for ever. */
+int ring_durable_sync(struct ring_durable *durable, int fd);
+
 /* As their likes in ring.h; and the errors of fdatasync(2), as which room may fail. */
-int ring_durable_room(const struct ring_durable *durable, struct ring_writer *writer, uint64_t size);
-int ring_durable_send(const struct ring_durable *durable, struct ring_writer *writer, const void *data, uint64_t size,
+int ring_durable_room(struct ring_durable *durable, struct ring_writer *writer, uint64_t size);
+int ring_durable_send(struct ring_durable *durable, struct ring_writer *writer, const void *data, uint64_t size,
                       int64_t type);
-int ring_durable_reserve(const struct ring_durable *durable, struct ring_writer *writer, uint64_t size, uint64_t *ret_claim);
-int ring_durable_commit(const struct ring_durable *durable, struct ring_writer *writer, uint64_t claim, uint64_t used,
+int ring_durable_reserve(struct ring_durable *durable, struct ring_writer *writer, uint64_t size, uint64_t *ret_claim);
+int ring_durable_commit(struct ring_durable *durable, struct ring_writer *writer, uint64_t claim, uint64_t used,
                         int64_t type);
-int ring_durable_abort(const struct ring_durable *durable, struct ring_writer *writer, uint64_t claim);
-void ring_durable_abandon(const struct ring_durable *durable, struct ring_writer *writer);
+int ring_durable_abort(struct ring_durable *durable, struct ring_writer *writer, uint64_t claim);
+void ring_durable_abandon(struct ring_durable *durable, struct ring_writer *writer);
 /* `word` is word 1 of the mark. */
-int ring_durable_mark(const struct ring_durable *durable, struct ring_writer *writer, unsigned kind, uint64_t number,
+int ring_durable_mark(struct ring_durable *durable, struct ring_writer *writer, unsigned kind, uint64_t number,
                       uint64_t word);
 
 #endif

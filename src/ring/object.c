@@ -40,9 +40,6 @@
 const struct ring_object ring_object_closed = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1,
                                                 .meeting_fd = -1 };
 
-static int named(const struct ring_object *object);
-static int remove_unused(const struct ring_object *object);
-
 static uint64_t lane_at(const struct ring_object *object, unsigned lane)
 {
     return LAYOUT_LANES_AT + lane * object->shape.capacity;
@@ -357,6 +354,17 @@ static int open_place_fifo(const struct ring_object *object, bool sender, unsign
     return r;
 }
 
+static int named(const struct ring_object *object)
+{
+    struct stat status;
+    int r = sys_lstat(object->path, &status);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return fail_call(r, "lstat(%s)", object->path);
+    return status.st_dev == object->device && status.st_ino == object->inode;
+}
+
 /* If the channel's name is gone, whoever took it away took our file with it, or will not. */
 static int make_place_fifo(const struct ring_object *object, bool sender, unsigned place)
 {
@@ -409,6 +417,43 @@ static int attach(struct ring_object *object, const struct address *address, boo
     if (r == 0)
         r = open_sides(object, address, sender);
     return r < 0 ? r : map(object, sender);
+}
+
+/* The name first: whoever finds it finds everything. */
+static int unlink_channel(const char *path, uint64_t id)
+{
+    int r = sys_unlink(path);
+    if (r < 0)
+        return fail_call(r, "unlink(%s)", path);
+    unlink_sides(path, id);
+    return 0;
+}
+
+/* All places are held while the names go, so nobody can come in between and find himself in a channel without a
+ * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
+static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd)
+{
+    int r = ring_places_lock(senders_fd);
+    if (r == 0)
+        r = ring_places_lock(receivers_fd);
+    if (r == 0)
+        r = named(object);
+    return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
+}
+
+static int remove_unused(const struct ring_object *object)
+{
+    char side[RING_PATH_MAX];
+    side_path(object->path, object->shape.id, "receive", side);
+    int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
+    int r = senders_fd < 0 ? senders_fd : receivers_fd;
+    if (r >= 0)
+        r = remove_if_unused(object, senders_fd, receivers_fd);
+    ring_places_unlock(senders_fd);
+    ring_places_unlock(receivers_fd);
+    sys_close(senders_fd);
+    sys_close(receivers_fd);
+    return r;
 }
 
 static int try_open(struct ring_object *object, const struct address *address, bool sender)
@@ -475,27 +520,6 @@ void ring_object_close(struct ring_object *object)
 
 /* ---- Removing -------------------------------------------------------------------------------------------- */
 
-static int named(const struct ring_object *object)
-{
-    struct stat status;
-    int r = sys_lstat(object->path, &status);
-    if (r == -ENOENT)
-        return 0;
-    if (r < 0)
-        return fail_call(r, "lstat(%s)", object->path);
-    return status.st_dev == object->device && status.st_ino == object->inode;
-}
-
-/* The name first: whoever finds it finds everything. */
-static int unlink_channel(const char *path, uint64_t id)
-{
-    int r = sys_unlink(path);
-    if (r < 0)
-        return fail_call(r, "unlink(%s)", path);
-    unlink_sides(path, id);
-    return 0;
-}
-
 int ring_object_remove(const struct ring_home *home, const char *name)
 {
     char path[RING_PATH_MAX];
@@ -515,40 +539,11 @@ int ring_object_remove(const struct ring_home *home, const char *name)
     return unlink_channel(path, header.id);
 }
 
-/* All places are held while the names go, so nobody can come in between and find himself in a channel without a
- * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
-static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd)
-{
-    int r = ring_places_lock(senders_fd);
-    if (r == 0)
-        r = ring_places_lock(receivers_fd);
-    if (r == 0)
-        r = named(object);
-    return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
-}
-
-static int remove_unused(const struct ring_object *object)
-{
-    char side[RING_PATH_MAX];
-    side_path(object->path, object->shape.id, "receive", side);
-    int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
-    int r = senders_fd < 0 ? senders_fd : receivers_fd;
-    if (r >= 0)
-        r = remove_if_unused(object, senders_fd, receivers_fd);
-    ring_places_unlock(senders_fd);
-    ring_places_unlock(receivers_fd);
-    sys_close(senders_fd);
-    sys_close(receivers_fd);
-    return r;
-}
-
 static int remove_ours(const struct ring_object *object)
 {
     int r = named(object);
     return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
 }
-
-/* ---- The row --------------------------------------------------------------------------------------------- */
 
 static int gone(const struct ring_object *object, bool sender)
 {

@@ -185,6 +185,7 @@ static inline bool take_at_once(struct ring_queue *queue, unsigned lane, uint64_
 {
     uint64_t start = shared_claim(queue_cursor(queue, lane));
     const unsigned char *at = queue_at(queue, lane, start);
+    __builtin_prefetch(at + 64);
     uint64_t word = shared_turn(at), length = record_length(word), offset = record_offset(word);
     uint64_t end = start + record_extent(offset, length);
     if (record_kind(word) != RECORD_MESSAGE || offset - 1 >= RECORD_OFFSET_MOST || length > most ||
@@ -289,17 +290,19 @@ static int find_ends(struct ring_channel *channel, bool ask, bool take)
     return found;
 }
 
-/* Whether a sender is there, or something unclaimed. */
+/* Whether a sender is there, also one that has just come, or something unclaimed, which is looked at after that. */
 static bool goes_on(struct ring_channel *channel)
 {
     uint64_t number;
+    if (open_lanes(channel) < 0)
+        return true;
     for (uint64_t rest = channel->lanes.used; rest; rest &= rest - 1)
         if (end_of(channel, queue_lowest(rest), true, &number) == 1)
             return true;
     return any_waits(channel);
 }
 
-/* Nothing that was published before an end was seen may come after it. */
+/* Nothing that was published before an end was seen may come after it, nor what a receiver had that is gone. */
 static int look_for_end(struct ring_channel *channel, bool ask, uint64_t most, struct taken *ret)
 {
     int ends = find_ends(channel, ask, false);
@@ -311,7 +314,10 @@ static int look_for_end(struct ring_channel *channel, bool ask, uint64_t most, s
     ends = find_ends(channel, ask, true);
     if (ends < 0)
         return ends;
-    return ask && channel->lanes.owed != 0 && !goes_on(channel) ? ring_lanes_tell_end(channel) : -EAGAIN;
+    if ((!ask && ends == 0) || channel->lanes.owed == 0 || goes_on(channel))
+        return -EAGAIN;
+    r = ring_queue_recover(channel->queue, channel->in.place.fd);
+    return r != 0 ? r : ring_lanes_tell_end(channel);
 }
 
 /* Once a tick of the coarse clock also those look after others who always have something to do: what one that is gone had

@@ -102,12 +102,19 @@ static void fill_in(struct trial *trial, const struct source *source, const tong
     snprintf(trial->label, sizeof trial->label, "%s", mechanism->scheme ? mechanism->scheme : "no semaphore");
 }
 
+/* A region that is never found, but only made, has no name, whatever else of its mechanism has. */
+static bool has_names(const struct section *section, const tong_mechanism_info *mechanism)
+{
+    return mechanism->offers & TONG_HAS_REMOVE &&
+           (section->noun != TONG_HAS_REGION || takes(section, mechanism->scheme, "create", NULL));
+}
+
 /* One trial for each form of address that we can make up: a name that others find, or none, and then by inheriting. */
 static void plan_mechanism(size_t at, const struct source *source, const tong_mechanism_info *mechanism)
 {
     const struct section *section = &sections[at];
     size_t size = strlen(mechanism->scheme) + 1;
-    bool named = mechanism->offers & TONG_HAS_REMOVE, once[2] = { false, false };
+    bool once[2] = { false, false }, named = has_names(section, mechanism);
     for (const char *form = mechanism->form; form && plan.counts[at] < TRIALS_MAX; form = strstr(form, ", ")) {
         form += *form == ',' ? 2 : 0;
         struct trial *trial = &plan.trials[at][plan.counts[at]];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One mechanism on the screen: its page, what the library says of it, and what was measured just now. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -126,11 +127,12 @@ static void print_facts(const tong_mechanism_info *mechanism)
     }
 }
 
-/* "seqpacket" of "socket=seqpacket". */
+/* "seqpacket" of "socket=seqpacket"; a number, or "yes", says nothing alone. */
 static const char *variant_words(const tong_mechanism_info *mechanism)
 {
     const char *equals = strchr(mechanism->variant, '=');
-    return equals ? equals + 1 : mechanism->variant;
+    bool tells = equals && !isdigit((unsigned char)equals[1]) && strcmp(equals, "=yes");
+    return tells ? equals + 1 : mechanism->variant;
 }
 
 /* One line of the table of abilities: no blanks behind the last word. */
