@@ -26,7 +26,7 @@ enum {
     HEIR = 0x40,     /* one who had the victim's place before was killed */
     LARGE = 0x80,    /* messages in bulk */
     FULL = 0x100,    /* the partner sends as much as it can */
-    QUIET = 0x200,   /* another receiver does nothing until it is prodded */
+    QUIET = 0x200,   /* another receiver does nothing until the victim is gone */
     PART = 0x400     /* one of the few that are enough where nothing but the memory is another */
 };
 

@@ -123,7 +123,7 @@ static bool is_waited_on(const struct episode *episode)
 
 static void expect_notice(const struct episode *episode)
 {
-    ledger->prodded = 1;
+    ledger->prodded = ledger->gone = 1;
     if (!is_waited_on(episode))
         return;
     int64_t until = ledger_now() + LONG;
@@ -240,7 +240,7 @@ static uint64_t word_at(int fd, size_t at)
     return word;
 }
 
-/* Nobody but the victim has a hold: the other receiver does nothing until it is prodded. */
+/* Nobody but the victim has a hold: the other receiver does nothing yet. */
 static void look_at_holds(int fd)
 {
     for (size_t hold = 0; hold < LAYOUT_PLACES * LAYOUT_HOLDS; hold++) {
