@@ -142,7 +142,7 @@ static int open_sender(struct ring_channel *channel)
 
 /* Behind the head on the disk, nobody knows what had been received: all of it may come again, and says so.  The tail is
  * what the disk has of it, and says nothing about the head. */
-int ring_channel_open_remains(struct ring_channel *channel, unsigned lane)
+static int open_remains(struct ring_channel *channel, unsigned lane)
 {
     const struct ring_object *object = &channel->in.object;
     struct ring_lanes *lanes = &channel->lanes;
@@ -160,7 +160,8 @@ int ring_channel_open_remains(struct ring_channel *channel, unsigned lane)
     }
     if (channel->is_first)
         shared_set_intent(cursor, whole - head <= remains.capacity ? whole : head);
-    return ring_reader_open(&lanes->reader[lane], cursor, &row, remains.data, remains.capacity);
+    int r = ring_reader_open(&lanes->reader[lane], cursor, &row, remains.data, remains.capacity);
+    return r < 0 ? ring_channel_contradictory(&channel->in, r) : 0;
 }
 
 static int open_receiver(struct ring_channel *channel)
@@ -313,4 +314,6 @@ const struct ring_delivery ring_delivery_durable = {
     },
     .open_receiver = open_receiver,
     .open_sender = open_sender,
+    .open_reader = open_remains,
+    .ask_receivers = ring_channel_ask_receivers,
 };

@@ -579,4 +579,6 @@ const struct ring_delivery ring_delivery_queue = {
     },
     .open_receiver = open_receiver,
     .open_sender = ring_channel_open_sender,
+    .open_writer = ring_channel_open_writer,
+    .ask_receivers = ring_channel_ask_receivers,
 };

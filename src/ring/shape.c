@@ -67,6 +67,7 @@ bool ring_shape_is(const struct layout_header *header, const struct layout_shape
 /* What was made cannot be had otherwise; who asks for nothing takes it as it is. */
 int ring_shape_check(const char *path, const struct layout_shape *shape, const struct address *address)
 {
+    static const enum option_id only_broadcast[] = { OPTION_FROM, OPTION_SLOW, OPTION_AS, OPTION_READONLY };
     static const char *const words[] = { "one receiver", "deliver=queue", "deliver=broadcast" };
     uint32_t deliver = shape->deliver;
     bool broadcast = deliver == LAYOUT_BROADCAST;
@@ -80,5 +81,9 @@ int ring_shape_check(const char *path, const struct layout_shape *shape, const s
                     shape->features & LAYOUT_DURABLE ? "yes" : "no");
     if (address->value[OPTION_SYNC] && !(shape->features & LAYOUT_DURABLE))
         return fail(-EINVAL, "%s was made with durable=no: sync=on needs durable=yes, and so another name", path);
+    for (size_t i = 0; i < sizeof only_broadcast / sizeof *only_broadcast && !broadcast; i++)
+        if (address_given(address, only_broadcast[i]))
+            return fail(-EINVAL, "%s was made with %s: from=, slow=, as= and readonly= are for deliver=broadcast", path,
+                        words[deliver]);
     return 0;
 }
