@@ -42,6 +42,10 @@ static const struct delivery deliveries[] = {
     { .name = "many senders", .scheme = "shm", .options = "", .others = true, .never = QUIET },
     { .name = "one, mmap:", .scheme = "mmap", .options = "", .only = PART },
     { .name = "many receivers", .scheme = "shm", .options = "&receivers=16", .survivor = true, .shared = true },
+    { .name = "broadcast", .scheme = "shm", .options = "&deliver=broadcast", .receiver = "&from=left&as=%s", .survivor = true,
+      .never = QUIET },
+    { .name = "skipping", .scheme = "shm", .options = "&deliver=broadcast", .receiver = "&from=left&slow=skip&as=%s",
+      .survivor = true, .only = PART, .never = QUIET | HELD | FULL },
     { .name = "many of both", .scheme = "shm", .options = "&receivers=16", .survivor = true, .shared = true, .others = true,
       .only = PART },
 };
