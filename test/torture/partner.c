@@ -84,6 +84,7 @@ void partner_receive(const struct scene *scene, unsigned view)
 {
     struct ledger *ledger = scene->ledger;
     unsigned char buffer[LEDGER_BIGGEST];
+    ledger->ready |= scene->delivery->meets;
     tong_channel *channel = scene_open(scene, TONG_RECEIVE, view);
     *(view == SURVIVOR ? &ledger->survivor_ready : &ledger->ready) = 1;
     await_prod(scene, view);
