@@ -123,14 +123,14 @@ struct words {
 
 static const struct words words[] = {
     { offsetof(struct layout_control, wake), LAYOUT_LINE, 3, 1, 0, 1 },
-    PLACE_WORD(session, 7),
+    PLACE_WORD(session, 11),
     PLACE_WORD(bell, 1),
     PLACE_WORD(tail, 1),
     PLACE_WORD(floor, 2),
-    CURSOR_WORD(head, 3), /* from here on, of the receivers' segment only */
+    CURSOR_WORD(head, 9), /* from here on, of the receivers' segment only */
     CURSOR_WORD(claim, 1),
     { offsetof(struct layout_receivers, seats[0].positions), sizeof(struct layout_seat), LAYOUT_PLACES, LAYOUT_PLACES,
-      sizeof(struct layout_cursor), 7 },
+      sizeof(struct layout_cursor), 9 },
     { offsetof(struct layout_receivers, seats[0].holds), sizeof(struct layout_seat), LAYOUT_PLACES, LAYOUT_HOLDS,
       sizeof(struct layout_hold), 2 },
 };

@@ -55,7 +55,7 @@ struct ledger_view {
 
 struct ledger {
     volatile int inside;          /* the victim is in the operation */
-    volatile int ready, other_ready, survivor_ready, stop, prodded, last, over; /* between the processes of one episode */
+    volatile int ready, other_ready, survivor_ready, stop, prodded, gone, last, over; /* between the processes of one episode */
     volatile int ends[LEDGER_ENDS];
     volatile int ended;           /* how many of them */
     volatile int64_t noticed;     /* when a death was told */

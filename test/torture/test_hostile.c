@@ -25,6 +25,8 @@ static const char *const modes[] = { "a hostile receiver", "a hostile sender", "
 static const struct hostile_delivery deliveries[] = {
     { "one receiver", "", 2, 1 },
     { "many receivers", "&receivers=16", 2, 2 },
+    { "a broadcast", "&deliver=broadcast", 2, 2 },
+    { "a broadcast, skipping", "&deliver=broadcast&slow=skip", 2, 2 },
 };
 
 static struct ledger *ledger;
