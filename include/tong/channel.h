@@ -18,6 +18,11 @@
  * Unframed byte streams (frame=line, frame=none) cannot tell the two apart and report -ENODATA.  Message
  * queues and datagrams have no end.  -EPIPE is for senders only: nobody is left to receive.
  *
+ * Several receivers.  On msgq:, mq:, and on shm: and mmap: with receivers=N (up to 16), each message goes to one of those
+ * that are there; all of them are told the end.  A receiver of shm: or mmap: that is killed, or closes, with messages in
+ * hand leaves them to the others, or to the next who comes: flagged TONG_MESSAGE_REDELIVERED, and at least once.  One that is
+ * stopped holds up nobody until its sender has filled the channel once round behind the message that it holds.
+ *
  * Threads.  One thread may send on a channel while one other receives; more need tong_channel_clone().
  * tong_channel_cancel() may be called by any thread and from a signal handler.
  *
@@ -41,7 +46,7 @@ extern "C" {
 typedef struct tong_channel tong_channel;
 
 /* Flags of a received message. */
-#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker died before releasing it, or the machine stopped */
+#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker was gone before releasing it, or the machine stopped */
 #define TONG_MESSAGE_LOST_BEFORE UINT32_C(0x2) /* `lost` messages before this one never arrived */
 #define TONG_MESSAGE_TRUNCATED UINT32_C(0x4)   /* the kernel cut it; its true length is in `length` */
 
@@ -184,6 +189,7 @@ typedef struct tong_token {
  * message after the last one peeked); messages are sent in the order of reserve, however commits come.
  * A token belongs to the channel and thread that got it and becomes void when the channel is closed.  A channel
  * that has been cloned has none: reserve and peek return -EOPNOTSUPP.
+ * With several receivers at most 64 messages are in hand at once: -ENOBUFS.
  * A hostile sender may change a peeked message while it is looked at: use tong_channel_receive(), which
  * copies, for peers you do not trust.  Errors and blocking as for send and receive.
  */

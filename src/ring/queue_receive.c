@@ -386,6 +386,7 @@ static bool has_nothing(struct ring_channel *channel)
 __attribute__((noinline)) static int await_slowly(struct ring_channel *channel, uint64_t most, int64_t deadline,
                                                   struct taken *ret)
 {
+    deadline = deadline_begin(deadline);
     if (channel->lanes.turns <= 1)
         channel->lanes.turns = 0;
     if (deadline == DEADLINE_NOW && has_nothing(channel))
@@ -561,6 +562,7 @@ const struct ring_delivery ring_delivery_queue = {
         .variant = "receivers=16",
         .identity = TONG_IDENTITY_CLAIMED,
         .shape = TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS | TONG_HAS_MANY_RECEIVERS,
+        .late_deadlines = true,
         .send = ring_channel_send,
         .receive = receive,
         .send_batch = ring_channel_send_batch,
