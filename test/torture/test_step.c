@@ -61,9 +61,15 @@ struct episode {
     pid_t partner, other, survivor;
 };
 
+/* The survivor first: what is sent while no receiver of a broadcast is there need not be kept. */
 static void start_partners(struct episode *episode)
 {
     const struct scene *scene = &episode->scene;
+    episode->survivor = episode->delivery->survivor ? ledger_fork(ledger) : -1;
+    if (episode->survivor == 0)
+        partner_receive(scene, SURVIVOR);
+    if (episode->survivor > 0)
+        ledger_until(ledger, &ledger->survivor_ready, "the other receiver to open");
     if ((episode->partner = ledger_fork(ledger)) == 0) {
         if (episode->operation->direction == TONG_SEND)
             partner_receive(scene, FIRST);
@@ -75,11 +81,6 @@ static void start_partners(struct episode *episode)
         partner_send(scene, OTHER);
     if (episode->other > 0)
         ledger_until(ledger, &ledger->other_ready, "the other sender to open");
-    episode->survivor = episode->delivery->survivor ? ledger_fork(ledger) : -1;
-    if (episode->survivor == 0)
-        partner_receive(scene, SURVIVOR);
-    if (episode->survivor > 0)
-        ledger_until(ledger, &ledger->survivor_ready, "the other receiver to open");
 }
 
 static void kill_predecessor(const struct scene *scene)
