@@ -101,7 +101,8 @@ static int bound_socket(int type, struct sockaddr_in *ret)
     struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof here;
     int fd = socket(AF_INET, type, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&here, sizeof here) < 0 || getsockname(fd, (struct sockaddr *)&here, &size) < 0)
+    if (fd < 0 || bind(fd, (struct sockaddr *)&here, sizeof here) < 0 ||
+        getsockname(fd, (struct sockaddr *)&here, &size) < 0)
         return -errno;
     *ret = here;
     return fd;
@@ -373,8 +374,8 @@ static int tong_pair_enter(struct carriage *c, int role)
 static int tong_fifo_enter(struct carriage *c, int role)
 {
     char address[256];
-    snprintf(address, sizeof address, "fifo:%s/%c,%s/%c?frame=%s", c->directory, role ? 'b' : 'a', c->directory, role ? 'a' : 'b',
-             c->frame);
+    snprintf(address, sizeof address, "fifo:%s/%c,%s/%c?frame=%s", c->directory, role ? 'b' : 'a', c->directory,
+             role ? 'a' : 'b', c->frame);
     return tong_channel_open(address, TONG_BOTH, 10 * TONG_SECOND, &c->channel);
 }
 
@@ -465,12 +466,15 @@ static const struct carrier raw_tcp = { "tcp", tcp_prepare, fd_enter, fd_send, f
 static const struct carrier raw_udp = { "udp", udp_prepare, udp_enter, udp_send, udp_receive, fd_leave };
 static const struct carrier raw_msgq = { "msgq", msgq_prepare, msgq_enter, msgq_send, msgq_receive, msgq_leave };
 static const struct carrier raw_mq = { "mq", mq_prepare, mq_enter, mq_put, mq_take, mq_leave };
-static const struct carrier over_pipe = { "pipe", tong_pipe_prepare, tong_pair_enter, tong_send, tong_receive, tong_leave };
+static const struct carrier over_pipe = { "pipe", tong_pipe_prepare, tong_pair_enter, tong_send, tong_receive,
+                                          tong_leave };
 static const struct carrier over_fifo = { "fifo", fifo_prepare, tong_fifo_enter, tong_send, tong_receive, tong_leave };
-static const struct carrier over_unix = { "unix", tong_unix_prepare, tong_pair_enter, tong_send, tong_receive, tong_leave };
+static const struct carrier over_unix = { "unix", tong_unix_prepare, tong_pair_enter, tong_send, tong_receive,
+                                          tong_leave };
 static const struct carrier over_tcp = { "tcp", tong_tcp_prepare, tong_tcp_enter, tong_send, tong_receive, tong_leave };
 static const struct carrier over_udp = { "udp", tong_udp_prepare, tong_udp_enter, tong_send, tong_receive, tong_leave };
-static const struct carrier over_msgq = { "msgq", tong_msgq_prepare, tong_msgq_enter, tong_send, tong_receive, tong_leave };
+static const struct carrier over_msgq = { "msgq", tong_msgq_prepare, tong_msgq_enter, tong_send, tong_receive,
+                                          tong_leave };
 static const struct carrier over_mq = { "mq", mq_prepare, tong_mq_enter, tong_send, tong_receive, tong_mq_leave };
 
 const struct contest contest_pipe = { &raw_pipe, &over_pipe, 0 };

@@ -55,7 +55,10 @@ struct contest {
     int window;               /* what may be lost: so many messages one way, then one back; 0: all go at once */
 };
 
-/* Raw: what came of a call is -1.  Whether to call again, after a look elsewhere; else `what` failed, and the process ends. */
+/*
+ * Raw: what came of a call is -1.  Whether to call again, after a look elsewhere; else `what` failed, and the process
+ * ends.
+ */
 bool carrier_again(struct carriage *c, const char *what);
 
 extern const struct contest contest_pipe, contest_fifo, contest_unix, contest_tcp, contest_udp, contest_msgq,

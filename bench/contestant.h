@@ -20,6 +20,7 @@ struct contestant {
     size_t least, most;       /* sizes */
     bool sleeps, spins;       /* how it can wait */
     bool many_senders, many_receivers, broadcasts;
+    bool several;             /* it is made for several receivers, and left out where there is one */
     bool bursts;              /* it gains by messages sent together: one way only */
     bool hands;               /* it hands large messages over where they lie: one way only, and nothing else */
     size_t ring;              /* of the limit: bytes */
@@ -35,8 +36,8 @@ struct contestant {
 };
 
 /*
- * Each adds its contestants to a list of room for `most` and returns how many those are: rings written by hand, libtong by
- * its table of mechanisms, large messages handed over through it, and bare system calls.
+ * Each adds its contestants to a list of room for `most` and returns how many those are: rings written by hand, libtong
+ * by its table of mechanisms, large messages handed over through it, and bare system calls.
  */
 int limit_contestants(struct contestant *list, int most);
 int over_contestants(struct contestant *list, int most);

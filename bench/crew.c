@@ -272,7 +272,8 @@ static bool all_arrived(const struct crew *x)
         out += x->members[i].out;
         in += x->members[i].in;
     }
-    return x->job.test == TEST_ROUND_TRIP || x->contestant->idle || in == out * (x->job.broadcast ? x->job.receivers : 1);
+    double each = x->job.broadcast ? x->job.receivers : 1;
+    return x->job.test == TEST_ROUND_TRIP || x->contestant->idle || in == out * each;
 }
 
 static void judge(struct crew *x)

@@ -17,8 +17,8 @@ struct outcome {
 };
 
 /*
- * Where the processes run: the sender and the receiver apart, each on a processor of its own; all together on one; spread,
- * senders and as many receivers on both in turn, other receivers where the scheduler puts them.
+ * Where the processes run: the sender and the receiver apart, each on a processor of its own; all together on one;
+ * spread, senders and as many receivers on both in turn, other receivers where the scheduler puts them.
  */
 enum place { PLACE_APART, PLACE_TOGETHER, PLACE_SPREAD };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Large messages that lie in a region of shared memory, handed over through tong: a message of one line says in which of
- * its blocks, and one comes back when the block was read.  The sender writes no more into a block than what tells messages
- * apart; the receiver reads all of it where it lies.
+ * Large messages that lie in a region of shared memory, handed over through tong: a message of one line says in which
+ * of its blocks, and one comes back when the block was read.  The sender writes no more into a block than what tells
+ * messages apart; the receiver reads all of it where it lies.
  */
 #include <errno.h>
 #include <inttypes.h>

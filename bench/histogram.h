@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * histogram.h - counts of values, exact below 128 and within 1/64 of the value above, in a fixed size: each power of two
- * has 64 steps.  So a percentile needs no list of all samples, and adding one costs a few instructions.
+ * histogram.h - counts of values, exact below 128 and within 1/64 of the value above, in a fixed size: each power of
+ * two has 64 steps.  So a percentile needs no list of all samples, and adding one costs a few instructions.
  */
 #ifndef BENCH_HISTOGRAM_H
 #define BENCH_HISTOGRAM_H

@@ -86,15 +86,6 @@ static void add_option(char *address, size_t room, const char *text)
         snprintf(address + used, room - used, "%c%s", strchr(address, '?') ? '&' : '?', text);
 }
 
-/* Rings are told how many receive, and what each of them gets. */
-static void add_ends(const struct job *job, char *address, size_t room)
-{
-    char receivers[32];
-    snprintf(receivers, sizeof receivers, "receivers=%d", job->receivers);
-    add_option(address, room, job->broadcast ? "deliver=broadcast" : "deliver=queue");
-    add_option(address, room, receivers);
-}
-
 static bool compose(const struct contestant *c, const struct job *job, int way, char *ret, size_t room)
 {
     const tong_mechanism_info *m = &c->mechanism;
@@ -105,8 +96,8 @@ static bool compose(const struct contestant *c, const struct job *job, int way, 
     add_option(ret, room, m->variant);
     if (job->size >= LARGE && m->offers & TONG_HAS_ZERO_COPY)
         add_option(ret, room, "capacity=" LARGE_CAPACITY);
-    if (m->offers & TONG_HAS_ZERO_COPY && (job->receivers > 1 || job->broadcast))
-        add_ends(job, ret, room);
+    if (m->offers & TONG_HAS_ZERO_COPY && job->broadcast)
+        add_option(ret, room, "deliver=broadcast");
     return true;
 }
 
@@ -385,15 +376,19 @@ static const struct { const char *words; struct wire wire; } manners[] = {
 static void set_up(struct contestant *c, const tong_mechanism_info *m, enum manner manner)
 {
     const char *value = strchr(m->variant, '=');
+    bool named = value && !strncmp(m->variant, "socket=", 7); /* such a value says all; others need the option's name */
     *c = (struct contestant){ .group = GROUP_TONG, .wire = &manners[manner].wire, .least = 64, .most = SIZE_MAX,
-                              .sleeps = true, .spins = true, .mechanism = *m, .prepare = path_prepare, .remove = path_remove };
-    snprintf(c->name, sizeof c->name, "%s%s%s%s", m->scheme, value ? " " : "", value ? value + 1 : "",
+                              .sleeps = true, .spins = true, .mechanism = *m, .prepare = path_prepare,
+                              .remove = path_remove };
+    snprintf(c->name, sizeof c->name, "%s%s%s%s", m->scheme, value ? " " : "",
+             named ? value + 1 : m->variant,
              manners[manner].words);
     bool many = !(m->offers & TONG_HAS_LISTENER);
     c->many_senders = many && m->offers & TONG_HAS_MANY_SENDERS;
     bool ring = m->offers & TONG_HAS_ZERO_COPY, keeps = !ring && has_option(m->scheme, "from", NULL);
-    c->many_receivers = many && !keeps && (ring || m->offers & TONG_HAS_MANY_RECEIVERS);
-    c->broadcasts = ring || keeps; /* what keeps its messages shows them to every receiver */
+    c->many_receivers = many && !keeps && m->offers & TONG_HAS_MANY_RECEIVERS;
+    c->broadcasts = c->several = ring && m->offers & TONG_HAS_MANY_RECEIVERS;
+    c->broadcasts |= keeps; /* what keeps its messages shows them to every receiver */
     c->may_lose = m->offers & TONG_MAY_LOSE;
     c->bursts = manner == BATCHED;
     if (c->bursts)

@@ -151,7 +151,8 @@ static int counted_run(void *argument)
 }
 
 /* The difference of two lengths: what setting up costs cancels out. */
-static double calls_per_message(const struct overhead_row *row, const struct carrier *carrier, const char *directory, enum work work)
+static double calls_per_message(const struct overhead_row *row, const struct carrier *carrier,
+                                const char *directory, enum work work)
 {
     struct counted once = { row, carrier, directory, work, messages_counted }, thrice = once;
     thrice.count *= 3;
@@ -176,7 +177,8 @@ static double median(double *values, int count)
 
 #define RUNS_MAX 101
 
-static int measure(const struct overhead_row *row, int runs, const char *directory, enum work work, struct overhead_figure *ret)
+static int measure(const struct overhead_row *row, int runs, const char *directory, enum work work,
+                   struct overhead_figure *ret)
 {
     double times[2][RUNS_MAX], ratios[RUNS_MAX];
     const struct carrier *carriers[2] = { row->contest->raw, row->contest->tong };

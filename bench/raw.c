@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bare system calls of carrier.c, doing the work that everything else does, with one sender and one receiver: a message
- * a call, or, of what carries a stream of bytes, as many messages as there are to send or have come.
+ * The bare system calls of carrier.c, doing the work that everything else does, with one sender and one receiver: a
+ * message a call, or, of what carries a stream of bytes, as many messages as there are to send or have come.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -144,7 +144,8 @@ int raw_contestants(struct contestant *list, int most)
                                        .sleeps = true, .spins = true, .prepare = prepare, .remove = forget,
                                        .contest = all[i].contest, .may_lose = all[i].contest->window,
                                        .bursts = stream, .one_way = stream };
-        snprintf(list[i].name, sizeof list[i].name, "%s%s", all[i].contest->raw->mechanism, stream ? ", in batches" : "");
+        snprintf(list[i].name, sizeof list[i].name, "%s%s", all[i].contest->raw->mechanism,
+                 stream ? ", in batches" : "");
     }
     return count < most ? count : most;
 }

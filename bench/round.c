@@ -28,7 +28,7 @@ const char *const metric_names[METRICS] = { "time_ns", "p99_ns", "p99.9_ns", "p9
 #define LOOKS 24        /* of the line, by which is judged what is normal */
 #define WAIT_US 20000
 #define CROWDED_SLICES 5 /* more processes than processors take turns, and each has to come to several */
-#define SLICES_MAX 10   /* that a measurement may take for the sake of percentiles */
+#define SLICES_MAX 5   /* that a measurement may take for the sake of percentiles */
 
 /* What the runs of a work gave. */
 struct taken {
@@ -87,6 +87,8 @@ static bool fits_manner(const struct contestant *c, const struct work *w)
 
 static bool fits_ends(const struct contestant *c, const struct work *w)
 {
+    if (w->receivers == 1 && !w->broadcast && c->several)
+        return false;
     if (w->senders == 1 && w->receivers == 1 && !w->broadcast)
         return true;
     if (c->may_lose || (w->broadcast && !c->broadcasts) || (w->senders > 1 && !c->many_senders))
@@ -128,6 +130,8 @@ static bool takes_part(const struct round *round, int work, int i)
         return false;
     if (c->group == GROUP_LIMIT)
         return !c->idle || works[work].test == TEST_PACED;
+    if (round->quick && c->mechanism.offers & TONG_HAS_ZERO_COPY && *c->mechanism.variant && !c->several)
+        return false; /* of memory only the plain way */
     return (!round->only || strstr(c->name, round->only)) && (!round->tong_only || c->group == GROUP_TONG);
 }
 

@@ -32,12 +32,17 @@ struct work {
 extern const struct work works[];
 extern const int work_count;
 
-/* What is measured of a work.  TIME is the median latency, where there is one (round trips, paced), else per message. */
+/*
+ * What is measured of a work.  TIME is the median latency, where there is one (round trips, paced), else per message.
+ */
 enum metric { METRIC_TIME, METRIC_P99, METRIC_P999, METRIC_P9999, METRIC_CPU, METRIC_LIMIT, METRIC_RAW, METRICS };
 
 extern const char *const metric_names[METRICS];
 
-/* Of p99 and beyond `median` is of the latencies of all runs together; the others are the least and most of a run's own. */
+/*
+ * Of p99 and beyond `median` is of the latencies of all runs together; the others are the least and most of a run's
+ * own.
+ */
 struct figure {
     double median, least, most;
     int runs;                /* 0: not measured */

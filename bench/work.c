@@ -22,8 +22,8 @@ const char *const test_names[TESTS] = { "round-trip", "one-way", "paced" };
 #define LINE 64
 #define SMALL 1024          /* up to here the source has a copy for each message of a burst */
 #define MARK_AGAIN 5        /* milliseconds after which another mark of the end is sent, where receivers share */
-#define WARM 150000         /* round trips that warm up, unless fewer are timed: all of a ring's memory is touched by them */
-#define CLOCK_EVERY 16      /* messages, where nobody knows which is the last: the clock costs more than some messages */
+#define WARM 150000         /* round trips that warm up, unless fewer are timed: a ring's memory is all touched then */
+#define CLOCK_EVERY 16      /* messages, where nobody knows which is the last: the clock costs more than some do */
 
 #define LOOKS_ALONE 4096    /* in vain, before another process is let run */
 #define LOOKS_CROWDED 256
@@ -169,8 +169,9 @@ static void send_one(struct labour *x)
 }
 
 /*
- * A sender's messages keep their order, those of several do not: so each sends marks of the end, and each receiver waits for
- * one of each.  Who takes which is chance where receivers share: so marks go on until all receivers are content.
+ * A sender's messages keep their order, those of several do not: so each sends marks of the end, and each receiver
+ * waits for one of each.  Who takes which is chance where receivers share: so marks go on until all receivers are
+ * content.
  */
 static void send_marks(struct labour *x)
 {

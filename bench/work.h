@@ -4,8 +4,8 @@
  * libraries; and how the process that does a part of it talks to the one that keeps the score.
  *
  * The work is honest.  The sender copies every byte of a message from a source that carries the message's number; the
- * receiver adds the first and the last word of each 64-byte line and compares.  One wrong sum, or a number out of order,
- * and the measurement is void.
+ * receiver adds the first and the last word of each 64-byte line and compares.  One wrong sum, or a number out of
+ * order, and the measurement is void.
  *
  * Protocol: a process is started as
  *     PROGRAM ROLE TEST SIZE COUNT WAITING BURST DELIVERY SENDERS RECEIVERS DIRECTORY
@@ -15,10 +15,10 @@
  *                                                 hears stop  (one way) all receivers are over
  *     says KEY NUMBERS ..., over                  and exits with 0
  * Keys: began ended (nanoseconds of CLOCK_MONOTONIC), messages, out and in (all that was sent and received, the warm-up
- * too), wrong, cpu (nanoseconds), and of latencies, in nanoseconds,  latency VALUE SAMPLES  for each that occurred, within
- * the steps of bench/histogram.h; or, at any time,  missing WORDS: not offered, and why.
- * PROGRAM describe  says  name NAME, and in any number  sizes LEAST MOST, waiting spin|sleep, ends S R, bursts, server.
- * PROGRAM server DIRECTORY  (only after "server") says ready, and stays until it is killed.
+ * too), wrong, cpu (nanoseconds), and of latencies, in nanoseconds,  latency VALUE SAMPLES  for each that occurred,
+ * within the steps of bench/histogram.h; or, at any time,  missing WORDS: not offered, and why.
+ * PROGRAM describe  says  name NAME, and in any number  sizes LEAST MOST, waiting spin|sleep, ends S R, bursts,
+ * server.  PROGRAM server DIRECTORY  (only after "server") says ready, and stays until it is killed.
  */
 #ifndef BENCH_WORK_H
 #define BENCH_WORK_H
@@ -38,7 +38,9 @@ extern const char *const test_names[TESTS]; /* "round-trip", "one-way", "paced" 
 #define ROLES_MAX 8
 #define PACE 10000 /* messages a second, where they are paced */
 
-/* A message's first word is its number among the sender's, and above that, who sent it; the mark of the end has this. */
+/*
+ * A message's first word is its number among the sender's, and above that, who sent it; the mark of the end has this.
+ */
 #define WORK_SENDER_SHIFT 48
 #define WORK_MARK ((UINT64_C(1) << WORK_SENDER_SHIFT) - 1)
 

@@ -183,7 +183,7 @@ int tong_channel_finish(tong_channel *channel, int64_t timeout)
     struct conduit *conduit = channel->conduit;
     if (!conduit->facet->finish)
         return not_offered(conduit, "mark an end: receivers of such a conduit agree on one themselves");
-    int64_t deadline = deadline_for(conduit, timeout);
+    int64_t deadline = deadline_after(timeout);
     bool locked;
     int r = enter(conduit, &conduit->send_lock, &deadline, &locked);
     if (r < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tong advise: which mechanism for what is needed.  First what the table of mechanisms says rules some out; then what is
- * measured on this machine, now or in a saved round, orders the rest.  Each is named, with its figure or its reason.
+ * tong advise: which mechanism for what is needed.  First what the table of mechanisms says rules some out; then what
+ * is measured on this machine, now or in a saved round, orders the rest.  Each is named, with its figure or its reason.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -54,7 +54,7 @@ struct verdict {
 struct question {
     const struct settings *settings;
     struct round *round;
-    int work, pace;            /* one way at about this size; paced, or -1 */
+    int work, ends, pace;      /* one way at about this size; with several ends, or -1; paced, or -1 */
     struct verdict verdicts[CONTESTANTS_MAX];
     int count;
 };
@@ -117,7 +117,7 @@ static void apply_rules(struct question *q)
 {
     for (int i = 0; i < q->round->count; i++) {
         const struct contestant *c = &q->round->contestants[i];
-        if (c->group != GROUP_TONG || c->bursts)
+        if (c->group != GROUP_TONG || c->bursts || c->hands)
             continue;
         struct verdict *v = &q->verdicts[q->count++];
         *v = (struct verdict){ .contestant = c, .time = -1, .cpu = -1 };
@@ -141,6 +141,15 @@ static int nearest_work(const struct settings *s)
     return best;
 }
 
+/* With several ends; who is not measured so, as a server of many, is judged by one of each. */
+static int work_of_ends(const struct settings *s)
+{
+    for (int w = 0; w < work_count && (s->senders > 1 || s->receivers > 1); w++)
+        if (!works[w].broadcast && works[w].senders > 1 && (works[w].receivers > 1) == (s->receivers > 1))
+            return w;
+    return -1;
+}
+
 static int paced_work(const struct settings *s)
 {
     for (int w = 0; w < work_count && s->rate && s->rate <= CALM; w++)
@@ -160,8 +169,8 @@ static bool keep_on(const struct round *round, const struct work *work, const st
 static int measure(struct question *q)
 {
     struct round *part = calloc(1, sizeof *part);
-    int wanted[2] = { q->work, q->pace }, r = part ? 0 : -ENOMEM;
-    for (int i = 0; i < 2 && r == 0; i++) {
+    int wanted[] = { q->work, q->ends, q->pace }, r = part ? 0 : -ENOMEM;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted && r == 0; i++) {
         if (wanted[i] < 0)
             continue;
         memset(part, 0, sizeof *part);
@@ -232,7 +241,8 @@ static int load(struct question *q, const char *path)
 static void take_figures(struct question *q, struct verdict *v)
 {
     long i = v->contestant - q->round->contestants;
-    const struct cell *cell = &q->round->cells[q->work][i];
+    const struct cell *ends = q->ends < 0 ? NULL : &q->round->cells[q->ends][i];
+    const struct cell *cell = ends && ends->figures[METRIC_TIME].runs ? ends : &q->round->cells[q->work][i];
     char time[16];
     if (*v->reason)
         return;
@@ -241,7 +251,7 @@ static void take_figures(struct question *q, struct verdict *v)
         return;
     }
     v->time = cell->figures[METRIC_TIME].median;
-    cell = &q->round->cells[q->pace < 0 ? q->work : q->pace][i];
+    cell = q->pace < 0 ? cell : &q->round->cells[q->pace][i];
     v->cpu = cell->figures[METRIC_CPU].runs ? cell->figures[METRIC_CPU].median : -1;
     if (q->settings->rate && v->time * (double)q->settings->rate > 1e9)
         snprintf(v->reason, sizeof v->reason, "too slow: a message takes %s", bench_time(v->time, time));
@@ -269,11 +279,12 @@ static void decide(struct question *q)
 
 /* ---- Showing ---------------------------------------------------------------------------------------------- */
 
-static void print_verdict(const struct verdict *v)
+static void print_verdict(const struct question *q, const struct verdict *v)
 {
     char time[16], rate[16], cpu[16];
-    printf("  %-20s %9s a message (%s), %s of processor time\n", v->contestant->name, bench_time(v->time, time),
-           bench_rate(v->time, rate), v->cpu >= 0 ? bench_time(v->cpu, cpu) : "unknown");
+    printf("  %-28s %9s a message (%s), %s of processor time: %.2f times the best\n", v->contestant->name,
+           bench_time(v->time, time), bench_rate(v->time, rate), v->cpu >= 0 ? bench_time(v->cpu, cpu) : "unknown",
+           cost(q, v) / cost(q, &q->verdicts[0]));
 }
 
 static void print_all(const struct question *q)
@@ -282,14 +293,15 @@ static void print_all(const struct question *q)
     char size[16];
     printf("Use %s (%s): %s\n\n", best->contestant->name, best->contestant->mechanism.form,
            best->contestant->mechanism.summary);
-    printf("Decided by %s, measured %s, messages of %s:\n", q->pace >= 0 ? "processor time a message" : "time a message",
+    printf("Decided by %s, measured %s, messages of %s:\n",
+           q->pace >= 0 ? "processor time a message" : "time a message",
            q->settings->from ? "before" : "here and now", bench_size(works[q->work].size, size));
     for (int i = 0; i < q->count && !*q->verdicts[i].reason; i++)
-        print_verdict(&q->verdicts[i]);
+        print_verdict(q, &q->verdicts[i]);
     puts("\nRejected:");
     for (int i = 0; i < q->count; i++)
         if (*q->verdicts[i].reason)
-            printf("  %-20s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
+            printf("  %-28s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
 }
 
 static void json_verdict(struct json *json, const struct verdict *v)
@@ -336,7 +348,7 @@ static int answer(struct question *q)
     } else if (*q->verdicts[0].reason) {
         puts("Nothing here can do all of that.\n\nRejected:");
         for (int i = 0; i < q->count; i++)
-            printf("  %-20s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
+            printf("  %-28s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
     } else {
         print_all(q);
     }
@@ -356,6 +368,7 @@ static int run(const struct command *self, int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     q->settings = &settings;
     q->work = nearest_work(&settings);
+    q->ends = work_of_ends(&settings);
     q->pace = paced_work(&settings);
     round_gather(q->round);
     apply_rules(q);

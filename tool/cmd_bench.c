@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/ticks.h"
 #include "measure/shown.h"
 #include "command.h"
 #include "report.h"
@@ -22,7 +23,7 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    FLAG(quick, "a short round, about a minute"),
+    FLAG(quick, "a short round, some ninety seconds"),
     FLAG(raw, "only: tong beside the bare system calls, in pairs"),
     VALUE(only, TAKES_TEXT, "NAME", "only what has this in its name, and the limit"),
     VALUE(work, TAKES_TEXT, "KEY", "only works with this in their key, such as round-trip or one-way-64"),
@@ -39,10 +40,14 @@ static const struct option_row options[] = {
 static bool show_progress(const struct round *round, const struct work *work, const struct contestant *c, double done)
 {
     static int last = -1;
+    static uint64_t began;
     int now = (int)(done * 1000);
     (void)round;
+    began = began ? began : bench_now();
+    double left = done > 0 ? (double)(bench_now() - began) / 1e9 * (1 - done) / done : 0;
     if (isatty(STDERR_FILENO) && now != last)
-        fprintf(stderr, "\r\033[K%3d%% %s: %s", now / 10, work->key, c->name);
+        fprintf(stderr, "\r\033[K%3d%%, %s%.0f s left; %s: %s", now / 10, done > 0.02 ? "" : "at least ", left,
+                work->key, c->name);
     last = now;
     return !stop_asked();
 }
@@ -130,7 +135,7 @@ static int run(const struct command *self, int argc, char **argv)
 const struct command cmd_bench = {
     "bench", "Measure", "measure on this machine", "",
     "Does the same work with every mechanism, with its bare system calls, with other libraries that were here when\n"
-    "tong was built, and with a ring written by hand for nothing else: the limit that all is compared with.  Every byte\n"
+    "tong was built, and with rings written by hand for nothing else: the best is the limit.  Every byte\n"
     "is written and every line of 64 bytes is read and checked.  While a cache line takes unusually long from one\n"
     "processor to the other, as in a virtual machine that was moved, measurements are taken again.",
     "tong bench --work round-trip-64 --only pipe --runs 5", options, 0, 0, false, run,

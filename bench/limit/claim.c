@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several senders and receivers.  A sender takes a run of slots with one addition and writes a turn behind each message;
- * turns are the senders' alone.  A single receiver just reads on; several take what lies ready, up to a run, by exchanging
- * the head, and give it back in the order in which they took it.
+ * Several senders and receivers.  A sender takes a run of slots with one addition and writes a turn behind each
+ * message; turns are the senders' alone.  A single receiver just reads on; several take what lies ready, up to a run,
+ * by exchanging the head, and give it back in the order in which they took it.
  */
 #include "bench/limit/ring.h"
 

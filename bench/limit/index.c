@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages side by side, and an index that says how many there are: published after each message, or after a burst.  Every
- * receiver reads every message.  A ring of less than the L2 cache moves modified lines from core to core, slowly; one of
- * some MiB goes through the cache that both share.
+ * Messages side by side, and an index that says how many there are: published after each message, or after a burst.
+ * Every receiver reads every message.  A ring of less than the L2 cache moves modified lines from core to core, slowly;
+ * one of some MiB goes through the cache that both share.
  */
 #include "bench/limit/ring.h"
 
@@ -11,8 +11,8 @@
 #include "bench/ticks.h"
 
 /*
- * Where messages go in bursts, pauses before an empty ring is looked at again, so that the sender keeps the index's line:
- * more go one way, and each waits longer.
+ * Where messages go in bursts, pauses before an empty ring is looked at again, so that the sender keeps the index's
+ * line: more go one way, and each waits longer.
  */
 #define BACKOFF 100
 #define GIVE_BACK 256 /* messages, at most, that a receiver keeps before it gives them back */

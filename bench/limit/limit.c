@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The limit: each ring that may be the best at a work, at the size that suits it.  The best of them in a round is the limit
- * of that work.
+ * The limit: each ring that may be the best at a work, at the size that suits it.  The best of them in a round is the
+ * limit of that work.
  */
 #include "bench/limit/ring.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One line for each message.  Each begins with a number that differs from the one that was in its slot before, so the
- * number is the turn: the other 56 bytes are written first, then the number.  Who sent it, in the upper bits, says nothing.
+ * number is the turn: the other 56 bytes are written first, then the number.  Who sent it, in the upper bits, says
+ * nothing.
  */
 #include "bench/limit/ring.h"
 

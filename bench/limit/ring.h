@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ring.h - what the machine itself allows: rings written by hand for this work alone.  They know the size of every
- * message and what it begins with, recover from nothing, and nobody can join later; so what a library adds to them is the
- * price of being a library.
+ * message and what it begins with, recover from nothing, and nobody can join later; so what a library adds to them is
+ * the price of being a library.
  *
  *   line     messages of one cache line, of which the number that each begins with is also the turn: one line moves for
  *            each message, and nothing else (line.c)
@@ -51,7 +51,9 @@ struct side {
     int index;                    /* among the receivers */
 };
 
-/* So many, of slots of `stride` bytes, as many as fit into the contestant's `ring`, and 4 at least.  NULL: no memory. */
+/*
+ * So many, of slots of `stride` bytes, as many as fit into the contestant's `ring`, and 4 at least.  NULL: no memory.
+ */
 struct rings *rings_new(const struct contestant *c, int count, size_t stride, size_t turn_at);
 void rings_remove(const struct contestant *c, void *subject);
 

@@ -37,7 +37,8 @@ void enter(struct end *end)
     try {
         ipc::message_queue *both[2];
         for (int i = 0; i < 2; i++)
-            both[i] = new ipc::message_queue(ipc::open_or_create, q->names[i].c_str(), slots(end->job.size), end->job.size);
+            both[i] = new ipc::message_queue(ipc::open_or_create, q->names[i].c_str(), slots(end->job.size),
+                                             end->job.size);
         q->out = both[!end_sends(end)];
         q->in = both[end_sends(end)];
     } catch (const std::exception &e) {

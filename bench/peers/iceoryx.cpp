@@ -127,8 +127,8 @@ void leave(struct end *end)
 /* The daemon with pools for the sizes that are measured. */
 void server(const char *directory)
 {
-    static const struct { unsigned size, count; } pools[] = { { 192, 4096 }, { 2048, 2048 }, { 5120, 256 }, { 65792, 64 },
-                                                              { 1048832, 16 } };
+    static const struct { unsigned size, count; } pools[] = { { 192, 4096 }, { 2048, 2048 }, { 5120, 256 },
+                                                              { 65792, 64 }, { 1048832, 16 } };
     std::string path = std::string(directory) + "/roudi.toml";
     std::FILE *file = std::fopen(path.c_str(), "w");
     if (!file)

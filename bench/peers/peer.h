@@ -23,8 +23,8 @@ int peer_main(int argc, char **argv, const struct peer *peer);
 void peer_ready(void);
 
 /*
- * Memory of `size` bytes that all processes of this measurement share, under `name`; zeroed, and `prepare` was called on
- * it once.
+ * Memory of `size` bytes that all processes of this measurement share, under `name`; zeroed, and `prepare` was called
+ * on it once.
  */
 void *peer_shared(struct end *end, const char *name, size_t size, void (*prepare)(void *));
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * rte_ring of DPDK, placed in shared memory without DPDK's environment: messages of 64 bytes, spinning, one by one or in
- * bursts.
+ * rte_ring of DPDK, placed in shared memory without DPDK's environment: messages of 64 bytes, spinning, one by one or
+ * in bursts.
  */
 #include <rte_ring.h>
 #include <rte_ring_elem.h>

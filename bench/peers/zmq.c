@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ZeroMQ over ipc://: PAIR for round trips and paced messages, PUSH and PULL one way, and for broadcasts XPUB, which waits
- * for slow receivers, and SUB.  Receivers bind, and every sender connects to each; but who broadcasts binds.
+ * ZeroMQ over ipc://: PAIR for round trips and paced messages, PUSH and PULL one way, and for broadcasts XPUB, which
+ * waits for slow receivers, and SUB.  Receivers bind, and every sender connects to each; but who broadcasts binds.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -18,6 +18,11 @@
  * Unframed byte streams (frame=line, frame=none) cannot tell the two apart and report -ENODATA.  Message
  * queues and datagrams have no end.  -EPIPE is for senders only: nobody is left to receive.
  *
+ * Several receivers.  On msgq:, mq:, and on shm: and mmap: with receivers=N (up to 16), each message goes to one of those
+ * that are there; all of them are told the end.  A receiver of shm: or mmap: that is killed, or closes, with messages in
+ * hand leaves them to the others, or to the next who comes: flagged TONG_MESSAGE_REDELIVERED, and at least once.  One that is
+ * stopped holds up nobody until its sender has filled the channel once round behind the message that it holds.
+ *
  * Broadcast.  On shm: and mmap: with deliver=broadcast each message goes to every receiver, up to 16 (receivers=), that is
  * there.  from=end begins with what comes, from=start with the oldest that is kept, from=left with as=NAME where the receiver
  * of that name left or died; a second one of a living name is refused (-EBUSY).  Senders wait for a receiver with slow=wait
@@ -49,7 +54,7 @@ extern "C" {
 typedef struct tong_channel tong_channel;
 
 /* Flags of a received message. */
-#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker died before releasing it, or the machine stopped */
+#define TONG_MESSAGE_REDELIVERED UINT32_C(0x1) /* its first taker was gone before releasing it, or the machine stopped */
 #define TONG_MESSAGE_LOST_BEFORE UINT32_C(0x2) /* `lost` messages before this one never arrived */
 #define TONG_MESSAGE_TRUNCATED UINT32_C(0x4)   /* the kernel cut it; its true length is in `length` */
 
@@ -193,6 +198,7 @@ typedef struct tong_token {
  * message after the last one peeked); messages are sent in the order of reserve, however commits come.
  * A token belongs to the channel and thread that got it and becomes void when the channel is closed.  A channel
  * that has been cloned has none: reserve and peek return -EOPNOTSUPP.
+ * With several receivers at most 64 messages are in hand at once: -ENOBUFS.
  * In a broadcast, a message that is peeked at with slow=skip, slow=drop or readonly=yes may be overwritten meanwhile: then
  * release returns -ESTALE, the token is gone, and nothing that was read there is to be believed.
  * A hostile sender may change a peeked message while it is looked at: use tong_channel_receive(), which

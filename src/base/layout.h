@@ -9,7 +9,8 @@
  *
  * Rules for every word here:
  *   - it has one writer at a time: the process that holds the place (by its lock) to which the word belongs; the three
- *     words of a control area (wake, calls, used) have many, who all change them by one atomic addition or bitwise or;
+ *     words of a control area (wake, calls, used) have many, who all change them by one atomic addition or bitwise or, and
+ *     so have the cursors of a queue, by compare and swap;
  *   - who reads a word of the other side reads it once, into private memory, and checks it before using it;
  *   - words of different writers never share a line of LAYOUT_LINE bytes (two 64-byte lines, which adjacent-line
  *     prefetchers fetch together);

@@ -83,7 +83,7 @@ struct channel_facet {
     uint32_t identity;       /* TONG_IDENTITY_...: the best that receive can say of a sender */
     bool accepted;           /* the mechanism's listener makes these */
     uint32_t shape;          /* TONG_HAS_TWO_WAY, _TWO_WAY_PAIR, _MANY_SENDERS, _MANY_RECEIVERS, TONG_MAY_LOSE */
-    bool late_deadlines;     /* a deadline may be a deadline_late(): who waits calls deadline_begin() first */
+    bool late_deadlines;     /* but for finish, a deadline may be a deadline_late(): who waits calls deadline_begin() first */
 
     /* Sends one message whole or not at all.  -EMSGSIZE before anything moved. */
     int (*send)(struct conduit *, const struct message_out *, int64_t deadline);

@@ -293,6 +293,7 @@ static const struct ring_delivery delivery = {
         .variant = "",
         .identity = TONG_IDENTITY_CONNECTION,
         .shape = TONG_HAS_TWO_WAY,
+        .late_deadlines = true,
         .send = private_send,
         .receive = private_receive,
         .send_batch = private_send_batch,
@@ -360,7 +361,8 @@ static int prepare(const struct open_request *request, struct private_channel **
     if (r < 0)
         return r;
     struct private_channel *channel = (struct private_channel *)conduit;
-    channel->meeting.home = (struct ring_home){ .objects = &objects, .delivery = &delivery, .scheme = "memfd" };
+    channel->meeting.home = (struct ring_home){ .objects = &objects, .delivery = &delivery, .scheme = "memfd",
+                                                 .in_memory = true };
     channel->base.home = &channel->meeting.home;
     conduit->flags |= TONG_INFO_FRAMED;
     r = ring_meeting_open(&channel->meeting, conduit->object, request->address, request->flags & TONG_BOTH);

@@ -35,6 +35,7 @@ struct ring_queue {
     uint64_t looked[LAYOUT_PLACES];     /* the claim when we last looked how far the head may go */
     uint64_t free;                      /* bits of our holds that are in no use */
     uint64_t again;                     /* bits of our holds that came to us from one who is gone */
+    int64_t recovered;                  /* the tick of the clock when we last looked for one */
     struct queue_loan {
         struct queue_record record;     /* that a token stands for */
         uint64_t number;                /* of tokens so far, so that each is good once */

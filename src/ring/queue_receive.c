@@ -22,7 +22,8 @@
 #include "ring/copy.h"
 #include "ring/queue.h"
 
-#define TURNS 64 /* messages from one lane while others may have some */
+#define TURNS 64         /* messages from one lane while others may have some */
+#define TURNS_ALONE 1024 /* and if there is no other, until receivers that are gone are looked for */
 #define PASSED 1 /* what was taken was no message, or something came to light: look again */
 
 /* What was claimed, in the hold that it lies in. */
@@ -74,7 +75,7 @@ static int open_lanes(struct ring_channel *channel)
 static void begin_turn(struct ring_lanes *lanes, unsigned lane)
 {
     lanes->current = lane;
-    lanes->turns = lanes->ended ? 0 : lanes->used & (lanes->used - 1) ? TURNS : UINT32_MAX;
+    lanes->turns = lanes->ended ? 0 : lanes->used & (lanes->used - 1) ? TURNS : TURNS_ALONE;
 }
 
 static bool any_waits(const struct ring_channel *channel)
@@ -319,10 +320,22 @@ static int look_for_end(struct ring_channel *channel, bool ask, uint64_t most, s
     return r != 0 ? r : ring_lanes_tell_end(channel);
 }
 
+/* Once a tick of the coarse clock also those look after others who always have something to do: what one that is gone had
+ * in hand keeps its lane from going on. */
+static bool is_due(struct ring_queue *queue)
+{
+    int64_t tick = clock_coarse();
+    bool due = tick != queue->recovered;
+    queue->recovered = tick;
+    return due;
+}
+
 /* The next message, or the end.  Who has nothing to do gives back what room is free, and looks after those that are gone. */
 static int look(struct ring_channel *channel, bool ask, uint64_t most, struct taken *ret)
 {
-    int r = next(channel, most, ret);
+    int r = is_due(channel->queue) ? ring_queue_recover(channel->queue, channel->in.place.fd) : 0;
+    if (r >= 0)
+        r = next(channel, most, ret);
     if (r != -EAGAIN)
         return r;
     give_room(channel);
@@ -373,6 +386,7 @@ static bool has_nothing(struct ring_channel *channel)
 __attribute__((noinline)) static int await_slowly(struct ring_channel *channel, uint64_t most, int64_t deadline,
                                                   struct taken *ret)
 {
+    deadline = deadline_begin(deadline);
     if (channel->lanes.turns <= 1)
         channel->lanes.turns = 0;
     if (deadline == DEADLINE_NOW && has_nothing(channel))
@@ -548,6 +562,7 @@ const struct ring_delivery ring_delivery_queue = {
         .variant = "receivers=16",
         .identity = TONG_IDENTITY_CLAIMED,
         .shape = TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS | TONG_HAS_MANY_RECEIVERS,
+        .late_deadlines = true,
         .send = ring_channel_send,
         .receive = receive,
         .send_batch = ring_channel_send_batch,

@@ -86,8 +86,8 @@ int ring_sealed_check(const char *object, int fd, uint32_t kind, struct layout_s
     if (size < 0)
         return fail_call((int)size, "%s: looking at what the other end handed over", object);
     const char *refusal = layout_refusal(&header, kind, (uint64_t)status.st_size);
-    if (!refusal && header.deliver != LAYOUT_ONE)
-        refusal = "it is of a channel with several receivers";
+    if (!refusal && (header.deliver != LAYOUT_ONE || header.features))
+        refusal = "it is not of a channel between two";
     if (refusal)
         return fail(-EPROTO, "%s: what the other end handed over is refused: %s", object, refusal);
     *ret = layout_shape_of(&header);

@@ -2,8 +2,8 @@
 /*
  * shared.h - every access to a word that another process may change, one small function each.
  *
- * The rings touch shared words through these and through nothing else, so that a model checker can put its own atomics
- * in their place and see the whole protocol.  Which orders are enough, and why:
+ * The rings touch shared words through these and through nothing else, so that a model checker, which puts its own atomics
+ * in their place (test/model), names what it saw after them and weakens them one by one.  Which orders are enough, and why:
  *
  * Records.  Word 0 of a record is the turn.  The sender writes the message, the zero behind it, and with release word 0;
  * the receiver acquires word 0 where it stands.  So who sees it not zero sees the message and the zero behind it, and

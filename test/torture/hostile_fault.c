@@ -147,7 +147,9 @@ static size_t any_cursor(struct hostile *hostile, const struct hostile_target *t
 /* Near what it is, near what it may be, or anything. */
 static uint64_t near(struct hostile *hostile, uint64_t now)
 {
-    switch (hostile_chance(hostile, 4)) {
+    switch (hostile_chance(hostile, 5)) {
+    case 4:
+        return hold_word(8 * hostile_chance(hostile, 64), (unsigned)hostile_chance(hostile, IN_USE));
     case 0:
         return now + 8 * (hostile_chance(hostile, 64) - 32);
     case 1:

@@ -45,15 +45,15 @@ void ledger_clear(struct ledger *ledger, unsigned senders)
     memset(ledger, 0, offsetof(struct ledger, sender));
     memset(ledger->sender, 0, senders * sizeof *ledger->sender);
     for (unsigned view = 0; view < LEDGER_VIEWS; view++) {
-        ledger->view[view].since = 0;
+        memset(&ledger->view[view], 0, offsetof(struct ledger_view, row));
         memset(ledger->view[view].row, 0, senders * sizeof *ledger->view[view].row);
     }
 }
 
 void ledger_renew(struct ledger *ledger, unsigned view, unsigned senders)
 {
+    memset(&ledger->view[view], 0, offsetof(struct ledger_view, row));
     memset(ledger->view[view].row, 0, senders * sizeof *ledger->view[view].row);
-    ledger->view[view].since = senders;
 }
 
 void ledger_fail(struct ledger *ledger, const char *format, ...)
@@ -120,22 +120,32 @@ static void check_again(struct ledger *ledger, struct ledger_row *row, const str
     ledger->redelivered++;
 }
 
-static void check_next(struct ledger *ledger, unsigned view, const struct message_head *head, const tong_message *meta)
+/* Losses are told with the next message of whatever sender. */
+static void check_gap(struct ledger *ledger, struct ledger_view *view, const struct message_head *head, uint64_t gap)
 {
-    struct ledger_row *row = &ledger->view[view].row[head->sender];
-    uint64_t seen = row->seen, number = head->number, lost = meta ? meta->lost : 0;
-    bool first = seen == 0 && head->sender < ledger->view[view].since;
-    ledger->lost += lost;
+    struct ledger_row *row = &view->row[head->sender];
+    uint64_t told = gap < view->lost ? gap : view->lost;
+    MUST(ledger, gap <= row->ahead + told, "sender %u: message %llu came, %llu was next (%llu were lost)", head->sender,
+         (unsigned long long)head->number, (unsigned long long)row->seen, (unsigned long long)view->lost);
+    view->lost -= told;
+    ledger->lost += told;
+    ledger->missing += gap - told;
+}
+
+static void check_next(struct ledger *ledger, struct ledger_view *view, const struct message_head *head,
+                       const tong_message *meta)
+{
+    struct ledger_row *row = &view->row[head->sender];
+    uint64_t seen = row->seen, number = head->number;
+    view->lost += meta ? meta->lost : 0;
     if (number < seen) {
         check_again(ledger, row, head, is_flagged(meta));
         return;
     }
     MUST(ledger, row->owed == 0, "sender %u: %llu messages that were never released did not come again", head->sender,
          (unsigned long long)row->owed);
-    MUST(ledger, first || number - seen <= row->ahead + lost, "sender %u: message %llu came, %llu was next (%llu were lost)",
-         head->sender, (unsigned long long)number, (unsigned long long)seen, (unsigned long long)lost);
-    if (!first && number - seen > lost)
-        ledger->missing += number - seen - lost;
+    if (seen > 0 || head->sender >= view->since)
+        check_gap(ledger, view, head, number - seen);
     row->seen = number + 1;
     row->again = row->ahead = 0;
 }
@@ -189,7 +199,7 @@ unsigned ledger_enter(struct ledger *ledger, unsigned view, const void *data, si
     if (ledger->shared)
         check_share(ledger, view, &head, is_flagged(meta));
     else
-        check_next(ledger, view, &head, meta);
+        check_next(ledger, &ledger->view[view], &head, meta);
     ledger->received++;
     return head.sender;
 }
@@ -258,7 +268,7 @@ void ledger_settle(struct ledger *ledger, unsigned view, unsigned senders)
     }
     for (unsigned sender = (unsigned)ledger->view[view].since; sender < senders; sender++) {
         const struct ledger_row *row = &ledger->view[view].row[sender];
-        MUST(ledger, row->seen + row->ahead >= ledger->sender[sender].done, "sender %u: %llu messages were committed, %llu "
+        MUST(ledger, row->seen + row->ahead + ledger->view[view].lost >= ledger->sender[sender].done, "sender %u: %llu messages were committed, %llu "
              "arrived in view %u", sender, (unsigned long long)ledger->sender[sender].done, (unsigned long long)row->seen, view);
     }
 }

@@ -47,6 +47,9 @@ struct ledger_row {
 
 struct ledger_view {
     _Atomic uint64_t since; /* the first sender that came after this view; of those before, the first may be any */
+    _Atomic uint64_t lost;  /* messages that it was told it missed, and that are not accounted for yet */
+    volatile int inside;    /* a receiver is where it has messages that it has not entered */
+    volatile int ready;
     struct ledger_row row[LEDGER_SENDERS];
 };
 
@@ -59,7 +62,7 @@ struct ledger {
     bool shared;                  /* a message goes to one of many receivers, each of whom has a view */
     _Atomic uint64_t redelivered, received;
     _Atomic uint64_t missing;     /* messages that a dead receiver took and nobody saw */
-    _Atomic uint64_t lost;        /* messages that receivers were told they had missed */
+    _Atomic uint64_t lost;        /* messages that receivers had missed, and were told of */
     _Atomic uint64_t ahead;       /* shared: so many may be missing */
     _Atomic uint64_t owed[LEDGER_OWED]; /* shared: messages that must come once more, or 0 */
     volatile int result;          /* of the victim's operation */
@@ -75,7 +78,7 @@ struct ledger {
 struct ledger *ledger_make(void);
 /* As new, for that many senders that there were. */
 void ledger_clear(struct ledger *ledger, unsigned senders);
-/* A receiver comes who sees what is sent from now on. */
+/* A receiver comes whom that view knows nothing of. */
 void ledger_renew(struct ledger *ledger, unsigned view, unsigned senders);
 
 /* Enters a failure and ends the process.  In the process that made the ledger: with its words on standard error. */

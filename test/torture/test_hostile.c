@@ -24,6 +24,7 @@ static const char *const modes[] = { "a hostile receiver", "a hostile sender", "
 
 static const struct hostile_delivery deliveries[] = {
     { "one receiver", "", 2, 1 },
+    { "many receivers", "&receivers=16", 2, 2 },
 };
 
 static struct ledger *ledger;

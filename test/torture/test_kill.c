@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_kill.c - senders and receivers are killed at random under full load, and replaced.
+ * test_kill.c [SECONDS] - senders and receivers are killed at random under full load, and replaced.
  *
- * Four senders send as fast as they can, one receiver receives: by copying, by peeking and releasing.  Every few
- * milliseconds one of them is killed and another takes its place.  Each sender that ever lives has a number of its own, so the
- * ledger finds whatever is lost, comes twice, out of order, torn, or was never committed.
+ * Senders send as fast as they can; receivers receive, by copying or by peeking and releasing.  Every few milliseconds one
+ * of them is killed and another takes its place.  Each sender that ever lives has a number of its own, so the ledger finds
+ * whatever is lost, comes twice, out of order, torn, or was never committed.
  */
 #include <errno.h>
 #include <signal.h>
@@ -14,23 +14,43 @@
 
 #include "ledger.h"
 
-#define SENDING 4
 #define SHORT_SECONDS 5
 #define LONG_SECONDS 300
 #define HANDS 3 /* messages that a receiver holds at most */
+#define MOST 6  /* senders, or receivers, at a time */
+#define WHILE (50 * TONG_MILLISECOND)
+
+struct delivery {
+    const char *name;
+    const char *options;
+    const char *receiver; /* more of them, of the receiver with this number */
+    unsigned senders, receivers;
+    bool shared;
+};
+
+static const struct delivery deliveries[] = {
+    { "one receiver", "", "", 4, 1, false },
+    { "many receivers", "&receivers=16", "", 3, 3, true },
+};
 
 static struct ledger *ledger;
-static char address[64];
+static const struct delivery *delivery;
+static char address[128];
+static unsigned senders;  /* that ever were */
+static pid_t sender[MOST], receiver[MOST];
+static uint64_t deaths;
 
-static void send_for_ever(unsigned sender)
+/* ---- Senders ---------------------------------------------------------------------------------------------------- */
+
+static void send_for_ever(unsigned number)
 {
     unsigned char buffer[LEDGER_BIGGEST];
-    struct ledger_sender *row = &ledger->sender[sender];
+    struct ledger_sender *row = &ledger->sender[number];
     tong_channel *channel = ledger_open(ledger, address, TONG_SEND);
-    while (!ledger->stop) {
-        size_t size = ledger_write(buffer, sender, row->done, row->done % 16 == 0 ? 700 : 0);
+    while (!ledger->stop && row->done < LEDGER_NUMBERS - 1) {
+        size_t size = ledger_write(buffer, number, row->done, row->done % 16 == 0 ? 700 : 0);
         row->begun = row->done + 1;
-        int r = tong_channel_send(channel, buffer, size, NULL, 50 * TONG_MILLISECOND);
+        int r = tong_channel_send(channel, buffer, size, NULL, WHILE);
         MUST(ledger, r == 0 || r == -ETIMEDOUT || r == -EPIPE, "sender: %d %s", r, tong_detail());
         row->done += r == 0;
     }
@@ -38,125 +58,177 @@ static void send_for_ever(unsigned sender)
     _exit(0);
 }
 
-/* Before the receive, since what is received by one who is killed before it can enter it is gone. */
-static void take_copy(tong_channel *channel, unsigned char *buffer, ssize_t *ret)
+static void start_sender(unsigned slot)
 {
+    unsigned number = senders++;
+    MUST(ledger, number < LEDGER_SENDERS, "too many senders");
+    sender[slot] = ledger_fork(ledger);
+    if (sender[slot] == 0)
+        send_for_ever(number);
+}
+
+/* ---- Receivers -------------------------------------------------------------------------------------------------- */
+
+/* Said before the receive, since what is received by one who is killed before it can enter it is gone. */
+static ssize_t take_copy(tong_channel *channel, unsigned view)
+{
+    static unsigned char buffer[LEDGER_BIGGEST];
     tong_message meta = TONG_MESSAGE_INIT;
-    ledger->inside = 1;
-    *ret = tong_channel_receive(channel, buffer, LEDGER_BIGGEST, &meta, 50 * TONG_MILLISECOND);
-    if (*ret >= 0)
-        ledger_enter(ledger, 0, buffer, (size_t)*ret, &meta);
-    ledger->inside = 0;
+    ledger->view[view].inside = 1;
+    ssize_t r = tong_channel_receive(channel, buffer, LEDGER_BIGGEST, &meta, WHILE);
+    if (r >= 0)
+        ledger_enter(ledger, view, buffer, (size_t)r, &meta);
+    ledger->view[view].inside = 0;
+    return r;
 }
 
 /* What is peeked comes again if its holder dies; all that were entered are flagged. */
-static void take_by_hand(tong_channel *channel, ssize_t *ret)
+static ssize_t take_by_hand(tong_channel *channel, unsigned view)
 {
     tong_token token[HANDS];
     int held = 0;
+    ssize_t r = 0;
     for (; held < HANDS; held++) {
         tong_message meta = TONG_MESSAGE_INIT;
         token[held] = (tong_token)TONG_TOKEN_INIT;
-        *ret = tong_channel_peek(channel, held ? 0 : 50 * TONG_MILLISECOND, &meta, &token[held]);
-        if (*ret < 0)
+        r = tong_channel_peek(channel, held ? 0 : WHILE, &meta, &token[held]);
+        if (r < 0)
             break;
-        ledger_enter(ledger, 0, token[held].span[0].data, (size_t)*ret, &meta);
+        ledger_enter(ledger, view, token[held].span[0].data, (size_t)r, &meta);
     }
     for (int i = 0; i < held; i++)
         MUST(ledger, tong_channel_release(channel, &token[(i + 1) % held]) == 0, "release: %s", tong_detail());
-    *ret = held ? 0 : *ret;
+    return held ? 0 : r;
 }
 
-static void receive_for_ever(bool by_hand)
+static tong_channel *open_receiver(unsigned view)
 {
-    static unsigned char buffer[LEDGER_BIGGEST];
-    tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
-    for (ssize_t r = 0; ; ) {
-        if (by_hand)
-            take_by_hand(channel, &r);
-        else
-            take_copy(channel, buffer, &r);
+    char own[160];
+    int length = snprintf(own, sizeof own, "%s", address);
+    snprintf(own + length, sizeof own - (size_t)length, delivery->receiver, view);
+    tong_channel *channel = ledger_open(ledger, own, TONG_RECEIVE);
+    ledger->view[view].ready = 1;
+    return channel;
+}
+
+static void receive_for_ever(unsigned view, bool by_hand)
+{
+    tong_channel *channel = open_receiver(view);
+    for (;;) {
+        ssize_t r = by_hand ? take_by_hand(channel, view) : take_copy(channel, view);
+        if (r == -ETIMEDOUT && ledger->over)
+            _exit(0);
         if (r >= 0 || r == -ETIMEDOUT)
             continue;
         MUST(ledger, r == -ENODATA || r == -ECONNRESET, "receiver: %zd %s", r, tong_detail());
         tong_channel_close(channel);
-        if (ledger->stop)
-            _exit(0);
-        channel = ledger_open(ledger, address, TONG_RECEIVE);
+        channel = open_receiver(view);
     }
 }
 
-static pid_t start_sender(unsigned *senders)
-{
-    unsigned sender = (*senders)++;
-    pid_t pid = ledger_fork(ledger);
-    if (pid == 0)
-        send_for_ever(sender);
-    return pid;
-}
-
-static pid_t start_receiver(void)
+static void start_receiver(unsigned slot)
 {
     static bool by_hand;
     by_hand = !by_hand;
-    pid_t pid = ledger_fork(ledger);
-    if (pid == 0)
-        receive_for_ever(by_hand);
-    return pid;
+    receiver[slot] = ledger_fork(ledger);
+    if (receiver[slot] == 0)
+        receive_for_ever(slot, by_hand);
 }
 
 /* What the receiver that is gone may have had in hand, or in its buffer, of whatever sender. */
-static void forgive(unsigned senders)
+static void forgive(unsigned view)
 {
-    for (unsigned sender = 0; sender < senders; sender++) {
-        ledger->view[0].row[sender].again = HANDS;
-        ledger->view[0].row[sender].ahead += ledger->inside != 0;
+    struct ledger_view *gone = &ledger->view[view];
+    bool inside = gone->inside;
+    gone->inside = 0;
+    if (ledger->shared) {
+        ledger->ahead += inside;
+        ledger_renew(ledger, view, senders);
+        return;
     }
-    ledger->inside = 0;
+    for (unsigned number = 0; number < senders; number++) {
+        gone->row[number].again = HANDS;
+        gone->row[number].ahead += inside;
+    }
 }
 
-static void finish(pid_t receiver, const pid_t *sender, unsigned senders)
+/* ---- A delivery ------------------------------------------------------------------------------------------------- */
+
+static void start(void)
+{
+    ledger_clear(ledger, LEDGER_SENDERS);
+    ledger->shared = delivery->shared;
+    senders = 0;
+    for (unsigned slot = 0; slot < delivery->receivers; slot++) {
+        start_receiver(slot);
+        ledger_until(ledger, &ledger->view[slot].ready, "a receiver to open");
+    }
+    for (unsigned slot = 0; slot < delivery->senders; slot++)
+        start_sender(slot);
+}
+
+static void finish(void)
 {
     ledger->stop = 1;
-    for (unsigned i = 0; i < SENDING; i++)
-        ledger_join(ledger, sender[i], "a sender");
-    ledger_join(ledger, receiver, "the receiver");
-    ledger_settle(ledger, 0, senders);
+    for (unsigned slot = 0; slot < delivery->senders; slot++)
+        ledger_join(ledger, sender[slot], "a sender");
+    ledger->over = 1;
+    for (unsigned slot = 0; slot < delivery->receivers; slot++)
+        ledger_join(ledger, receiver[slot], "a receiver");
+    for (unsigned slot = 0; slot < delivery->receivers; slot++)
+        if (slot == 0 || !ledger->shared)
+            ledger_settle(ledger, slot, senders);
+    MUST(ledger, tong_remove(address) == 0, "remove: %s", tong_detail());
 }
 
-int main(void)
+/* Whom the loads of the others go on without. */
+static bool kill_one(unsigned choice)
 {
-    unsigned senders = 0, seed = 20, killed_senders = 0, killed_receivers = 0;
-    pid_t sender[SENDING], receiver;
-    ledger = ledger_make();
-    ledger_clear(ledger, LEDGER_SENDERS);
-    snprintf(address, sizeof address, "shm:torture-kill-%d?capacity=16384", (int)getpid());
-    receiver = start_receiver();
-    for (unsigned i = 0; i < SENDING; i++)
-        sender[i] = start_sender(&senders);
-    int64_t until = ledger_now() + (ledger_is_long() ? LONG_SECONDS : SHORT_SECONDS) * TONG_SECOND;
+    if (choice < delivery->senders) {
+        ledger_kill(sender[choice]);
+        start_sender(choice);
+        return true;
+    }
+    unsigned slot = (choice - delivery->senders) % delivery->receivers;
+    ledger_kill(receiver[slot]);
+    forgive(slot);
+    start_receiver(slot);
+    return false;
+}
+
+static void run(int64_t seconds)
+{
+    unsigned seed = 20, killed_senders = 0, killed_receivers = 0;
+    int64_t until = ledger_now() + seconds * TONG_SECOND;
+    start();
     while (ledger_now() < until && senders < LEDGER_SENDERS - 1) {
         ledger_sleep((rand_r(&seed) % 8000 + 500) * TONG_MICROSECOND);
         MUST(ledger, !ledger->failed, "%s", ledger->failure);
-        unsigned choice = (unsigned)rand_r(&seed) % (SENDING + 2);
-        if (choice < SENDING) {
-            ledger_kill(sender[choice]);
-            sender[choice] = start_sender(&senders);
-            killed_senders++;
-        } else {
-            ledger_kill(receiver);
-            forgive(senders);
-            receiver = start_receiver();
-            killed_receivers++;
-        }
+        bool sent = kill_one((unsigned)rand_r(&seed) % (delivery->senders + delivery->receivers + 1));
+        killed_senders += sent;
+        killed_receivers += !sent;
     }
-    finish(receiver, sender, senders);
-    MUST(ledger, tong_remove(address) == 0, "remove: %s", tong_detail());
-    MUST(ledger, ledger_names("torture-kill-") == 0 || ledger_names(address + 4) == 0, "names are left");
-    printf("deaths survived: %u senders, %u receivers; %llu messages arrived, %llu came again, %llu were in a dead receiver's "
-           "buffer\n", killed_senders, killed_receivers, (unsigned long long)ledger->received,
-           (unsigned long long)ledger->redelivered, (unsigned long long)ledger->missing);
+    finish();
+    printf("%s: deaths survived: %u senders, %u receivers; %llu messages arrived, %llu came again, %llu were in a dead "
+           "receiver's buffer, %llu were missed and told of\n", delivery->name, killed_senders, killed_receivers,
+           (unsigned long long)ledger->received, (unsigned long long)ledger->redelivered, (unsigned long long)ledger->missing,
+           (unsigned long long)ledger->lost);
+    fflush(stdout);
     MUST(ledger, ledger->missing <= killed_receivers, "more messages are missing than receivers died");
-    ledger_count(0, killed_senders + killed_receivers, 0);
+    deaths += killed_senders + killed_receivers;
+}
+
+int main(int argc, char **argv)
+{
+    char name[64];
+    ledger = ledger_make();
+    snprintf(name, sizeof name, "torture-kill-%d", (int)getpid());
+    int64_t seconds = argc > 1 ? atoi(argv[1]) : ledger_is_long() ? LONG_SECONDS : SHORT_SECONDS;
+    for (delivery = deliveries; delivery < deliveries + sizeof deliveries / sizeof *deliveries; delivery++) {
+        snprintf(address, sizeof address, "shm:%s?capacity=16384%s", name, delivery->options);
+        run(seconds);
+    }
+    MUST(ledger, ledger_names(name) == 0, "names are left");
+    ledger_count(0, deaths, 0);
     return 0;
 }

@@ -125,6 +125,97 @@ static void test_stopped_receiver(void)
     part(channel);
 }
 
+/* ---- One of many receivers -------------------------------------------------------------------------------------- */
+
+/* A receiver with one message in hand, which it lets go when it is prodded. */
+static pid_t start_holder(void)
+{
+    pid_t pid = ledger_fork(ledger);
+    if (pid > 0)
+        return pid;
+    tong_token token = TONG_TOKEN_INIT;
+    tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
+    ledger->other_ready = 1;
+    MUST(ledger, tong_channel_peek(channel, LONG, NULL, &token) > 0, "peek: %s", tong_detail());
+    ledger->ready = 1;
+    ledger_until(ledger, &ledger->prodded, "a prod");
+    MUST(ledger, tong_channel_release(channel, &token) == 0, "release: %s", tong_detail());
+    _exit(tong_channel_close(channel) != 0);
+}
+
+/* What it holds keeps its room; all else goes on around it, and it is not taken for dead. */
+static void test_stopped_of_many(void)
+{
+    ledger_clear(ledger, 1);
+    ledger->shared = true;
+    ledger->sender[0].begun = 1000000;
+    pid_t pid = start_holder();
+    ledger_until(ledger, &ledger->other_ready, "the holder to open");
+    tong_channel *sender = ledger_open(ledger, address, TONG_SEND);
+    MUST(ledger, send_number(sender, 0, LONG) == 0, "send: %s", tong_detail());
+    ledger_until(ledger, &ledger->ready, "the holder");
+    kill(pid, SIGSTOP);
+    tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
+    uint64_t number = 1;
+    for (; send_number(sender, number, 0) == 0; number++)
+        MUST(ledger, receive(channel, LONG) >= 0, "receive: %s", tong_detail());
+    MUST(ledger, number > 30, "only %llu messages went past one that is stopped", (unsigned long long)number);
+    MUST(ledger, send_number(sender, number, STOPPED) == -ETIMEDOUT, "send: %s", tong_detail());
+    ssize_t r = receive(channel, STOPPED);
+    MUST(ledger, r == -ETIMEDOUT, "a receiver that is stopped lost what it holds: %zd %s", r, tong_detail());
+    ledger->prodded = 1;
+    kill(pid, SIGCONT);
+    MUST(ledger, send_number(sender, number, LONG) == 0, "send: %s", tong_detail());
+    MUST(ledger, receive(channel, LONG) >= 0 && ledger->redelivered == 0, "receive: %s", tong_detail());
+    ledger_join(ledger, pid, "the holder");
+    tong_channel_close(sender);
+    part(channel);
+}
+
+static void send_without_end(unsigned number)
+{
+    unsigned char own[LEDGER_BIGGEST];
+    tong_channel *channel = ledger_open(ledger, address, TONG_SEND);
+    while (!ledger->stop) {
+        struct ledger_sender *row = &ledger->sender[number];
+        size_t size = ledger_write(own, number, row->done, 0);
+        row->begun = row->done + 1;
+        row->done += tong_channel_send(channel, own, size, NULL, 20 * TONG_MILLISECOND) == 0;
+    }
+    _exit(0);
+}
+
+/* Its messages come again to one who never runs out of others. */
+static void test_dead_under_load(void)
+{
+    pid_t sender[2];
+    ledger_clear(ledger, 2);
+    ledger->shared = true;
+    pid_t pid = start_holder();
+    ledger_until(ledger, &ledger->other_ready, "the holder to open");
+    for (unsigned i = 0; i < 2; i++)
+        if ((sender[i] = ledger_fork(ledger)) == 0)
+            send_without_end(i);
+    ledger_until(ledger, &ledger->ready, "the holder");
+    tong_channel *channel = ledger_open(ledger, address, TONG_RECEIVE);
+    for (int i = 0; i < 1000; i++)
+        MUST(ledger, receive(channel, LONG) >= 0, "receive: %s", tong_detail());
+    int64_t killed = ledger_kill(pid);
+    for (bool again = false; !again; ) {
+        tong_message meta = TONG_MESSAGE_INIT;
+        ssize_t r = tong_channel_receive(channel, buffer, sizeof buffer, &meta, LONG);
+        MUST(ledger, r >= 0 && ledger_now() - killed < LONG / 10, "what a dead receiver had does not come again: %s", tong_detail());
+        ledger_enter(ledger, 0, buffer, (size_t)r, &meta);
+        again = meta.flags & TONG_MESSAGE_REDELIVERED;
+        ledger_sleep(20 * TONG_MICROSECOND); /* so that there is always a next one */
+    }
+    printf("under full load, what a dead receiver had comes again after %.1f ms\n", (double)(ledger_now() - killed) / 1e6);
+    ledger->stop = 1;
+    for (unsigned i = 0; i < 2; i++)
+        ledger_join(ledger, sender[i], "a sender");
+    part(channel);
+}
+
 /* ---- A pid that is used again ----------------------------------------------------------------------------------- */
 
 static struct layout_control *map_senders(void)
@@ -229,6 +320,13 @@ int main(void)
     test_pid_used_again(false);
     test_pid_used_again(true);
     test_pid_changed_while_waiting();
+    const char *one = "?capacity=4096", *many = "?capacity=4096&receivers=16";
+    snprintf(strchr(address, '?'), sizeof address / 2, "%s", many);
+    test_stopped_of_many();
+    puts("one of many receivers, stopped for 5 s: the others go on, and what it holds is its own");
+    test_dead_under_load();
+    ledger->shared = false;
+    snprintf(strchr(address, '?'), sizeof address / 2, "%s", one);
     puts(test_namespace() ? "another pid namespace: lives and dies like any other"
                           : "SKIP another pid namespace: unshare(2) is not permitted here");
     return 0;

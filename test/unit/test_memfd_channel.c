@@ -123,8 +123,10 @@ static void test_same_side(int unused)
     frame_asleep(pid, pid);
     tong_channel *second = NULL;
     int64_t r = tong_channel_open(address, TONG_SEND, TONG_SECOND, &second);
-    for (int i = 0; r == 0 && i < 1000; i++) /* the first may take longer than a moment to say so */
+    for (int i = 0; r == 0 && i < 10000; i++) { /* the first may take longer than a moment to say so */
+        usleep(1000);
         r = tong_channel_send(second, "x", 1, NULL, TONG_MILLISECOND);
+    }
     GIVES(r, -EBUSY);
     tong_channel_close(second);
     tong_channel *in = come(TONG_RECEIVE, 0);

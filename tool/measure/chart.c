@@ -57,10 +57,11 @@ static void draw_dot(struct text *out, const struct scale *scale, const struct f
     text_print(out, "<svg aria-hidden=\"true\">");
     draw_ticks(out, scale);
     if (limit > 0)
-        text_print(out, "<line class=\"base\" x1=\"%.1f%%\" x2=\"%.1f%%\" y1=\"0\" y2=\"22\"/>", place(scale, limit) / 10,
-                   place(scale, limit) / 10);
+        text_print(out, "<line class=\"base\" x1=\"%.1f%%\" x2=\"%.1f%%\" y1=\"0\" y2=\"22\"/>",
+                   place(scale, limit) / 10, place(scale, limit) / 10);
     if (f->median > 0)
-        text_print(out, "<line x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"11\" y2=\"11\" stroke=\"currentColor\" stroke-width=\"4\" "
+        text_print(out, "<line x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"11\" y2=\"11\" stroke=\"currentColor\" "
+                   "stroke-width=\"4\" "
                    "stroke-opacity=\".35\" stroke-linecap=\"round\"/><circle cx=\"%.2f%%\" cy=\"11\" r=\"5\" "
                    "fill=\"currentColor\"/>", place(scale, f->least) / 10, place(scale, f->most) / 10,
                    place(scale, f->median) / 10);
@@ -80,7 +81,8 @@ static void draw_row(struct text *out, const struct round *round, int work, int 
     draw_dot(out, scale, &cell->figures[METRIC_TIME], limit);
     text_print(out, "</span><span>%s</span>", bench_time(cell->figures[METRIC_TIME].median, time));
     if (ratio->runs)
-        text_print(out, ratio->median < 99.5 ? "<span>%.2f</span></div>\n" : "<span>%.0f</span></div>\n", ratio->median);
+        text_print(out, ratio->median < 99.5 ? "<span>%.2f</span></div>\n" : "<span>%.0f</span></div>\n",
+                   ratio->median);
     else
         text_print(out, "<span>-</span></div>\n");
 }
@@ -103,7 +105,7 @@ void chart_dots(struct text *out, const struct round *round, int work, const int
 #define TOP 16
 #define BOTTOM 360
 #define LABEL_STEP 15
-#define CURVES_MAX 24
+#define CURVES_MAX 32
 
 struct curve {
     int contestant;
@@ -111,10 +113,10 @@ struct curve {
     int last;        /* work of its last point */
 };
 
-/* Neighbours in the list lie far apart in colour. */
-static int hue_of(const struct curve *curve)
+static int height_of(int count)
 {
-    return curve->contestant * 137 % 360;
+    int labels = TOP + (count + 1) * LABEL_STEP;
+    return BOTTOM + 28 > labels ? BOTTOM + 28 : labels;
 }
 
 static bool in_sizes(int work)
@@ -136,8 +138,9 @@ static double y_of(double rate)
 
 static void draw_grid(struct text *out)
 {
-    static const struct { size_t size; const char *word; } sizes[] = { { 64, "64 B" }, { 1024, "1 KiB" }, { 4096, "4 KiB" },
-                                                                      { 65536, "64 KiB" }, { 1048576, "1 MiB" } };
+    static const struct { size_t size; const char *word; } sizes[] = {
+        { 64, "64 B" }, { 1024, "1 KiB" }, { 4096, "4 KiB" }, { 65536, "64 KiB" }, { 1048576, "1 MiB" },
+    };
     static const char *const rates[] = { "0.01", "0.1", "1", "10", "100" };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         text_print(out, "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text x=\"%.1f\" y=\"%d\" "
@@ -149,9 +152,17 @@ static void draw_grid(struct text *out)
                    y_of(pow(10, i - 2)) + 4, rates[i]);
 }
 
+/* What is carried through memory stands out. */
+static const char *stroke_of(const struct contestant *c)
+{
+    if (c->group == GROUP_LIMIT)
+        return "dashed";
+    return c->group == GROUP_TONG && c->mechanism.offers & TONG_HAS_ZERO_COPY ? "strong" : "thin";
+}
+
 static void draw_curve(struct text *out, const struct round *round, struct curve *curve)
 {
-    text_print(out, "<polyline fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\" points=\"");
+    text_print(out, "<polyline class=\"%s\" points=\"", stroke_of(&round->contestants[curve->contestant]));
     for (int w = 0; w < work_count; w++) {
         const struct figure *f = &round->cells[w][curve->contestant].figures[METRIC_TIME];
         if (!in_sizes(w) || !f->runs)
@@ -163,10 +174,10 @@ static void draw_curve(struct text *out, const struct round *round, struct curve
     text_print(out, "\"/>");
 }
 
-/* Names beside the last points, moved apart so that none lies on another. */
+/* Names beside the last points, moved apart so that none lies on another, and none below the picture. */
 static void place_labels(struct curve *curves, int count)
 {
-    double low = TOP;
+    double low = TOP, high = height_of(count) - LABEL_STEP;
     for (int i = 1; i < count; i++)
         for (int k = i; k > 0 && curves[k - 1].y > curves[k].y; k--) {
             struct curve swap = curves[k];
@@ -177,18 +188,19 @@ static void place_labels(struct curve *curves, int count)
         curves[i].label = curves[i].y > low ? curves[i].y : low;
         low = curves[i].label + LABEL_STEP;
     }
+    for (int i = count - 1; i >= 0 && curves[i].label > high; i--, high -= LABEL_STEP)
+        curves[i].label = high;
 }
 
 static void draw_label(struct text *out, const struct round *round, const struct curve *curve)
 {
     const struct contestant *c = &round->contestants[curve->contestant];
     double x = x_of(works[curve->last].size);
-    text_print(out, "<g style=\"color:hsl(%d 60%% 50%%)\"><path d=\"M%.1f %.1f L%d %.1f\" "
-               "stroke=\"currentColor\" stroke-opacity=\".4\" "
-               "stroke-dasharray=\"2 3\" fill=\"none\"/><circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"currentColor\"/>"
-               "<text class=\"mark\" style=\"fill:currentColor\" x=\"%d\" y=\"%.1f\">", hue_of(curve), x, curve->y,
-               RIGHT + 14, curve->label, x, curve->y, RIGHT + 18, curve->label + 4);
-    page_text(out, c->name);
+    text_print(out, "<g class=\"%s\"><path class=\"lead\" d=\"M%.1f %.1f L%d %.1f\"/>"
+               "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"currentColor\"/>"
+               "<text class=\"mark\" x=\"%d\" y=\"%.1f\">", group_names[c->group], x, curve->y,
+               RIGHT + 24, curve->label, x, curve->y, RIGHT + 28, curve->label + 4);
+    page_text(out, c->group == GROUP_LIMIT ? "the limit" : c->name);
     text_print(out, "</text></g>\n");
 }
 
@@ -200,23 +212,38 @@ static int points(const struct round *round, int contestant)
     return points;
 }
 
-/* System calls lie on the curves of what uses them, and would only double those. */
+/*
+ * System calls lie on the curves of what uses them, and would only double those.  Of two ways through one memory the
+ * one in place is drawn, and of the limits the one that goes furthest.
+ */
+static bool is_drawn(const struct round *round, int i)
+{
+    const struct contestant *c = &round->contestants[i];
+    bool memory = c->group == GROUP_TONG && c->mechanism.offers & TONG_HAS_ZERO_COPY;
+    if (c->group == GROUP_RAW || points(round, i) < 2 || (memory && !strstr(c->name, "in place")))
+        return false;
+    for (int k = 0; k < round->count && c->group == GROUP_LIMIT; k++)
+        if (round->contestants[k].group == GROUP_LIMIT && points(round, k) > points(round, i) - (k < i))
+            return k == i;
+    return true;
+}
+
 void chart_sizes(struct text *out, const struct round *round)
 {
     struct curve curves[CURVES_MAX];
     int count = 0;
     for (int i = 0; i < round->count && count < CURVES_MAX; i++)
-        if (round->contestants[i].group != GROUP_RAW && points(round, i) >= 2)
+        if (is_drawn(round, i))
             curves[count++] = (struct curve){ .contestant = i };
     if (count == 0)
         return;
-    text_print(out, "<h2>Bytes a second, by the size of messages</h2><section class=\"wide\"><p class=\"soft\">One way, one "
-               "sender and one receiver on two processors, waiting as each library does by default. GB/s; more is "
-               "better.</p><svg class=\"curve\" viewBox=\"0 0 740 %d\" role=\"img\" aria-label=\"Throughput by size\">",
-               BOTTOM + 28 > TOP + count * LABEL_STEP ? BOTTOM + 28 : TOP + count * LABEL_STEP);
+    text_print(out, "<h2>Bytes a second, by the size of messages</h2><section class=\"wide\"><p class=\"soft\">"
+               "One way, one sender and one receiver on two processors, waiting as each library does by default. "
+               "GB/s; more is better.</p><svg class=\"curve\" viewBox=\"0 0 740 %d\" role=\"img\" aria-label=\"Throughput by size\">",
+               height_of(count));
     draw_grid(out);
     for (int i = 0; i < count; i++) {
-        text_print(out, "<g style=\"color:hsl(%d 60%% 50%%)\">", hue_of(&curves[i]));
+        text_print(out, "<g class=\"%s\">", group_names[round->contestants[curves[i].contestant].group]);
         draw_curve(out, round, &curves[i]);
         text_print(out, "</g>\n");
     }

@@ -30,7 +30,10 @@ const char *bench_size(size_t size, char ret[16]);
 /* Contestants of a work that were measured, the quickest first: how many. */
 int bench_ranking(const struct round *round, int work, int ret[CONTESTANTS_MAX]);
 
-/* What is said of two of them: `memory` overtakes `other`, in works of these sizes, from `size` on; 0: at none measured. */
+/*
+ * What is said of two of them: `memory` overtakes `other`, in works of these sizes, from `size` on; 0: at none
+ * measured.
+ */
 struct overtaking {
     enum sizes sizes;
     int memory, other;

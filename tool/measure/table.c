@@ -111,7 +111,7 @@ static void print_cell(const struct contestant *c, const struct cell *cell, cons
         snprintf(range, sizeof range, "-");
     else
         snprintf(range, sizeof range, "%s .. %s", bench_time(time->least, least), bench_time(time->most, most));
-    printf("%-6s %-27.27s", group_names[c->group], c->name);
+    printf("%-6s %-30.30s", group_names[c->group], c->name);
     print_if(time, 9);
     printf(" %22s", range);
     if (w->test == TEST_ONE_WAY) {
@@ -135,7 +135,7 @@ static void print_work(const struct round *round, int work)
     int order[CONTESTANTS_MAX], count = bench_ranking(round, work, order);
     const struct work *w = &works[work];
     printf("\n%s\n", w->title);
-    printf("%-34s%9s %22s", "", w->test == TEST_ONE_WAY ? "EACH" : "P50", "RANGE");
+    printf("%-37s%9s %22s", "", w->test == TEST_ONE_WAY ? "EACH" : "P50", "RANGE");
     if (w->test == TEST_ONE_WAY)
         printf("%11s%8s", "RATE", "GB/S");
     else
@@ -200,8 +200,9 @@ void bench_table(const struct round *round)
         printf("A cache line takes %.0f ns to the other processor and back; counted is what was measured "
                "at %.0f to %.0f.\n",
                c->line, c->line_low, c->line_high);
-    puts("EACH is per message, CPU of both sides per message or round trip (of paced ones in us: also seconds per million);\n"
-         "/LIMIT and /RAW are ratios of one turn.  A percentile is empty with less than ten latencies beyond it.");
+    puts("EACH is per message, CPU of both sides per message or round trip (of paced ones, us are also seconds per\n"
+         "million); /LIMIT and /RAW are ratios of one turn.  A percentile is empty with fewer than ten latencies\n"
+         "beyond it.");
     for (int w = 0; w < work_count; w++)
         if (round_has(round, w))
             print_work(round, w);
