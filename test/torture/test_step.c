@@ -246,9 +246,10 @@ static uint64_t word_at(int fd, size_t at)
     return word;
 }
 
-/* Nobody but the victim has a hold: the other receiver does nothing yet. */
+/* Nobody but the victim has a hold: the other receiver does nothing yet.  What is held must come again. */
 static void look_at_holds(int fd)
 {
+    bool held = false;
     for (size_t hold = 0; hold < LAYOUT_PLACES * LAYOUT_HOLDS; hold++) {
         size_t at = offsetof(struct layout_receivers, seats) + hold / LAYOUT_HOLDS * sizeof(struct layout_seat) +
                     offsetof(struct layout_seat, holds) + hold % LAYOUT_HOLDS * sizeof(struct layout_hold);
@@ -259,7 +260,10 @@ static void look_at_holds(int fd)
         bool won = claim > word_at(fd, at + offsetof(struct layout_hold, start));
         unsigned_claims.after += won;
         unsigned_claims.before += !won;
+        held = true;
     }
+    if (held)
+        ledger_risk(ledger, FIRST, 0, SENDERS);
 }
 
 static void count_claims(void)
