@@ -302,6 +302,8 @@ static struct step_result run_episode(const struct operation *operation, const s
     bool alone = operation->flags & ALONE;
     ledger_clear(ledger, SENDERS);
     ledger->shared = delivery->shared;
+    if (delivery->receiver && operation->flags & FULL)
+        ledger->view[FIRST].since = SENDERS; /* much was sent before the victim came, and need not be kept for it */
     if (!alone)
         start_partners(&episode);
     if (operation->flags & HEIR)
@@ -491,7 +493,7 @@ int main(int argc, char **argv)
                 continue;
             const bool is_path = strcmp(deliveries[i].scheme, "shm");
             snprintf(address, sizeof address, "%s:%s%s?capacity=%d%s", deliveries[i].scheme, is_path ? "/dev/shm/tong." : "", name,
-                     operation->flags & LARGE ? 16384 : 4096, deliveries[i].options);
+                     operation->flags & LARGE ? 65536 : 4096, deliveries[i].options);
             struct count count = run_operation(operation, &deliveries[i]);
             all.deaths += count.deaths;
             all.steps += count.steps;
