@@ -246,9 +246,10 @@ static uint64_t word_at(int fd, size_t at)
     return word;
 }
 
-/* Nobody but the victim has a hold: the other receiver does nothing yet. */
+/* Nobody but the victim has a hold: the other receiver does nothing yet.  What is held must come again. */
 static void look_at_holds(int fd)
 {
+    bool held = false;
     for (size_t hold = 0; hold < LAYOUT_PLACES * LAYOUT_HOLDS; hold++) {
         size_t at = offsetof(struct layout_receivers, seats) + hold / LAYOUT_HOLDS * sizeof(struct layout_seat) +
                     offsetof(struct layout_seat, holds) + hold % LAYOUT_HOLDS * sizeof(struct layout_hold);
@@ -259,7 +260,10 @@ static void look_at_holds(int fd)
         bool won = claim > word_at(fd, at + offsetof(struct layout_hold, start));
         unsigned_claims.after += won;
         unsigned_claims.before += !won;
+        held = true;
     }
+    if (held)
+        ledger_risk(ledger, FIRST, 0, SENDERS);
 }
 
 static void count_claims(void)
@@ -298,6 +302,8 @@ static struct step_result run_episode(const struct operation *operation, const s
     bool alone = operation->flags & ALONE;
     ledger_clear(ledger, SENDERS);
     ledger->shared = delivery->shared;
+    if (delivery->receiver && operation->flags & FULL)
+        ledger->view[FIRST].since = SENDERS; /* much was sent before the victim came, and need not be kept for it */
     if (!alone)
         start_partners(&episode);
     if (operation->flags & HEIR)
@@ -487,7 +493,7 @@ int main(int argc, char **argv)
                 continue;
             const bool is_path = strcmp(deliveries[i].scheme, "shm");
             snprintf(address, sizeof address, "%s:%s%s?capacity=%d%s", deliveries[i].scheme, is_path ? "/dev/shm/tong." : "", name,
-                     operation->flags & LARGE ? 16384 : 4096, deliveries[i].options);
+                     operation->flags & LARGE ? 65536 : 4096, deliveries[i].options);
             struct count count = run_operation(operation, &deliveries[i]);
             all.deaths += count.deaths;
             all.steps += count.steps;
