@@ -25,6 +25,7 @@
 #define NOTICE (10 * TONG_MILLISECOND) /* the median of all deaths of an operation on which somebody waited */
 #define SHORT 450 /* instructions of an operation that the short form leaves none out of */
 #define DEATHS 16 /* of any other, about, beside those at its system calls */
+#define SAMPLES 10 /* the same where only the company is another */
 #define TOGETHER 30000 /* instructions that may be stepped for an operation */
 #define NOTICES 65536
 #define SHARE (20 * TONG_MILLISECOND) /* in which a successor among others gets something */
@@ -374,7 +375,8 @@ static uint64_t interval(const struct operation *operation, uint64_t steps, cons
         stretch = to > from && to - from > stretch ? to - from : stretch;
     }
     uint64_t deaths = TOGETHER / (stretch / 2 + 1);
-    deaths = deaths > DEATHS ? DEATHS : deaths;
+    const uint64_t most = delivery->thorough ? DEATHS : SAMPLES;
+    deaths = deaths > most ? most : deaths;
     return 1 + steps / deaths;
 }
 
