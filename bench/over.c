@@ -403,7 +403,7 @@ int over_contestants(struct contestant *list, int most)
     int count = 0;
     for (size_t i = 0; tong_mechanism_describe(i, &m) == 0; i++) {
         bool carries = m.offers & TONG_HAS_CHANNEL && strncmp(m.unit, "number", 6);
-        bool asked = !strncmp(m.variant, "deliver=", 8); /* for by the work */
+        bool asked = !strncmp(m.variant, "deliver=", 8) || !strncmp(m.variant, "receivers=", 10); /* for by the work */
         if (!carries || asked || !(nameless(&m) || made_up(&m, &probe, 0, name)))
             continue;
         for (enum manner manner = PLAIN; manner <= BATCHED && count < most; manner++)

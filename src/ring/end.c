@@ -223,6 +223,8 @@ int ring_end_open(struct ring_end *end, const struct ring_home *home, const stru
         r = pause ? wait_pause(1000000, -1, DEADLINE_NEVER) : 0;
         if (r == 0)
             r = try_attach(end, home, address, name, sender);
+        if (r == -EBUSY && pause == 0 && !sender && end->object.shape.deliver == LAYOUT_QUEUE)
+            r = 1; /* who recovers what a dead receiver left holds that one's place for a moment */
     }
     return r == 1 ? fail(-EBUSY, "%s:%s: others keep coming and going, or hold its place without using it", home->scheme,
                          name) : r;

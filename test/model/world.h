@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * world.h - one channel in the memory of the model, and the kernel of the processes that use it: futexes, membarrier,
- * the locks of places, FIFOs, epoll over these and pidfds.  All that src/ring asks of others is here; ring/object.c, which
- * makes and maps files, is the one part of it that is not run.
+ * the locks of places, FIFOs, epoll over these and pidfds.  All that src/ring asks of others is
+ * here; what makes, maps, seals and hands over files is not run.
  */
 #ifndef MODEL_WORLD_H
 #define MODEL_WORLD_H
@@ -11,6 +11,7 @@
 #include "ring/channel.h"
 
 #define WORLD_LANES 2
+#define WORLD_LANES_AT (sizeof(struct layout_control) + sizeof(struct layout_receivers))
 
 struct world {
     struct layout_control *senders;

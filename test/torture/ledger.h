@@ -55,12 +55,13 @@ struct ledger_view {
 
 struct ledger {
     volatile int inside;          /* the victim is in the operation */
-    volatile int ready, other_ready, survivor_ready, stop, prodded, last, over; /* between the processes of one episode */
+    volatile int ready, other_ready, survivor_ready, stop, prodded, gone, last, over; /* between the processes of one episode */
     volatile int ends[LEDGER_ENDS];
     volatile int ended;           /* how many of them */
     volatile int64_t noticed;     /* when a death was told */
     bool shared;                  /* a message goes to one of many receivers, each of whom has a view */
     _Atomic uint64_t redelivered, received;
+    _Atomic uint64_t refused;     /* attempts to change the size of what is sealed */
     _Atomic uint64_t missing;     /* messages that a dead receiver took and nobody saw */
     _Atomic uint64_t lost;        /* messages that receivers had missed, and were told of */
     _Atomic uint64_t ahead;       /* shared: so many may be missing */
