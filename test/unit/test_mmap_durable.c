@@ -687,6 +687,21 @@ static int try_open(const char *options, uint32_t flags)
     return r;
 }
 
+/* Records of one of the two would be none in the other. */
+static void only_one_of_two_is_durable(void)
+{
+    char other[200];
+    snprintf(other, sizeof other, "%s.2", address);
+    tong_channel_close(open_end(".2?capacity=4K&durable=yes", TONG_SEND));
+    for (int turn = 0; turn < 2; turn++) {
+        char both[400];
+        tong_channel *channel;
+        snprintf(both, sizeof both, "%s%s,%s%s", address, turn ? ".2" : "", path, turn ? "" : ".2");
+        ck_assert_int_eq(tong_channel_open(both, TONG_BOTH, 0, &channel), -EINVAL);
+    }
+    ck_assert_int_eq(tong_remove(other), 0);
+}
+
 START_TEST(asked_and_refused)
 {
     ck_assert_int_eq(try_open("?durable=yes&receivers=2", TONG_SEND), -EOPNOTSUPP);
@@ -697,6 +712,7 @@ START_TEST(asked_and_refused)
     ck_assert_int_eq(try_open("?durable=yes", TONG_RECEIVE), -EINVAL);
     ck_assert_int_eq(try_open("?sync=on", TONG_SEND), -EINVAL);
     tong_channel_close(plain);
+    only_one_of_two_is_durable();
     ck_assert_int_eq(tong_remove(address), 0);
     tong_channel *durable = open_end("?capacity=4K&durable=yes", TONG_SEND);
     ck_assert_int_eq(try_open("?durable=no", TONG_RECEIVE), -EINVAL);
