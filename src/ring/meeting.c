@@ -130,6 +130,8 @@ static int hear(const struct ring_meeting *meeting, struct received *ret)
                               .msg_controllen = sizeof control.bytes };
     *ret = (struct received){ .fd = { -1, -1, -1, -1 } };
     ssize_t r = sys_recvmsg(meeting->socket_fd, &message, MSG_DONTWAIT);
+    if (r == -ECONNRESET) /* it left without having heard all, and perhaps said why before */
+        r = sys_recvmsg(meeting->socket_fd, &message, MSG_DONTWAIT);
     if (r == -EAGAIN)
         return 0;
     if (r == 0 || r == -ECONNRESET)
@@ -271,11 +273,12 @@ static int take_socket(struct ring_meeting *meeting, int fd)
     return 0;
 }
 
+/* Who was turned away before it came to that hears why. */
 static int greet(struct ring_meeting *meeting)
 {
-    int r = check_credentials(meeting);
-    if (r == 0 && (r = say(meeting, 0)) < 0)
-        r = fail_call(r, "%s: handing over", meeting->object);
+    int r = check_credentials(meeting), said = r == 0 ? say(meeting, 0) : 0;
+    if (said < 0 && said != -EPIPE && said != -ECONNRESET)
+        r = fail_call(said, "%s: handing over", meeting->object);
     meeting->greeted = r == 0;
     if (r < 0)
         drop(meeting);
@@ -467,12 +470,15 @@ static int be_answered(struct ring_meeting *meeting, struct received *received)
     return r < 0 ? give_up(meeting, r) : hold(meeting);
 }
 
+/* A user who is not meant is not waited for: it may never say anything. */
 static int listen_to(struct ring_meeting *meeting)
 {
     struct received received;
     int r = hear(meeting, &received);
     if (r < 0)
         return r == -ENOTCONN ? left(meeting) : r;
+    if (r == 0 && !meeting->greeted && (r = check_credentials(meeting)) < 0)
+        return turn_away(meeting, r);
     if (r == 0)
         return meeting->greeted || clock_now() - meeting->since < SILENCE ? 0 : left(meeting);
     return meeting->greeted ? be_answered(meeting, &received) : answer(meeting, &received);
