@@ -143,15 +143,17 @@ static int hear(const struct ring_meeting *meeting, struct received *ret)
     return 1;
 }
 
-/* Our own description of the other's pipe, so that nobody can make it block under us. */
+/* Our own description of the other's pipe, so that nobody can make it block under us.  We may be allowed to write where the
+ * other is not, and would do so in its place: it has to show that it is. */
 static int check_pipe(const struct ring_meeting *meeting, int *fd)
 {
     struct stat status;
     int r = sys_fstat(*fd, &status);
     if (r < 0)
         return fail_call(r, "%s: looking at what the other end handed over", meeting->object);
-    if (!S_ISFIFO(status.st_mode))
-        return fail(-EPROTO, "%s: the other end handed over something that is not a pipe", meeting->object);
+    r = sys_fcntl_int(*fd, F_GETFL, 0);
+    if (!S_ISFIFO(status.st_mode) || r < 0 || (r & O_ACCMODE) == O_RDONLY)
+        return fail(-EPROTO, "%s: the other end handed over something that is not a pipe to write to", meeting->object);
     int again = ring_sealed_open_again(*fd, O_RDWR | O_NONBLOCK);
     if (again < 0)
         return again;

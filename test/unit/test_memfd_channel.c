@@ -436,6 +436,7 @@ static void test_hostile_hello(int unused)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         refuses(&good, sizeof good, (int[]){ wrong[i], room[1] }, 2);
     refuses(&good, sizeof good, (int[]){ fine, null }, 2);
+    refuses(&good, sizeof good, (int[]){ fine, room[0] }, 2);
     refuses(&good, sizeof good, (int[]){ fine }, 1);
     refuses(&good, sizeof good, (int[]){ fine, room[1], fine, room[1] }, 4);
     refuses(&good, sizeof good, NULL, 0);
