@@ -368,12 +368,6 @@ int ring_meeting_arrive(struct ring_meeting *meeting)
     return r;
 }
 
-int ring_meeting_join(struct ring_meeting *meeting, int fd, bool greets)
-{
-    int r = take_socket(meeting, fd);
-    return r < 0 || !greets ? r : greet(meeting);
-}
-
 /* ---- Meeting --------------------------------------------------------------------------------------------- */
 
 /* The name is free for the next two.  What was sent can still be read after shutdown(2), and from now on the socket, and so
@@ -414,8 +408,6 @@ static int turn_away(struct ring_meeting *meeting, int error)
 {
     bool stranger = error == -EACCES || error == -EPROTO || error == -EBUSY || error == -EINVAL;
     say(meeting, error);
-    if (meeting->listener_fd < 0)
-        return give_up(meeting, error);
     drop(meeting);
     return stranger ? 0 : error;
 }
@@ -423,11 +415,10 @@ static int turn_away(struct ring_meeting *meeting, int error)
 /* A receiver whom nobody has handed anything yet has lost nothing: for it, it is as if nobody had been there. */
 static int left(struct ring_meeting *meeting)
 {
-    bool greeted = meeting->greeted;
     drop(meeting);
     if (meeting->listener_fd >= 0)
         return 0;
-    if (!greeted || !meeting->name.size || meeting->ways & TONG_SEND)
+    if (meeting->ways & TONG_SEND)
         return give_up(meeting, fail(-EPIPE, "%s: process %lld at the other end left before it took anything",
                                      meeting->object, (long long)meeting->peer.pid));
     int r = ring_meeting_arrive(meeting);
