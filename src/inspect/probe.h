@@ -25,6 +25,8 @@ struct probe {
 
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);
+int probe_networks(struct scan *scan);
+int probe_inet_peers(struct scan *scan);
 int probe_processes(struct scan *scan);
 int probe_sysv(struct scan *scan);
 int probe_names(struct scan *scan);

@@ -13,6 +13,8 @@ static const struct probe probes[] = {
     { "processes", probe_processes, 0 },
     { "unix sockets", probe_unix, 0 },
     { "TCP and UDP", probe_inet, 0 },
+    { "other networks", probe_networks, 0 },
+    { "peers of TCP and UDP", probe_inet_peers, 0 },
     { "System V", probe_sysv, 0 },
     { "names", probe_names, 0 },
     { "descriptors", probe_descriptors, 0 },
