@@ -31,6 +31,7 @@ int probe_processes(struct scan *scan);
 int probe_sysv(struct scan *scan);
 int probe_names(struct scan *scan);
 int probe_maps(struct scan *scan);
+int probe_depths(struct scan *scan);
 int probe_orphans(struct scan *scan);
 int probe_descriptors(struct scan *scan);
 

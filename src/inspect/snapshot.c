@@ -19,6 +19,7 @@ static const struct probe probes[] = {
     { "names", probe_names, 0 },
     { "descriptors", probe_descriptors, 0 },
     { "mappings", probe_maps, 0 },
+    { "depths", probe_depths, TONG_LOOK_DEPTHS },
     { "orphans", probe_orphans, 0 },
 };
 
