@@ -23,6 +23,7 @@ static const struct probe probes[] = {
     { "mappings", probe_maps, 0 },
     { "locks", probe_locks, 0 },
     { "depths", probe_depths, TONG_LOOK_DEPTHS },
+    { "open file descriptions", probe_descriptions, 0 },
     { "orphans", probe_orphans, 0 },
 };
 
