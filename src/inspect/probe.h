@@ -34,6 +34,7 @@ int probe_names(struct scan *scan);
 int probe_lock_list(struct scan *scan);
 int probe_locks(struct scan *scan);
 int probe_maps(struct scan *scan);
+int probe_channels(struct scan *scan);
 int probe_descriptions(struct scan *scan);
 int probe_depths(struct scan *scan);
 int probe_orphans(struct scan *scan);

@@ -24,6 +24,7 @@ static const struct probe probes[] = {
     { "locks", probe_locks, 0 },
     { "depths", probe_depths, TONG_LOOK_DEPTHS },
     { "open file descriptions", probe_descriptions, 0 },
+    { "channels of tong", probe_channels, 0 },
     { "orphans", probe_orphans, 0 },
 };
 
