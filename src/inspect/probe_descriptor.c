@@ -144,8 +144,9 @@ static int add_descriptor(void *context, const char *name, int64_t number)
 {
     struct descriptor *descriptor = context;
     const char *target = descriptor->target;
-    if (proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target) < 0)
-        return 0;
+    ssize_t r = proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target);
+    if (r < 0) /* closed meanwhile; or root may list what it may not read */
+        return r == -EACCES || r == -EPERM ? (int)r : 0;
     descriptor->name = name;
     descriptor->fd = (int)number;
     for (size_t i = 0; i < sizeof link_kinds / sizeof *link_kinds; i++)
