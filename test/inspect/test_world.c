@@ -2,10 +2,12 @@
 /* What a snapshot makes of a world that does not hold still, does not let it look, and has odd names. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +61,25 @@ static void test_other_user(int unused)
     MUST(shm_unlink(frame_mark()) == 0, "shm_unlink");
     close(ends[0]);
     close(ends[1]);
+}
+
+/* Root without the right to trace may list descriptors, but not read where they lead. */
+static void test_lesser_root(int unused)
+{
+    (void)unused;
+    pid_t child = frame_fork();
+    if (child == 0) {
+        struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+        uint32_t kept = UINT32_C(1) << CAP_DAC_OVERRIDE | UINT32_C(1) << CAP_DAC_READ_SEARCH;
+        struct __user_cap_data_struct rights[2] = { { .effective = kept, .permitted = kept } };
+        MUST(syscall(SYS_capset, &head, rights) == 0, "capset: %s", strerror(errno));
+        tong_snapshot *snapshot = look();
+        MUST(process_of(snapshot, getppid())->flags & TONG_PROCESS_HIDDEN, "the parent is hidden");
+        MUST(gaps_of(snapshot, "descriptors of processes"), "and that is said");
+        tong_snapshot_free(snapshot);
+        _exit(0);
+    }
+    frame_join(child);
 }
 
 static void test_names(int unused)
@@ -148,10 +169,11 @@ static void test_no_proc(int unused)
 int main(int argc, char **argv)
 {
     frame_begin("inspect_world", argc, argv);
-    if (geteuid() == 0)
+    if (geteuid() == 0) {
         frame_run("another user", test_other_user, 0, 20);
-    else
-        frame_skip("another user", "only root can become one");
+        frame_run("root with fewer rights", test_lesser_root, 0, 20);
+    } else
+        frame_skip("another user, root with fewer rights", "only root can become them");
     frame_run("odd names", test_names, 0, 20);
     frame_run("processes come and go", test_churn, 0, 60);
     frame_run("calls fail: not permitted", test_faults, -EACCES, 100);
