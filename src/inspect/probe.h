@@ -14,6 +14,7 @@ struct scan {
     uint64_t boot_time;                   /* seconds of the epoch */
     struct proc proc;
     struct tong_snapshot *graph;
+    struct locks *locks;                  /* of the whole machine: locks.h */
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */
@@ -25,10 +26,17 @@ struct probe {
 
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);
+int probe_networks(struct scan *scan);
+int probe_inet_peers(struct scan *scan);
 int probe_processes(struct scan *scan);
 int probe_sysv(struct scan *scan);
 int probe_names(struct scan *scan);
+int probe_lock_list(struct scan *scan);
+int probe_locks(struct scan *scan);
 int probe_maps(struct scan *scan);
+int probe_channels(struct scan *scan);
+int probe_descriptions(struct scan *scan);
+int probe_depths(struct scan *scan);
 int probe_orphans(struct scan *scan);
 int probe_descriptors(struct scan *scan);
 

@@ -13,38 +13,55 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "inspect/descriptor.h"
 #include "inspect/file.h"
+#include "inspect/locks.h"
 #include "inspect/names.h"
-#include "inspect/probe.h"
 #include "sys/sys.h"
 
-#define TARGET 4200
-#define PTS_MAJOR_FIRST 136 /* Documentation/admin-guide/devices.txt */
-#define PTS_MAJOR_LAST 143
 #define QUEUE_FILE_SIZE 80 /* of every file in the file system of POSIX queues */
-
-struct descriptor {
-    struct scan *scan;
-    uint32_t process;
-    int directory;       /* /proc/PID/fd */
-    const char *name;    /* of the link */
-    int fd;
-    char target[TARGET];
-};
 
 static uint32_t direction_of(const struct stat *link)
 {
     return (link->st_mode & S_IRUSR ? TONG_RECEIVE : 0) | (link->st_mode & S_IWUSR ? TONG_SEND : 0);
 }
 
-static void add_end(const struct descriptor *descriptor, uint32_t object)
+static void add_end(const struct descriptor *descriptor, uint32_t object, uint32_t flags, uint32_t direction)
+{
+    const tong_end end = { .object = object, .process = descriptor->process, .flags = flags, .fd = descriptor->fd,
+                           .certainty = TONG_EXACT, .direction = direction };
+    if (object != TONG_NOBODY)
+        graph_add_end(descriptor->scan->graph, &end);
+}
+
+void descriptor_add_both(const struct descriptor *descriptor, uint32_t object)
+{
+    add_end(descriptor, object, 0, TONG_SEND | TONG_RECEIVE);
+}
+
+void descriptor_add_end(const struct descriptor *descriptor, uint32_t object, uint32_t flags)
 {
     struct stat link;
     int r = sys_fstatat(descriptor->directory, descriptor->name, &link, AT_SYMLINK_NOFOLLOW);
-    tong_end end = { .object = object, .process = descriptor->process, .fd = descriptor->fd, .certainty = TONG_EXACT,
-                     .direction = r < 0 ? 0 : direction_of(&link) };
-    if (object != TONG_NOBODY)
-        graph_add_end(descriptor->scan->graph, &end);
+    add_end(descriptor, object, flags, r < 0 ? 0 : direction_of(&link));
+}
+
+ssize_t descriptor_read(const struct descriptor *descriptor)
+{
+    char path[40];
+    snprintf(path, sizeof path, "../fdinfo/%s", descriptor->name);
+    return proc_read(&descriptor->scan->proc, descriptor->directory, path);
+}
+
+const char *descriptor_field(const struct descriptor *descriptor, const char *name)
+{
+    size_t size = strlen(name);
+    for (const char *line = descriptor->scan->proc.buffer; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (!strncmp(line, name, size) && line[size] == ':')
+            return line + size + 1;
+    }
+    return NULL;
 }
 
 /* What stands between the brackets is the inode, which is one on the whole machine. */
@@ -65,7 +82,7 @@ static void add_pipe(const struct descriptor *descriptor)
         graph_object_at(graph, object)->source = "/proc/PID/fd";
         graph_object_at(graph, object)->inode = strtoull(key, NULL, 10);
     }
-    add_end(descriptor, object);
+    descriptor_add_end(descriptor, object, 0);
 }
 
 /* A socket that no probe knows has a family that none asks for. */
@@ -77,13 +94,7 @@ static void add_socket(const struct descriptor *descriptor)
     bracketed(descriptor->target, key);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && object == TONG_NOBODY; i++)
         object = graph_find_object(descriptor->scan->graph, kinds[i], key);
-    add_end(descriptor, object);
-}
-
-static bool is_pty(const struct stat *status)
-{
-    unsigned number = major(status->st_rdev);
-    return S_ISCHR(status->st_mode) && number >= PTS_MAJOR_FIRST && number <= PTS_MAJOR_LAST;
+    descriptor_add_both(descriptor, object);
 }
 
 /* Only a file of that size, one below the root of a file system without a disk, is worth asking. */
@@ -98,8 +109,6 @@ static uint32_t kind_of_file(const struct descriptor *descriptor, const struct s
 {
     if (S_ISFIFO(status->st_mode))
         return TONG_KIND_FIFO;
-    if (is_pty(status))
-        return TONG_KIND_PTY;
     if (!S_ISREG(status->st_mode))
         return 0;
     return is_queue(descriptor, status) ? TONG_KIND_MQ : file_kind(descriptor->target);
@@ -112,6 +121,11 @@ static void add_file(const struct descriptor *descriptor)
     bool fresh;
     if (sys_fstatat(descriptor->directory, descriptor->name, &status, 0) < 0)
         return;
+    locks_add_held(descriptor, &status);
+    if (descriptor_is_terminal(&status)) {
+        descriptor_add_terminal(descriptor, &status);
+        return;
+    }
     uint32_t kind = kind_of_file(descriptor, &status);
     if (!kind)
         return;
@@ -121,7 +135,7 @@ static void add_file(const struct descriptor *descriptor)
         if (kind == TONG_KIND_MQ)
             names_describe_queue(descriptor->scan, object, descriptor->directory, descriptor->name);
     }
-    add_end(descriptor, object);
+    descriptor_add_end(descriptor, object, 0);
 }
 
 /* By how the link begins; the first that fits. */
@@ -131,6 +145,8 @@ static const struct link_kind {
 } link_kinds[] = {
     { "pipe:[", add_pipe },
     { "socket:[", add_socket },
+    { "anon_inode:[eventfd]", descriptor_add_eventfd },
+    { "anon_inode:[eventpoll]", descriptor_add_epoll },
     { "/", add_file },
 };
 
@@ -138,8 +154,9 @@ static int add_descriptor(void *context, const char *name, int64_t number)
 {
     struct descriptor *descriptor = context;
     const char *target = descriptor->target;
-    if (proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target) < 0)
-        return 0;
+    ssize_t r = proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target);
+    if (r < 0) /* closed meanwhile; or root may list what it may not read */
+        return r == -EACCES || r == -EPERM ? (int)r : 0;
     descriptor->name = name;
     descriptor->fd = (int)number;
     for (size_t i = 0; i < sizeof link_kinds / sizeof *link_kinds; i++)
@@ -157,9 +174,11 @@ static int look_at(struct scan *scan, uint32_t number)
     if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE))
         return 0;
     snprintf(path, sizeof path, "%lld/fd", (long long)process->pid);
-    struct descriptor descriptor = { .scan = scan, .process = number, .directory = proc_directory(scan->proc.fd, path) };
+    size_t first_end = scan->graph->ends.count, first_watch = scan->graph->watches.count;
+    struct descriptor descriptor = { .scan = scan, .process = number, .pid = process->pid, .directory = proc_directory(scan->proc.fd, path) };
     int r = descriptor.directory < 0 ? descriptor.directory : proc_numbers(descriptor.directory, add_descriptor, &descriptor);
     sys_close(descriptor.directory);
+    descriptor_watched(scan->graph, number, first_end, first_watch);
     process = graph_process_at(scan->graph, number);
     if (r == -EACCES || r == -EPERM) {
         process->flags |= TONG_PROCESS_HIDDEN;

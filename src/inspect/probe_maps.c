@@ -3,8 +3,8 @@
  * Shared mappings, from /proc/PID/maps: who maps what, reading or writing, is exact; what is said through it is invisible.
  *
  * System V memory is "/SYSV" and a key, with the identifier as its inode; memory without a name is a deleted /dev/zero.
- * Any other file is an object if somebody maps it for writing, or several map it, so files wait in a list until all
- * processes were seen.  Mappings of devices are no talk between processes.
+ * Any other file is an object if somebody maps it for writing, so files wait in a list until all processes were seen: many
+ * a file of a library is mapped by everybody, and nobody says anything by that.  Mappings of devices are no talk either.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -181,7 +181,7 @@ static size_t equal_files(const struct mapping *list, size_t count)
 static bool is_object(const struct mapping *list, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (list[i].direction & TONG_SEND || list[i].process != list->process)
+        if (list[i].direction & TONG_SEND)
             return true;
     return false;
 }

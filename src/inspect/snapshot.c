@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "inspect/graph.h"
+#include "inspect/locks.h"
 #include "inspect/probe.h"
 
 /* Each adds what its source knows to what the ones before it found. */
@@ -13,10 +14,17 @@ static const struct probe probes[] = {
     { "processes", probe_processes, 0 },
     { "unix sockets", probe_unix, 0 },
     { "TCP and UDP", probe_inet, 0 },
+    { "other networks", probe_networks, 0 },
+    { "peers of TCP and UDP", probe_inet_peers, 0 },
     { "System V", probe_sysv, 0 },
     { "names", probe_names, 0 },
+    { "list of locks", probe_lock_list, 0 },
     { "descriptors", probe_descriptors, 0 },
     { "mappings", probe_maps, 0 },
+    { "locks", probe_locks, 0 },
+    { "depths", probe_depths, TONG_LOOK_DEPTHS },
+    { "open file descriptions", probe_descriptions, 0 },
+    { "channels of tong", probe_channels, 0 },
     { "orphans", probe_orphans, 0 },
 };
 
@@ -27,6 +35,7 @@ static int look(struct scan *scan)
         if ((probes[i].asked & scan->look.flags) == probes[i].asked)
             r = probes[i].run(scan);
     proc_close(&scan->proc);
+    locks_free(scan->locks);
     if (r == 0)
         graph_settle(scan->graph);
     return r ? r : scan->graph->error;

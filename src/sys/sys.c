@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
-#include <linux/kcmp.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,7 +20,6 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,19 +70,6 @@ int sys_lstat(const char *path, struct stat *ret)
 int sys_statvfs(const char *path, struct statvfs *ret)
 {
     SYS_CALL(int, "statvfs", statvfs(path, ret));
-}
-
-static int ask_statfs(int fd, uint64_t *ret)
-{
-    struct statfs status;
-    int r = fstatfs(fd, &status);
-    *ret = r < 0 ? 0 : (uint64_t)status.f_type;
-    return r;
-}
-
-int sys_fstatfs_type(int fd, uint64_t *ret)
-{
-    SYS_CALL(int, "fstatfs", ask_statfs(fd, ret));
 }
 
 int sys_fstatvfs(int fd, struct statvfs *ret)
