@@ -10,6 +10,7 @@ struct scan {
     tong_look look;
     struct proc proc;
     struct tong_snapshot *graph;
+    struct waits *waits; /* waits.h; NULL: not asked for */
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */
@@ -23,5 +24,13 @@ int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);
 int probe_processes(struct scan *scan);
 int probe_descriptors(struct scan *scan);
+int probe_waits(struct scan *scan);
+
+/* What is concluded once all is seen and ends are in order: they add findings. */
+int find_stuck(struct scan *scan);
+int find_objects(struct scan *scan);
+int find_leftovers(struct scan *scan);
+
+void waits_free(struct waits *waits);
 
 #endif
