@@ -112,7 +112,7 @@ typedef struct tong_object {
     uint32_t mode;           /* permissions; UINT32_MAX: has none, or unknown */
     uint32_t peer;           /* object at the other side of a socket, or TONG_NOBODY */
     uint64_t depth, capacity;/* bytes that lie in it and that fit; TONG_UNKNOWN */
-    uint64_t messages;       /* that lie in it, or the value of a counter; TONG_UNKNOWN */
+    uint64_t messages;       /* that lie in it; of a counter its value; of System V memory, attachments; TONG_UNKNOWN */
     uint64_t device, inode;  /* of what is a file, else 0 */
     uint64_t namespace_inode;/* in which `key` is one; 0: everywhere on this machine */
 } tong_object;

@@ -110,7 +110,7 @@ void call_futex(struct look_at_thread *look)
         wait_open(look, "a futex");
         return;
     }
-    int64_t owner = wait_same_namespace(look, 0) ? owner_of(look, operation, shared, &exact) : 0;
+    int64_t owner = wait_same_namespace(look, SCAN_PID) ? owner_of(look, operation, shared, &exact) : 0;
     struct wait_fact fact = { .rule = owner ? RULE_OWNER : !shared ? RULE_PROCESS : mapping.found ? RULE_OBJECT : RULE_OPEN,
                               .fd = -1, .number = owner, .device = mapping.device, .inode = mapping.inode,
                               .inferred = !exact };

@@ -16,7 +16,7 @@ static uint32_t object_of(struct look_at_thread *look, uint32_t kind, int id)
 {
     char key[GRAPH_KEY];
     snprintf(key, sizeof key, "%llu:%d",
-             (unsigned long long)graph_process_at(look->scan->graph, look->process)->namespaces[2], id);
+             (unsigned long long)graph_process_at(look->scan->graph, look->process)->namespaces[SCAN_IPC], id);
     uint32_t object = graph_object(look->scan->graph, kind, key, NULL);
     if (object != TONG_NOBODY && !*graph_object_at(look->scan->graph, object)->source)
         graph_object_at(look->scan->graph, object)->source = "/proc/TID/syscall";
@@ -49,7 +49,7 @@ void call_semop(struct look_at_thread *look)
     uint64_t count = look->argument[2];
     uint32_t object = object_of(look, TONG_KIND_SYSVSEM, id);
     struct wait_fact fact = { .rule = RULE_OPEN, .fd = -1, .inferred = true };
-    bool read = wait_same_namespace(look, 2) && count <= OPERATIONS &&
+    bool read = wait_same_namespace(look, SCAN_IPC) && count <= OPERATIONS &&
                 wait_peek(look, look->argument[1], operations, count * sizeof *operations);
     const struct sembuf *operation = read ? blocking(id, operations, count) : NULL;
     if (!operation) {
@@ -83,7 +83,7 @@ static void wait_for_queue(struct look_at_thread *look, uint32_t direction, cons
 {
     struct last_users users = { .id = (int)look->argument[0] };
     struct wait_fact fact = { .rule = RULE_OPEN, .fd = -1, .inferred = true };
-    if (wait_same_namespace(look, 2) && proc_read(&look->scan->proc, look->scan->proc.fd, "sysvipc/msg") > 0)
+    if (wait_same_namespace(look, SCAN_IPC) && proc_read(&look->scan->proc, look->scan->proc.fd, "sysvipc/msg") > 0)
         proc_lines(&look->scan->proc, find_users, &users);
     fact.number = direction == TONG_RECEIVE ? users.sender : users.receiver;
     fact.rule = fact.number > 0 ? RULE_USED : RULE_OPEN;

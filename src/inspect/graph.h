@@ -50,6 +50,7 @@ struct graph_watch {
     uint32_t process; /* in which `fd` is one; another that inherited the set has it too */
     int32_t fd;
     uint32_t events;  /* EPOLLIN, ... */
+    uint64_t inode;   /* of what is watched */
 };
 
 struct tong_snapshot {

@@ -6,8 +6,12 @@
 #include "inspect/graph.h"
 #include "inspect/proc.h"
 
+enum { SCAN_PID, SCAN_NETWORK, SCAN_IPC, SCAN_MOUNT, SCAN_NAMESPACES }; /* as in tong_process */
+
 struct scan {
     tong_look look;
+    uint64_t namespaces[SCAN_NAMESPACES]; /* the caller's own */
+    uint64_t boot_time;                   /* seconds of the epoch */
     struct proc proc;
     struct tong_snapshot *graph;
     struct waits *waits; /* waits.h; NULL: not asked for */
@@ -22,7 +26,14 @@ struct probe {
 
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);
+int probe_networks(struct scan *scan);
+int probe_inet_peers(struct scan *scan);
 int probe_processes(struct scan *scan);
+int probe_sysv(struct scan *scan);
+int probe_names(struct scan *scan);
+int probe_maps(struct scan *scan);
+int probe_depths(struct scan *scan);
+int probe_orphans(struct scan *scan);
 int probe_descriptors(struct scan *scan);
 int probe_waits(struct scan *scan);
 

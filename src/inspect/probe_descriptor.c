@@ -13,50 +13,44 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "inspect/probe.h"
+#include "inspect/descriptor.h"
+#include "inspect/file.h"
+#include "inspect/names.h"
 #include "sys/sys.h"
 
-#define TARGET 4200
-#define PTS_MAJOR_FIRST 136 /* Documentation/admin-guide/devices.txt */
-#define PTS_MAJOR_LAST 143
-
-struct descriptor {
-    struct scan *scan;
-    uint32_t process;
-    int directory;       /* /proc/PID/fd */
-    const char *name;    /* of the link */
-    int fd;
-    char target[TARGET];
-};
+#define QUEUE_FILE_SIZE 80 /* of every file in the file system of POSIX queues */
 
 static uint32_t direction_of(const struct stat *link)
 {
     return (link->st_mode & S_IRUSR ? TONG_RECEIVE : 0) | (link->st_mode & S_IWUSR ? TONG_SEND : 0);
 }
 
-static void add_end(const struct descriptor *descriptor, uint32_t object)
+void descriptor_add_end(const struct descriptor *descriptor, uint32_t object, uint32_t flags)
 {
     struct stat link;
     int r = sys_fstatat(descriptor->directory, descriptor->name, &link, AT_SYMLINK_NOFOLLOW);
-    tong_end end = { .object = object, .process = descriptor->process, .fd = descriptor->fd, .certainty = TONG_EXACT,
-                     .direction = r < 0 ? 0 : direction_of(&link) };
+    tong_end end = { .object = object, .process = descriptor->process, .flags = flags, .fd = descriptor->fd,
+                     .certainty = TONG_EXACT, .direction = r < 0 ? 0 : direction_of(&link) };
     if (object != TONG_NOBODY)
         graph_add_end(descriptor->scan->graph, &end);
 }
 
-static void describe(tong_object *object, const char *name, const struct stat *status)
+ssize_t descriptor_read(const struct descriptor *descriptor)
 {
-    object->name = name;
-    object->source = "/proc/PID/fd";
-    if (!status)
-        return;
-    object->uid = status->st_uid;
-    object->gid = status->st_gid;
-    object->mode = status->st_mode & 07777;
-    object->device = status->st_dev;
-    object->inode = status->st_ino;
-    object->flags |= status->st_nlink == 0 ? TONG_OBJECT_DELETED : 0;
-    object->flags |= status->st_mode & S_IWOTH ? TONG_OBJECT_WORLD_WRITABLE : 0;
+    char path[40];
+    snprintf(path, sizeof path, "../fdinfo/%s", descriptor->name);
+    return proc_read(&descriptor->scan->proc, descriptor->directory, path);
+}
+
+const char *descriptor_field(const struct descriptor *descriptor, const char *name)
+{
+    size_t size = strlen(name);
+    for (const char *line = descriptor->scan->proc.buffer; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (!strncmp(line, name, size) && line[size] == ':')
+            return line + size + 1;
+    }
+    return NULL;
 }
 
 /* What stands between the brackets is the inode, which is one on the whole machine. */
@@ -74,10 +68,10 @@ static void add_pipe(const struct descriptor *descriptor)
     bracketed(descriptor->target, key);
     uint32_t object = graph_object(graph, TONG_KIND_PIPE, key, &fresh);
     if (object != TONG_NOBODY && fresh) {
-        describe(graph_object_at(graph, object), "", NULL);
+        graph_object_at(graph, object)->source = "/proc/PID/fd";
         graph_object_at(graph, object)->inode = strtoull(key, NULL, 10);
     }
-    add_end(descriptor, object);
+    descriptor_add_end(descriptor, object, 0);
 }
 
 /* A socket that no probe knows has a family that none asks for. */
@@ -89,46 +83,47 @@ static void add_socket(const struct descriptor *descriptor)
     bracketed(descriptor->target, key);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && object == TONG_NOBODY; i++)
         object = graph_find_object(descriptor->scan->graph, kinds[i], key);
-    add_end(descriptor, object);
+    descriptor_add_end(descriptor, object, 0);
 }
 
-static bool is_pty(const struct stat *status)
+/* Only a file of that size, one below the root of a file system without a disk, is worth asking. */
+static bool is_queue(const struct descriptor *descriptor, const struct stat *status)
 {
-    unsigned number = major(status->st_rdev);
-    return S_ISCHR(status->st_mode) && number >= PTS_MAJOR_FIRST && number <= PTS_MAJOR_LAST;
+    if (major(status->st_dev) != 0 || status->st_size != QUEUE_FILE_SIZE || strchr(descriptor->target + 1, '/'))
+        return false;
+    return names_are_queues(descriptor->directory, descriptor->name);
 }
 
 static uint32_t kind_of_file(const struct descriptor *descriptor, const struct stat *status)
 {
     if (S_ISFIFO(status->st_mode))
         return TONG_KIND_FIFO;
-    if (is_pty(status))
-        return TONG_KIND_PTY;
     if (!S_ISREG(status->st_mode))
         return 0;
-    if (!strncmp(descriptor->target, "/memfd:", 7))
-        return TONG_KIND_MEMFD;
-    return !strncmp(descriptor->target, "/dev/shm/", 9) ? TONG_KIND_SHM : 0;
+    return is_queue(descriptor, status) ? TONG_KIND_MQ : file_kind(descriptor->target);
 }
 
 static void add_file(const struct descriptor *descriptor)
 {
     struct tong_snapshot *graph = descriptor->scan->graph;
     struct stat status;
-    char key[64];
     bool fresh;
     if (sys_fstatat(descriptor->directory, descriptor->name, &status, 0) < 0)
         return;
+    if (descriptor_is_terminal(&status)) {
+        descriptor_add_terminal(descriptor, &status);
+        return;
+    }
     uint32_t kind = kind_of_file(descriptor, &status);
     if (!kind)
         return;
-    snprintf(key, sizeof key, "%u:%u:%llu", major(status.st_dev), minor(status.st_dev), (unsigned long long)status.st_ino);
-    uint32_t object = graph_object(graph, kind, key, &fresh);
+    uint32_t object = file_object(graph, kind, status.st_dev, status.st_ino, &fresh);
     if (object != TONG_NOBODY && fresh) {
-        const char *name = graph_text(graph, descriptor->target);
-        describe(graph_object_at(graph, object), name, &status);
+        file_describe(graph, object, descriptor->target, &status, "/proc/PID/fd");
+        if (kind == TONG_KIND_MQ)
+            names_describe_queue(descriptor->scan, object, descriptor->directory, descriptor->name);
     }
-    add_end(descriptor, object);
+    descriptor_add_end(descriptor, object, 0);
 }
 
 /* By how the link begins; the first that fits. */
@@ -138,6 +133,8 @@ static const struct link_kind {
 } link_kinds[] = {
     { "pipe:[", add_pipe },
     { "socket:[", add_socket },
+    { "anon_inode:[eventfd]", descriptor_add_eventfd },
+    { "anon_inode:[eventpoll]", descriptor_add_epoll },
     { "/", add_file },
 };
 
@@ -164,9 +161,11 @@ static int look_at(struct scan *scan, uint32_t number)
     if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE))
         return 0;
     snprintf(path, sizeof path, "%lld/fd", (long long)process->pid);
-    struct descriptor descriptor = { .scan = scan, .process = number, .directory = proc_directory(scan->proc.fd, path) };
+    size_t first_end = scan->graph->ends.count, first_watch = scan->graph->watches.count;
+    struct descriptor descriptor = { .scan = scan, .process = number, .pid = process->pid, .directory = proc_directory(scan->proc.fd, path) };
     int r = descriptor.directory < 0 ? descriptor.directory : proc_numbers(descriptor.directory, add_descriptor, &descriptor);
     sys_close(descriptor.directory);
+    descriptor_watched(scan->graph, number, first_end, first_watch);
     process = graph_process_at(scan->graph, number);
     if (r == -EACCES || r == -EPERM) {
         process->flags |= TONG_PROCESS_HIDDEN;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * TCP and UDP, by INET_DIAG (sock_diag(7)).  Both ends of a connection on this machine are in the dump; the other end of
- * one is who has its addresses the other way round.  IPv4 addresses that an IPv6 socket uses (::ffff:1.2.3.4) are
+ * one is who has its addresses the other way round, in the same network namespace.  IPv4 addresses that an IPv6 socket uses (::ffff:1.2.3.4) are
  * the same addresses.
  */
 #include <arpa/inet.h>
@@ -14,12 +14,13 @@
 #include <string.h>
 
 #include "inspect/diag.h"
+#include "inspect/inet.h"
 #include "inspect/probe.h"
 
 #define LISTENING 10 /* TCP_LISTEN */
 
 struct inet_dump {
-    struct tong_snapshot *graph;
+    struct scan *scan;
     uint32_t kind;
 };
 
@@ -28,45 +29,58 @@ static bool is_mapped(const uint32_t address[4])
     return address[0] == 0 && address[1] == 0 && address[2] == htonl(0xffff);
 }
 
-static void write_end(int family, const uint32_t address[4], uint16_t port, char *ret, size_t size)
+static void write_end(int family, const struct inet_address *address, char *ret, size_t size)
 {
     char words[INET6_ADDRSTRLEN] = "";
-    bool six = family == AF_INET6 && !is_mapped(address);
-    inet_ntop(six ? AF_INET6 : AF_INET, family == AF_INET6 && !six ? &address[3] : address, words, sizeof words);
-    snprintf(ret, size, six ? "[%s]:%u" : "%s:%u", words, ntohs(port));
+    bool six = family == AF_INET6 && !is_mapped(address->words);
+    inet_ntop(six ? AF_INET6 : AF_INET, family == AF_INET6 && !six ? &address->words[3] : address->words, words, sizeof words);
+    snprintf(ret, size, six ? "[%s]:%u" : "%s:%u", words, ntohs(address->port));
+}
+
+int inet_add(struct tong_snapshot *graph, const struct inet_socket *socket)
+{
+    char key[16], here[64], there[64];
+    if (socket->inode == 0) /* a connection that is being closed */
+        return 0;
+    snprintf(key, sizeof key, "%u", socket->inode);
+    write_end(socket->family, &socket->here, here, sizeof here);
+    write_end(socket->family, &socket->there, there, sizeof there);
+    const char *name = socket->there.port ? graph_format(graph, "%s %s", here, there) : graph_text(graph, here);
+    uint32_t number = graph_object(graph, socket->kind, key, NULL);
+    if (number == TONG_NOBODY)
+        return graph->error;
+    tong_object *object = graph_object_at(graph, number);
+    object->name = name;
+    object->source = socket->source;
+    object->uid = socket->uid;
+    object->inode = socket->inode;
+    object->namespace_inode = socket->namespace_inode;
+    object->flags |= socket->listens ? TONG_OBJECT_LISTENING : 0;
+    *(socket->listens ? &object->messages : &object->depth) = socket->queued;
+    return 0;
 }
 
 static int add_socket(void *context, const struct diag_socket *socket)
 {
     const struct inet_dump *dump = context;
     const struct inet_diag_msg *message = socket->message;
-    char key[16], here[64], there[64];
-    if (message->idiag_inode == 0) /* nobody's: a connection that is being closed */
-        return 0;
-    snprintf(key, sizeof key, "%u", message->idiag_inode);
-    write_end(message->idiag_family, message->id.idiag_src, message->id.idiag_sport, here, sizeof here);
-    write_end(message->idiag_family, message->id.idiag_dst, message->id.idiag_dport, there, sizeof there);
-    const char *name = message->id.idiag_dport ? graph_format(dump->graph, "%s %s", here, there)
-                                               : graph_text(dump->graph, here);
-    uint32_t number = graph_object(dump->graph, dump->kind, key, NULL);
-    if (number == TONG_NOBODY)
-        return dump->graph->error;
-    tong_object *object = graph_object_at(dump->graph, number);
-    bool listens = dump->kind == TONG_KIND_TCP && message->idiag_state == LISTENING;
-    object->name = name;
-    object->source = "inet_diag";
-    object->uid = message->idiag_uid;
-    object->inode = message->idiag_inode;
-    object->flags |= listens ? TONG_OBJECT_LISTENING : 0;
-    *(listens ? &object->messages : &object->depth) = message->idiag_rqueue;
-    return 0;
+    struct inet_socket added = {
+        .kind = dump->kind, .inode = message->idiag_inode, .uid = message->idiag_uid, .family = message->idiag_family,
+        .listens = dump->kind == TONG_KIND_TCP && message->idiag_state == LISTENING, .queued = message->idiag_rqueue,
+        .namespace_inode = dump->scan->namespaces[SCAN_NETWORK], .source = "inet_diag",
+    };
+    memcpy(added.here.words, message->id.idiag_src, sizeof added.here.words);
+    memcpy(added.there.words, message->id.idiag_dst, sizeof added.there.words);
+    added.here.port = message->id.idiag_sport;
+    added.there.port = message->id.idiag_dport;
+    return inet_add(dump->scan->graph, &added);
 }
 
 static int dump(struct scan *scan, uint32_t kind, int family, int protocol)
 {
     const struct inet_diag_req_v2 request = { .sdiag_family = (uint8_t)family, .sdiag_protocol = (uint8_t)protocol,
                                               .idiag_states = UINT32_MAX };
-    struct inet_dump context = { scan->graph, kind };
+    struct inet_dump context = { scan, kind };
     int r = diag_dump(&request, sizeof request, sizeof(struct inet_diag_msg), add_socket, &context);
     if (r < 0 && r != -ENOMEM && r != -ENOENT)
         graph_gap(scan->graph, kind == TONG_KIND_TCP ? "TCP sockets" : "UDP sockets", "sock_diag(7) is refused here");
@@ -76,6 +90,7 @@ static int dump(struct scan *scan, uint32_t kind, int family, int protocol)
 /* ---- The other end of a connection ------------------------------------------------------------------------ */
 
 struct connection {
+    uint64_t namespace_inode;
     const char *name;
     uint32_t object;
 };
@@ -83,6 +98,8 @@ struct connection {
 static int compare(const void *left, const void *right)
 {
     const struct connection *a = left, *b = right;
+    if (a->namespace_inode != b->namespace_inode)
+        return a->namespace_inode < b->namespace_inode ? -1 : 1;
     return strcmp(a->name, b->name);
 }
 
@@ -91,7 +108,7 @@ static void find_peer(struct tong_snapshot *graph, const struct connection *all,
     char reversed[128];
     const char *blank = strchr(one->name, ' ');
     snprintf(reversed, sizeof reversed, "%s %.*s", blank + 1, (int)(blank - one->name), one->name);
-    const struct connection wanted = { reversed, 0 };
+    const struct connection wanted = { one->namespace_inode, reversed, 0 };
     const struct connection *other = bsearch(&wanted, all, count, sizeof *all, compare);
     if (other && graph_object_at(graph, other->object)->kind == graph_object_at(graph, one->object)->kind)
         graph_object_at(graph, one->object)->peer = other->object;
@@ -102,15 +119,16 @@ static bool is_connected(const tong_object *object)
     return (object->kind == TONG_KIND_TCP || object->kind == TONG_KIND_UDP) && strchr(object->name, ' ');
 }
 
-static int find_peers(struct tong_snapshot *graph)
+int probe_inet_peers(struct scan *scan)
 {
+    struct tong_snapshot *graph = scan->graph;
     struct connection *all = malloc((graph->objects.count + 1) * sizeof *all);
     size_t count = 0;
     if (!all)
         return -ENOMEM;
     for (uint32_t i = 0; i < graph->objects.count; i++)
         if (is_connected(graph_object_at(graph, i)))
-            all[count++] = (struct connection){ graph_object_at(graph, i)->name, i };
+            all[count++] = (struct connection){ graph_object_at(graph, i)->namespace_inode, graph_object_at(graph, i)->name, i };
     qsort(all, count, sizeof *all, compare);
     for (size_t i = 0; i < count; i++)
         find_peer(graph, all, count, &all[i]);
@@ -127,5 +145,5 @@ int probe_inet(struct scan *scan)
     int r = 0;
     for (size_t i = 0; i < sizeof dumps / sizeof *dumps && r == 0; i++)
         r = dump(scan, dumps[i].kind, dumps[i].family, dumps[i].protocol);
-    return r ? r : find_peers(scan->graph);
+    return r;
 }

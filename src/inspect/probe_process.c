@@ -17,7 +17,7 @@
 #define FIELD_START_TIME 22
 #define FLAG_KERNEL 0x00200000 /* PF_KTHREAD */
 
-static const char *const namespaces[] = { "pid", "net", "ipc", "mnt" };
+static const char *const namespaces[SCAN_NAMESPACES] = { "pid", "net", "ipc", "mnt" };
 
 /* The n-th field, of which `state` is the third. */
 static uint64_t field_of(const char *state, int n)
@@ -82,13 +82,25 @@ static void read_status(struct scan *scan, int directory, tong_process *process)
     process->signals_caught = strtoull(line_of(text, "SigCgt"), NULL, 16);
 }
 
-static void read_namespaces(int directory, tong_process *process)
+static void read_namespaces(int directory, uint64_t ret[SCAN_NAMESPACES])
 {
     char path[16], target[48];
-    for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++) {
+    for (size_t i = 0; i < SCAN_NAMESPACES; i++) {
         snprintf(path, sizeof path, "ns/%s", namespaces[i]);
         const char *number = proc_link(directory, path, target, sizeof target) > 0 ? strchr(target, '[') : NULL;
-        process->namespaces[i] = number ? strtoull(number + 1, NULL, 10) : 0;
+        ret[i] = number ? strtoull(number + 1, NULL, 10) : 0;
+    }
+}
+
+static void read_own(struct scan *scan)
+{
+    int self = proc_directory(scan->proc.fd, "self");
+    if (self >= 0)
+        read_namespaces(self, scan->namespaces);
+    sys_close(self);
+    if (proc_read(&scan->proc, scan->proc.fd, "stat") > 0) {
+        const char *line = strstr(scan->proc.buffer, "\nbtime ");
+        scan->boot_time = line ? strtoull(line + sizeof "\nbtime", NULL, 10) : 0;
     }
 }
 
@@ -112,7 +124,7 @@ static int add_process(void *context, const char *name, int64_t pid)
     if (r == 0) {
         read_status(scan, directory, &process);
         if (!(process.flags & TONG_PROCESS_KERNEL))
-            read_namespaces(directory, &process);
+            read_namespaces(directory, process.namespaces);
         read_command(scan, directory, &process);
         graph_add_process(scan->graph, &process);
     }
@@ -122,6 +134,7 @@ static int add_process(void *context, const char *name, int64_t pid)
 
 int probe_processes(struct scan *scan)
 {
+    read_own(scan);
     int directory = sys_openat(scan->proc.fd, ".", O_RDONLY | O_DIRECTORY);
     int r = directory < 0 ? directory : proc_numbers(directory, add_process, scan);
     sys_close(directory);

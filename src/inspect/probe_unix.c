@@ -61,7 +61,8 @@ static void fill(struct tong_snapshot *graph, uint32_t number, const struct diag
 
 static int add_socket(void *context, const struct diag_socket *socket)
 {
-    struct tong_snapshot *graph = context;
+    const struct scan *scan = context;
+    struct tong_snapshot *graph = scan->graph;
     const struct unix_diag_msg *message = socket->message;
     const uint32_t *peer = diag_value(socket, UNIX_DIAG_PEER, sizeof *peer);
     char key[16], peer_key[16];
@@ -70,6 +71,7 @@ static int add_socket(void *context, const struct diag_socket *socket)
     if (number == TONG_NOBODY)
         return graph->error;
     fill(graph, number, socket);
+    graph_object_at(graph, number)->namespace_inode = scan->namespaces[SCAN_NETWORK];
     if (!peer || *peer == 0)
         return 0;
     snprintf(peer_key, sizeof peer_key, "%u", *peer);
@@ -85,7 +87,7 @@ int probe_unix(struct scan *scan)
         .sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX,
         .udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_PEER | UDIAG_SHOW_RQLEN,
     };
-    int r = diag_dump(&request, sizeof request, sizeof(struct unix_diag_msg), add_socket, scan->graph);
+    int r = diag_dump(&request, sizeof request, sizeof(struct unix_diag_msg), add_socket, scan);
     if (r < 0 && r != -ENOMEM)
         graph_gap(scan->graph, "peers of unix sockets", "sock_diag(7) is refused here");
     return r == -ENOMEM ? r : 0;

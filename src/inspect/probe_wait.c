@@ -59,9 +59,7 @@ bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t 
 
 bool wait_same_namespace(const struct look_at_thread *look, unsigned which)
 {
-    uint32_t self = graph_process(look->scan->graph, getpid());
-    return self != TONG_NOBODY && graph_process_at(look->scan->graph, self)->namespaces[which] ==
-                                  graph_process_at(look->scan->graph, look->process)->namespaces[which];
+    return look->scan->namespaces[which] == graph_process_at(look->scan->graph, look->process)->namespaces[which];
 }
 
 /* ---- Descriptors ------------------------------------------------------------------------------------------ */

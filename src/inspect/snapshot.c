@@ -13,8 +13,15 @@ static const struct probe probes[] = {
     { "processes", probe_processes, 0 },
     { "unix sockets", probe_unix, 0 },
     { "TCP and UDP", probe_inet, 0 },
+    { "other networks", probe_networks, 0 },
+    { "peers of TCP and UDP", probe_inet_peers, 0 },
+    { "System V", probe_sysv, 0 },
+    { "names", probe_names, 0 },
     { "descriptors", probe_descriptors, 0 },
-    { "waits", probe_waits, TONG_LOOK_WAITS }, /* the last: it asks what the others found */
+    { "mappings", probe_maps, 0 },
+    { "depths", probe_depths, TONG_LOOK_DEPTHS },
+    { "waits", probe_waits, TONG_LOOK_WAITS }, /* asks what those before it found; adds ends of who waits in an open */
+    { "orphans", probe_orphans, 0 },
 };
 
 /* What is concluded from all of it. */

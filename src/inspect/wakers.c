@@ -158,7 +158,7 @@ static uint32_t memory_of(const struct search *search)
             return object;
     }
     snprintf(key, sizeof key, "%llu:%llu",
-             (unsigned long long)graph_process_at(search->graph, search->process)->namespaces[2],
+             (unsigned long long)graph_process_at(search->graph, search->process)->namespaces[SCAN_IPC],
              (unsigned long long)search->fact->inode);
     bool is_sysv = search->wait->object != TONG_NOBODY &&
                    !strncmp(graph_object_at(search->graph, search->wait->object)->name, "/SYSV", 5);

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Shared mappings, from /proc/PID/maps: who maps what, reading or writing, is exact; what is said through it is invisible.
+ *
+ * System V memory is "/SYSV" and a key, with the identifier as its inode; memory without a name is a deleted /dev/zero.
+ * Any other file is an object if somebody maps it for writing, so files wait in a list until all processes were seen: many
+ * a file of a library is mapped by everybody, and nobody says anything by that.  Mappings of devices are no talk either.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "inspect/file.h"
+#include "inspect/probe.h"
+#include "sys/sys.h"
+
+#define LIST_FIRST 256
+#define NOT_NAMED "/dev/zero (deleted)"
+
+struct mapping {
+    uint64_t device, inode;
+    uint32_t process, direction;
+    const char *name;
+};
+
+struct maps_scan {
+    struct scan *scan;
+    uint32_t process;
+    int directory;           /* /proc/PID */
+    struct mapping *list;    /* of files that may be objects */
+    size_t count, room;
+    uint32_t *attachments;   /* seen of each object, as far as there were objects when the scan began */
+    size_t objects;
+};
+
+/* A line of maps: "start-end rw-s offset major:minor inode  path". */
+struct map_line {
+    const char *range;       /* with what follows it */
+    uint32_t direction;
+    uint64_t device, inode;
+    const char *path;
+};
+
+static bool parse(const char *line, struct map_line *ret)
+{
+    const char *rights = strchr(line, ' ');
+    unsigned first, second;
+    unsigned long long inode;
+    int path = 0;
+    if (!rights || strlen(rights) < 5 || rights[4] != 's')
+        return false;
+    if (sscanf(rights + 6, "%*x %x:%x %llu %n", &first, &second, &inode, &path) < 3 || !path)
+        return false;
+    *ret = (struct map_line){ line, (rights[1] == 'r' ? TONG_RECEIVE : 0) | (rights[2] == 'w' ? TONG_SEND : 0),
+                              makedev(first, second), inode, rights + 6 + path };
+    return true;
+}
+
+static void add_end(const struct maps_scan *maps, uint32_t object, uint32_t direction)
+{
+    const tong_end end = { .object = object, .process = maps->process, .flags = TONG_END_MAPPED, .direction = direction,
+                           .fd = -1, .certainty = TONG_EXACT };
+    if (object != TONG_NOBODY)
+        graph_add_end(maps->scan->graph, &end);
+}
+
+/* What /proc/sysvipc did not show is of another IPC namespace, or was made since. */
+static int add_sysv(struct maps_scan *maps, const struct map_line *line)
+{
+    struct tong_snapshot *graph = maps->scan->graph;
+    uint64_t space = graph_process_at(graph, maps->process)->namespaces[SCAN_IPC];
+    char key[GRAPH_KEY];
+    bool fresh;
+    snprintf(key, sizeof key, "%llu:%llu", (unsigned long long)space, (unsigned long long)line->inode);
+    uint32_t number = graph_object(graph, TONG_KIND_SYSVSHM, key, &fresh);
+    if (number != TONG_NOBODY && fresh) {
+        const char *name = graph_format(graph, "key 0x%lx", strtoul(line->path + sizeof "/SYSV" - 1, NULL, 16));
+        tong_object *object = graph_object_at(graph, number);
+        object->name = name;
+        object->source = "/proc/PID/maps";
+        object->namespace_inode = space;
+    }
+    if (number < maps->objects)
+        maps->attachments[number]++;
+    add_end(maps, number, line->direction);
+    return graph->error;
+}
+
+static bool ask_file(const struct maps_scan *maps, const struct map_line *line, struct stat *ret)
+{
+    char name[64];
+    snprintf(name, sizeof name, "map_files/%.*s", (int)strcspn(line->range, " "), line->range);
+    return sys_fstatat(maps->directory, name, ret, 0) == 0;
+}
+
+static int add_named(struct maps_scan *maps, const struct map_line *line, uint32_t kind)
+{
+    struct tong_snapshot *graph = maps->scan->graph;
+    struct stat status;
+    bool fresh;
+    uint32_t object = file_object(graph, kind, line->device, line->inode, &fresh);
+    if (object != TONG_NOBODY && fresh)
+        file_describe(graph, object, line->path, ask_file(maps, line, &status) ? &status : NULL, "/proc/PID/maps");
+    add_end(maps, object, line->direction);
+    return graph->error;
+}
+
+static int remember(struct maps_scan *maps, const struct map_line *line)
+{
+    if (maps->count == maps->room) {
+        size_t room = maps->room ? 2 * maps->room : LIST_FIRST;
+        struct mapping *wider = realloc(maps->list, room * sizeof *wider);
+        if (!wider)
+            return -ENOMEM;
+        maps->list = wider;
+        maps->room = room;
+    }
+    const char *name = strcmp(line->path, NOT_NAMED) ? graph_text(maps->scan->graph, line->path) : "";
+    maps->list[maps->count++] = (struct mapping){ line->device, line->inode, maps->process, line->direction, name };
+    return 0;
+}
+
+static bool is_talk(const char *path)
+{
+    return *path == '/' && (strncmp(path, "/dev/", 5) || !strcmp(path, NOT_NAMED));
+}
+
+static int add_line(void *context, char *text)
+{
+    struct maps_scan *maps = context;
+    struct map_line line;
+    if (!parse(text, &line))
+        return 0;
+    uint32_t kind = file_kind(line.path);
+    if (kind)
+        return add_named(maps, &line, kind);
+    if (!strncmp(line.path, "/SYSV", 5) && major(line.device) == 0)
+        return add_sysv(maps, &line);
+    return is_talk(line.path) ? remember(maps, &line) : 0;
+}
+
+static int look_at(struct maps_scan *maps, uint32_t number)
+{
+    tong_process *process = graph_process_at(maps->scan->graph, number);
+    char path[24];
+    if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_GONE))
+        return 0;
+    snprintf(path, sizeof path, "%lld", (long long)process->pid);
+    maps->process = number;
+    maps->directory = proc_directory(maps->scan->proc.fd, path);
+    ssize_t r = maps->directory < 0 ? maps->directory : proc_read(&maps->scan->proc, maps->directory, "maps");
+    if (r == -EACCES || r == -EPERM)
+        graph_gap(maps->scan->graph, "mappings of processes", "not permitted to this user");
+    r = r > 0 ? proc_lines(&maps->scan->proc, add_line, maps) : r;
+    sys_close(maps->directory);
+    return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? (int)r : 0;
+}
+
+/* ---- Files of which it depends on all who map them ------------------------------------------------------------- */
+
+static int compare(const void *left, const void *right)
+{
+    const struct mapping *a = left, *b = right;
+    if (a->device != b->device)
+        return a->device < b->device ? -1 : 1;
+    if (a->inode != b->inode)
+        return a->inode < b->inode ? -1 : 1;
+    return a->process < b->process ? -1 : a->process > b->process;
+}
+
+static size_t equal_files(const struct mapping *list, size_t count)
+{
+    size_t same = 1;
+    while (same < count && list[same].device == list->device && list[same].inode == list->inode)
+        same++;
+    return same;
+}
+
+static bool is_object(const struct mapping *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].direction & TONG_SEND)
+            return true;
+    return false;
+}
+
+static void add_file(struct maps_scan *maps, const struct mapping *list, size_t count)
+{
+    struct tong_snapshot *graph = maps->scan->graph;
+    bool fresh;
+    uint32_t object = file_object(graph, TONG_KIND_MAP, list->device, list->inode, &fresh);
+    if (object == TONG_NOBODY)
+        return;
+    file_describe(graph, object, list->name, NULL, "/proc/PID/maps");
+    for (size_t i = 0; i < count; i++) {
+        maps->process = list[i].process;
+        add_end(maps, object, list[i].direction);
+    }
+}
+
+static void add_files(struct maps_scan *maps)
+{
+    if (maps->count)
+        qsort(maps->list, maps->count, sizeof *maps->list, compare);
+    for (size_t i = 0, same; i < maps->count; i += same) {
+        same = equal_files(maps->list + i, maps->count - i);
+        if (is_object(maps->list + i, same))
+            add_file(maps, maps->list + i, same);
+    }
+}
+
+/* The kernel counts attachments, also those that cannot be seen. */
+static void count_attachments(const struct maps_scan *maps)
+{
+    for (size_t i = 0; i < maps->objects; i++) {
+        tong_object *object = graph_object_at(maps->scan->graph, (uint32_t)i);
+        if (object->kind == TONG_KIND_SYSVSHM && object->messages != TONG_UNKNOWN &&
+            object->messages > maps->attachments[i])
+            object->flags |= TONG_OBJECT_HIDDEN_ENDS;
+    }
+}
+
+int probe_maps(struct scan *scan)
+{
+    struct maps_scan maps = { .scan = scan, .objects = scan->graph->objects.count };
+    maps.attachments = calloc(maps.objects + 1, sizeof *maps.attachments);
+    int r = maps.attachments ? 0 : -ENOMEM;
+    for (uint32_t process = 0; process < scan->graph->processes.count && r == 0; process++)
+        r = look_at(&maps, process);
+    if (r == 0) {
+        add_files(&maps);
+        count_attachments(&maps);
+    }
+    free(maps.attachments);
+    free(maps.list);
+    return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What has a name and no end.  System V objects were judged by what the kernel counts; here, where it counts nothing, nobody
+ * having it is certain only if everybody could be seen.  Who is in a pid namespace of their own, or in a mount namespace
+ * above this one, may share /dev/shm unseen, so that it was seen of this proc(5) is all that is promised.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "inspect/probe.h"
+
+static bool may_be_orphan(uint32_t kind)
+{
+    return kind == TONG_KIND_SHM || kind == TONG_KIND_SEM || kind == TONG_KIND_MQ || kind == TONG_KIND_FIFO;
+}
+
+static bool everybody_was_seen(const struct tong_snapshot *graph)
+{
+    const tong_process *processes = graph->processes.item;
+    for (size_t i = 0; i < graph->processes.count; i++)
+        if (processes[i].flags & TONG_PROCESS_HIDDEN)
+            return false;
+    return true;
+}
+
+int probe_orphans(struct scan *scan)
+{
+    struct tong_snapshot *graph = scan->graph;
+    bool *has_end = calloc(graph->objects.count + 1, sizeof *has_end), seen = everybody_was_seen(graph);
+    if (!has_end)
+        return -ENOMEM;
+    for (size_t i = 0; i < graph->ends.count; i++)
+        has_end[graph_ends(graph)[i].object] = true;
+    for (uint32_t i = 0; i < graph->objects.count; i++) {
+        tong_object *object = graph_object_at(graph, i);
+        if (has_end[i] || !may_be_orphan(object->kind))
+            continue;
+        object->flags |= TONG_OBJECT_ORPHAN;
+        object->certainty = seen ? object->certainty : TONG_UNSURE;
+    }
+    free(has_end);
+    return 0;
+}
