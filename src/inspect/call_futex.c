@@ -115,5 +115,5 @@ void call_futex(struct look_at_thread *look)
                               .fd = -1, .number = owner, .device = mapping.device, .inode = mapping.inode,
                               .inferred = !exact };
     wait_add(look, &fact, shared && mapping.found ? object_of(look, &mapping) : TONG_NOBODY, 0,
-             owner ? "a mutex" : shared ? "" : "another thread");
+             shared ? "" : owner ? "a mutex" : "what its own threads alone could do");
 }

@@ -213,7 +213,7 @@ static int add_thread(void *context, const char *name, int64_t tid)
         graph_gap(of->scan->graph, "system calls of threads", "not permitted to this user");
     if (thread->mark && !parse_call(call, &number, look.argument))
         thread->certain = true;
-    else if (thread->mark)
+    else if (thread->mark && tid != gettid())
         call_decode(&look, number);
     return of->scan->graph->error;
 }

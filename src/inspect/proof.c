@@ -44,10 +44,9 @@ static const struct words {
     enum rule rule;
     const char *noun, *one, *several;
 } words[] = {
-    { 0, 0, RULE_OWNER, "mutex", "which is held by", "which is held by" },
+    { 0, 0, RULE_OWNER, "mutex in", "which is held by", "which is held by" },
     { 0, 0, RULE_LOCK, "lock on", "which is held by", "which is held by" },
     { 0, 0, RULE_CHILDREN, "child", "which is", "which are" },
-    { 0, 0, RULE_PROCESS, "thread", "of", "of" },
     { 0, 0, RULE_OPENING, "FIFO", "which nobody has open; it may be meant for", "which nobody has open; it may be meant for" },
     { TONG_KIND_SYSVSEM, 0, RULE_USED, "set", "which was last taken by", "which was last taken by" },
     { TONG_KIND_MSGQ, TONG_RECEIVE, RULE_USED, "queue", "whose last sender is", "whose last senders are" },
@@ -150,7 +149,7 @@ static void write_wait(struct text *out, const struct scan *scan, uint32_t numbe
     write_object(out, scan, wait, row);
     if (fact->dead)
         say(out, ", %s %lld, which is no more", row->one, (long long)fact->number);
-    else
+    else if (fact->rule != RULE_PROCESS)
         write_wakers(out, scan, fact, wait->process, row);
 }
 

@@ -195,10 +195,19 @@ void stage_quiet(const struct stage *stage)
 
 /* ---- The end ---------------------------------------------------------------------------------------------- */
 
-void stage_end(struct stage *stage)
+/* All at once, before one's end lets another go on. */
+void stage_dismiss(struct stage *stage)
 {
     for (int i = 0; i < stage->actors; i++)
+        kill(stage->actor[i], SIGKILL);
+    for (int i = 0; i < stage->actors; i++)
         frame_kill(stage->actor[i]);
+    stage->actors = 0;
+}
+
+void stage_end(struct stage *stage)
+{
+    stage_dismiss(stage);
     stage_let_go(stage);
     for (int i = 0; i < 2; i++)
         unlink(stage->path[i]);

@@ -32,7 +32,7 @@ struct stage {
 /* Lies in memory that all actors share. */
 struct shared {
     atomic_int met;
-    atomic_int go;
+    atomic_int heir; /* a process that an actor started */
     _Alignas(64) char locks[2][128];
 };
 
@@ -57,7 +57,8 @@ void stage_let_go(struct stage *stage);
 void stage_found(const struct stage *stage, uint32_t kind, const char *word);
 void stage_quiet(const struct stage *stage);
 
-/* Ends all actors and removes what was made. */
+/* Ends all actors; then removes what was made, too. */
+void stage_dismiss(struct stage *stage);
 void stage_end(struct stage *stage);
 
 #endif
