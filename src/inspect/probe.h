@@ -14,7 +14,8 @@ struct scan {
     uint64_t boot_time;                   /* seconds of the epoch */
     struct proc proc;
     struct tong_snapshot *graph;
-    struct waits *waits; /* waits.h; NULL: not asked for */
+    struct locks *locks;                  /* of the whole machine: locks.h */
+    struct waits *waits;                  /* waits.h; NULL: not asked for */
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */
@@ -31,7 +32,11 @@ int probe_inet_peers(struct scan *scan);
 int probe_processes(struct scan *scan);
 int probe_sysv(struct scan *scan);
 int probe_names(struct scan *scan);
+int probe_lock_list(struct scan *scan);
+int probe_locks(struct scan *scan);
 int probe_maps(struct scan *scan);
+int probe_channels(struct scan *scan);
+int probe_descriptions(struct scan *scan);
 int probe_depths(struct scan *scan);
 int probe_orphans(struct scan *scan);
 int probe_descriptors(struct scan *scan);

@@ -15,6 +15,7 @@
 
 #include "inspect/descriptor.h"
 #include "inspect/file.h"
+#include "inspect/locks.h"
 #include "inspect/names.h"
 #include "sys/sys.h"
 
@@ -110,6 +111,7 @@ static void add_file(const struct descriptor *descriptor)
     bool fresh;
     if (sys_fstatat(descriptor->directory, descriptor->name, &status, 0) < 0)
         return;
+    locks_add_held(descriptor, &status);
     if (descriptor_is_terminal(&status)) {
         descriptor_add_terminal(descriptor, &status);
         return;

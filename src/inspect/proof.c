@@ -45,7 +45,7 @@ static const struct words {
     const char *noun, *one, *several;
 } words[] = {
     { 0, 0, RULE_OWNER, "mutex in", "which is held by", "which is held by" },
-    { 0, 0, RULE_LOCK, "lock on", "which is held by", "which is held by" },
+    { 0, 0, RULE_LOCK, "", "which is held by", "which is held by" },
     { 0, 0, RULE_CHILDREN, "child", "which is", "which are" },
     { 0, 0, RULE_OPENING, "FIFO", "which nobody has open; it may be meant for", "which nobody has open; it may be meant for" },
     { TONG_KIND_SYSVSEM, 0, RULE_USED, "set", "which was last taken by", "which was last taken by" },
@@ -89,11 +89,11 @@ static void write_object(struct text *out, const struct scan *scan, const tong_w
     if (*wait->detail) {
         say(out, "%s", wait->detail);
         if (object)
-            say(out, " in ");
+            say(out, *row->noun ? " in " : " on ");
     }
     if (!object)
         return;
-    say(out, "%s ", row->noun);
+    say(out, "%s%s", row->noun, *row->noun ? " " : "");
     if (*object->name)
         write_name(out, object->name);
     else

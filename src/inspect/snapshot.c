@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "inspect/graph.h"
+#include "inspect/locks.h"
 #include "inspect/probe.h"
 
 /* Each adds what its source knows to what the ones before it found. */
@@ -17,9 +18,13 @@ static const struct probe probes[] = {
     { "peers of TCP and UDP", probe_inet_peers, 0 },
     { "System V", probe_sysv, 0 },
     { "names", probe_names, 0 },
+    { "list of locks", probe_lock_list, 0 },
     { "descriptors", probe_descriptors, 0 },
     { "mappings", probe_maps, 0 },
+    { "locks", probe_locks, 0 },
     { "depths", probe_depths, TONG_LOOK_DEPTHS },
+    { "open file descriptions", probe_descriptions, 0 },
+    { "channels of tong", probe_channels, 0 },
     { "waits", probe_waits, TONG_LOOK_WAITS }, /* asks what those before it found; adds ends of who waits in an open */
     { "orphans", probe_orphans, 0 },
 };
@@ -50,6 +55,7 @@ static int look(struct scan *scan)
         r = run(scan, conclusions, sizeof conclusions / sizeof *conclusions);
     }
     waits_free(scan->waits);
+    locks_free(scan->locks);
     proc_close(&scan->proc);
     return r;
 }

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Channels of tong itself, in /dev/shm and in mapped files: who sends and receives, how much lies in the lanes.
+ *
+ * Their segments are opened for reading and read with pread(2): they are not mapped, so that one that is made shorter
+ * meanwhile does no harm, and nothing is ever written.  Each word is copied once and then checked, as its writers may be
+ * hostile.  Who holds a place has a lock there, about which F_OFD_GETLK asks; who it is the holder says of itself
+ * (TONG_INFERRED), and it is believed if a process of that number began at that time.
+ *
+ * Files that somebody maps are opened only if they are called as tong calls the receivers' segment, or have the size of
+ * a senders' one.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/layout.h"
+#include "inspect/file.h"
+#include "inspect/probe.h"
+#include "sys/sys.h"
+
+#define PATH_MOST 4200
+#define WORDS_MOST 900
+#define ID_DIGITS 16
+#define RECEIVE ".receive"
+#define TONG_SHM FILE_SHM "tong."
+
+struct segment {
+    int fd;
+    struct stat status;
+    struct layout_control *control; /* a copy of the part that is no lane */
+};
+
+struct channel {
+    struct scan *scan;
+    const char *path;                    /* of the senders' segment */
+    struct segment senders, receivers;
+    const struct layout_header *header;
+    uint32_t object;
+    unsigned count[2], dead[2];          /* of receivers, of senders */
+    char words[WORDS_MOST];              /* for the object's detail */
+};
+
+/* ---- Reading ---------------------------------------------------------------------------------------------------------- */
+
+/* A short file leaves zeros. */
+static int read_segment(struct segment *segment, size_t size)
+{
+    segment->control = calloc(1, size);
+    if (!segment->control)
+        return -ENOMEM;
+    ssize_t r = sys_pread(segment->fd, segment->control, size, 0);
+    return r < 0 ? (int)r : 0;
+}
+
+static int open_segment(const char *path, uint32_t kind, struct segment *ret)
+{
+    struct layout_header header;
+    ret->fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    int r = ret->fd < 0 ? ret->fd : sys_fstat(ret->fd, &ret->status);
+    if (r == 0 && (!S_ISREG(ret->status.st_mode) || sys_pread(ret->fd, &header, sizeof header, 0) != sizeof header))
+        r = -ENODEV;
+    if (r == 0 && layout_refusal(&header, kind, (uint64_t)ret->status.st_size))
+        r = -ENODEV;
+    return r ? r : read_segment(ret, layout_control_size(kind));
+}
+
+static void close_segment(struct segment *segment)
+{
+    sys_close(segment->fd < 0 ? -1 : segment->fd);
+    free(segment->control);
+}
+
+static bool is_held(const struct segment *segment, unsigned place)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1,
+                          .l_start = (off_t)(offsetof(struct layout_control, places) + place * sizeof(struct layout_place)) };
+    return sys_fcntl_lock(segment->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+static uint64_t load(const _Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+/* ---- Who is there ------------------------------------------------------------------------------------------------------- */
+
+static void say(struct channel *channel, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct channel *channel, const char *format, ...)
+{
+    size_t used = strlen(channel->words);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(channel->words + used, sizeof channel->words - used, format, arguments);
+    va_end(arguments);
+}
+
+/* TONG_NOBODY: of another pid namespace, or a row that lies. */
+static uint32_t process_of(const struct scan *scan, const struct layout_place *row)
+{
+    uint64_t space = load(&row->pid_namespace), pid = load(&row->pid), start_time = load(&row->start_time);
+    if ((space && scan->namespaces[SCAN_PID] && space != scan->namespaces[SCAN_PID]) || pid > INT32_MAX)
+        return TONG_NOBODY;
+    uint32_t process = graph_process(scan->graph, (int64_t)pid);
+    bool same = process != TONG_NOBODY &&
+                (!start_time || graph_process_at(scan->graph, process)->start_time == start_time);
+    return same ? process : TONG_NOBODY;
+}
+
+static void add_place(struct channel *channel, const struct segment *segment, unsigned place, bool sends)
+{
+    const struct layout_place *row = &segment->control->places[place];
+    const char *side = sends ? "sender" : "receiver";
+    bool held = is_held(segment, place), open = session_state(load(&row->session)) == SESSION_OPEN;
+    const tong_end end = { .object = channel->object, .process = process_of(channel->scan, row), .flags = TONG_END_MAPPED,
+                           .direction = sends ? TONG_SEND : TONG_RECEIVE, .fd = -1, .certainty = TONG_INFERRED };
+    channel->count[sends] += held;
+    channel->dead[sends] += open && !held;
+    if (held && end.process != TONG_NOBODY)
+        graph_add_end(channel->scan->graph, &end);
+    else if (held)
+        graph_object_at(channel->scan->graph, channel->object)->flags |= TONG_OBJECT_HIDDEN_ENDS;
+    if (held || open)
+        say(channel, "; %s %u: pid %llu%s", side, place, (unsigned long long)load(&row->pid), held ? "" : ", died");
+}
+
+static void add_places(struct channel *channel, const struct segment *segment, bool sends)
+{
+    uint64_t used = segment->control ? load(&segment->control->used) : 0;
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++)
+        if (used >> place & 1)
+            add_place(channel, segment, place, sends);
+}
+
+/* ---- What lies in the lanes ----------------------------------------------------------------------------------------------- */
+
+/* Where the slowest of those begins who still have to take it: the receivers that a broadcast has, or the one cursor. */
+static uint64_t head_of(const struct channel *channel, unsigned lane, uint64_t tail)
+{
+    const struct layout_receivers *receivers = (const struct layout_receivers *)channel->receivers.control;
+    uint64_t most = 0;
+    if (channel->header->deliver != LAYOUT_BROADCAST)
+        return load(&receivers->cursors[lane].head);
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++) {
+        uint64_t left = tail - load(&receivers->seats[place].positions[lane].head);
+        bool open = session_state(load(&receivers->control.places[place].session)) == SESSION_OPEN;
+        most = open && left <= channel->header->capacity && left > most ? left : most;
+    }
+    return tail - most;
+}
+
+static void add_lanes(struct channel *channel)
+{
+    uint64_t used = load(&channel->senders.control->used), capacity = channel->header->capacity;
+    uint64_t depth = 0, lanes = 0, fullest = 0;
+    for (unsigned lane = 0; lane < LAYOUT_PLACES && channel->receivers.control; lane++) {
+        uint64_t tail = load(&channel->senders.control->places[lane].tail), head = head_of(channel, lane, tail);
+        if (!(used >> lane & 1) || !layout_cursors_agree(tail, head, capacity))
+            continue;
+        uint64_t left = tail - head <= capacity ? tail - head : 0; /* the tail may be one publication behind */
+        depth += left;
+        lanes++;
+        fullest = left > fullest ? left : fullest;
+        say(channel, left ? "; %llu bytes from sender %u" : "", (unsigned long long)left, lane);
+    }
+    tong_object *object = graph_object_at(channel->scan->graph, channel->object);
+    object->depth = depth;
+    object->capacity = capacity * (lanes ? lanes : 1);
+    object->flags |= capacity - fullest < record_room(1) ? TONG_OBJECT_FULL : 0;
+}
+
+/* ---- The object, and the files that belong to it ----------------------------------------------------------------------------- */
+
+static const uint32_t file_kinds[] = { TONG_KIND_SHM, TONG_KIND_MAP, TONG_KIND_FIFO };
+
+static void mark_ours(struct tong_snapshot *graph, const struct stat *status)
+{
+    char key[GRAPH_KEY];
+    graph_file_key(status->st_dev, status->st_ino, key);
+    for (size_t i = 0; i < sizeof file_kinds / sizeof *file_kinds; i++) {
+        uint32_t object = graph_find_object(graph, file_kinds[i], key);
+        if (object != TONG_NOBODY)
+            graph_object_at(graph, object)->flags |= TONG_OBJECT_OURS;
+    }
+}
+
+/* A lock of a file that is ours is a place that is taken. */
+static void mark_lock(struct tong_snapshot *graph, tong_object *lock)
+{
+    char key[GRAPH_KEY];
+    graph_file_key(lock->device, lock->inode, key);
+    for (size_t i = 0; i < sizeof file_kinds / sizeof *file_kinds; i++) {
+        uint32_t object = graph_find_object(graph, file_kinds[i], key);
+        lock->flags |= object != TONG_NOBODY ? graph_object_at(graph, object)->flags & TONG_OBJECT_OURS : 0;
+    }
+}
+
+static void mark_fifos(const struct channel *channel, const char *word, const struct segment *side)
+{
+    uint64_t used = side->control ? load(&side->control->used) : 0;
+    char path[PATH_MOST];
+    struct stat status;
+    for (unsigned place = 0; place < LAYOUT_PLACES; place++) {
+        int at = snprintf(path, sizeof path, "%s.%016llx.%s", channel->path, (unsigned long long)channel->header->id, word);
+        if (place && at > 0 && at < PATH_MOST)
+            snprintf(path + at, sizeof path - (size_t)at, ".%u", place);
+        if ((place == 0 || used >> place & 1) && sys_lstat(path, &status) == 0)
+            mark_ours(channel->scan->graph, &status);
+    }
+}
+
+static uint32_t add_object(const struct channel *channel)
+{
+    struct tong_snapshot *graph = channel->scan->graph;
+    const struct stat *status = &channel->senders.status;
+    char address[PATH_MOST];
+    bool fresh, in_memory = !strncmp(channel->path, TONG_SHM, sizeof TONG_SHM - 1);
+    uint32_t number = file_object(graph, TONG_KIND_CHANNEL, status->st_dev, status->st_ino, &fresh);
+    if (number == TONG_NOBODY || !fresh)
+        return TONG_NOBODY;
+    snprintf(address, sizeof address, in_memory ? "shm:%s" : "mmap:%s", channel->path + (in_memory ? sizeof TONG_SHM - 1 : 0));
+    const char *name = graph_text(graph, address);
+    tong_object *object = graph_object_at(graph, number);
+    object->name = object->address = name;
+    object->source = "layout";
+    object->uid = status->st_uid;
+    object->gid = status->st_gid;
+    object->mode = status->st_mode & 07777;
+    object->flags |= TONG_OBJECT_OURS | (object->mode & S_IWOTH ? TONG_OBJECT_WORLD_WRITABLE : 0);
+    return number;
+}
+
+static void describe(struct channel *channel)
+{
+    static const char *const delivers[] = { "to one", "queue", "broadcast" };
+    struct tong_snapshot *graph = channel->scan->graph;
+    say(channel, "%s%s", delivers[channel->header->deliver], channel->header->features & LAYOUT_DURABLE ? ", durable" : "");
+    add_places(channel, &channel->senders, true);
+    add_places(channel, &channel->receivers, false);
+    add_lanes(channel);
+    mark_ours(graph, &channel->senders.status);
+    if (channel->receivers.control)
+        mark_ours(graph, &channel->receivers.status);
+    mark_fifos(channel, "room", &channel->senders);
+    mark_fifos(channel, "bell", &channel->receivers);
+    const char *detail = graph_text(graph, channel->words);
+    tong_object *object = graph_object_at(graph, channel->object);
+    object->detail = detail;
+    object->flags |= channel->count[0] + channel->count[1] == 0 ? TONG_OBJECT_ORPHAN : 0;
+}
+
+/* A segment that is damaged or of another version stays what it is: a file. */
+static int look_at(struct scan *scan, const char *path, uint64_t device, uint64_t inode)
+{
+    struct channel channel = { .scan = scan, .path = path, .senders.fd = -1, .receivers.fd = -1 };
+    char side[PATH_MOST];
+    int r = open_segment(path, LAYOUT_KIND_SENDERS, &channel.senders);
+    if (r == 0 && inode && (channel.senders.status.st_dev != device || channel.senders.status.st_ino != inode))
+        r = -ESTALE; /* the name is another's here, in another mount namespace */
+    if (r == 0) {
+        channel.header = &channel.senders.control->header;
+        snprintf(side, sizeof side, "%s.%016llx" RECEIVE, path, (unsigned long long)channel.header->id);
+        r = open_segment(side, LAYOUT_KIND_RECEIVERS, &channel.receivers);
+        r = r == -ENOMEM ? r : 0;
+        channel.object = r < 0 ? TONG_NOBODY : add_object(&channel);
+        if (channel.object != TONG_NOBODY)
+            describe(&channel);
+    } else if (r == -EACCES)
+        graph_gap(scan->graph, "channels of tong", "not permitted to this user");
+    close_segment(&channel.senders);
+    close_segment(&channel.receivers);
+    return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : scan->graph->error;
+}
+
+/* Where the name of a receivers' segment has that of its channel, "PATH.0123456789abcdef.receive"; 0: it is none. */
+static size_t base_of(const char *name)
+{
+    size_t size = strlen(name), tail = 1 + ID_DIGITS + sizeof RECEIVE - 1;
+    if (size <= tail || strcmp(name + size - (sizeof RECEIVE - 1), RECEIVE) || name[size - tail] != '.')
+        return 0;
+    return strspn(name + size - tail + 1, "0123456789abcdef") == ID_DIGITS ? size - tail : 0;
+}
+
+/* Without opening it. */
+static bool has_size_of_senders(const char *path)
+{
+    struct stat status;
+    if (sys_lstat(path, &status) < 0 || !S_ISREG(status.st_mode))
+        return false;
+    for (uint64_t capacity = LAYOUT_CAPACITY_LOW; capacity <= LAYOUT_CAPACITY_HIGH; capacity *= 2)
+        if (layout_size(LAYOUT_KIND_SENDERS, capacity) == (uint64_t)status.st_size)
+            return true;
+    return false;
+}
+
+/* A file that is mapped: the receivers' segment, or the senders'. */
+static int look_at_mapped(struct scan *scan, const char *name, uint64_t device, uint64_t inode)
+{
+    char path[PATH_MOST];
+    size_t base = base_of(name);
+    snprintf(path, sizeof path, "%.*s", (int)(base ? base : strlen(name)), name);
+    if (base)
+        return look_at(scan, path, 0, 0);
+    return has_size_of_senders(path) ? look_at(scan, path, device, inode) : 0;
+}
+
+int probe_channels(struct scan *scan)
+{
+    size_t count = scan->graph->objects.count;
+    int r = 0;
+    for (uint32_t i = 0; i < count && r == 0; i++) {
+        const tong_object *object = graph_object_at(scan->graph, i);
+        if (object->flags & TONG_OBJECT_DELETED)
+            continue;
+        if (object->kind == TONG_KIND_SHM && !base_of(object->name) &&
+            !strncmp(object->name, TONG_SHM, sizeof TONG_SHM - 1))
+            r = look_at(scan, object->name, object->device, object->inode);
+        if (object->kind == TONG_KIND_MAP)
+            r = look_at_mapped(scan, object->name, object->device, object->inode);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (graph_object_at(scan->graph, i)->kind == TONG_KIND_LOCK)
+            mark_lock(scan->graph, graph_object_at(scan->graph, i));
+    return r;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Locks of files: flock(2), POSIX, those of open file descriptions (OFDLCK), leases.  Each lock is an object.
+ *
+ * /proc/locks has them all, with the process that took each, and behind it who waits for it ("->").  But a lock of flock(2)
+ * or of an open file description belongs to whoever has that description open: who took it may be dead, and its child
+ * holds it.  fdinfo of every such descriptor has the same line.  So the descriptors of files that /proc/locks names are asked.
+ * In a pid namespace of its own /proc/locks leaves out what processes took that are not, or no longer, in it: there
+ * every file is asked.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "inspect/locks.h"
+#include "inspect/probe.h"
+
+#define FIRST_PID_NAMESPACE 0xEFFFFFFC /* PROC_PID_INIT_INO: that of the machine */
+#define LIST_FIRST 64
+
+/* "FLOCK  ADVISORY  WRITE 359 00:13:11691 0 EOF" */
+struct lock {
+    char kind[16];
+    char range[48];      /* "0:EOF" */
+    bool writes, waits;
+    int64_t pid;         /* that took it or waits; -1: not known */
+    uint64_t device, inode;
+    size_t held;         /* of who waits: the lock, by its number in the list */
+};
+
+struct locks {
+    struct lock *list;   /* in the order of the file */
+    size_t count, room;
+    struct lock *sorted; /* by file */
+    bool everywhere;     /* /proc/locks leaves out some */
+};
+
+static bool parse(const char *text, struct lock *ret)
+{
+    char type[16], end[24];
+    unsigned first, second;
+    unsigned long long inode, start;
+    long long pid;
+    const char *arrow = strstr(text, "-> ");
+    *ret = (struct lock){ .waits = arrow != NULL };
+    const char *words = arrow ? arrow + 3 : proc_word(text, 1);
+    if (sscanf(words, "%15s %*s %15s %lld %x:%x:%llu %llu %23s", ret->kind, type, &pid, &first, &second, &inode, &start, end) != 8)
+        return false;
+    ret->pid = pid;
+    ret->writes = !strcmp(type, "WRITE");
+    ret->device = makedev(first, second);
+    ret->inode = inode;
+    snprintf(ret->range, sizeof ret->range, "%llu:%s", start, end);
+    return true;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct lock *a = left, *b = right;
+    if (a->device != b->device)
+        return a->device < b->device ? -1 : 1;
+    return a->inode < b->inode ? -1 : a->inode > b->inode;
+}
+
+/* ---- Before the descriptors --------------------------------------------------------------------------------------- */
+
+static struct lock *add(struct locks *locks)
+{
+    if (locks->count == locks->room) {
+        size_t room = locks->room ? 2 * locks->room : LIST_FIRST;
+        struct lock *wider = realloc(locks->list, room * sizeof *wider);
+        if (!wider)
+            return NULL;
+        locks->list = wider;
+        locks->room = room;
+    }
+    return &locks->list[locks->count++];
+}
+
+static int add_line(void *context, char *line)
+{
+    struct locks *locks = context;
+    struct lock lock, *added;
+    if (!parse(line, &lock))
+        return 0;
+    lock.held = !lock.waits ? locks->count : locks->count ? locks->list[locks->count - 1].held : 0;
+    added = add(locks);
+    if (added)
+        *added = lock;
+    return added ? 0 : -ENOMEM;
+}
+
+int probe_lock_list(struct scan *scan)
+{
+    struct locks *locks = calloc(1, sizeof *locks);
+    scan->locks = locks;
+    if (!locks)
+        return -ENOMEM;
+    ssize_t size = proc_read(&scan->proc, scan->proc.fd, "locks");
+    int r = size < 0 ? 0 : proc_lines(&scan->proc, add_line, locks);
+    if (size < 0)
+        graph_gap(scan->graph, "who waits for locks of files", "/proc/locks cannot be read");
+    locks->everywhere = size < 0 || scan->namespaces[SCAN_PID] != FIRST_PID_NAMESPACE;
+    locks->sorted = malloc(locks->count * sizeof *locks->sorted + 1);
+    if (!locks->sorted)
+        return -ENOMEM;
+    if (locks->count) {
+        memcpy(locks->sorted, locks->list, locks->count * sizeof *locks->sorted);
+        qsort(locks->sorted, locks->count, sizeof *locks->sorted, compare);
+    }
+    return r;
+}
+
+void locks_free(struct locks *locks)
+{
+    if (!locks)
+        return;
+    free(locks->list);
+    free(locks->sorted);
+    free(locks);
+}
+
+/* ---- With the descriptors ------------------------------------------------------------------------------------------- */
+
+static uint32_t object_of(struct tong_snapshot *graph, const struct lock *lock)
+{
+    char file[GRAPH_KEY], key[2 * GRAPH_KEY + 16];
+    bool fresh;
+    graph_file_key(lock->device, lock->inode, file);
+    snprintf(key, sizeof key, "%s:%s:%s", lock->kind, file, lock->range);
+    uint32_t number = graph_object(graph, TONG_KIND_LOCK, key, &fresh);
+    if (number == TONG_NOBODY || !fresh)
+        return number;
+    const char *detail = graph_format(graph, "%s, %s", lock->kind, lock->writes ? "for writing" : "for reading");
+    tong_object *object = graph_object_at(graph, number);
+    object->device = lock->device;
+    object->inode = lock->inode;
+    object->detail = detail;
+    object->source = "/proc/locks";
+    return number;
+}
+
+static void add_end(struct tong_snapshot *graph, const struct lock *lock, uint32_t process, int fd, uint32_t certainty)
+{
+    const tong_end end = { .object = object_of(graph, lock), .process = process, .fd = fd, .certainty = certainty,
+                           .flags = lock->waits ? TONG_END_WAITS : TONG_END_LOCK };
+    if (end.object != TONG_NOBODY && process != TONG_NOBODY)
+        graph_add_end(graph, &end);
+}
+
+static int add_held(void *context, char *line)
+{
+    const struct descriptor *descriptor = context;
+    struct tong_snapshot *graph = descriptor->scan->graph;
+    struct lock lock;
+    if (strncmp(line, "lock:", 5) || !parse(line + 5, &lock))
+        return 0;
+    uint32_t object = object_of(graph, &lock);
+    if (object != TONG_NOBODY && !*graph_object_at(graph, object)->name) {
+        const char *name = graph_text(graph, descriptor->target);
+        graph_object_at(graph, object)->name = name;
+    }
+    add_end(graph, &lock, descriptor->process, descriptor->fd, TONG_EXACT);
+    return graph->error;
+}
+
+void locks_add_held(const struct descriptor *descriptor, const struct stat *status)
+{
+    const struct locks *locks = descriptor->scan->locks;
+    const struct lock wanted = { .device = status->st_dev, .inode = status->st_ino };
+    bool asked = locks->everywhere && (S_ISREG(status->st_mode) || S_ISDIR(status->st_mode));
+    if (!asked && !bsearch(&wanted, locks->sorted, locks->count, sizeof wanted, compare))
+        return;
+    if (descriptor_read(descriptor) > 0)
+        proc_lines(&descriptor->scan->proc, add_held, (void *)descriptor);
+}
+
+/* ---- After the descriptors ------------------------------------------------------------------------------------------- */
+
+/* Leases and POSIX locks are a process's own. */
+static bool is_of_process(const struct lock *lock)
+{
+    return strcmp(lock->kind, "FLOCK") && strcmp(lock->kind, "OFDLCK");
+}
+
+/* Nobody's descriptor said that it holds this one: some that holds it cannot be seen, unless the process itself does. */
+static void add_unseen(struct tong_snapshot *graph, const struct lock *lock)
+{
+    uint32_t process = lock->pid > 0 ? graph_process(graph, lock->pid) : TONG_NOBODY;
+    add_end(graph, lock, process, -1, is_of_process(lock) ? TONG_EXACT : TONG_UNSURE);
+    uint32_t object = object_of(graph, lock);
+    if (object != TONG_NOBODY && (process == TONG_NOBODY || !is_of_process(lock)))
+        graph_object_at(graph, object)->flags |= TONG_OBJECT_HIDDEN_ENDS;
+}
+
+/* Waits for the lock before it in the file, whatever it itself would be. */
+static void add_waiting(struct tong_snapshot *graph, const struct lock *lock, const struct lock *held)
+{
+    struct lock wanted = *held;
+    wanted.waits = true;
+    add_end(graph, &wanted, lock->pid > 0 ? graph_process(graph, lock->pid) : TONG_NOBODY, -1, TONG_EXACT);
+    if (lock->pid <= 0)
+        graph_gap(graph, "who waits for locks of open file descriptions", "the kernel does not say");
+}
+
+int probe_locks(struct scan *scan)
+{
+    struct tong_snapshot *graph = scan->graph;
+    const struct locks *locks = scan->locks;
+    size_t objects = graph->objects.count;
+    bool *held = calloc(objects + locks->count + 1, sizeof *held);
+    if (!held)
+        return -ENOMEM;
+    for (size_t i = 0; i < graph->ends.count; i++)
+        held[graph_ends(graph)[i].object] |= (graph_ends(graph)[i].flags & TONG_END_LOCK) != 0;
+    for (size_t i = 0; i < locks->count; i++) {
+        const struct lock *lock = &locks->list[i];
+        uint32_t object = lock->waits ? TONG_NOBODY : object_of(graph, lock);
+        if (lock->waits)
+            add_waiting(graph, lock, &locks->list[lock->held]);
+        else if (object != TONG_NOBODY && !held[object])
+            add_unseen(graph, lock);
+    }
+    free(held);
+    return 0;
+}
