@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "stage.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <mqueue.h>
 #include <sched.h>
@@ -201,7 +202,8 @@ void stage_dismiss(struct stage *stage)
     for (int i = 0; i < stage->actors; i++)
         kill(stage->actor[i], SIGKILL);
     for (int i = 0; i < stage->actors; i++)
-        frame_kill(stage->actor[i]);
+        while (waitpid(stage->actor[i], NULL, 0) < 0 && errno == EINTR) /* an actor's child may be reaped by that */
+            ;
     stage->actors = 0;
 }
 
