@@ -196,9 +196,11 @@ void stage_quiet(const struct stage *stage)
 
 /* ---- The end ---------------------------------------------------------------------------------------------- */
 
-/* All at once, before one's end lets another go on. */
+/* Stopped before any of them ends, for one's end would let another go on. */
 void stage_dismiss(struct stage *stage)
 {
+    for (int i = 0; i < stage->actors; i++)
+        kill(stage->actor[i], SIGSTOP);
     for (int i = 0; i < stage->actors; i++)
         kill(stage->actor[i], SIGKILL);
     for (int i = 0; i < stage->actors; i++)

@@ -147,7 +147,7 @@ static void semaphore(int mapped)
     if (mapped)
         must_not_find(snapshot, TONG_FINDING_LEFTOVER, frame_mark());
     else
-        must_find(snapshot, TONG_FINDING_LEFTOVER, frame_mark(), TONG_INFERRED);
+        must_find(snapshot, TONG_FINDING_LEFTOVER, frame_mark(), geteuid() == 0 ? TONG_INFERRED : TONG_UNSURE);
     tong_snapshot_free(snapshot);
     if (mapped)
         sem_close(here);
