@@ -15,6 +15,7 @@ struct scan {
     struct proc proc;
     struct tong_snapshot *graph;
     struct locks *locks;                  /* of the whole machine: locks.h */
+    struct waits *waits;                  /* waits.h; NULL: not asked for */
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */
@@ -39,5 +40,13 @@ int probe_descriptions(struct scan *scan);
 int probe_depths(struct scan *scan);
 int probe_orphans(struct scan *scan);
 int probe_descriptors(struct scan *scan);
+int probe_waits(struct scan *scan);
+
+/* What is concluded once all is seen and ends are in order: they add findings. */
+int find_stuck(struct scan *scan);
+int find_objects(struct scan *scan);
+int find_leftovers(struct scan *scan);
+
+void waits_free(struct waits *waits);
 
 #endif

@@ -25,20 +25,39 @@ static const struct probe probes[] = {
     { "depths", probe_depths, TONG_LOOK_DEPTHS },
     { "open file descriptions", probe_descriptions, 0 },
     { "channels of tong", probe_channels, 0 },
+    { "waits", probe_waits, TONG_LOOK_WAITS }, /* asks what those before it found; adds ends of who waits in an open */
     { "orphans", probe_orphans, 0 },
 };
+
+/* What is concluded from all of it. */
+static const struct probe conclusions[] = {
+    { "who is stuck", find_stuck, TONG_LOOK_WAITS },
+    { "objects", find_objects, TONG_LOOK_WAITS },
+    { "leftovers", find_leftovers, TONG_LOOK_WAITS },
+};
+
+static int run(struct scan *scan, const struct probe *table, size_t count)
+{
+    int r = 0;
+    for (size_t i = 0; i < count && r == 0; i++)
+        if ((table[i].asked & scan->look.flags) == table[i].asked)
+            r = table[i].run(scan);
+    return r ? r : scan->graph->error;
+}
 
 static int look(struct scan *scan)
 {
     int r = proc_open(&scan->proc, scan->look.proc ? scan->look.proc : "/proc");
-    for (size_t i = 0; i < sizeof probes / sizeof *probes && r == 0; i++)
-        if ((probes[i].asked & scan->look.flags) == probes[i].asked)
-            r = probes[i].run(scan);
-    proc_close(&scan->proc);
-    locks_free(scan->locks);
     if (r == 0)
+        r = run(scan, probes, sizeof probes / sizeof *probes);
+    if (r == 0) {
         graph_settle(scan->graph);
-    return r ? r : scan->graph->error;
+        r = run(scan, conclusions, sizeof conclusions / sizeof *conclusions);
+    }
+    waits_free(scan->waits);
+    locks_free(scan->locks);
+    proc_close(&scan->proc);
+    return r;
 }
 
 int tong_snapshot_take(const tong_look *asked, tong_snapshot **ret)

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * semop, msgrcv and msgsnd.  Whoever knows the identifier could end such a wait, so the kernel's book of who used the object
+ * last is all there is to conclude from.  A counter whose last user is dead or is the one who waits says nothing.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inspect/waits.h"
+#include "sys/sys.h"
+
+#define OPERATIONS 64 /* of one semop that are read */
+
+static uint32_t object_of(struct look_at_thread *look, uint32_t kind, int id)
+{
+    char key[GRAPH_KEY];
+    snprintf(key, sizeof key, "%llu:%d",
+             (unsigned long long)graph_process_at(look->scan->graph, look->process)->namespaces[SCAN_IPC], id);
+    uint32_t object = graph_object(look->scan->graph, kind, key, NULL);
+    if (object != TONG_NOBODY && !*graph_object_at(look->scan->graph, object)->source)
+        graph_object_at(look->scan->graph, object)->source = "/proc/TID/syscall";
+    return object;
+}
+
+static int ask(int id, int counter, int command)
+{
+    return sys_semctl(id, counter, command, (union sem_argument){ .values = NULL });
+}
+
+static bool blocks(int id, const struct sembuf *operation)
+{
+    int value = ask(id, operation->sem_num, GETVAL);
+    return value >= 0 && (operation->sem_op < 0 ? value + operation->sem_op < 0 : operation->sem_op == 0 && value > 0);
+}
+
+static const struct sembuf *blocking(int id, const struct sembuf *operations, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        if (blocks(id, &operations[i]))
+            return &operations[i];
+    return NULL;
+}
+
+void call_semop(struct look_at_thread *look)
+{
+    struct sembuf operations[OPERATIONS];
+    int id = (int)look->argument[0];
+    uint64_t count = look->argument[2];
+    uint32_t object = object_of(look, TONG_KIND_SYSVSEM, id);
+    struct wait_fact fact = { .rule = RULE_OPEN, .fd = -1, .inferred = true };
+    bool read = wait_same_namespace(look, SCAN_IPC) && count <= OPERATIONS &&
+                wait_peek(look, look->argument[1], operations, count * sizeof *operations);
+    const struct sembuf *operation = read ? blocking(id, operations, count) : NULL;
+    if (!operation) {
+        wait_add(look, &fact, object, TONG_RECEIVE, "a counter that could not be read");
+        return;
+    }
+    int last = ask(id, operation->sem_num, GETPID);
+    fact.rule = last > 0 ? RULE_USED : RULE_OPEN;
+    fact.number = last;
+    wait_add(look, &fact, object, operation->sem_op < 0 ? TONG_RECEIVE : TONG_SEND,
+             graph_format(look->scan->graph, "counter %u", operation->sem_num));
+}
+
+/* The last sender and the last receiver of a queue, which everybody may read here. */
+struct last_users {
+    int id;
+    int64_t sender, receiver;
+};
+
+static int find_users(void *context, char *line)
+{
+    struct last_users *users = context;
+    if (atoll(proc_word(line, 1)) != users->id || line[strspn(line, " ")] == 'k')
+        return 0;
+    users->sender = atoll(proc_word(line, 5));
+    users->receiver = atoll(proc_word(line, 6));
+    return 1;
+}
+
+static void wait_for_queue(struct look_at_thread *look, uint32_t direction, const char *detail)
+{
+    struct last_users users = { .id = (int)look->argument[0] };
+    struct wait_fact fact = { .rule = RULE_OPEN, .fd = -1, .inferred = true };
+    if (wait_same_namespace(look, SCAN_IPC) && proc_read(&look->scan->proc, look->scan->proc.fd, "sysvipc/msg") > 0)
+        proc_lines(&look->scan->proc, find_users, &users);
+    fact.number = direction == TONG_RECEIVE ? users.sender : users.receiver;
+    fact.rule = fact.number > 0 ? RULE_USED : RULE_OPEN;
+    wait_add(look, &fact, object_of(look, TONG_KIND_MSGQ, users.id), direction, detail);
+}
+
+void call_msgrcv(struct look_at_thread *look)
+{
+    long type = (long)look->argument[3];
+    wait_for_queue(look, TONG_RECEIVE, type == 0 ? "a message" : type > 0
+                   ? graph_format(look->scan->graph, "a message of type %ld", type)
+                   : graph_format(look->scan->graph, "a message of a type up to %ld", -type));
+}
+
+void call_msgsnd(struct look_at_thread *look)
+{
+    wait_for_queue(look, TONG_SEND, "room for a message");
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the dead left behind.  TONG_EXACT is said only where the kernel itself shows that nobody has it and that nobody can come
+ * back to it by right: memory that is attached by nobody and whose makers are dead, a channel in memory all of whose
+ * places are of the dead, a socket's name to which no socket belongs.  A name that might be waiting for its next user is a leftover
+ * only as far as its kind suggests.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/shm.h>
+
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+
+#include "inspect/diag.h"
+#include "inspect/finding.h"
+#include "sys/sys.h"
+
+#define NAMES_MOST 4096 /* of a directory that are looked at */
+#define PATH_MOST 4200
+
+/* ---- Objects ---------------------------------------------------------------------------------------------- */
+
+/* Names by which libraries call their memory; what of it nobody has was left by a crash. */
+static const struct {
+    const char *begins, *library;
+} names[] = {
+    { "/dev/shm/PostgreSQL.", "PostgreSQL" },
+    { "/dev/shm/iox1_", "iceoryx" },
+    { "/dev/shm/iox2_", "iceoryx2" },
+    { "/dev/shm/iox", "iceoryx" },
+    { "/dev/shm/boost_interprocess", "Boost.Interprocess" },
+    { "/dev/shm/fastrtps_", "Fast DDS" },
+    { "/dev/shm/fastdds_", "Fast DDS" },
+    { "/dev/shm/pulse-shm-", "PulseAudio" },
+    { "/dev/shm/psm_", "Python's multiprocessing" },
+    { "/dev/shm/sem.mp-", "Python's multiprocessing" },
+    { "/dev/shm/org.chromium.", "Chromium" },
+    { "/dev/shm/ucx_shm_", "UCX" },
+};
+
+static const char *library_of(const tong_object *object)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strncmp(object->name, names[i].begins, strlen(names[i].begins)))
+            return names[i].library;
+    return NULL;
+}
+
+/* A channel that was closed in order waits for its next users, and so does one in which messages lie. */
+static bool died_in(const tong_object *object)
+{
+    return object->kind == TONG_KIND_CHANNEL && strstr(object->detail, ", died") && !(object->flags & TONG_OBJECT_HIDDEN_ENDS);
+}
+
+bool finding_is_leftover(const tong_object *object)
+{
+    if (!(object->flags & TONG_OBJECT_ORPHAN))
+        return false;
+    return object->kind == TONG_KIND_SEM || died_in(object) || (object->kind == TONG_KIND_SHM && library_of(object));
+}
+
+static const char *path_of(struct scan *scan, const tong_object *object)
+{
+    if (*object->address)
+        return object->address;
+    return *object->name == '/' ? object->name : graph_text(scan->graph, "");
+}
+
+static void tell(struct scan *scan, uint32_t number, uint32_t certainty, const char *proof)
+{
+    const tong_object object = *graph_object_at(scan->graph, number);
+    finding_add(scan, TONG_FINDING_LEFTOVER, certainty, number, path_of(scan, &object),
+                graph_format(scan->graph, "left behind: %s", finding_title(scan, &object)), proof,
+                certainty == TONG_EXACT ? "remove it (tong gc)" : "remove it if its program will not come back for it (tong rm)");
+}
+
+static void judge_channel(struct scan *scan, uint32_t number)
+{
+    const tong_object object = *graph_object_at(scan->graph, number);
+    bool kept = object.depth != 0 || strstr(object.detail, "durable") || strncmp(object.address, "shm:", 4) != 0;
+    tell(scan, number, kept ? TONG_INFERRED : TONG_EXACT,
+         graph_format(scan->graph, "everybody who had a place in %s has died, and nobody has it now (%s)", object.name, object.detail));
+}
+
+static void judge_name(struct scan *scan, uint32_t number)
+{
+    const tong_object object = *graph_object_at(scan->graph, number);
+    const char *library = library_of(&object);
+    uint32_t certainty = object.certainty == TONG_EXACT ? TONG_INFERRED : object.certainty;
+    tell(scan, number, certainty,
+         graph_format(scan->graph, "nobody maps %s or has it open%s%s", finding_title(scan, &object), library ? "; it is of " : "",
+                      library ? library : ""));
+}
+
+/* The kernel counts who is attached in every namespace. */
+static void judge_memory(struct scan *scan, uint32_t number)
+{
+    const tong_object object = *graph_object_at(scan->graph, number);
+    const char *id = strchr(object.key, ':');
+    struct shmid_ds state;
+    if (!id || object.namespace_inode != scan->namespaces[SCAN_IPC] || sys_shmctl(atoi(id + 1), IPC_STAT, &state) < 0 ||
+        state.shm_nattch > 0 || !finding_is_dead(scan, state.shm_cpid) || !finding_is_dead(scan, state.shm_lpid))
+        return;
+    tell(scan, number, TONG_EXACT,
+         graph_format(scan->graph, "%s is attached by nobody; %d, which made it, and %d, which used it last, are no more",
+                      finding_title(scan, &object), (int)state.shm_cpid, (int)state.shm_lpid));
+}
+
+static void judge(struct scan *scan, uint32_t number)
+{
+    const tong_object *object = graph_object_at(scan->graph, number);
+    if (!(object->flags & TONG_OBJECT_ORPHAN))
+        return;
+    if (object->kind == TONG_KIND_SYSVSHM)
+        judge_memory(scan, number);
+    else if (finding_is_leftover(object))
+        (object->kind == TONG_KIND_CHANNEL ? judge_channel : judge_name)(scan, number);
+}
+
+/* ---- Names of sockets and FIFOs --------------------------------------------------------------------------- */
+
+struct inodes {
+    uint64_t *inode;
+    size_t count, room;
+};
+
+struct listing {
+    struct scan *scan;
+    struct inodes sockets;  /* files that a socket is bound to */
+    uint32_t certainty;
+    int directory;
+    const char *path;
+    unsigned names;
+    bool deeper;            /* directories in it are looked at, too */
+};
+
+static int add_inode(void *context, const struct diag_socket *socket)
+{
+    struct inodes *inodes = context;
+    const struct unix_diag_vfs *file = diag_value(socket, UNIX_DIAG_VFS, sizeof *file);
+    if (!file)
+        return 0;
+    if (inodes->count == inodes->room) {
+        size_t room = inodes->room ? 2 * inodes->room : 256;
+        uint64_t *wider = realloc(inodes->inode, room * sizeof *wider);
+        if (!wider)
+            return -ENOMEM;
+        inodes->inode = wider;
+        inodes->room = room;
+    }
+    inodes->inode[inodes->count++] = file->udiag_vfs_ino;
+    return 0;
+}
+
+/* Inodes of 32 bits on any device: rather one too many that is in use. */
+static bool is_bound(const struct inodes *inodes, const struct stat *status)
+{
+    for (size_t i = 0; i < inodes->count; i++)
+        if ((uint32_t)inodes->inode[i] == (uint32_t)status->st_ino)
+            return true;
+    return false;
+}
+
+static bool is_open_fifo(const struct scan *scan, const struct stat *status)
+{
+    char key[GRAPH_KEY];
+    size_t first;
+    graph_file_key(status->st_dev, status->st_ino, key);
+    uint32_t object = graph_find_object(scan->graph, TONG_KIND_FIFO, key);
+    return object != TONG_NOBODY && tong_snapshot_ends_of(scan->graph, object, &first) > 0;
+}
+
+static void tell_socket(struct listing *listing, const char *path)
+{
+    struct tong_snapshot *graph = listing->scan->graph;
+    finding_add(listing->scan, TONG_FINDING_LEFTOVER, listing->certainty, TONG_NOBODY, path,
+                graph_format(graph, "left behind: the socket's name %s", path),
+                graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", path), "remove it (tong gc)");
+}
+
+static void tell_fifo(struct listing *listing, const char *path)
+{
+    struct tong_snapshot *graph = listing->scan->graph;
+    finding_add(listing->scan, TONG_FINDING_ORPHAN, TONG_INFERRED, TONG_NOBODY, path,
+                graph_format(graph, "nobody uses FIFO %s", path),
+                graph_format(graph, "no process that could be seen has %s open, or waits to open it", path),
+                "if nobody will open it again, remove it");
+}
+
+static void list(struct listing *listing, const char *path, bool deeper);
+
+static int look_at_name(void *context, const char *name)
+{
+    struct listing *listing = context;
+    struct stat status;
+    if (++listing->names > NAMES_MOST)
+        return 1;
+    if (sys_fstatat(listing->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    if (!S_ISDIR(status.st_mode) && !S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode))
+        return 0;
+    const char *path = graph_format(listing->scan->graph, "%s/%s", listing->path, name);
+    if (S_ISDIR(status.st_mode) && listing->deeper)
+        list(listing, path, false);
+    else if (S_ISSOCK(status.st_mode) && !is_bound(&listing->sockets, &status))
+        tell_socket(listing, path);
+    else if (S_ISFIFO(status.st_mode) && status.st_mode & 0777 && !finding_is_part(name) && !is_open_fifo(listing->scan, &status))
+        tell_fifo(listing, path);
+    return listing->scan->graph->error;
+}
+
+static void list(struct listing *listing, const char *path, bool deeper)
+{
+    struct listing inner = *listing;
+    inner.path = path;
+    inner.deeper = deeper;
+    inner.names = 0;
+    inner.directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (inner.directory >= 0 && proc_names(inner.directory, look_at_name, &inner) > 0)
+        graph_gap(listing->scan->graph, "names of sockets and FIFOs", "directories with very many names are read in part");
+    sys_close(inner.directory < 0 ? -1 : inner.directory);
+}
+
+/* A socket of another network namespace may be bound to a file that is seen here. */
+static bool has_other_networks(const struct scan *scan)
+{
+    for (uint32_t i = 0; i < scan->graph->processes.count; i++) {
+        const tong_process *process = graph_process_at(scan->graph, i);
+        if (!(process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_GONE)) &&
+            process->namespaces[SCAN_NETWORK] != scan->namespaces[SCAN_NETWORK])
+            return true;
+    }
+    return false;
+}
+
+static int find_names(struct scan *scan)
+{
+    static const char *const directories[] = { "/dev/shm", "/run", "/tmp" };
+    struct listing listing = { .scan = scan, .certainty = has_other_networks(scan) ? TONG_INFERRED : TONG_EXACT };
+    const struct unix_diag_req request = { .sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX, .udiag_show = UDIAG_SHOW_VFS };
+    int r = diag_dump(&request, sizeof request, sizeof(struct unix_diag_msg), add_inode, &listing.sockets);
+    for (size_t i = 0; i < sizeof directories / sizeof *directories && r == 0; i++)
+        list(&listing, directories[i], true);
+    free(listing.sockets.inode);
+    return r == -ENOMEM ? r : 0;
+}
+
+int find_leftovers(struct scan *scan)
+{
+    for (uint32_t i = 0; i < scan->graph->objects.count && !scan->graph->error; i++)
+        judge(scan, i);
+    return scan->graph->error ? scan->graph->error : find_names(scan);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads that sleep, from /proc/PID/task/TID/syscall: the number of the call and its arguments.  A line that says "running" or
+ * "-1" is of a thread that is not in a call; it may do anything.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inspect/waits.h"
+#include "sys/sys.h"
+
+#define CALL 256
+#define STACK_LOWEST (UINT64_C(1) << 32) /* below it, a program of 32 bits, whose calls have other numbers */
+#define SETS_DEEP 4
+
+/* ---- For those who decode --------------------------------------------------------------------------------- */
+
+void wait_add(struct look_at_thread *look, const struct wait_fact *fact, uint32_t object, uint32_t direction,
+              const char *detail)
+{
+    struct tong_snapshot *graph = look->scan->graph;
+    struct wait_fact *added = graph_push(graph, &look->waits->facts, sizeof *added);
+    const tong_wait_seen wait = {
+        .process = look->process, .thread = look->tid, .object = object, .direction = direction,
+        .flags = (look->timed ? TONG_WAIT_TIMED : 0) | (fact->rule == RULE_OPEN && !look->timed ? TONG_WAIT_UNKNOWN : 0),
+        .certainty = fact->inferred ? TONG_INFERRED : TONG_EXACT, .operation = look->operation, .detail = detail,
+    };
+    if (!added)
+        return;
+    *added = *fact;
+    added->thread = look->thread;
+    graph_add_wait(graph, &wait);
+    waits_threads(look->waits)[look->thread].count++;
+    if (look->timed || fact->rule == RULE_OPEN)
+        waits_threads(look->waits)[look->thread].certain = true;
+}
+
+void wait_open(struct look_at_thread *look, const char *detail)
+{
+    const struct wait_fact fact = { .rule = RULE_OPEN, .fd = -1 };
+    wait_add(look, &fact, TONG_NOBODY, 0, detail);
+}
+
+bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
+{
+    ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
+    if (r == -EPERM || r == -EACCES || r == -ENOSYS)
+        graph_gap(look->scan->graph, "arguments of system calls", "not permitted to this user");
+    return r == (ssize_t)size;
+}
+
+bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size)
+{
+    ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
+    return r > 0 && memchr(ret, '\0', (size_t)r);
+}
+
+bool wait_same_namespace(const struct look_at_thread *look, unsigned which)
+{
+    return look->scan->namespaces[which] == graph_process_at(look->scan->graph, look->process)->namespaces[which];
+}
+
+/* ---- Descriptors ------------------------------------------------------------------------------------------ */
+
+static int compare_descriptors(const void *left, const void *right)
+{
+    const struct descriptor_seen *a = left, *b = right;
+    if (a->process != b->process)
+        return a->process < b->process ? -1 : 1;
+    return a->fd < b->fd ? -1 : a->fd > b->fd;
+}
+
+static int list_descriptors(const struct tong_snapshot *graph, struct waits *waits)
+{
+    waits->descriptors = malloc((graph->ends.count + 1) * sizeof *waits->descriptors);
+    if (!waits->descriptors)
+        return -ENOMEM;
+    for (size_t i = 0; i < graph->ends.count; i++) {
+        const tong_end *end = &graph_ends(graph)[i];
+        if (end->fd >= 0 && !(end->flags & (TONG_END_LOCK | TONG_END_WAITS | TONG_END_MAPPED)))
+            waits->descriptors[waits->descriptors_count++] =
+                (struct descriptor_seen){ end->process, end->object, end->direction, end->fd };
+    }
+    qsort(waits->descriptors, waits->descriptors_count, sizeof *waits->descriptors, compare_descriptors);
+    return 0;
+}
+
+static const struct descriptor_seen *find_descriptor(const struct waits *waits, uint32_t process, int fd)
+{
+    const struct descriptor_seen wanted = { .process = process, .fd = fd };
+    return bsearch(&wanted, waits->descriptors, waits->descriptors_count, sizeof wanted, compare_descriptors);
+}
+
+/* It may have become another since descriptors were read: the link must still say the same. */
+static bool is_still(struct look_at_thread *look, int fd, const tong_object *object, char *target, size_t size)
+{
+    char path[48], inode[24];
+    snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->pid, fd);
+    if (proc_link(look->scan->proc.fd, path, target, size) < 0)
+        return false;
+    const char *open = strchr(target, '[');
+    snprintf(inode, sizeof inode, "[%llu]", (unsigned long long)object->inode);
+    return *target == '/' || !open || open[1] < '0' || open[1] > '9' || !strcmp(open, inode);
+}
+
+static void wait_on_watches(struct look_at_thread *look, uint32_t set, unsigned deep);
+
+static void wait_on_object(struct look_at_thread *look, uint32_t object, uint32_t direction, int fd, bool multiplexed,
+                           unsigned deep)
+{
+    const struct descriptor_seen *seen = find_descriptor(look->waits, look->process, fd);
+    const struct wait_fact fact = { .rule = RULE_OBJECT, .fd = fd, .fd_direction = seen ? seen->direction : 0,
+                                    .multiplexed = multiplexed };
+    if (graph_object_at(look->scan->graph, object)->kind == TONG_KIND_EPOLL && deep < SETS_DEEP)
+        wait_on_watches(look, object, deep + 1);
+    else
+        wait_add(look, &fact, object, direction, "");
+}
+
+/* What an epoll set tells of.  An empty one waits for who adds to it. */
+static void wait_on_watches(struct look_at_thread *look, uint32_t set, unsigned deep)
+{
+    bool any = false;
+    for (size_t i = 0; i < look->scan->graph->watches.count; i++) {
+        const struct graph_watch watch = graph_watches(look->scan->graph)[i];
+        if (watch.set != set)
+            continue;
+        any = true;
+        if (watch.object == TONG_NOBODY)
+            wait_open(look, "a timer, a signal or a device");
+        else if (watch.events & EPOLLIN || !(watch.events & EPOLLOUT))
+            wait_on_object(look, watch.object, TONG_RECEIVE, watch.fd, true, deep);
+        if (watch.object != TONG_NOBODY && watch.events & EPOLLOUT)
+            wait_on_object(look, watch.object, TONG_SEND, watch.fd, true, deep);
+    }
+    if (!any)
+        wait_open(look, "an epoll set of which nothing is known");
+}
+
+void wait_on_descriptor(struct look_at_thread *look, int fd, uint32_t direction, bool multiplexed)
+{
+    char target[160] = "a descriptor that could not be asked";
+    const struct descriptor_seen *seen = find_descriptor(look->waits, look->process, fd);
+    const tong_object *object = seen ? graph_object_at(look->scan->graph, seen->object) : NULL;
+    tong_object none = { .inode = 0 };
+    bool same = is_still(look, fd, object ? object : &none, target, sizeof target);
+    if (object && same)
+        wait_on_object(look, seen->object, direction, fd, multiplexed, 0);
+    else
+        wait_open(look, graph_text(look->scan->graph, target));
+}
+
+/* ---- Threads ---------------------------------------------------------------------------------------------- */
+
+static uint64_t mix(uint64_t hash, const char *text)
+{
+    for (; *text; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size_t size)
+{
+    char path[80];
+    snprintf(path, sizeof path, "%lld/task/%lld/syscall", (long long)pid, (long long)tid);
+    ssize_t r = proc_read(&scan->proc, scan->proc.fd, path);
+    if (r <= 0 || scan->proc.buffer[0] < '0' || scan->proc.buffer[0] > '9') {
+        snprintf(call, size, "%s", r == -EACCES || r == -EPERM ? "refused" : "");
+        return 0;
+    }
+    snprintf(call, size, "%s", scan->proc.buffer);
+    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), call);
+    snprintf(path, sizeof path, "%lld/task/%lld/schedstat", (long long)pid, (long long)tid);
+    if (proc_read(&scan->proc, scan->proc.fd, path) > 0)
+        hash = mix(hash, scan->proc.buffer);
+    return hash | 1;
+}
+
+/* "number a0 a1 a2 a3 a4 a5 stack instruction" */
+static bool parse_call(const char *line, long *ret_number, uint64_t argument[6])
+{
+    char *at;
+    *ret_number = strtol(line, &at, 10);
+    for (unsigned i = 0; i < 6; i++)
+        argument[i] = strtoull(at, &at, 16);
+    return strtoull(at, &at, 16) >= STACK_LOWEST;
+}
+
+struct process_threads {
+    struct scan *scan;
+    uint32_t process;
+    int64_t pid;
+};
+
+static int add_thread(void *context, const char *name, int64_t tid)
+{
+    (void)name;
+    const struct process_threads *of = context;
+    struct waits *waits = of->scan->waits;
+    char call[CALL];
+    long number;
+    struct look_at_thread look = { .scan = of->scan, .waits = waits, .process = of->process, .pid = of->pid, .tid = tid,
+                                   .thread = (uint32_t)waits->threads.count };
+    struct thread_seen *thread = graph_push(of->scan->graph, &waits->threads, sizeof *thread);
+    if (!thread)
+        return of->scan->graph->error;
+    *thread = (struct thread_seen){ .process = of->process, .tid = tid, .first = (uint32_t)waits->facts.count };
+    thread->mark = wait_mark(of->scan, of->pid, tid, call, sizeof call);
+    thread->certain = !thread->mark || tid == gettid() || graph_process_at(of->scan->graph, of->process)->flags & TONG_PROCESS_STOPPED;
+    if (!strcmp(call, "refused"))
+        graph_gap(of->scan->graph, "system calls of threads", "not permitted to this user");
+    if (thread->mark && !parse_call(call, &number, look.argument))
+        thread->certain = true;
+    else if (thread->mark && tid != gettid())
+        call_decode(&look, number);
+    return of->scan->graph->error;
+}
+
+static int look_at(struct scan *scan, uint32_t number)
+{
+    const tong_process *process = graph_process_at(scan->graph, number);
+    struct process_threads of = { scan, number, process->pid };
+    char path[48];
+    if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_HIDDEN | TONG_PROCESS_GONE))
+        return 0;
+    snprintf(path, sizeof path, "%lld/task", (long long)process->pid);
+    int directory = proc_directory(scan->proc.fd, path);
+    int r = directory < 0 ? directory : proc_numbers(directory, add_thread, &of);
+    sys_close(directory);
+    if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+        return r;
+    if (r < 0)
+        graph_process_at(scan->graph, number)->flags |= r == -EACCES || r == -EPERM ? TONG_PROCESS_HIDDEN : TONG_PROCESS_GONE;
+    return 0;
+}
+
+int probe_waits(struct scan *scan)
+{
+    struct waits *waits = scan->waits = calloc(1, sizeof *waits);
+    size_t processes = scan->graph->processes.count;
+    if (!waits)
+        return -ENOMEM;
+    waits->first_thread = calloc(processes + 1, sizeof *waits->first_thread);
+    waits->live = calloc(processes + 1, sizeof *waits->live);
+    int r = waits->first_thread && waits->live ? list_descriptors(scan->graph, waits) : -ENOMEM;
+    for (uint32_t process = 0; process < processes && r == 0; process++) {
+        waits->first_thread[process] = (uint32_t)waits->threads.count;
+        r = look_at(scan, process);
+    }
+    if (r == 0)
+        waits->first_thread[processes] = (uint32_t)waits->threads.count;
+    return r;
+}
+
+void waits_free(struct waits *waits)
+{
+    if (!waits)
+        return;
+    free(waits->threads.item);
+    free(waits->facts.item);
+    free(waits->wakers.item);
+    free(waits->descriptors);
+    free(waits->first_thread);
+    free(waits->live);
+    free(waits->by_tid);
+    free(waits);
+}

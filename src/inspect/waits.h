@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * waits.h - who waits for whom, while a snapshot is made.
+ *
+ * probe_wait.c finds the threads that sleep and decodes their system calls, by the table in calls.c; wakers.c says who could end
+ * each wait; stuck.c judges, and proof.c puts it in words.  Threads of one process follow each other, and so do the waits of
+ * one thread, which any one of them ends (poll).
+ */
+#ifndef INSPECT_WAITS_H
+#define INSPECT_WAITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "inspect/graph.h"
+#include "inspect/probe.h"
+
+/* What tells who could end a wait. */
+enum rule {
+    RULE_OPEN,     /* somebody who need not be there yet, a signal, time, hardware, another machine; or it is not known */
+    RULE_OBJECT,   /* who has ends of the object, by its kind */
+    RULE_LOCK,     /* who has a lock on the file */
+    RULE_OWNER,    /* the thread whose number the lock word holds */
+    RULE_USED,     /* the process that did the last operation on a System V object, by the kernel's book */
+    RULE_CHILDREN, /* a child, by its end */
+    RULE_OPENING,  /* who opens the other side of a FIFO */
+    RULE_PROCESS   /* another thread of the same process */
+};
+
+struct thread_seen {
+    uint32_t process;
+    int64_t tid;
+    uint32_t first, count; /* its waits */
+    uint64_t mark;         /* of its call, its arguments and its turns on a processor: equal later, it has not run since */
+    bool live;             /* it runs, or could be woken by who does */
+    bool certain;          /* live for a reason that nothing takes back */
+};
+
+/* Beside the tong_wait_seen of the same number. */
+struct wait_fact {
+    enum rule rule;
+    uint32_t thread;
+    uint32_t first, count; /* its wakers */
+    int32_t fd;            /* that it waits on, or -1 */
+    uint32_t fd_direction; /* with which that is open */
+    int64_t number;        /* RULE_OWNER: tid; RULE_USED: pid; RULE_CHILDREN: pid, or 0: any */
+    uint64_t device, inode;/* RULE_LOCK, and what a futex lies in */
+    bool multiplexed;      /* one of several, as in poll */
+    bool hideable;         /* a process that cannot be seen could have an end of it, too */
+    bool inferred;         /* who could end it is concluded */
+    bool dead;             /* who should end it is no more */
+    bool doubtful;         /* somebody else could come, though all that is known speaks against it */
+};
+
+struct waker {
+    uint32_t process;
+    uint32_t thread; /* the only one of its threads that could; TONG_NOBODY: any */
+};
+
+/* A descriptor before ends are put in order. */
+struct descriptor_seen {
+    uint32_t process, object, direction;
+    int32_t fd;
+};
+
+struct waits {
+    struct graph_array threads, facts, wakers;
+    struct descriptor_seen *descriptors;
+    size_t descriptors_count;
+    uint32_t *first_thread; /* of each process; the last is the count */
+    bool *live;             /* processes, while liveness spreads */
+    uint32_t *by_tid;       /* threads in the order of their numbers, once all are known */
+};
+
+/* One thread, while its call is decoded. */
+struct look_at_thread {
+    struct scan *scan;
+    struct waits *waits;
+    uint32_t process, thread;
+    int64_t pid, tid;
+    uint64_t argument[6];
+    const char *operation;
+    bool timed;
+};
+
+static inline struct thread_seen *waits_threads(const struct waits *waits)
+{
+    return waits->threads.item;
+}
+
+static inline struct wait_fact *waits_facts(const struct waits *waits)
+{
+    return waits->facts.item;
+}
+
+static inline struct waker *waits_wakers(const struct waits *waits)
+{
+    return waits->wakers.item;
+}
+
+/* Adds a wait of the thread that is looked at.  Of a NULL detail, "". */
+void wait_add(struct look_at_thread *look, const struct wait_fact *fact, uint32_t object, uint32_t direction,
+              const char *detail);
+/* On a descriptor; on what an epoll set tells of, if it is one. */
+void wait_on_descriptor(struct look_at_thread *look, int fd, uint32_t direction, bool multiplexed);
+/* For what nobody can say: it may end at any time. */
+void wait_open(struct look_at_thread *look, const char *detail);
+
+/* Memory of the process that is looked at; false, and a gap, where it cannot be read. */
+bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size);
+/* A path in its memory, ended by NUL. */
+bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size);
+/* Whether it is in the same namespace as this process: SCAN_PID, SCAN_IPC. */
+bool wait_same_namespace(const struct look_at_thread *look, unsigned which);
+
+/* Decodes the call with that number into waits: calls.c, which has the rest of call_*.c in its table. */
+void call_decode(struct look_at_thread *look, long number);
+void call_poll(struct look_at_thread *look);
+void call_select(struct look_at_thread *look);
+void call_epoll(struct look_at_thread *look);
+void call_semop(struct look_at_thread *look);
+void call_msgrcv(struct look_at_thread *look);
+void call_msgsnd(struct look_at_thread *look);
+void call_futex(struct look_at_thread *look);
+void call_flock(struct look_at_thread *look);
+void call_fcntl(struct look_at_thread *look);
+void call_open(struct look_at_thread *look);
+void call_openat(struct look_at_thread *look);
+void call_connect(struct look_at_thread *look);
+
+/* What a thread's call and its turns are now, in one number; 0: it runs, or is gone. */
+uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size_t size);
+
+/* Fills in who could end each wait.  Ends are in order by then. */
+int wakers_find(struct scan *scan);
+
+/* Who waits for whom in words, a line for each wait of `threads`. */
+const char *proof_of(struct scan *scan, const uint32_t *threads, size_t count);
+/* "postgres 123", "postgres 123 (thread 124)". */
+void proof_thread(const struct scan *scan, uint32_t thread, char *ret, size_t size);
+
+#endif
