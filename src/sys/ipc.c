@@ -2,6 +2,8 @@
 /* The system calls of System V objects, and of POSIX queues and semaphores. */
 #include "sys/sys.h"
 
+#include "base/hot.h"
+
 #include <errno.h>
 #include <sys/ipc.h>
 #include <time.h>

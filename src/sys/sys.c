@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
+#include <linux/kcmp.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
