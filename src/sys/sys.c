@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
-#include <linux/kcmp.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -326,16 +325,6 @@ int sys_futex_wake(const void *word, int count)
 int sys_pidfd_open(pid_t pid)
 {
     SYS_CALL(int, "pidfd_open", (int)syscall(SYS_pidfd_open, pid, 0));
-}
-
-int sys_pidfd_getfd(int pidfd, int fd)
-{
-    SYS_CALL(int, "pidfd_getfd", (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0));
-}
-
-int sys_kcmp_file(pid_t one, int its_fd, pid_t other, int others_fd)
-{
-    SYS_CALL(int, "kcmp", (int)syscall(SYS_kcmp, one, other, KCMP_FILE, its_fd, others_fd));
 }
 
 /* A transfer ends at the first span that is not mapped whole: so the spans end with pages. */
