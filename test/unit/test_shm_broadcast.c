@@ -740,8 +740,8 @@ int main(void)
         every_receiver_gets_all, from_every_sender, where_a_receiver_begins, one_that_left_goes_on, one_that_died_goes_on,
         names_are_kept, who_skips_knows_how_much, who_skips_under_load, who_comes_back_knows_how_much,
         who_is_to_be_dropped_is, who_is_overtaken_in_a_new_lane_is_dropped, one_that_is_killed_holds_nobody_up,
-        a_sleeping_sender_is_released, nobody_there_is_not_waited_for, what_the_sender_gives_up_is_told, what_is_overwritten_while_it_is_looked_at,
-        sizes_are_mixed_freely, who_only_looks, lies_are_errors, one_way_to_deliver,
+        a_sleeping_sender_is_released, nobody_there_is_not_waited_for, what_the_sender_gives_up_is_told,
+        what_is_overwritten_while_it_is_looked_at, sizes_are_mixed_freely, who_only_looks, lies_are_errors, one_way_to_deliver,
     };
     return run_tests("shm broadcast", tests, sizeof tests / sizeof *tests);
 }
