@@ -166,9 +166,10 @@ static int choose_delivery(struct ring_channel *channel)
 {
     const struct ring_end *first = channel->in.open ? &channel->in : &channel->out;
     channel->delivery = channel->home->delivery ? channel->home->delivery : delivery_of(&first->object.shape);
-    if (channel->in.open && channel->out.open && channel->out.object.shape.deliver != first->object.shape.deliver)
-        return fail(-EINVAL, "%s and %s deliver in different ways: open each by itself", channel->in.object.path,
-                    channel->out.object.path);
+    bool both = channel->in.open && channel->out.open && !channel->home->delivery;
+    if (both && delivery_of(&channel->out.object.shape) != channel->delivery)
+        return fail(-EINVAL, "%s and %s deliver in different ways, or only one is durable: open each by itself",
+                    channel->in.object.path, channel->out.object.path);
     if (!channel->delivery)
         return fail(-EOPNOTSUPP, "%s: this way to deliver is not there yet", first->object.path);
     channel->base.facet = &channel->delivery->facet;

@@ -90,7 +90,7 @@ static int mend(struct ring_end *end, bool stopped, uint64_t *ret_lost)
     uint64_t head = shared_head(&object->receivers->cursors[lane]), tail = shared_tail(end->place.row);
     if ((head | tail) & (RECORD_ALIGN - 1) || (head | tail) > INT64_MAX || (int64_t)(tail - head) > (int64_t)remains.capacity)
         return -EBADMSG;
-    uint64_t whole = ring_durable_end(&remains, head);
+    uint64_t whole = ring_durable_end(&remains, head, stopped);
     *ret_lost = tail > whole ? tail - whole : 0;
     if (*ret_lost && !stopped)
         return -EBADMSG;
@@ -150,7 +150,7 @@ static int open_remains(struct ring_channel *channel, unsigned lane)
     struct ring_remains remains = remains_of(object, lane);
     uint64_t head = shared_head(cursor);
     bool mended = ring_channel_is_mended(channel, lane);
-    uint64_t whole = mended ? shared_cut(&object->senders->places[lane]) : ring_durable_end(&remains, head);
+    uint64_t whole = mended ? shared_cut(&object->senders->places[lane]) : ring_durable_end(&remains, head, true);
     struct layout_place row = { .tail = mended ? shared_tail(&object->senders->places[lane]) : head };
     uint64_t tail = shared_tail(&object->senders->places[lane]);
     if (!mended) {

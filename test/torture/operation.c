@@ -9,7 +9,6 @@
 
 #include "step.h"
 
-#define MEETINGS 3 /* one who comes while two others have just met may be sent away */
 
 /* ---- Steps that are not stepped --------------------------------------------------------------------------------- */
 
@@ -336,10 +335,6 @@ tong_channel *scene_open(const struct scene *scene, uint32_t direction, unsigned
 {
     char address[256];
     scene_address(scene, direction, view, address, sizeof address);
-    tong_channel *channel;
-    for (int times = 0; scene->delivery->meets && times < MEETINGS; times++)
-        if (tong_channel_open(address, direction, LONG, &channel) == 0)
-            return channel;
     return ledger_open(scene->ledger, address, direction);
 }
 
