@@ -35,7 +35,7 @@ static const struct option_row options[] = {
     VALUE(rate, TAKES_COUNT, "N", "messages a second; without it: as many as can be"),
     VALUE(senders, TAKES_COUNT, "N", "processes that send (1)"),
     VALUE(receivers, TAKES_COUNT, "N", "processes that receive (1)"),
-    FLAG(durable, "messages must survive a restart of the machine"),
+    FLAG(durable, "messages must survive a restart of the machine; a power loss: ?durable=yes"),
     FLAG(remote, "the processes may be on different machines"),
     FLAG(related, "the processes have a common parent that can make the channel"),
     FLAG(lossy, "messages may be lost"),
@@ -248,6 +248,13 @@ static int load(struct question *q, const char *path)
 
 /* ---- The verdicts ----------------------------------------------------------------------------------------- */
 
+/* A short round leaves out what a disk decides. */
+static const char *unmeasured(const struct contestant *c)
+{
+    return strcmp(c->mechanism.variant, "durable=yes") ? "it was not measured"
+                                                        : "not measured: the disk decides; keeps what was synced when power is lost";
+}
+
 static void take_figures(struct question *q, struct verdict *v)
 {
     long i = v->contestant - q->round->contestants;
@@ -257,7 +264,7 @@ static void take_figures(struct question *q, struct verdict *v)
     if (*v->reason)
         return;
     if (!cell->figures[METRIC_TIME].runs) {
-        snprintf(v->reason, sizeof v->reason, "%s", *cell->missing ? cell->missing : "it was not measured");
+        snprintf(v->reason, sizeof v->reason, "%s", *cell->missing ? cell->missing : unmeasured(v->contestant));
         return;
     }
     v->time = cell->figures[METRIC_TIME].median;
