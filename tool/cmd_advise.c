@@ -299,7 +299,7 @@ static void decide(struct question *q)
 static void print_verdict(const struct question *q, const struct verdict *v)
 {
     char time[16], rate[16], cpu[16];
-    printf("  %-28s %9s a message (%s), %s of processor time: %.2f times the best\n", v->contestant->name,
+    printf("  %-34s %9s a message (%s), %s of processor time: %.2f times the best\n", v->contestant->name,
            bench_time(v->time, time), bench_rate(v->time, rate), v->cpu >= 0 ? bench_time(v->cpu, cpu) : "unknown",
            cost(q, v) / cost(q, &q->verdicts[0]));
 }
@@ -318,7 +318,7 @@ static void print_all(const struct question *q)
     puts("\nRejected:");
     for (int i = 0; i < q->count; i++)
         if (*q->verdicts[i].reason)
-            printf("  %-28s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
+            printf("  %-34s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
 }
 
 static void json_verdict(struct json *json, const struct verdict *v)
@@ -365,7 +365,7 @@ static int answer(struct question *q)
     } else if (*q->verdicts[0].reason) {
         puts("Nothing here can do all of that.\n\nRejected:");
         for (int i = 0; i < q->count; i++)
-            printf("  %-28s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
+            printf("  %-34s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
     } else {
         print_all(q);
     }
