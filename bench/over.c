@@ -96,8 +96,6 @@ static bool compose(const struct contestant *c, const struct job *job, int way, 
     add_option(ret, room, m->variant);
     if (job->size >= LARGE && m->offers & TONG_HAS_ZERO_COPY)
         add_option(ret, room, "capacity=" LARGE_CAPACITY);
-    if (m->offers & TONG_HAS_ZERO_COPY && job->broadcast)
-        add_option(ret, room, "deliver=broadcast");
     return true;
 }
 
@@ -386,9 +384,10 @@ static void set_up(struct contestant *c, const tong_mechanism_info *m, enum mann
     bool many = !(m->offers & TONG_HAS_LISTENER);
     c->many_senders = many && m->offers & TONG_HAS_MANY_SENDERS;
     bool ring = m->offers & TONG_HAS_ZERO_COPY, keeps = !ring && has_option(m->scheme, "from", NULL);
-    c->many_receivers = many && !keeps && m->offers & TONG_HAS_MANY_RECEIVERS;
-    c->broadcasts = c->several = ring && m->offers & TONG_HAS_MANY_RECEIVERS;
-    c->broadcasts |= keeps; /* what keeps its messages shows them to every receiver */
+    bool all = !strcmp(m->variant, "deliver=broadcast");
+    c->many_receivers = many && !keeps && !all && m->offers & TONG_HAS_MANY_RECEIVERS;
+    c->several = ring && m->offers & TONG_HAS_MANY_RECEIVERS;
+    c->broadcasts = all || keeps; /* what keeps its messages shows them to every receiver */
     c->may_lose = m->offers & TONG_MAY_LOSE;
     c->bursts = manner == BATCHED;
     if (c->bursts)
@@ -403,8 +402,7 @@ int over_contestants(struct contestant *list, int most)
     int count = 0;
     for (size_t i = 0; tong_mechanism_describe(i, &m) == 0; i++) {
         bool carries = m.offers & TONG_HAS_CHANNEL && strncmp(m.unit, "number", 6);
-        bool asked = !strncmp(m.variant, "deliver=", 8) || !strncmp(m.variant, "receivers=", 10); /* for by the work */
-        if (!carries || asked || !(nameless(&m) || made_up(&m, &probe, 0, name)))
+        if (!carries || !(nameless(&m) || made_up(&m, &probe, 0, name)))
             continue;
         for (enum manner manner = PLAIN; manner <= BATCHED && count < most; manner++)
             if (manner != IN_PLACE || m.offers & TONG_HAS_ZERO_COPY)

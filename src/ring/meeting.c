@@ -95,7 +95,7 @@ static void write_control(const struct ring_meeting *meeting, struct msghdr *mes
     memcpy(CMSG_DATA(control), fds, (size_t)count * sizeof *fds);
 }
 
-static int say(const struct ring_meeting *meeting, int status)
+static int say(const struct ring_meeting *meeting, int fd, int status)
 {
     union { char bytes[CMSG_SPACE(HANDS * sizeof(int))]; struct cmsghdr align; } control;
     struct hello hello = { .version = VERSION, .ways = meeting->ways, .status = status };
@@ -107,7 +107,7 @@ static int say(const struct ring_meeting *meeting, int status)
         message.msg_control = control.bytes;
         write_control(meeting, &message);
     }
-    ssize_t r = sys_sendmsg(meeting->socket_fd, &message, MSG_DONTWAIT);
+    ssize_t r = sys_sendmsg(fd, &message, MSG_DONTWAIT);
     return r < 0 ? (int)r : 0;
 }
 
@@ -279,7 +279,7 @@ static int take_socket(struct ring_meeting *meeting, int fd)
 /* Who was turned away before it came to that hears why. */
 static int greet(struct ring_meeting *meeting)
 {
-    int r = check_credentials(meeting), said = r == 0 ? say(meeting, 0) : 0;
+    int r = check_credentials(meeting), said = r == 0 ? say(meeting, meeting->socket_fd, 0) : 0;
     if (said < 0 && said != -EPIPE && said != -ECONNRESET)
         r = fail_call(said, "%s: handing over", meeting->object);
     meeting->greeted = r == 0;
@@ -371,12 +371,24 @@ int ring_meeting_arrive(struct ring_meeting *meeting)
 
 /* ---- Meeting --------------------------------------------------------------------------------------------- */
 
+/* Whoever came to the name while two met there shall come again, for the next meeting.  The name is gone, so no more come. */
+static void send_back(const struct ring_meeting *meeting)
+{
+    int fd;
+    for (int i = 0; i < STRANGERS && (fd = sys_accept(meeting->listener_fd, SOCK_NONBLOCK)) >= 0; i++) {
+        say(meeting, fd, -EAGAIN);
+        sys_close(fd);
+    }
+}
+
 /* The name is free for the next two.  What was sent can still be read after shutdown(2), and from now on the socket, and so
  * the epoll instance, is readable: which tells the thread of the other direction. */
 static int hold(struct ring_meeting *meeting)
 {
     made_name_remove(&meeting->made);
     made_name_free(&meeting->made);
+    if (meeting->listener_fd >= 0)
+        send_back(meeting);
     close_one(&meeting->listener_fd);
     sys_shutdown(meeting->socket_fd, SHUT_RDWR);
     close_all(meeting->ours, HANDS);
@@ -408,9 +420,16 @@ static int accept_one(struct ring_meeting *meeting)
 static int turn_away(struct ring_meeting *meeting, int error)
 {
     bool stranger = error == -EACCES || error == -EPROTO || error == -EBUSY || error == -EINVAL;
-    say(meeting, error);
+    say(meeting, meeting->socket_fd, error);
     drop(meeting);
     return stranger ? 0 : error;
+}
+
+static int come_again(struct ring_meeting *meeting)
+{
+    drop(meeting);
+    int r = ring_meeting_arrive(meeting);
+    return r < 0 ? give_up(meeting, r) : 0;
 }
 
 /* A receiver whom nobody has handed anything yet has lost nothing: for it, it is as if nobody had been there. */
@@ -422,14 +441,13 @@ static int left(struct ring_meeting *meeting)
     if (meeting->ways & TONG_SEND)
         return give_up(meeting, fail(-EPIPE, "%s: process %lld at the other end left before it took anything",
                                      meeting->object, (long long)meeting->peer.pid));
-    int r = ring_meeting_arrive(meeting);
-    return r < 0 ? give_up(meeting, r) : 0;
+    return come_again(meeting);
 }
 
 /* 1; 0 if it has gone meanwhile and left nothing: what a sender handed over is all that it sent, and nobody else has it. */
 static int reply(struct ring_meeting *meeting, uint32_t theirs)
 {
-    int r = say(meeting, 0);
+    int r = say(meeting, meeting->socket_fd, 0);
     if (r == 0 || (theirs & TONG_SEND && (r == -EPIPE || r == -ECONNRESET)))
         return 1;
     close_all(meeting->theirs, HANDS);
@@ -454,6 +472,10 @@ static int answer(struct ring_meeting *meeting, struct received *received)
 static int be_answered(struct ring_meeting *meeting, struct received *received)
 {
     int r = check_hello(meeting, received);
+    if (r == 0 && received->hello.status == -EAGAIN) {
+        close_all(received->fd, received->count);
+        return come_again(meeting);
+    }
     if (r == 0 && received->hello.status != 0)
         r = refused(meeting, &received->hello);
     if (r == 0)

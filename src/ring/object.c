@@ -466,7 +466,10 @@ static int try_open(struct ring_object *object, const struct address *address, b
 {
     int64_t create = address->value[OPTION_CREATE];
     int r = create == CREATE_EXCL ? -ENOENT : attach(object, address, sender);
-    if (r != -ENOENT || create == CREATE_NO || watches(address))
+    if (r == -ENOENT && (create == CREATE_NO || watches(address)))
+        return fail(r, "%s does not exist, and %s makes none: start the other side first", object->path,
+                    create == CREATE_NO ? "create=no" : "readonly=yes");
+    if (r != -ENOENT)
         return r;
     r = make(object, address);
     if (r == -EEXIST && create == CREATE_EXCL)

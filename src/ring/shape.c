@@ -72,18 +72,18 @@ int ring_shape_check(const char *path, const struct layout_shape *shape, const s
     uint32_t deliver = shape->deliver;
     bool broadcast = deliver == LAYOUT_BROADCAST;
     if (address_given(address, OPTION_DELIVER) && broadcast != (address->value[OPTION_DELIVER] == DELIVER_BROADCAST))
-        return fail(-EINVAL, "%s was made with %s: ask for that, or take another name", path, words[deliver]);
+        return fail(-EINVAL, "%s was made with %s: ask for that, take another name, or remove it", path, words[deliver]);
     if (address_given(address, OPTION_RECEIVERS) && address->value[OPTION_RECEIVERS] != (int64_t)shape->receivers)
-        return fail(-EINVAL, "%s was made with receivers=%u: ask for that, or take another name", path,
+        return fail(-EINVAL, "%s was made with receivers=%u: ask for that, take another name, or remove it", path,
                     shape->receivers);
     if (address_given(address, OPTION_DURABLE) && (shape->features & LAYOUT_DURABLE) != features_asked(address))
-        return fail(-EINVAL, "%s was made with durable=%s: ask for that, or take another name", path,
+        return fail(-EINVAL, "%s was made with durable=%s: ask for that, take another name, or remove it", path,
                     shape->features & LAYOUT_DURABLE ? "yes" : "no");
     if (address->value[OPTION_SYNC] && !(shape->features & LAYOUT_DURABLE))
         return fail(-EINVAL, "%s was made with durable=no: sync=on needs durable=yes, and so another name", path);
     for (size_t i = 0; i < sizeof only_broadcast / sizeof *only_broadcast && !broadcast; i++)
         if (address_given(address, only_broadcast[i]))
-            return fail(-EINVAL, "%s was made with %s: from=, slow=, as= and readonly= are for deliver=broadcast", path,
-                        words[deliver]);
+            return fail(-EINVAL, "%s is one with %s: from=, slow=, as= and readonly= are for deliver=broadcast, which is said "
+                        "where it is made", path, words[deliver]);
     return 0;
 }

@@ -324,6 +324,8 @@ void scenario_remove(const struct scenario *scenario)
     if (scenario->kind == SCENARIO_PAIR)
         return;
     write_address(scenario, address, sizeof address);
+    if (strstr(address, ":?")) /* without a name there is nothing to remove */
+        return;
     int r = tong_remove(address);
     MUST(r == 0 || r == -ENOENT || r == -EOPNOTSUPP, "%s cannot be removed: %s", address, tong_detail());
 }

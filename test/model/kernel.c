@@ -42,7 +42,7 @@ struct world world;
 
 static struct description descriptions[DESCRIPTIONS];
 static int many_descriptions;
-static struct seat locks[2][LAYOUT_PLACES];
+static struct seat locks[2][LAYOUT_PLACES + 1]; /* the last is that of who comes with a name */
 static unsigned fifos[FIFOS];
 static unsigned registered; /* bits of threads */
 static int acting;          /* for which thread the first one prepares something */
@@ -86,15 +86,19 @@ static struct description *described(int fd)
     return is && descriptions[fd - FIRST_FD].kind ? &descriptions[fd - FIRST_FD] : NULL;
 }
 
+static void unlock(struct seat *lock, const struct thread *by)
+{
+    lock->holder = 0;
+    knowledge_join(&lock->left, &by->now);
+    lock->hash = mix(lock->hash, by->hash);
+}
+
 static void release(struct description *description, const struct thread *by)
 {
-    for (unsigned i = 0; i < 2 * LAYOUT_PLACES; i++) {
-        struct seat *lock = &locks[i / LAYOUT_PLACES][i % LAYOUT_PLACES];
-        if (lock->holder != description - descriptions + 1)
-            continue;
-        lock->holder = 0;
-        knowledge_join(&lock->left, &by->now);
-        lock->hash = mix(lock->hash, by->hash);
+    for (unsigned i = 0; i < 2 * (LAYOUT_PLACES + 1); i++) {
+        struct seat *lock = &locks[i / (LAYOUT_PLACES + 1)][i % (LAYOUT_PLACES + 1)];
+        if (lock->holder == description - descriptions + 1)
+            unlock(lock, by);
     }
 }
 
@@ -202,12 +206,19 @@ static bool is_held_by_other(const struct seat *lock, const struct description *
     return lock->holder && (!description || lock->holder != description - descriptions + 1);
 }
 
+/* By the byte that is locked. */
+static uint64_t place_at(uint64_t start)
+{
+    const uint64_t first = offsetof(struct layout_control, places);
+    return start < first ? LAYOUT_PLACES : (start - first) / sizeof(struct layout_place);
+}
+
 /* Asking for a lock and taking it are one step, and whoever finds it free knows what its last holder did. */
 int sys_fcntl_lock(int fd, int command, struct flock *wanted)
 {
     struct description *description = described(fd);
     int segment = description ? description->of : fd;
-    uint64_t place = ((uint64_t)wanted->l_start - offsetof(struct layout_control, places)) / sizeof(struct layout_place);
+    uint64_t place = place_at((uint64_t)wanted->l_start);
     struct seat *lock = &locks[segment == RECEIVERS_FD][place];
     point();
     bool held = is_held_by_other(lock, description);
@@ -216,7 +227,9 @@ int sys_fcntl_lock(int fd, int command, struct flock *wanted)
         knowledge_join(&current->now, &lock->left);
         current->hash = mix(current->hash, lock->hash);
     }
-    if (command == F_OFD_SETLK && !held)
+    if (wanted->l_type == F_UNLCK)
+        unlock(lock, current);
+    else if (command == F_OFD_SETLK && !held)
         lock->holder = (int)(description - descriptions) + 1;
     if (command == F_OFD_GETLK)
         wanted->l_type = held ? F_WRLCK : F_UNLCK;
@@ -240,7 +253,7 @@ int sys_membarrier(int command)
     point();
     memory_fence_in(current);
     for (int i = 1; i < MODEL_THREADS; i++)
-        if (registered >> i & 1 && &threads[i] != current) {
+        if (registered >> i & 1 && &threads[i] != current && threads[i].status != ABSENT) {
             point();
             memory_fence_in(&threads[i]);
         }
@@ -519,6 +532,20 @@ void world_make(uint64_t capacity)
     model_lay_rings(WORLD_LANES_AT, capacity, WORLD_LANES);
 }
 
+void world_make_broadcast(uint64_t capacity, unsigned receivers)
+{
+    const size_t places = offsetof(struct layout_control, places);
+    const size_t seats = sizeof(struct layout_control) + offsetof(struct layout_receivers, seats);
+    const size_t lanes = LAYOUT_PLACES - WORLD_LANES;
+    world_make(capacity);
+    world.deliver = LAYOUT_BROADCAST;
+    world.receivers_most = receivers;
+    model_leave_out(places + WORLD_LANES * sizeof(struct layout_place), lanes * sizeof(struct layout_place));
+    for (unsigned seat = 0; seat < receivers; seat++)
+        model_leave_out(seats + seat * sizeof(struct layout_seat) + WORLD_LANES * sizeof(struct layout_cursor),
+                        lanes * sizeof(struct layout_cursor));
+}
+
 /* Who never spins sleeps at once. */
 static void tire(struct ring_end *end)
 {
@@ -532,6 +559,9 @@ struct ring_channel *world_open(int thread, uint32_t flags)
                                            .in_memory = true };
     static char name[] = "ring";
     struct address address = { .name = name, .text = name };
+    address.value[OPTION_FROM] = world.from;
+    address.value[OPTION_SLOW] = world.slow;
+    address.value[OPTION_AS] = world.name;
     struct open_request request = { .address = &address, .flags = flags, .deadline = -1 };
     struct conduit *conduit = NULL;
     acting = thread;

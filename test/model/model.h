@@ -70,6 +70,11 @@ void model_lay_rings(size_t at, uint64_t capacity, unsigned many);
  * are seen by all others at once (x86, ARMv8): who sees bytes that were written behind an acquire load, and acquires, sees what
  * that load saw. */
 void model_permit_guesses(void);
+/* In prepare(): payload is copied word by word with relaxed atomics, so that receivers copy what is overwritten meanwhile, and
+ * have to find out.  There are no races on it then. */
+void model_permit_overtaking(void);
+/* In prepare(): words that one thread alone touches, or that nobody writes, are no part of what is searched. */
+void model_leave_out(size_t at, size_t size);
 /* What the word that begins there is called, in traces. */
 void model_name(size_t at, char *ret, size_t size);
 

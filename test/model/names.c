@@ -18,7 +18,8 @@ static const struct named control_words[] = {
 static const struct named place_words[] = {
     WORD(layout_place, session), WORD(layout_place, pid), WORD(layout_place, start_time), WORD(layout_place, uid),
     WORD(layout_place, pid_namespace), WORD(layout_place, reach), WORD(layout_place, bell),
-    WORD(layout_place, tail), WORD(layout_place, floor),
+    WORD(layout_place, name), WORD(layout_place, slow), WORD(layout_place, tail), WORD(layout_place, floor),
+    WORD(layout_place, mark),
     { 0, NULL }
 };
 

@@ -346,6 +346,8 @@ static void reset(void)
 {
     memory_reset();
     kernel_reset();
+    for (unsigned i = 1; i < MODEL_THREADS; i++)
+        threads[i].status = ABSENT;
     threads[0] = (struct thread){ .name = "at first", .status = READY };
     current = threads;
     many_threads = 1;

@@ -17,9 +17,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-extern const struct scenario litmus_scenarios[], ring_scenarios[], channel_scenarios[], death_scenarios[], queue_scenarios[];
+extern const struct scenario litmus_scenarios[], ring_scenarios[], channel_scenarios[], death_scenarios[], queue_scenarios[],
+                             broadcast_scenarios[];
 static const struct scenario *const all[] = { litmus_scenarios, ring_scenarios, channel_scenarios, death_scenarios,
-                                              queue_scenarios };
+                                              queue_scenarios, broadcast_scenarios };
 
 static const struct limits {
     uint64_t executions, random;

@@ -22,12 +22,15 @@ struct world {
     unsigned receivers_most;
     bool impatient;    /* a slice of sleep on a futex ends at once: what follows waits by its bell */
     unsigned fencing;  /* bits of threads that cannot register for membarrier(2) */
+    int64_t from, slow, name; /* of a receiver of a broadcast that opens from now on */
 };
 
 extern struct world world;
 
 /* Begins a scenario's world with lanes of `capacity` bytes. */
 void world_make(uint64_t capacity);
+/* The same of a broadcast to as many receivers as that; what belongs to lanes that nobody has is left out. */
+void world_make_broadcast(uint64_t capacity, unsigned receivers);
 /* Opens an end of the channel as the thread, which is not running yet, or as the current one (0). */
 struct ring_channel *world_open(int thread, uint32_t flags);
 /* After an execution. */

@@ -14,8 +14,12 @@
 
 static void note_death(struct ledger *ledger)
 {
-    if (!ledger->noticed)
-        ledger->noticed = ledger_now();
+    if (ledger->noticed)
+        return;
+    int64_t now = ledger_now();
+    ledger->noticer = getpid();
+    ledger->starved = ledger_starved(getpid());
+    ledger->noticed = now;
 }
 
 static void note_end(struct ledger *ledger, int end)

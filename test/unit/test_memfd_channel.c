@@ -112,6 +112,27 @@ static void test_nobody_came(int unused)
     MUST(access(path, F_OK) < 0, "a name is left");
 }
 
+/* Who comes to the name while two others are about to meet is for the next meeting, with what it has sent. */
+static void test_third(int unused)
+{
+    (void)unused;
+    choose("");
+    tong_channel *in = come(TONG_RECEIVE, 0), *first = come(TONG_SEND, 0), *third = come(TONG_SEND, 0);
+    send_text(first, "one");
+    send_text(third, "two");
+    expect_text(in, "one");
+    OK(tong_channel_close(first));
+    OK(tong_channel_close(in));
+    send_text(third, "three");
+    in = come(TONG_RECEIVE, 0);
+    send_text(third, "four");
+    expect_text(in, "two");
+    expect_text(in, "three");
+    expect_text(in, "four");
+    OK(tong_channel_close(third));
+    OK(tong_channel_close(in));
+}
+
 /* Two senders do not meet; the receiver does, whom the first was waiting for. */
 static void test_same_side(int unused)
 {
@@ -609,7 +630,7 @@ int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*run)(int); double seconds; } tests[] = {
         { "order", test_order, 30 }, { "both-ways", test_both_ways, 20 }, { "nobody-came", test_nobody_came, 20 },
-        { "same-side", test_same_side, 30 }, { "stale", test_stale, 30 }, { "after-death", test_after_death, 30 },
+        { "same-side", test_same_side, 30 }, { "third", test_third, 30 }, { "stale", test_stale, 30 }, { "after-death", test_after_death, 30 },
         { "deaths", test_deaths, 60 }, { "bulk", test_bulk, 100 }, { "foreign", test_foreign, 30 },
         { "agreed", test_agreed, 30 }, { "hostile-hello", test_hostile_hello, 60 }, { "silent", test_silent, 30 },
         { "silent-strangers", test_silent_strangers, 30 }, { "gone-before-a-fork", test_gone_before_a_fork, 20 },

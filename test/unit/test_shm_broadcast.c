@@ -592,6 +592,31 @@ START_TEST(sizes_are_mixed_freely)
 }
 END_TEST
 
+/* Sessions that send nothing behind one message that fills the lane: their marks leave room for the index that makes room. */
+START_TEST(marks_of_ends_take_no_room_that_is_needed)
+{
+    static char block[65336], buffer[65536];
+    tong_channel *in = open_with(ALL "&capacity=64K&reconnect=yes", TONG_RECEIVE), *out = open_with("?full=fail", TONG_SEND);
+    for (int round = 0; round < 4; round++) {
+        memset(block, round, sizeof block);
+        ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, 0), 0);
+        for (int i = 0; i < 40; i++) {
+            tong_channel_close(out);
+            out = open_with("?full=fail", TONG_SEND);
+            if (round % 2 && i < 39)
+                continue;
+            ck_assert_int_eq(tong_channel_send(out, block, 200, NULL, 0), -EAGAIN);
+            ck_assert_int_eq(tong_channel_send(out, block, sizeof block, NULL, 0), -EAGAIN);
+        }
+        ck_assert_int_eq(tong_channel_receive(in, buffer, sizeof buffer, NULL, 0), (ssize_t)sizeof block);
+        ck_assert_int_eq(memcmp(block, buffer, sizeof block), 0);
+        ck_assert_int_eq(try_receive(in, 0), -EAGAIN);
+    }
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
 /* ---- Only looking ---------------------------------------------------------------------------------------- */
 
 static void look_as_nobody(const int go[2])
@@ -741,7 +766,8 @@ int main(void)
         names_are_kept, who_skips_knows_how_much, who_skips_under_load, who_comes_back_knows_how_much,
         who_is_to_be_dropped_is, who_is_overtaken_in_a_new_lane_is_dropped, one_that_is_killed_holds_nobody_up,
         a_sleeping_sender_is_released, nobody_there_is_not_waited_for, what_the_sender_gives_up_is_told,
-        what_is_overwritten_while_it_is_looked_at, sizes_are_mixed_freely, who_only_looks, lies_are_errors, one_way_to_deliver,
+        what_is_overwritten_while_it_is_looked_at, sizes_are_mixed_freely, marks_of_ends_take_no_room_that_is_needed,
+        who_only_looks, lies_are_errors, one_way_to_deliver,
     };
     return run_tests("shm broadcast", tests, sizeof tests / sizeof *tests);
 }
