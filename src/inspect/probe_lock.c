@@ -17,7 +17,6 @@
 #include "inspect/locks.h"
 #include "inspect/probe.h"
 
-#define FIRST_PID_NAMESPACE 0xEFFFFFFC /* PROC_PID_INIT_INO: that of the machine */
 #define LIST_FIRST 64
 #define LOCK_KEY (2 * GRAPH_KEY + 16)
 
@@ -103,7 +102,7 @@ int probe_lock_list(struct scan *scan)
     int r = size < 0 ? 0 : proc_lines(&scan->proc, add_line, locks);
     if (size < 0)
         graph_gap(scan->graph, "who waits for locks of files", "/proc/locks cannot be read");
-    locks->everywhere = size < 0 || scan->namespaces[SCAN_PID] != FIRST_PID_NAMESPACE;
+    locks->everywhere = size < 0 || scan->namespaces[SCAN_PID] != SCAN_FIRST_PIDS;
     locks->sorted = malloc(locks->count * sizeof *locks->sorted + 1);
     if (!locks->sorted)
         return -ENOMEM;

@@ -47,7 +47,7 @@ static uint64_t read_bytes(int fd)
     return value ? strtoull(value + sizeof "QSIZE:" - 1, NULL, 10) : TONG_UNKNOWN;
 }
 
-void names_describe_queue(struct scan *scan, uint32_t number, int directory, const char *name)
+void names_describe_queue(struct scan *scan, uint32_t number, bool own, int directory, const char *name)
 {
     struct mq_attr attributes;
     int fd = sys_openat(directory, name, O_RDONLY | O_NONBLOCK);
@@ -57,7 +57,7 @@ void names_describe_queue(struct scan *scan, uint32_t number, int directory, con
     tong_object *object = graph_object_at(scan->graph, number);
     object->depth = bytes;
     object->capacity = TONG_UNKNOWN; /* not the size of the file */
-    object->address = object->flags & TONG_OBJECT_DELETED ? "" : graph_format(scan->graph, "mq:%s", object->name);
+    object->address = own && !(object->flags & TONG_OBJECT_DELETED) ? graph_format(scan->graph, "mq:%s", object->name) : "";
     if (r < 0) {
         graph_gap(scan->graph, "what lies in POSIX message queues", "not permitted to this user");
         return;
@@ -82,8 +82,8 @@ static int add_queue(void *context, const char *name)
     if (object == TONG_NOBODY || !fresh)
         return graph->error;
     snprintf(path, sizeof path, "/%s", name);
-    file_describe(graph, object, path, &status, "mqueue");
-    names_describe_queue(names->scan, object, names->directory, name);
+    file_describe_named(graph, object, path, &status, "mqueue");
+    names_describe_queue(names->scan, object, true, names->directory, name);
     return graph->error;
 }
 
@@ -119,7 +119,7 @@ static int add_file(void *context, const char *name)
     uint32_t object = file_object(graph, kind, status.st_dev, status.st_ino, &fresh);
     if (object == TONG_NOBODY || !fresh)
         return graph->error;
-    file_describe(graph, object, path, &status, "/dev/shm");
+    file_describe_named(graph, object, path, &status, "/dev/shm");
     if (kind == TONG_KIND_SEM)
         describe_semaphore(graph, object, names, name);
     return graph->error;
