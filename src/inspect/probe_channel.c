@@ -3,8 +3,8 @@
  * Channels of tong itself, in /dev/shm and in mapped files: who sends and receives, how much lies in the lanes.
  *
  * Their segments are opened for reading and read with pread(2): they are not mapped, so that one that is made shorter
- * meanwhile does no harm, and nothing is ever written.  Each word is copied once and then checked, as its writers may be
- * hostile.  Who holds a place has a lock there, about which F_OFD_GETLK asks; who it is the holder says of itself
+ * meanwhile does no harm, and nothing is ever written.  Each word is copied once and then checked, as its writers may
+ * be hostile.  Who holds a place has a lock there, about which F_OFD_GETLK asks; who it is the holder says of itself
  * (TONG_INFERRED), and it is believed if a process of that number began at that time.
  *
  * Files that somebody maps are opened only if they are called as tong calls the receivers' segment, or have the size of
@@ -43,7 +43,7 @@ struct channel {
     char words[WORDS_MOST];              /* for the object's detail */
 };
 
-/* ---- Reading ---------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------------------------- */
 
 /* A short file leaves zeros. */
 static int read_segment(struct segment *segment, size_t size)
@@ -75,8 +75,8 @@ static void close_segment(struct segment *segment)
 
 static bool is_held(const struct segment *segment, unsigned place)
 {
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1,
-                          .l_start = (off_t)(offsetof(struct layout_control, places) + place * sizeof(struct layout_place)) };
+    size_t row = offsetof(struct layout_control, places) + place * sizeof(struct layout_place);
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)row, .l_len = 1 };
     return sys_fcntl_lock(segment->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
@@ -85,7 +85,7 @@ static uint64_t load(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-/* ---- Who is there ------------------------------------------------------------------------------------------------------- */
+/* ---- Who is there ---------------------------------------------------------------------------------------------- */
 
 static void say(struct channel *channel, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -135,7 +135,7 @@ static void add_places(struct channel *channel, const struct segment *segment, b
             add_place(channel, segment, place, sends);
 }
 
-/* ---- What lies in the lanes ----------------------------------------------------------------------------------------------- */
+/* ---- What lies in the lanes ------------------------------------------------------------------------------------ */
 
 /* Where the slowest of those begins who still have to take it: the receivers that a broadcast has, or the one cursor. */
 static uint64_t head_of(const struct channel *channel, unsigned lane, uint64_t tail)
@@ -172,7 +172,7 @@ static void add_lanes(struct channel *channel)
     object->flags |= capacity - fullest < record_room(1) ? TONG_OBJECT_FULL : 0;
 }
 
-/* ---- The object, and the files that belong to it ----------------------------------------------------------------------------- */
+/* ---- The object, and the files that belong to it --------------------------------------------------------------- */
 
 static const uint32_t file_kinds[] = { TONG_KIND_SHM, TONG_KIND_MAP, TONG_KIND_FIFO };
 
@@ -221,7 +221,8 @@ static uint32_t add_object(const struct channel *channel)
     uint32_t number = file_object(graph, TONG_KIND_CHANNEL, status->st_dev, status->st_ino, &fresh);
     if (number == TONG_NOBODY || !fresh)
         return TONG_NOBODY;
-    snprintf(address, sizeof address, in_memory ? "shm:%s" : "mmap:%s", channel->path + (in_memory ? sizeof TONG_SHM - 1 : 0));
+    snprintf(address, sizeof address, in_memory ? "shm:%s" : "mmap:%s",
+             channel->path + (in_memory ? sizeof TONG_SHM - 1 : 0));
     const char *name = graph_text(graph, address);
     tong_object *object = graph_object_at(graph, number);
     object->name = object->address = name;

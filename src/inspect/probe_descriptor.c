@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Descriptors, from the links in /proc/PID/fd.  What a link says names the kind: "pipe:[17]", "socket:[18]",
- * "anon_inode:[eventfd]", a path.  The permission bits of the link itself are those with which it was opened.  A link is
- * never opened: that would add a reader or a writer to what it leads to.
+ * "anon_inode:[eventfd]", a path.  The permission bits of the link itself are those with which it was opened.  A link
+ * is never opened: that would add a reader or a writer to what it leads to.
  *
- * Kinds are a table.  Sockets are known by their inode from the probes that ran before; a path is asked for what it is only
- * if a FIFO, a terminal or a queue can be there.
+ * Kinds are a table.  Sockets are known by their inode from the probes that ran before; a path is asked for what it is
+ * only if a FIFO, a terminal or a queue can be there.
  */
 #include <errno.h>
 #include <stdio.h>

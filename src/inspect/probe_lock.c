@@ -2,11 +2,11 @@
 /*
  * Locks of files: flock(2), POSIX, those of open file descriptions (OFDLCK), leases.  Each lock is an object.
  *
- * /proc/locks has them all, with the process that took each, and behind it who waits for it ("->").  But a lock of flock(2)
- * or of an open file description belongs to whoever has that description open: who took it may be dead, and its child
- * holds it.  fdinfo of every such descriptor has the same line.  So the descriptors of files that /proc/locks names are asked.
- * In a pid namespace of its own /proc/locks leaves out what processes took that are not, or no longer, in it: there
- * every file is asked.
+ * /proc/locks has them all, with the process that took each, and behind it who waits for it ("->").  But a lock of
+ * flock(2) or of an open file description belongs to whoever has that description open: who took it may be dead, and
+ * its child holds it.  fdinfo of every such descriptor has the same line.  So the descriptors of files that /proc/locks
+ * names are asked. In a pid namespace of its own /proc/locks leaves out what processes took that are not, or no longer,
+ * in it: there every file is asked.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -46,7 +46,9 @@ static bool parse(const char *text, struct lock *ret)
     const char *arrow = strstr(text, "-> ");
     *ret = (struct lock){ .waits = arrow != NULL };
     const char *words = arrow ? arrow + 3 : proc_word(text, 1);
-    if (sscanf(words, "%15s %*s %15s %lld %x:%x:%llu %llu %23s", ret->kind, type, &pid, &first, &second, &inode, &start, end) != 8)
+    int got = sscanf(words, "%15s %*s %15s %lld %x:%x:%llu %llu %23s", ret->kind, type, &pid, &first, &second, &inode,
+                     &start, end);
+    if (got != 8)
         return false;
     ret->pid = pid;
     ret->writes = !strcmp(type, "WRITE");
@@ -64,7 +66,7 @@ static int compare(const void *left, const void *right)
     return a->inode < b->inode ? -1 : a->inode > b->inode;
 }
 
-/* ---- Before the descriptors --------------------------------------------------------------------------------------- */
+/* ---- Before the descriptors ------------------------------------------------------------------------------------ */
 
 static struct lock *add(struct locks *locks)
 {
@@ -122,7 +124,7 @@ void locks_free(struct locks *locks)
     free(locks);
 }
 
-/* ---- With the descriptors ------------------------------------------------------------------------------------------- */
+/* ---- With the descriptors -------------------------------------------------------------------------------------- */
 
 static void write_key(const struct lock *lock, char ret[LOCK_KEY])
 {
@@ -183,7 +185,7 @@ void locks_add_held(const struct descriptor *descriptor, const struct stat *stat
         proc_lines(&descriptor->scan->proc, add_held, (void *)descriptor);
 }
 
-/* ---- After the descriptors ------------------------------------------------------------------------------------------- */
+/* ---- After the descriptors ------------------------------------------------------------------------------------- */
 
 /* Leases and POSIX locks are a process's own. */
 static bool is_of_process(const struct lock *lock)
@@ -191,7 +193,7 @@ static bool is_of_process(const struct lock *lock)
     return strcmp(lock->kind, "FLOCK") && strcmp(lock->kind, "OFDLCK");
 }
 
-/* Whether it is still there, when /proc/locks is read again: who held it may have let go before its descriptors were seen. */
+/* Whether it is there when /proc/locks is read again: who held it may have let go before its descriptors were seen. */
 static bool is_there(const struct locks *now, const struct lock *lock)
 {
     for (size_t i = 0; i < now->count; i++) {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared mappings, from /proc/PID/maps: who maps what, reading or writing, is exact; what is said through it is invisible.
+ * Shared mappings, from /proc/PID/maps: who maps what, reading or writing, is exact; what is said through it is
+ * invisible.
  *
  * System V memory is "/SYSV" and a key, with the identifier as its inode; memory without a name is a deleted /dev/zero.
- * Any other file is an object if somebody maps it for writing, so files wait in a list until all processes were seen: many
- * a file of a library is mapped by everybody, and nobody says anything by that.  Mappings of devices are no talk either.
+ * Any other file is an object if somebody maps it for writing, so files wait in a list until all processes were seen:
+ * many a file of a library is mapped by everybody, and nobody says anything by that.  Mappings of devices are no talk
+ * either.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names that nobody need have open: files and named semaphores in /dev/shm, and POSIX message queues where their file system
- * is mounted in the caller's mount namespace.  Queues and semaphores are opened, read-only, to be asked what is in them.
+ * Names that nobody need have open: files and named semaphores in /dev/shm, and POSIX message queues where their file
+ * system is mounted in the caller's mount namespace.  Queues and semaphores are opened, read-only, to be asked what is
+ * in them.
  *
  * A queue's file says how many bytes it holds; mq_getattr(3) says the rest of the same descriptor.  A semaphore's first
  * word is its value, in every libc that lays sem_t out so: glibc and musl.
@@ -26,7 +27,7 @@ struct names_scan {
     size_t directories;
 };
 
-/* ---- Message queues --------------------------------------------------------------------------------------------- */
+/* ---- Message queues -------------------------------------------------------------------------------------------- */
 
 bool names_are_queues(int directory, const char *name)
 {
@@ -87,9 +88,10 @@ static int add_queue(void *context, const char *name)
     return graph->error;
 }
 
-/* ---- /dev/shm ----------------------------------------------------------------------------------------------------- */
+/* ---- /dev/shm -------------------------------------------------------------------------------------------------- */
 
-static void describe_semaphore(struct tong_snapshot *graph, uint32_t number, const struct names_scan *names, const char *name)
+static void describe_semaphore(struct tong_snapshot *graph, uint32_t number, const struct names_scan *names,
+                               const char *name)
 {
     int32_t value;
     int fd = sys_openat(names->directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -138,7 +140,7 @@ static int list(struct scan *scan, const char *path, int (*each)(void *context, 
     return r == -ENOMEM ? r : 0;
 }
 
-/* ---- Where queues have names --------------------------------------------------------------------------------------- */
+/* ---- Where queues have names ----------------------------------------------------------------------------------- */
 
 /* "\040" is how mountinfo writes a blank. */
 static void unescape(const char *text, char *ret, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What has a name and no end.  System V objects were judged by what the kernel counts, and channels of tong by their locks;
- * here, where nothing counts, that nobody has it is certain only if everybody could be seen.
+ * What has a name and no end.  System V objects were judged by what the kernel counts, and channels of tong by their
+ * locks; here, where nothing counts, that nobody has it is certain only if everybody could be seen.
  */
 #include <errno.h>
 #include <stdlib.h>

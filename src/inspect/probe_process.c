@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes, from /proc/PID/stat, status, cmdline and the inodes of their namespaces.  The name in stat may hold anything,
- * so its fields count from the last ')'.  Between two readings of a process its number may have become another's: the start time,
- * read first, is looked at again by who adds its descriptors.
+ * Processes, from /proc/PID/stat, status, cmdline and the inodes of their namespaces.  The name in stat may hold
+ * anything, so its fields count from the last ')'.  Between two readings of a process its number may have become
+ * another's: the start time, read first, is looked at again by who adds its descriptors.
  */
 #include <errno.h>
 #include <stdio.h>
