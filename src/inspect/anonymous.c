@@ -39,7 +39,7 @@ void descriptor_add_eventfd(const struct descriptor *descriptor)
     uint32_t object = fresh_object(descriptor, TONG_KIND_EVENTFD, key, &fresh);
     if (object != TONG_NOBODY && count)
         graph_object_at(descriptor->scan->graph, object)->messages = strtoull(count, NULL, 16);
-    descriptor_add_end(descriptor, object, 0);
+    descriptor_add_both(descriptor, object);
 }
 
 /* ---- epoll ---------------------------------------------------------------------------------------------------------- */
@@ -96,7 +96,7 @@ void descriptor_add_epoll(const struct descriptor *descriptor)
         if (object != TONG_NOBODY && descriptor_read(descriptor) > 0)
             proc_lines(&descriptor->scan->proc, add_watch, &set);
     }
-    descriptor_add_end(descriptor, object, 0);
+    descriptor_add_both(descriptor, object);
 }
 
 /* The object behind a descriptor, among ends in the order of their descriptors; TONG_NOBODY. */

@@ -19,7 +19,8 @@ struct descriptor {
     char target[DESCRIPTOR_TARGET];
 };
 
-/* The direction is what the descriptor was opened for. */
+/* An end of this descriptor.  The direction is what it was opened for, which of what is always open for both needs no call. */
+void descriptor_add_both(const struct descriptor *descriptor, uint32_t object); /* a socket has no other mode */
 void descriptor_add_end(const struct descriptor *descriptor, uint32_t object, uint32_t flags);
 
 /* Reads the descriptor's fdinfo into proc.buffer; what stands behind "name:" in it, or NULL. */

@@ -313,12 +313,12 @@ int probe_channels(struct scan *scan)
     int r = 0;
     for (uint32_t i = 0; i < count && r == 0; i++) {
         const tong_object *object = graph_object_at(scan->graph, i);
+        bool in_memory = object->kind == TONG_KIND_SHM && !strncmp(object->name, TONG_SHM, sizeof TONG_SHM - 1);
         if (object->flags & TONG_OBJECT_DELETED)
             continue;
-        if (object->kind == TONG_KIND_SHM && !base_of(object->name) &&
-            !strncmp(object->name, TONG_SHM, sizeof TONG_SHM - 1))
+        if (in_memory && !base_of(object->name))
             r = look_at(scan, object->name, object->device, object->inode);
-        if (object->kind == TONG_KIND_MAP)
+        else if (object->kind == TONG_KIND_MAP)
             r = look_at_mapped(scan, object->name, object->device, object->inode);
     }
     for (uint32_t i = 0; i < count; i++)

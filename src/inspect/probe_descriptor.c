@@ -26,14 +26,24 @@ static uint32_t direction_of(const struct stat *link)
     return (link->st_mode & S_IRUSR ? TONG_RECEIVE : 0) | (link->st_mode & S_IWUSR ? TONG_SEND : 0);
 }
 
+static void add_end(const struct descriptor *descriptor, uint32_t object, uint32_t flags, uint32_t direction)
+{
+    const tong_end end = { .object = object, .process = descriptor->process, .flags = flags, .fd = descriptor->fd,
+                           .certainty = TONG_EXACT, .direction = direction };
+    if (object != TONG_NOBODY)
+        graph_add_end(descriptor->scan->graph, &end);
+}
+
+void descriptor_add_both(const struct descriptor *descriptor, uint32_t object)
+{
+    add_end(descriptor, object, 0, TONG_SEND | TONG_RECEIVE);
+}
+
 void descriptor_add_end(const struct descriptor *descriptor, uint32_t object, uint32_t flags)
 {
     struct stat link;
     int r = sys_fstatat(descriptor->directory, descriptor->name, &link, AT_SYMLINK_NOFOLLOW);
-    tong_end end = { .object = object, .process = descriptor->process, .flags = flags, .fd = descriptor->fd,
-                     .certainty = TONG_EXACT, .direction = r < 0 ? 0 : direction_of(&link) };
-    if (object != TONG_NOBODY)
-        graph_add_end(descriptor->scan->graph, &end);
+    add_end(descriptor, object, flags, r < 0 ? 0 : direction_of(&link));
 }
 
 ssize_t descriptor_read(const struct descriptor *descriptor)
@@ -84,7 +94,7 @@ static void add_socket(const struct descriptor *descriptor)
     bracketed(descriptor->target, key);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && object == TONG_NOBODY; i++)
         object = graph_find_object(descriptor->scan->graph, kinds[i], key);
-    descriptor_add_end(descriptor, object, 0);
+    descriptor_add_both(descriptor, object);
 }
 
 /* Only a file of that size, one below the root of a file system without a disk, is worth asking. */
@@ -144,8 +154,9 @@ static int add_descriptor(void *context, const char *name, int64_t number)
 {
     struct descriptor *descriptor = context;
     const char *target = descriptor->target;
-    if (proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target) < 0)
-        return 0;
+    ssize_t r = proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target);
+    if (r < 0) /* closed meanwhile; or root may list what it may not read */
+        return r == -EACCES || r == -EPERM ? (int)r : 0;
     descriptor->name = name;
     descriptor->fd = (int)number;
     for (size_t i = 0; i < sizeof link_kinds / sizeof *link_kinds; i++)

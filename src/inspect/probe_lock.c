@@ -19,6 +19,7 @@
 
 #define FIRST_PID_NAMESPACE 0xEFFFFFFC /* PROC_PID_INIT_INO: that of the machine */
 #define LIST_FIRST 64
+#define LOCK_KEY (2 * GRAPH_KEY + 16)
 
 /* "FLOCK  ADVISORY  WRITE 359 00:13:11691 0 EOF" */
 struct lock {
@@ -124,12 +125,18 @@ void locks_free(struct locks *locks)
 
 /* ---- With the descriptors ------------------------------------------------------------------------------------------- */
 
+static void write_key(const struct lock *lock, char ret[LOCK_KEY])
+{
+    char file[GRAPH_KEY];
+    graph_file_key(lock->device, lock->inode, file);
+    snprintf(ret, LOCK_KEY, "%s:%s:%s", lock->kind, file, lock->range);
+}
+
 static uint32_t object_of(struct tong_snapshot *graph, const struct lock *lock)
 {
-    char file[GRAPH_KEY], key[2 * GRAPH_KEY + 16];
+    char key[LOCK_KEY];
     bool fresh;
-    graph_file_key(lock->device, lock->inode, file);
-    snprintf(key, sizeof key, "%s:%s:%s", lock->kind, file, lock->range);
+    write_key(lock, key);
     uint32_t number = graph_object(graph, TONG_KIND_LOCK, key, &fresh);
     if (number == TONG_NOBODY || !fresh)
         return number;
@@ -185,6 +192,18 @@ static bool is_of_process(const struct lock *lock)
     return strcmp(lock->kind, "FLOCK") && strcmp(lock->kind, "OFDLCK");
 }
 
+/* Whether it is still there, when /proc/locks is read again: who held it may have let go before its descriptors were seen. */
+static bool is_there(const struct locks *now, const struct lock *lock)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        const struct lock *other = &now->list[i];
+        if (!other->waits && compare(other, lock) == 0 && other->pid == lock->pid && !strcmp(other->range, lock->range) &&
+            !strcmp(other->kind, lock->kind))
+            return true;
+    }
+    return false;
+}
+
 /* Nobody's descriptor said that it holds this one: some that holds it cannot be seen, unless the process itself does. */
 static void add_unseen(struct tong_snapshot *graph, const struct lock *lock)
 {
@@ -205,24 +224,36 @@ static void add_waiting(struct tong_snapshot *graph, const struct lock *lock, co
         graph_gap(graph, "who waits for locks of open file descriptions", "the kernel does not say");
 }
 
+static void add_listed(struct tong_snapshot *graph, const struct locks *locks, const struct locks *now, const bool *held,
+                       size_t objects)
+{
+    for (size_t i = 0; i < locks->count; i++) {
+        const struct lock *lock = &locks->list[i];
+        char key[LOCK_KEY];
+        write_key(lock, key);
+        uint32_t object = graph_find_object(graph, TONG_KIND_LOCK, key);
+        bool seen = object < objects && held[object];
+        if (lock->waits)
+            add_waiting(graph, lock, &locks->list[lock->held]);
+        else if (!seen && is_there(now, lock))
+            add_unseen(graph, lock);
+    }
+}
+
 int probe_locks(struct scan *scan)
 {
     struct tong_snapshot *graph = scan->graph;
-    const struct locks *locks = scan->locks;
+    struct locks now = { NULL };
     size_t objects = graph->objects.count;
-    bool *held = calloc(objects + locks->count + 1, sizeof *held);
+    bool *held = calloc(objects + 1, sizeof *held);
     if (!held)
         return -ENOMEM;
     for (size_t i = 0; i < graph->ends.count; i++)
         held[graph_ends(graph)[i].object] |= (graph_ends(graph)[i].flags & TONG_END_LOCK) != 0;
-    for (size_t i = 0; i < locks->count; i++) {
-        const struct lock *lock = &locks->list[i];
-        uint32_t object = lock->waits ? TONG_NOBODY : object_of(graph, lock);
-        if (lock->waits)
-            add_waiting(graph, lock, &locks->list[lock->held]);
-        else if (object != TONG_NOBODY && !held[object])
-            add_unseen(graph, lock);
-    }
+    int r = proc_read(&scan->proc, scan->proc.fd, "locks") < 0 ? 0 : proc_lines(&scan->proc, add_line, &now);
+    if (r == 0)
+        add_listed(graph, scan->locks, &now, held, objects);
+    free(now.list);
     free(held);
-    return 0;
+    return r;
 }

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
-#include <linux/kcmp.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
@@ -21,7 +20,6 @@
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,19 +70,6 @@ int sys_lstat(const char *path, struct stat *ret)
 int sys_statvfs(const char *path, struct statvfs *ret)
 {
     SYS_CALL(int, "statvfs", statvfs(path, ret));
-}
-
-static int ask_statfs(int fd, uint64_t *ret)
-{
-    struct statfs status;
-    int r = fstatfs(fd, &status);
-    *ret = r < 0 ? 0 : (uint64_t)status.f_type;
-    return r;
-}
-
-int sys_fstatfs_type(int fd, uint64_t *ret)
-{
-    SYS_CALL(int, "fstatfs", ask_statfs(fd, ret));
 }
 
 int sys_fstatvfs(int fd, struct statvfs *ret)
@@ -435,25 +420,6 @@ int sys_futex_wake(const void *word, int count)
 int sys_pidfd_open(pid_t pid)
 {
     SYS_CALL(int, "pidfd_open", (int)syscall(SYS_pidfd_open, pid, 0));
-}
-
-int sys_pidfd_getfd(int pidfd, int fd)
-{
-    SYS_CALL(int, "pidfd_getfd", (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0));
-}
-
-int sys_kcmp_file(pid_t one, int its_fd, pid_t other, int others_fd)
-{
-    SYS_CALL(int, "kcmp", (int)syscall(SYS_kcmp, one, other, KCMP_FILE, its_fd, others_fd));
-}
-
-/* A transfer ends at the first span that is not mapped whole: so the spans end with pages. */
-ssize_t sys_process_read(pid_t pid, uint64_t at, void *ret, size_t size)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), head = page - at % page;
-    struct iovec here = { ret, size }, there[] = { { (void *)(uintptr_t)at, head < size ? head : size },
-                                                   { (void *)(uintptr_t)(at + head), head < size ? size - head : 0 } };
-    SYS_CALL(ssize_t, "process_vm_readv", process_vm_readv(pid, &here, 1, there, 2, 0));
 }
 
 int sys_membarrier(int command)

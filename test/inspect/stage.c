@@ -178,6 +178,8 @@ void stage_found(const struct stage *stage, uint32_t kind, const char *word)
     if (getenv("STAGE_PRINT"))
         fprintf(stderr, "%u/%u %s\n%s\n\n", finding->kind, finding->certainty, finding->summary, finding->proof);
     MUST(finding->kind == kind, "a finding of kind %u: %s\n%s", finding->kind, finding->summary, finding->proof);
+    if (actors_in(stage, snapshot, finding) != stage->actors)
+        print_waits(stage, snapshot);
     GIVES(actors_in(stage, snapshot, finding), stage->actors);
     for (int i = 0; i < stage->actors; i++)
         MUST(names(finding, stage->actor[i]), "the proof does not name %d:\n%s", (int)stage->actor[i], finding->proof);

@@ -66,7 +66,7 @@ static void test_epoll(int unused)
     for (size_t i = 0; i < sizeof watched / sizeof *watched; i++)
         MUST(epoll_ctl(epoll, EPOLL_CTL_ADD, watched[i], &event) == 0, "epoll_ctl");
     int kept = dup(sockets[0]); /* so that the set goes on watching what had another number */
-    close(sockets[0]);
+    MUST(dup2(ends[1], sockets[0]) == sockets[0], "dup2");
     pid_t child = child_asleep();
     tong_snapshot *snapshot = look();
     MUST(behind(snapshot, getpid(), epoll, &set)->kind == TONG_KIND_EPOLL, "an epoll set");
@@ -81,7 +81,7 @@ static void test_epoll(int unused)
     MUST(watch_of(snapshot, set, sockets[0])->object == number, "it watches the socket, whose descriptor is another now");
     tong_snapshot_free(snapshot);
     frame_kill(child);
-    const int all[] = { ends[0], ends[1], epoll, timer, counter, kept, sockets[1] };
+    const int all[] = { ends[0], ends[1], epoll, timer, counter, kept, sockets[0], sockets[1] };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         close(all[i]);
 }
