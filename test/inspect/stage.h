@@ -32,7 +32,7 @@ struct stage {
 /* Lies in memory that all actors share. */
 struct shared {
     atomic_int met;
-    atomic_int heir; /* a process that an actor started */
+    atomic_int heir; /* a process or thread that an actor started */
     _Alignas(64) char locks[2][128];
 };
 
