@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Locks on files, the opening of a FIFO, and connect: calls whose object has no descriptor, or not the one that is named. */
+/* Locks on files, the opening of a FIFO, and connect: calls whose object has no descriptor, or not the one that is
+ * named. */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -100,7 +101,7 @@ static uint32_t fifo_object(struct look_at_thread *look, const struct stat *stat
     return number;
 }
 
-/* Who opens a FIFO can be interrupted; who cannot waits for a disk or a server, of which nothing should be asked here. */
+/* Who opens a FIFO can be interrupted; who cannot waits for a disk or a server, of which nothing is asked here. */
 static bool is_interruptible(struct look_at_thread *look)
 {
     char path[64];
@@ -151,7 +152,8 @@ void call_connect(struct look_at_thread *look)
     struct sockaddr_un address = { .sun_family = AF_UNSPEC };
     size_t size = look->argument[2];
     size = size < sizeof address ? size : sizeof address;
-    if (size < sizeof(sa_family_t) || !wait_peek(look, look->argument[1], &address, size) || address.sun_family != AF_UNIX) {
+    if (size < sizeof(sa_family_t) || !wait_peek(look, look->argument[1], &address, size) ||
+        address.sun_family != AF_UNIX) {
         wait_on_descriptor(look, (int)look->argument[0], 0, false);
         return;
     }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is stuck.  A thread is live if it runs, waits for what anybody could do, or waits for somebody who is live; of several
- * things that it waits for, one is enough.  Liveness spreads until nothing changes, and who is left can be woken by nobody.
+ * Who is stuck.  A thread is live if it runs, waits for what anybody could do, or waits for somebody who is live; of
+ * several things that it waits for, one is enough.  Liveness spreads until nothing changes, and who is left can be
+ * woken by nobody.
  *
- * It spreads in two rounds.  The first takes what can be seen for all there is; who is left over then was asked once more,
- * and has not run in between.  The second calls live who might be woken by somebody who cannot be seen: what it leaves is
- * stuck, and what it adds to the living only looks like it.  Signals are not counted: they could end nearly every wait.
+ * It spreads in two rounds.  The first takes what can be seen for all there is; who is left over then was asked once
+ * more, and has not run in between.  The second calls live who might be woken by somebody who cannot be seen: what it
+ * leaves is stuck, and what it adds to the living only looks like it.  Signals are not counted: they could end nearly
+ * every wait.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -134,9 +136,10 @@ static int has_time_limit(int64_t pid, int fd, uint32_t direction)
 {
     struct timeval limit = { 0 };
     socklen_t size = sizeof limit;
+    int which = direction == TONG_SEND ? SO_SNDTIMEO : SO_RCVTIMEO;
     int process = sys_pidfd_open((pid_t)pid), copy = process < 0 ? process : sys_pidfd_getfd(process, fd);
     int r = copy < 0 ? copy
-                     : sys_getsockopt(copy, SOL_SOCKET, direction == TONG_SEND ? SO_SNDTIMEO : SO_RCVTIMEO, &limit, &size);
+                     : sys_getsockopt(copy, SOL_SOCKET, which, &limit, &size);
     sys_close(copy < 0 ? -1 : copy);
     sys_close(process < 0 ? -1 : process);
     return r < 0 ? r : limit.tv_sec || limit.tv_usec;
@@ -185,8 +188,9 @@ static bool is_own(const struct judge *judge, uint32_t process, const struct wai
 }
 
 /*
- * A process that only it itself could wake, by a pipe to itself, and that catches signals: that is how programs wait for
- * signals.  In poll or in its threads' own locks it is idle; in a plain read it may be one that forgot to close an end.
+ * A process that only it itself could wake, by a pipe to itself, and that catches signals: that is how programs wait
+ * for signals.  In poll or in its threads' own locks it is idle; in a plain read it may be one that forgot to close an
+ * end.
  */
 static void excuse(struct judge *judge, uint32_t process)
 {
@@ -237,13 +241,15 @@ static void join(const struct judge *judge, struct group *group, bool *taken, ui
     group->thread[group->count++] = thread;
 }
 
-static void join_waker(const struct judge *judge, struct group *group, bool *taken, const struct waker *waker, member_of member)
+static void join_waker(const struct judge *judge, struct group *group, bool *taken, const struct waker *waker,
+                       member_of member)
 {
     if (waker->thread != TONG_NOBODY) {
         join(judge, group, taken, waker->thread, member);
         return;
     }
-    for (uint32_t i = judge->waits->first_thread[waker->process]; i < judge->waits->first_thread[waker->process + 1]; i++)
+    const uint32_t *first = &judge->waits->first_thread[waker->process];
+    for (uint32_t i = first[0]; i < first[1]; i++)
         join(judge, group, taken, i, member);
 }
 
@@ -261,7 +267,8 @@ static bool wakes(const struct judge *judge, uint32_t thread, uint32_t sleeper)
     return false;
 }
 
-static void join_wakers_of(const struct judge *judge, struct group *group, bool *taken, uint32_t thread, member_of member)
+static void join_wakers_of(const struct judge *judge, struct group *group, bool *taken, uint32_t thread,
+                           member_of member)
 {
     const struct thread_seen *waiting = &waits_threads(judge->waits)[thread];
     for (uint32_t i = waiting->first; i < waiting->first + waiting->count; i++) {
@@ -328,7 +335,8 @@ static const char *summary_of(struct judge *judge, const struct group *group, bo
         return graph_format(judge->graph, "%s waits for what nobody can do%s", first, verb);
     if (group->count == 2)
         return graph_format(judge->graph, "%s and %s wait, and nobody can wake them%s", first, second, verb);
-    return graph_format(judge->graph, "%s, %s and %u more wait, and nobody can wake them%s", first, second, group->count - 2, verb);
+    return graph_format(judge->graph, "%s, %s and %u more wait, and nobody can wake them%s", first, second,
+                        group->count - 2, verb);
 }
 
 static void report(struct judge *judge, const struct group *group, bool sure)
@@ -342,7 +350,8 @@ static void report(struct judge *judge, const struct group *group, bool sure)
         .first_wait = (uint32_t)judge->graph->stuck.count,
         .summary = summary_of(judge, group, sure),
         .proof = proof_of(judge->scan, group->thread, group->count),
-        .advice = sure ? graph_format(judge->graph, "end one of them (kill %lld), and then look why it took what it holds", pid)
+        .advice = sure ? graph_format(judge->graph,
+                                      "end one of them (kill %lld), and then look why it took what it holds", pid)
                        : "look again as root, or later: somebody who could not be seen may still wake them",
     };
     finding.waits = keep_waits(judge, group, sure ? TONG_WAIT_STUCK : TONG_WAIT_UNKNOWN);
@@ -372,7 +381,8 @@ static int report_all(struct judge *judge, member_of member, bool sure)
     for (uint32_t i = 0; i < 2 * judge->threads && r == 0; i++) {
         uint32_t thread = i % judge->threads;
         bool circles = i < judge->threads;
-        if (taken[thread] || !member(judge, thread) || (circles && !is_in_circle(judge, &group, passed, thread, member)))
+        if (taken[thread] || !member(judge, thread) ||
+            (circles && !is_in_circle(judge, &group, passed, thread, member)))
             continue;
         gather(judge, &group, taken, thread, member);
         report(judge, &group, sure);
@@ -385,7 +395,8 @@ static int report_all(struct judge *judge, member_of member, bool sure)
 
 int find_stuck(struct scan *scan)
 {
-    struct judge judge = { .scan = scan, .graph = scan->graph, .waits = scan->waits, .threads = (uint32_t)scan->waits->threads.count,
+    struct judge judge = { .scan = scan, .graph = scan->graph, .waits = scan->waits,
+                           .threads = (uint32_t)scan->waits->threads.count,
                            .looks_stuck = calloc(scan->waits->threads.count + 1, sizeof(bool)) };
     int r = judge.looks_stuck ? wakers_find(scan) : -ENOMEM;
     for (uint32_t i = 0; i < scan->graph->processes.count && r == 0; i++)

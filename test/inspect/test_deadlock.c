@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlocks of every kind, built in earnest, are found and named; and each has a twin that is well, of which nothing is said. */
+/* Deadlocks of every kind, built in earnest, are found and named; and each has a twin that is well, of which nothing
+ * is said. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -96,7 +97,8 @@ static void two_pipes(struct stage *stage)
     must_pipe(stage->pipe[1]);
 }
 
-static void start_two(struct stage *stage, void (*one)(struct stage *), long its_call, void (*other)(struct stage *), long others_call)
+static void start_two(struct stage *stage, void (*one)(struct stage *), long its_call, void (*other)(struct stage *),
+                      long others_call)
 {
     stage_start(stage, one);
     stage_start(stage, other);
@@ -131,7 +133,8 @@ static void pipes_well(int direction)
     struct stage stage;
     two_pipes(&stage);
     stage.step = direction;
-    start_two(&stage, direction ? write_first : read_first, direction ? SYS_write : SYS_read, idle_as_second, SYS_clock_nanosleep);
+    start_two(&stage, direction ? write_first : read_first, direction ? SYS_write : SYS_read, idle_as_second,
+              SYS_clock_nanosleep);
     stage_quiet(&stage);
     stage_end(&stage);
 }
@@ -512,7 +515,8 @@ static void mutex_before_answer(struct stage *stage)
     pthread_mutex_lock(mutex_of(stage, 0));
 }
 
-/* In a plain circle of inheriting mutexes the kernel finds the deadlock itself, and libc makes who closed it sleep elsewhere. */
+/* In a plain circle of inheriting mutexes the kernel finds the deadlock itself, and libc makes who closed it sleep
+ * elsewhere. */
 static void socket_and_mutex(int kind)
 {
     struct stage stage;
