@@ -96,8 +96,6 @@ static bool compose(const struct contestant *c, const struct job *job, int way, 
     add_option(ret, room, m->variant);
     if (job->size >= LARGE && m->offers & TONG_HAS_ZERO_COPY)
         add_option(ret, room, "capacity=" LARGE_CAPACITY);
-    if (m->offers & TONG_HAS_ZERO_COPY && job->broadcast)
-        add_option(ret, room, "deliver=broadcast");
     return true;
 }
 
@@ -386,9 +384,10 @@ static void set_up(struct contestant *c, const tong_mechanism_info *m, enum mann
     bool many = !(m->offers & TONG_HAS_LISTENER);
     c->many_senders = many && m->offers & TONG_HAS_MANY_SENDERS;
     bool ring = m->offers & TONG_HAS_ZERO_COPY, keeps = !ring && has_option(m->scheme, "from", NULL);
-    c->many_receivers = many && !keeps && m->offers & TONG_HAS_MANY_RECEIVERS;
-    c->broadcasts = c->several = ring && m->offers & TONG_HAS_MANY_RECEIVERS;
-    c->broadcasts |= keeps; /* what keeps its messages shows them to every receiver */
+    bool all = !strcmp(m->variant, "deliver=broadcast");
+    c->many_receivers = many && !keeps && !all && m->offers & TONG_HAS_MANY_RECEIVERS;
+    c->several = ring && m->offers & TONG_HAS_MANY_RECEIVERS;
+    c->broadcasts = all || keeps; /* what keeps its messages shows them to every receiver */
     c->may_lose = m->offers & TONG_MAY_LOSE;
     c->bursts = manner == BATCHED;
     if (c->bursts)

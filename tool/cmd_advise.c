@@ -66,9 +66,19 @@ static bool lacks_senders(const struct settings *s, const tong_mechanism_info *m
     return s->senders > 1 && !(m->offers & (TONG_HAS_MANY_SENDERS | TONG_HAS_LISTENER));
 }
 
+/* Whether its address says how many may receive; a variant is what it is. */
+static bool counts_receivers(const tong_mechanism_info *m)
+{
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    for (size_t i = 0; !*m->variant && tong_mechanism_option(m->scheme, i, &option) == 0; i++)
+        if (option.noun == TONG_HAS_CHANNEL && !strcmp(option.name, "receivers"))
+            return true;
+    return false;
+}
+
 static bool lacks_receivers(const struct settings *s, const tong_mechanism_info *m)
 {
-    return s->receivers > 1 && !(m->offers & (TONG_HAS_MANY_RECEIVERS | TONG_HAS_LISTENER));
+    return s->receivers > 1 && !(m->offers & (TONG_HAS_MANY_RECEIVERS | TONG_HAS_LISTENER)) && !counts_receivers(m);
 }
 
 static bool is_near(const struct settings *s, const tong_mechanism_info *m)

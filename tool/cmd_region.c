@@ -98,12 +98,14 @@ static char *full_address(const char *address, const struct settings *set)
     return full;
 }
 
-/* Whether it outlives this process: it has a name, and what has a name can be removed. */
+/* Whether it outlives this process: it has a name, by which a region is made or found. */
 static bool can_stay(const char *address)
 {
     tong_mechanism_info mechanism;
     const char *name = strchr(address, ':');
-    return !name || (name[1] && name[1] != '?' && (!find_mechanism(address, &mechanism) || mechanism.offers & TONG_HAS_REMOVE));
+    if (!name || !find_mechanism(address, &mechanism))
+        return true;
+    return name[1] && name[1] != '?' && noun_takes(TONG_HAS_REGION, mechanism.scheme, "create", NULL);
 }
 
 static int run_create(const struct command *self, int argc, char **argv)

@@ -92,7 +92,8 @@ static void print_overview(void)
         printf("  %-11s %s\n", (*row)->name, (*row)->summary);
     }
     puts("\nThe address chooses the mechanism: fifo:/tmp/f, unix:/tmp/s, msgq:1234, shm:jobs, file:/tmp/log ...\n"
-         "'tong explain' lists them, 'tong VERB --help' says all about a verb.  In two terminals:\n\n"
+         "'tong explain' lists them, 'tong explain shm' says all about one, with the options of its address\n"
+         "(shm:jobs?receivers=3), 'tong VERB --help' all about a verb.  In two terminals:\n\n"
          "  tong recv fifo:/tmp/f\n"
          "  tong send fifo:/tmp/f hello");
     print_codes();

@@ -227,3 +227,12 @@ void side_abandon(struct side *side)
     tong_listener_close(side->listener);
     side->listener = NULL;
 }
+
+bool noun_takes(uint32_t noun, const char *scheme, const char *name, const char *value)
+{
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++)
+        if (option.noun == noun && !strcmp(option.name, name))
+            return !value || strstr(option.values, value);
+    return false;
+}

@@ -47,6 +47,9 @@ bool side_carries_types(const struct side *side);
 /* The mechanism, and its variant, that an address names: false when there is none. */
 bool find_mechanism(const char *address, tong_mechanism_info *ret);
 
+/* Whether addresses of a noun (TONG_HAS_...) take option `name`, with that value among others; NULL: any. */
+bool noun_takes(uint32_t noun, const char *scheme, const char *name, const char *value);
+
 /* Whether the mechanism's addresses take option `name`; *ret may be NULL. */
 bool find_option(const char *scheme, const char *name, tong_option_info *ret);
 

@@ -23,6 +23,14 @@
  * hand leaves them to the others, or to the next who comes: flagged TONG_MESSAGE_REDELIVERED, and at least once.  One that is
  * stopped holds up nobody until its sender has filled the channel once round behind the message that it holds.
  *
+ * Broadcast.  On shm: and mmap: with deliver=broadcast each message goes to every receiver, up to 16 (receivers=), that is
+ * there.  from=end begins with what comes, from=start with the oldest that is kept, from=left with as=NAME where the receiver
+ * of that name left or died; a second one of a living name is refused (-EBUSY).  Senders wait for a receiver with slow=wait
+ * until it dies or closes, and for no other: with slow=skip it misses what is overwritten, and the next message tells how
+ * many (`lost`, TONG_MESSAGE_LOST_BEFORE); with slow=drop every receive from then on returns -EOVERFLOW.  Where nobody is
+ * there, nobody is waited for, and the oldest is overwritten.  readonly=yes, for who may only read: it takes no place and
+ * writes nothing, skips, and looks every millisecond.  tong_channel_describe() says what this receiver has not seen.
+ *
  * Threads.  One thread may send on a channel while one other receives; more need tong_channel_clone().
  * tong_channel_cancel() may be called by any thread and from a signal handler.
  *
@@ -134,7 +142,8 @@ int tong_channel_send(tong_channel *channel, const void *data, size_t size, cons
  * Errors: -EMSGSIZE the message is longer than the buffer: it is kept, and ret_message->length says what it
  * needs (the one result filled in on failure); -ENODATA the orderly end; -ECONNRESET the peer died without
  * ending; -EBADMSG what arrived is not a message of this layout; -EAGAIN, -ETIMEDOUT; -EINTR; -ECANCELED;
- * -EIDRM, -ESTALE the object was removed; -EBADF the channel was not opened to receive; -EBADFD after fork.
+ * -EIDRM, -ESTALE the object was removed; -EOVERFLOW this receiver of a broadcast was overtaken, and slow=drop; -EBADF the
+ * channel was not opened to receive; -EBADFD after fork.
  */
 ssize_t tong_channel_receive(tong_channel *channel, void *buffer, size_t capacity, tong_message *ret_message,
                              int64_t timeout);
@@ -190,6 +199,8 @@ typedef struct tong_token {
  * A token belongs to the channel and thread that got it and becomes void when the channel is closed.  A channel
  * that has been cloned has none: reserve and peek return -EOPNOTSUPP.
  * With several receivers at most 64 messages are in hand at once: -ENOBUFS.
+ * In a broadcast, a message that is peeked at with slow=skip, slow=drop or readonly=yes may be overwritten meanwhile: then
+ * release returns -ESTALE, the token is gone, and nothing that was read there is to be believed.
  * A hostile sender may change a peeked message while it is looked at: use tong_channel_receive(), which
  * copies, for peers you do not trust.  Errors and blocking as for send and receive.
  */

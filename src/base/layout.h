@@ -72,10 +72,12 @@ struct layout_header {
  *           before `calls` is raised, loaded by who saw `calls` rise.
  * name      receivers of a broadcast: what a receiver calls itself, up to 8 bytes, padded with zeros; 0: nothing.  It and
  *           `slow` are stored before the session is.
- * slow      receivers of a broadcast: what becomes of it when it is slow (SLOW_...).
+ * slow      receivers of a broadcast: 0: senders wait for it; else they do not, and it skips what it misses, or gives up.
  * tail      senders: bytes ever published in the lane.  Release, after the record; may be one publication behind, which
  *           ends where the first word of zero is.  Read by successors and by who looks, not by receivers.
- * floor     senders of a broadcast: where the oldest message begins that is still whole.
+ * floor     senders of a broadcast: where what is still whole begins.  It is 0 or where an index begins.  Release, before
+ *           anything below it is overwritten.
+ * mark      senders of a broadcast: where the newest index begins; 0: there is none.  Release, after it was published.
  * reach     receivers of a queue: how many holds of the seat were ever used, by whomever.  Stored before the first hold
  *           that it covers, and only grows, so who looks for holds looks no further.
  *
@@ -101,6 +103,7 @@ struct layout_place {
     _Alignas(LAYOUT_LINE) _Atomic uint32_t bell;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t tail;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t floor;
+    _Atomic uint64_t mark;
 };
 
 enum { SESSION_NONE = 0, SESSION_OPEN = 1, SESSION_CLOSED = 2 };
@@ -120,8 +123,15 @@ static inline unsigned session_state(uint64_t word)
     return word & 3;
 }
 
+/* How many messages of a lane lie before a position. */
+struct layout_count {
+    _Atomic uint64_t position;
+    _Atomic uint64_t number;
+};
+
 /*
- * What the receiver, or with LAYOUT_QUEUE the receivers together, have taken from one lane.
+ * What the receiver, or with LAYOUT_QUEUE the receivers together, or with LAYOUT_BROADCAST one of them, have taken from
+ * one lane.
  *
  * head      bytes ever released.  It only grows.  Release: the reads before it are done, so the sender, who acquires it,
  *           may write there again.
@@ -132,6 +142,8 @@ static inline unsigned session_state(uint64_t word)
  * died      LAYOUT_QUEUE: the newest session of the lane whose sender is known to have died.  Release, before told.
  * moved     LAYOUT_QUEUE: raised whenever a hold on the lane came to lie elsewhere, after the new one was written and
  *           before the old one is cleared: who looks for holds meanwhile may have missed it and looks again.
+ * counts    LAYOUT_BROADCAST: the number of the next message.  The one that has the head as its position holds; the other
+ *           one is written, number first, before the head moves, so whoever is killed leaves one that does.
  * claim     LAYOUT_QUEUE: bytes ever handed to one of the receivers.
  *
  * With LAYOUT_QUEUE all receivers write them, by compare and swap or addition; head, told, died and claim only grow.
@@ -142,6 +154,7 @@ struct layout_cursor {
     _Atomic uint64_t told;
     _Atomic uint64_t died;
     _Atomic uint64_t moved;
+    struct layout_count counts[2];
     _Alignas(LAYOUT_LINE) _Atomic uint64_t claim;
 };
 
@@ -176,16 +189,9 @@ static inline unsigned hold_lane(uint64_t what)
     return what >> 32 & (LAYOUT_PLACES - 1);
 }
 
-/* LAYOUT_BROADCAST: what one receiver has taken from one lane. */
-struct layout_position {
-    _Alignas(LAYOUT_LINE) _Atomic uint64_t head;  /* as in a cursor */
-    _Atomic uint64_t told;                        /* as in a cursor */
-    _Atomic uint64_t number;                      /* of the next message of the lane */
-};
-
 /* What one receiver among several has. */
 struct layout_seat {
-    struct layout_position positions[LAYOUT_PLACES]; /* of each lane */
+    struct layout_cursor positions[LAYOUT_PLACES]; /* of each lane, in a broadcast */
     _Alignas(LAYOUT_LINE) struct layout_hold holds[LAYOUT_HOLDS];
 };
 
@@ -229,6 +235,8 @@ struct layout_receivers {
  * RECORD_END    8 bytes: the session whose number's low half is `length` ended in order here
  * RECORD_DIED   8 bytes: that session's sender died; its successor says so
  * RECORD_LOST   8 bytes: the sender gave up `length` messages here, because there was no room and full=drop
+ * RECORD_INDEX  16 bytes, in a broadcast: word 1 is the number of the next message of the lane, counted from 0 since the
+ *               lane began, those that its senders gave up among them; `length` is 0
  *
  * With LAYOUT_DURABLE all but a skip of less than RECORD_CHECKED bytes has an offset of RECORD_HEAD words or more, marks
  * are RECORD_CHECKED bytes, and
@@ -236,11 +244,13 @@ struct layout_receivers {
  *             others 0), all as they lie in memory, and the message; bits 32-63 the low half of the session that wrote it
  * Word 1 of RECORD_DIED is 0, or after a stop of the machine one more than the bytes of the lane known to be lost by it.
  */
-enum { RECORD_MESSAGE = 1, RECORD_SKIP = 2, RECORD_END = 3, RECORD_DIED = 4, RECORD_LOST = 5 };
+enum { RECORD_MESSAGE = 1, RECORD_SKIP = 2, RECORD_END = 3, RECORD_DIED = 4, RECORD_LOST = 5, RECORD_INDEX = 6 };
 
 #define RECORD_ALIGN UINT64_C(8)
 #define RECORD_MARK UINT64_C(8)     /* always left free by messages, so that the end of a session finds room */
 #define RECORD_ZERO UINT64_C(8)     /* the word behind what was published */
+#define RECORD_INDEX_SIZE UINT64_C(16)
+#define RECORD_CHUNKS UINT64_C(16)  /* into which indexes cut the lane of a broadcast */
 #define RECORD_BULK UINT64_C(4096)  /* messages from this size on begin at a multiple of RECORD_BULK_ALIGN */
 #define RECORD_BULK_ALIGN UINT64_C(64)
 #define RECORD_OFFSET_MOST (1 + 2 * RECORD_BULK_ALIGN / RECORD_ALIGN)
@@ -312,10 +322,16 @@ static inline uint64_t record_largest(uint64_t capacity)
     return capacity - RECORD_OFFSET_MOST * RECORD_ALIGN - 2 * RECORD_MARK - RECORD_ZERO;
 }
 
+/* The same in a broadcast: with an index before it, and room for the next one behind it. */
+static inline uint64_t record_largest_logged(uint64_t capacity)
+{
+    return record_largest(capacity) - 2 * RECORD_INDEX_SIZE - RECORD_MARK;
+}
+
 _Static_assert(sizeof(struct layout_header) == LAYOUT_LINE, "the header is one line");
 _Static_assert(sizeof(struct layout_place) == 4 * LAYOUT_LINE, "a place is four lines");
 _Static_assert(sizeof(struct layout_cursor) == 2 * LAYOUT_LINE, "a cursor is two lines");
-_Static_assert(sizeof(struct layout_receivers) == 65536, "frozen");
+_Static_assert(sizeof(struct layout_receivers) == 98304, "frozen");
 _Static_assert(offsetof(struct layout_control, wake) == LAYOUT_LINE, "frozen");
 _Static_assert(offsetof(struct layout_control, calls) == 2 * LAYOUT_LINE, "frozen");
 _Static_assert(offsetof(struct layout_control, used) == 3 * LAYOUT_LINE, "frozen");

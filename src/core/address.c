@@ -50,9 +50,10 @@ static const struct option_rule option_rules[OPTION_COUNT] = {
     [OPTION_SIGNAL] = { "signal", KIND_SIGNAL, NULL, "which signal carries the messages" },
     [OPTION_NODELAY] = { "nodelay", KIND_SWITCH, NULL, "send every message at once instead of gathering small ones" },
     [OPTION_KEEPALIVE] = { "keepalive", KIND_DURATION, NULL, "notice within this time, at least 2s, that an idle peer's machine has vanished; 0: never" },
-    [OPTION_RECEIVERS] = { "receivers", KIND_COUNT, NULL, "receivers that may be there at once" },
-    [OPTION_SLOW] = { "slow", KIND_WORD, "wait|skip|drop", "a slow receiver: senders wait for it, it skips with a count, or it is dropped" },
-    [OPTION_AS] = { "as", KIND_NAME, NULL, "the name, of up to 8 bytes, by which this receiver finds where it left" },
+    [OPTION_RECEIVERS] = { "receivers", KIND_COUNT, NULL, "receivers that may be there at once, up to 16; of a broadcast 16 unless given" },
+    [OPTION_SLOW] = { "slow", KIND_WORD, "wait|skip|drop", "a slow receiver: senders wait, or it skips with a count, or is dropped" },
+    [OPTION_AS] = { "as", KIND_NAME, NULL, "the name by which a receiver of a broadcast finds where it left" },
+    [OPTION_READONLY] = { "readonly", KIND_WORD, "no|yes", "receive by looking only, without a place or a right to write" },
     [OPTION_DURABLE] = { "durable", KIND_WORD, "no|yes", "made so that what was synced survives a power loss, and what was torn by one is cut off" },
     [OPTION_PEER] = { "peer", KIND_USER, NULL, "whose process may be at the other end" },
 };

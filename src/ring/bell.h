@@ -39,6 +39,9 @@ void ring_bell_init(struct ring_bell *bell);
  * caller look.  `also`: a descriptor that is reason to look, too, until ring_bell_ignore(); -1: none. */
 int ring_bell_open(struct ring_bell *bell, struct layout_control *control, struct layout_place *own, int fifo, int also);
 void ring_bell_ignore(struct ring_bell *bell, int fd);
+/* The same for who only watches, whom nobody rings: a clock that has it look every millisecond.  Its rearming takes NULL for
+ * `control` and `own`. */
+int ring_bell_open_clock(struct ring_bell *bell);
 bool ring_bell_is_open(const struct ring_bell *bell);
 void ring_bell_close(struct ring_bell *bell);
 

@@ -108,6 +108,7 @@ int ring_channel_close(struct conduit *conduit, bool forked)
     ring_end_close(&channel->in, channel->remove, forked);
     ring_writer_close(&channel->writer);
     ring_channel_close_lanes(channel);
+    ring_broadcast_leave(channel);
     conduit_free(conduit);
     return r;
 }
@@ -138,17 +139,21 @@ const struct ring_delivery ring_delivery_one = {
     },
     .open_receiver = ring_channel_open_receiver,
     .open_sender = ring_channel_open_sender,
+    .open_reader = ring_channel_open_reader,
+    .open_writer = ring_channel_open_writer,
+    .ask_receivers = ring_channel_ask_receivers,
 };
 
 static const struct ring_delivery *const deliveries[] = {
     [LAYOUT_ONE] = &ring_delivery_one,
     [LAYOUT_QUEUE] = &ring_delivery_queue,
-    [LAYOUT_BROADCAST] = NULL,
+    [LAYOUT_BROADCAST] = &ring_delivery_broadcast,
 };
 
-const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet, NULL };
+const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet,
+                                                              &ring_delivery_broadcast.facet, NULL };
 const struct channel_facet *const ring_channel_durable_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet,
-                                                                      &ring_delivery_durable.facet, NULL };
+                                                                      &ring_delivery_broadcast.facet, &ring_delivery_durable.facet, NULL };
 
 static const struct ring_delivery *delivery_of(const struct layout_shape *shape)
 {
@@ -157,19 +162,18 @@ static const struct ring_delivery *delivery_of(const struct layout_shape *shape)
 }
 
 /* Both directions are delivered in one way. */
-static int choose_delivery(struct ring_channel *channel, const struct ring_delivery **ret)
+static int choose_delivery(struct ring_channel *channel)
 {
     const struct ring_end *first = channel->in.open ? &channel->in : &channel->out;
-    *ret = delivery_of(&first->object.shape);
-    if (channel->in.open && channel->out.open && delivery_of(&channel->out.object.shape) != *ret)
-        return fail(-EINVAL, "%s and %s deliver in different ways: open each by itself", channel->in.object.path,
-                    channel->out.object.path);
-    if (channel->home->delivery)
-        *ret = channel->home->delivery;
-    if (!*ret)
+    channel->delivery = channel->home->delivery ? channel->home->delivery : delivery_of(&first->object.shape);
+    bool both = channel->in.open && channel->out.open && !channel->home->delivery;
+    if (both && delivery_of(&channel->out.object.shape) != channel->delivery)
+        return fail(-EINVAL, "%s and %s deliver in different ways, or only one is durable: open each by itself",
+                    channel->in.object.path, channel->out.object.path);
+    if (!channel->delivery)
         return fail(-EOPNOTSUPP, "%s: this way to deliver is not there yet", first->object.path);
-    channel->base.facet = &(*ret)->facet;
-    channel->is_durable = *ret == &ring_delivery_durable;
+    channel->base.facet = &channel->delivery->facet;
+    channel->is_durable = channel->delivery == &ring_delivery_durable;
     return 0;
 }
 
@@ -189,14 +193,13 @@ static int open_ends(struct ring_channel *channel, const struct address *address
 /* Nobody is told of the first end before the second one is open too: if that fails, there was none. */
 int ring_channel_begin(struct ring_channel *channel, const struct address *address)
 {
-    const struct ring_delivery *delivery;
     int r = open_ends(channel, address);
     if (r == 0)
-        r = choose_delivery(channel, &delivery);
+        r = choose_delivery(channel);
     if (r == 0 && channel->in.open)
-        r = delivery->open_receiver(channel);
+        r = channel->delivery->open_receiver(channel);
     if (r == 0 && channel->out.open)
-        r = delivery->open_sender(channel);
+        r = channel->delivery->open_sender(channel);
     if (r < 0)
         return r;
     if (channel->in.open)
@@ -205,7 +208,7 @@ int ring_channel_begin(struct ring_channel *channel, const struct address *addre
         ring_end_announce(&channel->out);
     if (channel->in.object.created || channel->out.object.created)
         channel->base.flags |= TONG_INFO_CREATED;
-    return 0;
+    return channel->in.open && channel->delivery->settle_receiver ? channel->delivery->settle_receiver(channel) : 0;
 }
 
 static int check_names(const struct ring_home *home, const struct open_request *request)
@@ -219,11 +222,39 @@ static int check_names(const struct ring_home *home, const struct open_request *
     return 0;
 }
 
+static int check_options(const struct open_request *request)
+{
+    const int64_t *value = request->address->value;
+    if (value[OPTION_READONLY] && request->flags & TONG_SEND)
+        return fail(-EINVAL, "%s: readonly=yes only receives", request->address->text);
+    if (value[OPTION_FROM] == FROM_LEFT && !value[OPTION_AS])
+        return fail(-EINVAL, "%s: from=left is for a receiver that has a name: add as=NAME", request->address->text);
+    if (value[OPTION_READONLY] && (value[OPTION_AS] || value[OPTION_SLOW] == SLOW_WAIT) &&
+        (address_given(request->address, OPTION_AS) || address_given(request->address, OPTION_SLOW)))
+        return fail(-EINVAL, "%s: readonly=yes leaves no trace, so senders cannot wait for it, and it has no name",
+                    request->address->text);
+    return 0;
+}
+
+static void choose(struct ring_channel *channel, const struct address *address)
+{
+    channel->remove = address->value[OPTION_REMOVE];
+    channel->reconnect = address->value[OPTION_RECONNECT];
+    channel->syncs = address->value[OPTION_SYNC];
+    channel->member.from = address->value[OPTION_FROM];
+    channel->member.slow = address->value[OPTION_SLOW];
+    if (address->value[OPTION_READONLY] && channel->member.slow == SLOW_WAIT)
+        channel->member.slow = SLOW_SKIP;
+    channel->member.name = (uint64_t)address->value[OPTION_AS];
+}
+
 int ring_channel_open(const struct ring_home *home, const struct open_request *request, struct conduit **ret)
 {
     const struct address *address = request->address;
     char object[2 * RING_PATH_MAX + ADDRESS_SCHEME_MAX + 4];
     int r = check_names(home, request);
+    if (r == 0)
+        r = check_options(request);
     if (r < 0)
         return r;
     snprintf(object, sizeof object, "%s:%s%s%s", home->scheme, address->name, address->second ? "," : "",
@@ -234,9 +265,7 @@ int ring_channel_open(const struct ring_home *home, const struct open_request *r
         return r;
     struct ring_channel *channel = (struct ring_channel *)conduit;
     channel->home = home;
-    channel->remove = address->value[OPTION_REMOVE];
-    channel->reconnect = address->value[OPTION_RECONNECT];
-    channel->syncs = address->value[OPTION_SYNC];
+    choose(channel, address);
     conduit->flags |= TONG_INFO_FRAMED;
     r = ring_channel_begin(channel, address);
     if (r == 0)
@@ -261,7 +290,11 @@ int ring_channel_remove(const struct ring_home *home, const struct address *addr
     { OPTION_FULL, FULL_WAIT, 0, 0, 0 }, \
     { OPTION_RECONNECT, 0, 0, 0, 0 }, \
     { OPTION_DELIVER, DELIVER_QUEUE, 0, 0, 0 }, \
-    { OPTION_RECEIVERS, 1, 1, LAYOUT_PLACES, 0 }
+    { OPTION_RECEIVERS, 1, 1, LAYOUT_PLACES, 0 }, \
+    { OPTION_SLOW, SLOW_WAIT, 0, 0, 0 }, \
+    { OPTION_FROM, FROM_END, 0, 0, 0 }, \
+    { OPTION_AS, 0, 0, 0, 0 }, \
+    { OPTION_READONLY, 0, 0, 0, 0 }
 
 const struct option_use ring_channel_options[] = { OPTIONS, OPTIONS_END };
 

@@ -7,6 +7,7 @@
 #define RING_CHANNEL_H
 
 #include "core/mechanism.h"
+#include "ring/broadcast.h"
 #include "ring/durable.h"
 #include "ring/end.h"
 #include "ring/ring.h"
@@ -34,8 +35,15 @@ struct ring_delivery {
     /* After ring_end_open(), before anybody is told of the end. */
     int (*open_receiver)(struct ring_channel *channel);
     int (*open_sender)(struct ring_channel *channel);
+    /* After everybody was told of the receiver; NULL: nothing is left to do. */
+    int (*settle_receiver)(struct ring_channel *channel);
+    /* The two ends of a lane that is mapped; errors are in words. */
+    int (*open_reader)(struct ring_channel *channel, unsigned lane);
+    int (*open_writer)(struct ring_channel *channel, unsigned lane);
+    /* A sender that has no room asks who of the receivers died: 1 look again, 0 wait on, or it cannot go on. */
+    int (*ask_receivers)(struct ring_channel *channel);
 };
-extern const struct ring_delivery ring_delivery_one, ring_delivery_queue;
+extern const struct ring_delivery ring_delivery_one, ring_delivery_queue, ring_delivery_broadcast;
 extern const struct ring_delivery ring_delivery_durable; /* LAYOUT_ONE with LAYOUT_DURABLE */
 
 /* Receiving: what is known of one lane and its sender beside its records. */
@@ -58,13 +66,23 @@ struct ring_lanes {
     uint64_t torn[LAYOUT_PLACES];             /* and how many bytes behind that were published once */
 };
 
+/* Receiving from a broadcast. */
+struct ring_member {
+    struct layout_seat *seat;               /* ours in the receivers' segment, or of who only watches, in private memory */
+    struct ring_start start[LAYOUT_PLACES]; /* in each lane */
+    int64_t from, slow;
+    uint64_t name;
+};
 struct ring_queue;
 
 struct ring_channel {
     struct conduit base;
     const struct ring_home *home;
+    const struct ring_delivery *delivery;
     struct ring_end out, in;
     struct ring_writer writer;
+    struct ring_log log;        /* sending to a broadcast */
+    struct ring_member member;
     struct ring_lanes lanes;
     struct ring_durable durable; /* sending */
     bool is_durable;
@@ -90,7 +108,7 @@ int ring_channel_describe(struct conduit *conduit, tong_channel_info *ret);
 int ring_channel_close(struct conduit *conduit, bool forked);
 
 int ring_channel_damaged(const struct ring_end *end);
-/* For what ring_writer_open() and ring_reader_open() refuse. */
+/* For what the openers of a lane's two ends refuse. */
 int ring_channel_contradictory(const struct ring_end *end, int error);
 int ring_channel_bad_token(const struct conduit *conduit);
 
@@ -139,6 +157,7 @@ bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline
 /* ---- The two directions ---------------------------------------------------------------------------------- */
 
 int ring_channel_open_receiver(struct ring_channel *channel);
+int ring_channel_open_reader(struct ring_channel *channel, unsigned lane);
 void ring_channel_close_lanes(struct ring_channel *channel);
 /* Opens the ends that the conduit's flags say, and tells the others of them once all are open. */
 int ring_channel_begin(struct ring_channel *channel, const struct address *address);
@@ -147,6 +166,8 @@ ssize_t ring_channel_receive_batch(struct conduit *conduit, tong_batch *batch, s
 ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_message *meta, tong_token *ret);
 int ring_channel_release(struct conduit *conduit, tong_token *token);
 
+/* What private memory a receiver of a broadcast has. */
+void ring_broadcast_leave(struct ring_channel *channel);
 /* What full=drop gave up and no mark tells of yet. */
 static inline uint64_t ring_channel_losses(const struct ring_channel *channel)
 {
@@ -163,6 +184,8 @@ int ring_channel_own_lane(struct ring_end *end);
 void ring_queue_close(struct ring_channel *channel, bool forked);
 
 int ring_channel_open_sender(struct ring_channel *channel);
+int ring_channel_open_writer(struct ring_channel *channel, unsigned lane);
+int ring_channel_ask_receivers(struct ring_channel *channel);
 int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline);
 ssize_t ring_channel_send_batch(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline);
 int ring_channel_reserve(struct conduit *conduit, size_t size, int64_t deadline, tong_token *ret);
@@ -177,9 +200,6 @@ int ring_channel_durable_room(struct ring_channel *channel, uint64_t size);
 
 /* What was published is on the disk, and so is what was released. */
 int ring_channel_sync_end(struct ring_channel *channel, const struct ring_end *end);
-
-/* Opens the reader of a lane, as ring_reader_open(), as far as the lane is whole. */
-int ring_channel_open_remains(struct ring_channel *channel, unsigned lane);
 
 /* Whether a sender has mended the lane since the machine began. */
 static inline bool ring_channel_is_mended(const struct ring_channel *channel, unsigned lane)

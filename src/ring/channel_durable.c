@@ -90,7 +90,7 @@ static int mend(struct ring_end *end, bool stopped, uint64_t *ret_lost)
     uint64_t head = shared_head(&object->receivers->cursors[lane]), tail = shared_tail(end->place.row);
     if ((head | tail) & (RECORD_ALIGN - 1) || (head | tail) > INT64_MAX || (int64_t)(tail - head) > (int64_t)remains.capacity)
         return -EBADMSG;
-    uint64_t whole = ring_durable_end(&remains, head);
+    uint64_t whole = ring_durable_end(&remains, head, stopped);
     *ret_lost = tail > whole ? tail - whole : 0;
     if (*ret_lost && !stopped)
         return -EBADMSG;
@@ -142,7 +142,7 @@ static int open_sender(struct ring_channel *channel)
 
 /* Behind the head on the disk, nobody knows what had been received: all of it may come again, and says so.  The tail is
  * what the disk has of it, and says nothing about the head. */
-int ring_channel_open_remains(struct ring_channel *channel, unsigned lane)
+static int open_remains(struct ring_channel *channel, unsigned lane)
 {
     const struct ring_object *object = &channel->in.object;
     struct ring_lanes *lanes = &channel->lanes;
@@ -150,7 +150,7 @@ int ring_channel_open_remains(struct ring_channel *channel, unsigned lane)
     struct ring_remains remains = remains_of(object, lane);
     uint64_t head = shared_head(cursor);
     bool mended = ring_channel_is_mended(channel, lane);
-    uint64_t whole = mended ? shared_cut(&object->senders->places[lane]) : ring_durable_end(&remains, head);
+    uint64_t whole = mended ? shared_cut(&object->senders->places[lane]) : ring_durable_end(&remains, head, true);
     struct layout_place row = { .tail = mended ? shared_tail(&object->senders->places[lane]) : head };
     uint64_t tail = shared_tail(&object->senders->places[lane]);
     if (!mended) {
@@ -160,7 +160,8 @@ int ring_channel_open_remains(struct ring_channel *channel, unsigned lane)
     }
     if (channel->is_first)
         shared_set_intent(cursor, whole - head <= remains.capacity ? whole : head);
-    return ring_reader_open(&lanes->reader[lane], cursor, &row, remains.data, remains.capacity);
+    int r = ring_reader_open(&lanes->reader[lane], cursor, &row, remains.data, remains.capacity);
+    return r < 0 ? ring_channel_contradictory(&channel->in, r) : 0;
 }
 
 static int open_receiver(struct ring_channel *channel)
@@ -313,4 +314,6 @@ const struct ring_delivery ring_delivery_durable = {
     },
     .open_receiver = open_receiver,
     .open_sender = open_sender,
+    .open_reader = open_remains,
+    .ask_receivers = ring_channel_ask_receivers,
 };

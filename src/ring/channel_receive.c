@@ -72,20 +72,23 @@ static void begin_turn(struct ring_lanes *lanes, unsigned lane)
     lanes->dry = lanes->turns;
 }
 
+int ring_channel_open_reader(struct ring_channel *channel, unsigned lane)
+{
+    const struct ring_end *end = &channel->in;
+    int r = ring_reader_open(&channel->lanes.reader[lane], &end->object.receivers->cursors[lane], &end->peer->places[lane],
+                             end->object.lane[lane], end->object.shape.capacity);
+    return r < 0 ? ring_channel_contradictory(end, r) : 0;
+}
+
 static int open_lane(struct ring_channel *channel, unsigned lane)
 {
-    struct ring_end *end = &channel->in;
     struct ring_lanes *lanes = &channel->lanes;
-    struct layout_cursor *cursor = &end->object.receivers->cursors[lane];
-    int r = ring_object_map_lane(&end->object, lane, false);
+    int r = ring_object_map_lane(&channel->in.object, lane, false);
+    if (r == 0)
+        r = channel->delivery->open_reader(channel, lane);
     if (r < 0)
         return r;
-    r = channel->is_durable ? ring_channel_open_remains(channel, lane)
-                            : ring_reader_open(&lanes->reader[lane], cursor, &end->peer->places[lane],
-                                               end->object.lane[lane], end->object.shape.capacity);
-    if (r < 0)
-        return ring_channel_contradictory(end, r);
-    lanes->told[lane] = shared_told(cursor);
+    lanes->told[lane] = shared_told(lanes->reader[lane].own);
     lanes->used |= UINT64_C(1) << lane;
     return 0;
 }
@@ -106,6 +109,28 @@ void ring_channel_close_lanes(struct ring_channel *channel)
         ring_reader_close(&channel->lanes.reader[lane]);
 }
 
+/* From now on that is what a receive gives. */
+int ring_lanes_tell_end(struct ring_channel *channel)
+{
+    channel->lanes.ended = channel->lanes.owed;
+    close_fast_path(&channel->lanes);
+    if (ring_bell_is_open(&channel->in.bell))
+        ring_bell_ring_self(&channel->in.bell);
+    return channel->lanes.ended;
+}
+
+/* Messages of a broadcast that were overwritten before they were seen.  With slow=drop that is the end, unless it was while
+ * nobody of our name was there. */
+static int note_missed(struct ring_channel *channel, struct ring_reader *reader, int r)
+{
+    channel->lanes.lost += reader->missed;
+    reader->missed = 0;
+    if (!reader->overtaken || channel->member.slow != SLOW_DROP)
+        return r;
+    channel->lanes.owed = -EOVERFLOW;
+    return ring_lanes_tell_end(channel);
+}
+
 /* What is skipped on the way gives room back, for which the sender may be waiting. */
 static int next_in(struct ring_channel *channel, unsigned lane, struct ring_record *ret)
 {
@@ -115,10 +140,10 @@ static int next_in(struct ring_channel *channel, unsigned lane, struct ring_reco
         return -EAGAIN;
     if (ring_channel_is_mended(channel, lane))
         channel->lanes.doubt &= ~(UINT64_C(1) << lane);
-    int r = ring_next(reader, ret);
+    int r = reader->log ? ring_log_next(reader, ret) : ring_next(reader, ret);
     if (reader->head != head)
         ring_end_tell(&channel->in);
-    return r;
+    return __builtin_expect(reader->missed != 0, 0) ? note_missed(channel, reader, r) : r;
 }
 
 /* The next record of any lane, beginning behind the current one if its turns are used up. */
@@ -159,26 +184,20 @@ int ring_lanes_sender_gone(struct ring_channel *channel, unsigned lane, bool ask
 static void note_end(struct ring_channel *channel, unsigned lane, uint64_t number, int end)
 {
     channel->lanes.told[lane] = number;
-    shared_set_told(&channel->in.object.receivers->cursors[lane], number);
+    shared_set_told(channel->lanes.reader[lane].own, number);
     if (end == -ECONNRESET && channel->lanes.doubt >> lane & 1)
         channel->lanes.outage = 1 + channel->lanes.torn[lane];
     if (!channel->reconnect && channel->lanes.owed != -ECONNRESET)
         channel->lanes.owed = end;
 }
 
-int ring_lanes_tell_end(struct ring_channel *channel)
-{
-    channel->lanes.ended = channel->lanes.owed;
-    close_fast_path(&channel->lanes);
-    if (ring_bell_is_open(&channel->in.bell))
-        ring_bell_ring_self(&channel->in.bell);
-    return channel->lanes.ended;
-}
-
 int ring_lanes_ended(const struct ring_channel *channel)
 {
     if (channel->lanes.ended == -ENODATA)
         return fail_static(-ENODATA, "the sender has finished");
+    if (channel->lanes.ended == -EOVERFLOW)
+        return fail(-EOVERFLOW, "%s: this receiver was overtaken by %llu messages, and slow=drop: open it again, or use "
+                    "slow=skip or slow=wait", channel->base.object, (unsigned long long)channel->lanes.lost);
     if (channel->lanes.outage > 1)
         return fail(channel->lanes.ended, "%s: the machine stopped before the sender had finished: what it had sent and not "
                     "synced is lost, at least %llu bytes", channel->base.object,
@@ -243,9 +262,9 @@ static int look(struct ring_channel *channel, bool ask, struct ring_record *ret)
 
 /* ---- Records --------------------------------------------------------------------------------------------- */
 
-static inline int consume(struct ring_channel *channel, const struct ring_record *record)
+static inline int consume(struct ring_channel *channel, const struct ring_record *record, uint64_t messages)
 {
-    int r = ring_consume(channel->lanes.now, record);
+    int r = ring_consume(channel->lanes.now, record, messages);
     if (__builtin_expect(r < 0, 0))
         return fail(r, "%s: out of memory", channel->base.object);
     return ring_end_tell(&channel->in);
@@ -274,7 +293,7 @@ static int read_end(struct ring_channel *channel, const struct ring_record *reco
 
 static int take_mark(struct ring_channel *channel, const struct ring_record *record)
 {
-    int r = consume(channel, record);
+    int r = consume(channel, record, record->kind == RECORD_LOST ? record->length : 0);
     if (r == 0 && record->kind == RECORD_LOST)
         channel->lanes.lost += record->length;
     else if (r == 0)
@@ -353,7 +372,7 @@ __attribute__((noinline)) static int await_slowly(struct ring_channel *channel, 
     deadline = deadline_begin(deadline);
     if (lanes->turns <= 1)
         close_fast_path(lanes);
-    else
+    else if (!ring_waits(lanes->now))
         back_off(lanes);
     if (deadline == DEADLINE_NOW && has_nothing(channel))
         return wait_expired(deadline);
@@ -393,18 +412,31 @@ static int too_small(const struct ring_channel *channel, const struct ring_recor
                 (unsigned long long)record->length, capacity);
 }
 
+/* Whether what was read of a record counts; if not, the lane is looked at anew. */
+static inline bool counts(struct ring_channel *channel, const struct ring_record *record)
+{
+    bool whole = ring_is_whole(channel->lanes.now, record->start);
+    if (__builtin_expect(!whole, 0))
+        close_fast_path(&channel->lanes);
+    return whole;
+}
+
 HOT ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     struct ring_record record;
-    int r = receive_record(channel, deadline, &record);
-    if (__builtin_expect(r < 0, 0))
-        return r;
+    int r;
+    do {
+        r = receive_record(channel, deadline, &record);
+        if (__builtin_expect(r < 0, 0))
+            return r;
+        if (__builtin_expect(record.length <= in->capacity, 1))
+            copy_message(in->data, record.data, record.length);
+    } while (__builtin_expect(!counts(channel, &record), 0));
     fill_meta(channel, &record, &in->meta);
     if (__builtin_expect(record.length > in->capacity, 0))
         return too_small(channel, &record, in->capacity);
-    copy_message(in->data, record.data, record.length);
-    r = consume(channel, &record);
+    r = consume(channel, &record, 1);
     if (r < 0)
         return r;
     channel->lanes.lost = 0;
@@ -447,9 +479,12 @@ HOT ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_me
     struct ring_channel *channel = (struct ring_channel *)conduit;
     struct ring_record record;
     uint64_t claim;
-    int r = receive_record(channel, deadline, &record);
-    if (__builtin_expect(r < 0, 0))
-        return r;
+    int r;
+    do {
+        r = receive_record(channel, deadline, &record);
+        if (__builtin_expect(r < 0, 0))
+            return r;
+    } while (__builtin_expect(!counts(channel, &record), 0));
     r = ring_take(channel->lanes.now, &record, &claim);
     if (__builtin_expect(r < 0, 0))
         return fail(r, "%s: out of memory", conduit->object);
@@ -461,15 +496,26 @@ HOT ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_me
     return (ssize_t)record.length;
 }
 
+static bool was_overwritten(const struct ring_reader *reader, uint64_t number)
+{
+    const struct ring_claim *claim = ring_claims_find(&reader->claims, number);
+    return claim && !ring_is_whole(reader, claim->start);
+}
+
 HOT int ring_channel_release(struct conduit *conduit, tong_token *token)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     uint64_t lane = token->private_word[1] >> 32;
     bool ours = (uint32_t)token->private_word[1] == TONG_RECEIVE && lane < LAYOUT_PLACES;
-    int moved = ours ? ring_release(&channel->lanes.reader[lane], token->private_word[0]) : -EINVAL;
+    struct ring_reader *reader = ours ? &channel->lanes.reader[lane] : NULL;
+    bool stale = ours && __builtin_expect(reader->lossy, 0) && was_overwritten(reader, token->private_word[0]);
+    int moved = ours ? ring_release(reader, token->private_word[0]) : -EINVAL;
     if (__builtin_expect(moved < 0, 0))
         return ring_channel_bad_token(conduit);
     token->private_word[3] = 0;
+    if (__builtin_expect(stale, 0))
+        return fail(-ESTALE, "%s: the message was overwritten while it was looked at: use receive, or slow=wait",
+                    conduit->object);
     return moved ? ring_end_tell(&channel->in) : 0;
 }
 

@@ -28,7 +28,7 @@ static bool went_with_machine(const struct ring_channel *channel, unsigned place
 }
 
 /* Whether a receiver died, and none lives. */
-static int receivers_died(struct ring_channel *channel)
+int ring_channel_ask_receivers(struct ring_channel *channel)
 {
     const struct ring_end *end = &channel->out;
     bool dead = false;
@@ -78,7 +78,7 @@ static int too_large(const struct ring_channel *channel, uint64_t size)
 {
     return fail(-EMSGSIZE, "%s: the message has %llu bytes, the most is %llu: make it with a larger capacity=",
                 channel->base.object, (unsigned long long)size,
-                (unsigned long long)record_largest(channel->writer.capacity));
+                (unsigned long long)channel->writer.largest);
 }
 
 /* A sender that follows a receiver line by line slows both: one that found the lane all but full lets it drain first, by a
@@ -94,7 +94,7 @@ static void back_off(struct ring_writer *writer)
 
 __attribute__((noinline)) int ring_channel_await_room(struct ring_channel *channel, uint64_t size, int64_t deadline)
 {
-    if (size > record_largest(channel->writer.capacity))
+    if (size > channel->writer.largest)
         return too_large(channel, size);
     deadline = channel->base.full == FULL_WAIT ? deadline_begin(deadline) : DEADLINE_NOW;
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED;
@@ -109,7 +109,7 @@ __attribute__((noinline)) int ring_channel_await_room(struct ring_channel *chann
             return ring_channel_damaged(&channel->out);
         if (r != -EAGAIN)
             return r;
-        r = last != WAIT_MOVED ? receivers_died(channel) : 0;
+        r = last != WAIT_MOVED ? channel->delivery->ask_receivers(channel) : 0;
         if (r == 0)
             r = last = ring_channel_wait(channel, &channel->out, last, deadline, found, size);
         if (r < 0)
@@ -119,7 +119,7 @@ __attribute__((noinline)) int ring_channel_await_room(struct ring_channel *chann
 
 static int claim_room(struct ring_channel *channel, uint64_t size, int64_t deadline, uint64_t *ret_claim)
 {
-    bool fits = size <= record_largest(channel->writer.capacity) && !ring_channel_losses(channel);
+    bool fits = size <= channel->writer.largest && !ring_channel_losses(channel);
     if (__builtin_expect(fits && ring_reserve(&channel->writer, size, ret_claim) == 0, 1))
         return 0;
     int r = ring_channel_await_room(channel, size, deadline);
@@ -153,7 +153,7 @@ __attribute__((noinline)) static int send_slowly(struct ring_channel *channel, c
 HOT int ring_channel_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
-    if (__builtin_expect(out->size > record_largest(channel->writer.capacity) || ring_channel_losses(channel) ||
+    if (__builtin_expect(out->size > channel->writer.largest || ring_channel_losses(channel) ||
                          ring_send(&channel->writer, out->data, out->size, out->type) < 0, 0))
         return send_slowly(channel, out, deadline);
     return ring_end_tell(&channel->out);
@@ -240,6 +240,14 @@ int ring_channel_own_lane(struct ring_end *end)
     return r;
 }
 
+int ring_channel_open_writer(struct ring_channel *channel, unsigned lane)
+{
+    const struct ring_end *end = &channel->out;
+    int r = ring_writer_open(&channel->writer, end->place.row, &end->object.receivers->cursors[lane], end->object.lane[lane],
+                             end->object.shape.capacity);
+    return r < 0 ? ring_channel_contradictory(end, r) : 0;
+}
+
 int ring_channel_open_sender(struct ring_channel *channel)
 {
     struct ring_end *end = &channel->out;
@@ -247,10 +255,9 @@ int ring_channel_open_sender(struct ring_channel *channel)
     int r = ring_channel_own_lane(end);
     if (r < 0)
         return r;
-    r = ring_writer_open(&channel->writer, end->place.row, &end->object.receivers->cursors[lane], end->object.lane[lane],
-                         end->object.shape.capacity);
+    r = channel->delivery->open_writer(channel, lane);
     if (r < 0)
-        return ring_channel_contradictory(end, r);
+        return r;
     if (end->place.predecessor_died)
         ring_mark(&channel->writer, RECORD_DIED, end->place.session - 1);
     return 0;

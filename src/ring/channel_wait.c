@@ -141,13 +141,21 @@ static void reconsider(struct ring_patience *patience, int64_t slept)
 
 /* ---- Sleeping -------------------------------------------------------------------------------------------- */
 
+/* How long nobody need be asked again.  Who only watches cannot ask. */
+static int64_t call(struct ring_end *end)
+{
+    if (!end->own)
+        return SLICE_BLIND;
+    shared_call(end->own, CALL_WAKE);
+    return end->patience.alone || ring_fence_heavily() ? SLICE : SLICE_BLIND;
+}
+
 /* Asks to be told, looks once more, and sleeps.  Who runs on our only processor has passed a fence by giving it to us; if
  * it has been let go elsewhere since we asked, one slice is the most that it can cost: then we have been mistaken. */
 static int sleep_slice(struct ring_channel *channel, struct ring_end *end, int64_t left, ring_found found, uint64_t size)
 {
     uint32_t seen = shared_wake(end->peer);
-    shared_call(end->own, CALL_WAKE);
-    int64_t slice = end->patience.alone || ring_fence_heavily() ? SLICE : SLICE_BLIND;
+    int64_t slice = call(end);
     if (found(channel, size, true))
         return WAIT_MOVED;
     int r = ring_sleep(end->peer, seen, left < 0 || left > slice ? slice : left);
@@ -180,8 +188,7 @@ static int doze(struct ring_channel *channel, struct ring_end *end, int64_t dead
 /* Empties the bell and asks for it; it stays ready if there is something after all. */
 static void rearm(struct ring_channel *channel, struct ring_end *end, ring_found found, uint64_t size)
 {
-    static const uint64_t nothing[LAYOUT_PLACES];
-    const uint64_t *told = end->sender ? nothing : channel->lanes.told;
+    const uint64_t *told = end->sender ? channel->log.gone : channel->lanes.told;
     if (ring_bell_rearm(&end->bell, end->own, end->place.row, end->peer, told) < 0 || found(channel, size, true))
         ring_bell_ring_self(&end->bell);
 }
@@ -227,7 +234,7 @@ int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int la
         r = removed(end);
     if (r < 0)
         return r;
-    if (last == WAIT_SLICE && has_bell(end)) {
+    if (last == WAIT_SLICE && end->own && has_bell(end)) {
         rearm(channel, end, found, size);
         return await_bell(channel, end, deadline);
     }

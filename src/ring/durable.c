@@ -67,8 +67,9 @@ static uint64_t gap_at(const struct ring_remains *remains, uint64_t position)
     return gap ? length : 0;
 }
 
-/* A skip at the end means nothing and is not kept, because a reader that passes one looks at once what is behind it. */
-uint64_t ring_durable_end(const struct ring_remains *remains, uint64_t head)
+/* After a stop of the machine a skip at the end is not kept, because a reader that passes one looks at once what is behind it.
+ * Without one it was published, and a reader may have passed it. */
+uint64_t ring_durable_end(const struct ring_remains *remains, uint64_t head, bool stopped)
 {
     uint64_t end = head, next = head, most = remains->capacity - RECORD_ZERO;
     for (;;) {
@@ -76,7 +77,7 @@ uint64_t ring_durable_end(const struct ring_remains *remains, uint64_t head)
         uint64_t gap = left > RECORD_CHECKED ? gap_at(remains, next) : 0;
         uint64_t extent = whole(remains, next + gap, left - gap);
         if (extent == 0)
-            return end;
+            return stopped ? end : next + gap;
         bool skipped = record_kind(shared_turn(at(remains, next + gap))) == RECORD_SKIP;
         next += gap + extent;
         if (!skipped)

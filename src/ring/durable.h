@@ -22,8 +22,8 @@ struct ring_remains {
     uint64_t cut, since;       /* of the place */
 };
 
-/* Where the records end that are whole from `head` on. */
-uint64_t ring_durable_end(const struct ring_remains *remains, uint64_t head);
+/* Where the records end that are whole from `head` on; whether the machine has `stopped` since they were written. */
+uint64_t ring_durable_end(const struct ring_remains *remains, uint64_t head, bool stopped);
 
 /* What a writer of such a lane has beside the ring. */
 struct ring_durable {

@@ -64,11 +64,13 @@ void ring_end_answer(struct ring_end *end)
         return;
     }
     uint64_t calls = shared_calls(end->peer), before = end->answered;
+    end->answered = calls;
+    if (!end->own)
+        return;
     if ((uint32_t)calls != (uint32_t)before)
         ring_wake(end->own);
     if (calls >> 32 != before >> 32)
         ring_bells(end);
-    end->answered = calls;
 }
 
 int ring_end_cut(const struct ring_end *end)
@@ -78,6 +80,8 @@ int ring_end_cut(const struct ring_end *end)
 
 int ring_end_open_bell(struct ring_end *end)
 {
+    if (!end->own)
+        return ring_bell_open_clock(&end->bell);
     if (end->own_fifo < 0)
         end->own_fifo = end->made_fifo = objects_of(end)->make_fifo(&end->object, end->sender, end->place.index);
     if (end->own_fifo < 0)
@@ -107,9 +111,29 @@ static unsigned places_of(const struct ring_end *end)
     return end->sender ? LAYOUT_PLACES : end->object.shape.receivers;
 }
 
-/* A place that is held though its session is not open belongs to one who is just coming or going: 1. */
-static int taken(const struct ring_end *end)
+/* Only receivers of a broadcast have names. */
+static uint64_t name_of(const struct ring_end *end, const struct address *address)
 {
+    return end->sender || end->object.shape.deliver != LAYOUT_BROADCAST ? 0 : (uint64_t)address->value[OPTION_AS];
+}
+
+static int name_taken(const struct ring_end *end, const struct layout_place *row)
+{
+    if (session_state(shared_session(row)) != SESSION_OPEN)
+        return 1;
+    tong_identity holder = TONG_IDENTITY_INIT;
+    uint64_t name = shared_name(row);
+    ring_place_identity(row, &holder);
+    return fail(-EBUSY, "%s: process %lld%s is there as=%.8s: wait until it leaves, or take another name", end->object.path,
+                (long long)holder.pid, holder.pid ? "" : " (of another pid namespace)", (const char *)&name);
+}
+
+/* A place that is held though its session is not open belongs to one who is just coming or going: 1. */
+static int taken(const struct ring_end *end, uint64_t name)
+{
+    int named = ring_place_named(end->own, places_of(end), name);
+    if (named >= 0)
+        return name_taken(end, &end->own->places[named]);
     for (unsigned place = 0; place < places_of(end); place++)
         if (session_state(shared_session(&end->own->places[place])) != SESSION_OPEN)
             return 1;
@@ -123,23 +147,41 @@ static int taken(const struct ring_end *end)
                 holder.pid ? "" : " (of another pid namespace)", LAYOUT_PLACES);
 }
 
-/* Finds the two sides of the object in the terms of ours and theirs, and takes our place. */
-static int attach(struct ring_end *end)
+static void prepare(struct ring_end *end)
 {
-    struct ring_object *object = &end->object;
-    struct layout_control *receivers = &object->receivers->control;
-    bool sender = end->sender;
-    end->own = sender ? object->senders : receivers;
-    end->peer = sender ? receivers : object->senders;
-    end->peer_fd = sender ? object->receivers_fd : object->senders_fd;
     end->made_fifo = -1;
     for (unsigned place = 0; place < LAYOUT_PLACES; place++)
         end->fifo[place] = -1;
+    end->place.fd = -1;
     ring_bell_init(&end->bell);
+    end->patience = (struct ring_patience){ .budget = RING_SPIN_MOST };
+}
+
+/* Who only watches has no place, and nothing of its own in the channel. */
+static int watch(struct ring_end *end)
+{
+    end->own = NULL;
+    end->peer = end->object.senders;
+    end->peer_fd = end->object.senders_fd;
+    end->own_fifo = -1;
+    return 0;
+}
+
+/* Finds the two sides of the object in the terms of ours and theirs, and takes our place. */
+static int attach(struct ring_end *end, uint64_t name)
+{
+    struct ring_object *object = &end->object;
+    bool sender = end->sender;
+    prepare(end);
+    if (!object->receivers)
+        return watch(end);
+    struct layout_control *receivers = &object->receivers->control;
+    end->own = sender ? object->senders : receivers;
+    end->peer = sender ? receivers : object->senders;
+    end->peer_fd = sender ? object->receivers_fd : object->senders_fd;
     end->answered = ~shared_calls(end->peer);
     end->fences = !ring_fence_register();
-    end->patience = (struct ring_patience){ .budget = RING_SPIN_MOST };
-    int r = ring_place_take(&end->place, end->own, sender ? object->senders_fd : object->receivers_fd, places_of(end));
+    int r = ring_place_take(&end->place, end->own, sender ? object->senders_fd : object->receivers_fd, places_of(end), name);
     if (r == 0)
         end->own_fifo = end->place.index != 0 ? -1 : sender ? object->room_fd : object->bell_fd;
     return r;
@@ -153,7 +195,7 @@ static int try_attach(struct ring_end *end, const struct ring_home *home, const 
     if (r < 0)
         return r;
     end->sender = sender;
-    r = attach(end);
+    r = attach(end, name_of(end, address));
     if (r == 0) {
         r = objects_of(end)->named(&end->object);
         if (r > 0) {
@@ -163,7 +205,9 @@ static int try_attach(struct ring_end *end, const struct ring_home *home, const 
         ring_place_leave(&end->place);
         r = r < 0 ? r : 1;
     } else if (r == -EBUSY) {
-        r = taken(end);
+        r = taken(end, name_of(end, address));
+    } else if (r == -EAGAIN) {
+        r = 1;
     }
     ring_object_close(&end->object);
     if (r < 0 && end->object.created)
@@ -179,6 +223,8 @@ int ring_end_open(struct ring_end *end, const struct ring_home *home, const stru
         r = pause ? wait_pause(1000000, -1, DEADLINE_NEVER) : 0;
         if (r == 0)
             r = try_attach(end, home, address, name, sender);
+        if (r == -EBUSY && pause == 0 && !sender && end->object.shape.deliver == LAYOUT_QUEUE)
+            r = 1; /* who recovers what a dead receiver left holds that one's place for a moment */
     }
     return r == 1 ? fail(-EBUSY, "%s:%s: others keep coming and going, or hold its place without using it", home->scheme,
                          name) : r;
@@ -186,6 +232,8 @@ int ring_end_open(struct ring_end *end, const struct ring_home *home, const stru
 
 void ring_end_announce(struct ring_end *end)
 {
+    if (!end->own)
+        return;
     ring_place_open(&end->place);
     end->announced = true;
     ring_end_tell(end);
@@ -201,7 +249,7 @@ void ring_end_close(struct ring_end *end, int64_t removal, bool forked)
         sys_close(end->fifo[place]);
     ring_place_leave(&end->place);
     bool in_vain = end->object.created && !end->announced;
-    if (!forked && (removal == REMOVE_LAST || in_vain))
+    if (!forked && end->own && (removal == REMOVE_LAST || in_vain))
         objects_of(end)->remove_unused(&end->object);
     if (!forked && removal == REMOVE_OWNER && end->object.created)
         objects_of(end)->remove_ours(&end->object);

@@ -13,7 +13,7 @@ struct ring_end {
     struct ring_object object;
     struct ring_place place;
     struct ring_bell bell;
-    struct layout_control *own;
+    struct layout_control *own;       /* NULL: it only watches, and writes nothing */
     const struct layout_control *peer;
     int peer_fd;                      /* the segment in which the other side holds its locks */
     int own_fifo;                     /* of our place */

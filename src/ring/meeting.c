@@ -95,7 +95,7 @@ static void write_control(const struct ring_meeting *meeting, struct msghdr *mes
     memcpy(CMSG_DATA(control), fds, (size_t)count * sizeof *fds);
 }
 
-static int say(const struct ring_meeting *meeting, int status)
+static int say(const struct ring_meeting *meeting, int fd, int status)
 {
     union { char bytes[CMSG_SPACE(HANDS * sizeof(int))]; struct cmsghdr align; } control;
     struct hello hello = { .version = VERSION, .ways = meeting->ways, .status = status };
@@ -107,7 +107,7 @@ static int say(const struct ring_meeting *meeting, int status)
         message.msg_control = control.bytes;
         write_control(meeting, &message);
     }
-    ssize_t r = sys_sendmsg(meeting->socket_fd, &message, MSG_DONTWAIT);
+    ssize_t r = sys_sendmsg(fd, &message, MSG_DONTWAIT);
     return r < 0 ? (int)r : 0;
 }
 
@@ -130,6 +130,8 @@ static int hear(const struct ring_meeting *meeting, struct received *ret)
                               .msg_controllen = sizeof control.bytes };
     *ret = (struct received){ .fd = { -1, -1, -1, -1 } };
     ssize_t r = sys_recvmsg(meeting->socket_fd, &message, MSG_DONTWAIT);
+    if (r == -ECONNRESET) /* it left without having heard all, and perhaps said why before */
+        r = sys_recvmsg(meeting->socket_fd, &message, MSG_DONTWAIT);
     if (r == -EAGAIN)
         return 0;
     if (r == 0 || r == -ECONNRESET)
@@ -141,15 +143,17 @@ static int hear(const struct ring_meeting *meeting, struct received *ret)
     return 1;
 }
 
-/* Our own description of the other's pipe, so that nobody can make it block under us. */
+/* Our own description of the other's pipe, so that nobody can make it block under us.  We may be allowed to write where the
+ * other is not, and would do so in its place: it has to show that it is. */
 static int check_pipe(const struct ring_meeting *meeting, int *fd)
 {
     struct stat status;
     int r = sys_fstat(*fd, &status);
     if (r < 0)
         return fail_call(r, "%s: looking at what the other end handed over", meeting->object);
-    if (!S_ISFIFO(status.st_mode))
-        return fail(-EPROTO, "%s: the other end handed over something that is not a pipe", meeting->object);
+    r = sys_fcntl_int(*fd, F_GETFL, 0);
+    if (!S_ISFIFO(status.st_mode) || r < 0 || (r & O_ACCMODE) == O_RDONLY)
+        return fail(-EPROTO, "%s: the other end handed over something that is not a pipe to write to", meeting->object);
     int again = ring_sealed_open_again(*fd, O_RDWR | O_NONBLOCK);
     if (again < 0)
         return again;
@@ -271,11 +275,12 @@ static int take_socket(struct ring_meeting *meeting, int fd)
     return 0;
 }
 
+/* Who was turned away before it came to that hears why. */
 static int greet(struct ring_meeting *meeting)
 {
-    int r = check_credentials(meeting);
-    if (r == 0 && (r = say(meeting, 0)) < 0)
-        r = fail_call(r, "%s: handing over", meeting->object);
+    int r = check_credentials(meeting), said = r == 0 ? say(meeting, meeting->socket_fd, 0) : 0;
+    if (said < 0 && said != -EPIPE && said != -ECONNRESET)
+        r = fail_call(said, "%s: handing over", meeting->object);
     meeting->greeted = r == 0;
     if (r < 0)
         drop(meeting);
@@ -363,13 +368,17 @@ int ring_meeting_arrive(struct ring_meeting *meeting)
     return r;
 }
 
-int ring_meeting_join(struct ring_meeting *meeting, int fd, bool greets)
-{
-    int r = take_socket(meeting, fd);
-    return r < 0 || !greets ? r : greet(meeting);
-}
-
 /* ---- Meeting --------------------------------------------------------------------------------------------- */
+
+/* Whoever came to the name while two met there shall come again, for the next meeting.  The name is gone, so no more come. */
+static void send_back(const struct ring_meeting *meeting)
+{
+    int fd;
+    for (int i = 0; i < STRANGERS && (fd = sys_accept(meeting->listener_fd, SOCK_NONBLOCK)) >= 0; i++) {
+        say(meeting, fd, -EAGAIN);
+        sys_close(fd);
+    }
+}
 
 /* The name is free for the next two.  What was sent can still be read after shutdown(2), and from now on the socket, and so
  * the epoll instance, is readable: which tells the thread of the other direction. */
@@ -377,6 +386,8 @@ static int hold(struct ring_meeting *meeting)
 {
     made_name_remove(&meeting->made);
     made_name_free(&meeting->made);
+    if (meeting->listener_fd >= 0)
+        send_back(meeting);
     close_one(&meeting->listener_fd);
     sys_shutdown(meeting->socket_fd, SHUT_RDWR);
     close_all(meeting->ours, HANDS);
@@ -408,31 +419,34 @@ static int accept_one(struct ring_meeting *meeting)
 static int turn_away(struct ring_meeting *meeting, int error)
 {
     bool stranger = error == -EACCES || error == -EPROTO || error == -EBUSY || error == -EINVAL;
-    say(meeting, error);
-    if (meeting->listener_fd < 0)
-        return give_up(meeting, error);
+    say(meeting, meeting->socket_fd, error);
     drop(meeting);
     return stranger ? 0 : error;
+}
+
+static int come_again(struct ring_meeting *meeting)
+{
+    drop(meeting);
+    int r = ring_meeting_arrive(meeting);
+    return r < 0 ? give_up(meeting, r) : 0;
 }
 
 /* A receiver whom nobody has handed anything yet has lost nothing: for it, it is as if nobody had been there. */
 static int left(struct ring_meeting *meeting)
 {
-    bool greeted = meeting->greeted;
     drop(meeting);
     if (meeting->listener_fd >= 0)
         return 0;
-    if (!greeted || !meeting->name.size || meeting->ways & TONG_SEND)
+    if (meeting->ways & TONG_SEND)
         return give_up(meeting, fail(-EPIPE, "%s: process %lld at the other end left before it took anything",
                                      meeting->object, (long long)meeting->peer.pid));
-    int r = ring_meeting_arrive(meeting);
-    return r < 0 ? give_up(meeting, r) : 0;
+    return come_again(meeting);
 }
 
 /* 1; 0 if it has gone meanwhile and left nothing: what a sender handed over is all that it sent, and nobody else has it. */
 static int reply(struct ring_meeting *meeting, uint32_t theirs)
 {
-    int r = say(meeting, 0);
+    int r = say(meeting, meeting->socket_fd, 0);
     if (r == 0 || (theirs & TONG_SEND && (r == -EPIPE || r == -ECONNRESET)))
         return 1;
     close_all(meeting->theirs, HANDS);
@@ -457,6 +471,10 @@ static int answer(struct ring_meeting *meeting, struct received *received)
 static int be_answered(struct ring_meeting *meeting, struct received *received)
 {
     int r = check_hello(meeting, received);
+    if (r == 0 && received->hello.status == -EAGAIN) {
+        close_all(received->fd, received->count);
+        return come_again(meeting);
+    }
     if (r == 0 && received->hello.status != 0)
         r = refused(meeting, &received->hello);
     if (r == 0)
@@ -467,12 +485,15 @@ static int be_answered(struct ring_meeting *meeting, struct received *received)
     return r < 0 ? give_up(meeting, r) : hold(meeting);
 }
 
+/* A user who is not meant is not waited for: it may never say anything. */
 static int listen_to(struct ring_meeting *meeting)
 {
     struct received received;
     int r = hear(meeting, &received);
     if (r < 0)
         return r == -ENOTCONN ? left(meeting) : r;
+    if (r == 0 && !meeting->greeted && (r = check_credentials(meeting)) < 0)
+        return turn_away(meeting, r);
     if (r == 0)
         return meeting->greeted || clock_now() - meeting->since < SILENCE ? 0 : left(meeting);
     return meeting->greeted ? be_answered(meeting, &received) : answer(meeting, &received);

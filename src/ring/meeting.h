@@ -52,9 +52,6 @@ void ring_meeting_forget(struct ring_meeting *meeting, unsigned hand);
 /* Comes to `name`, which is set: connects, or binds. */
 int ring_meeting_arrive(struct ring_meeting *meeting);
 
-/* The same over a connected socket: for who greets, or who was connected to.  Takes it over in every case. */
-int ring_meeting_join(struct ring_meeting *meeting, int fd, bool greets);
-
 /* Looks: 1 it was held, 0 nobody came yet, or why there will be none. */
 int ring_meeting_look(struct ring_meeting *meeting);
 

@@ -309,7 +309,7 @@ static int map(struct ring_object *object, bool sender)
     void *memory = NULL;
     int r = map_control(object, object->senders_fd, LAYOUT_KIND_SENDERS, sender, &memory);
     object->senders = memory;
-    if (r < 0)
+    if (r < 0 || object->receivers_fd < 0)
         return r;
     r = map_control(object, object->receivers_fd, LAYOUT_KIND_RECEIVERS, !sender, &memory);
     object->receivers = memory;
@@ -403,6 +403,12 @@ static int open_sides(struct ring_object *object, const struct address *address,
     return r;
 }
 
+/* readonly=yes: the senders' segment is all that it opens, and it makes nothing. */
+static bool watches(const struct address *address)
+{
+    return address->value[OPTION_READONLY];
+}
+
 static int attach(struct ring_object *object, const struct address *address, bool sender)
 {
     struct layout_header header;
@@ -414,7 +420,7 @@ static int attach(struct ring_object *object, const struct address *address, boo
     object->device = status.st_dev;
     object->inode = status.st_ino;
     r = ring_shape_check(object->path, &object->shape, address);
-    if (r == 0)
+    if (r == 0 && (sender || !watches(address)))
         r = open_sides(object, address, sender);
     return r < 0 ? r : map(object, sender);
 }
@@ -460,7 +466,10 @@ static int try_open(struct ring_object *object, const struct address *address, b
 {
     int64_t create = address->value[OPTION_CREATE];
     int r = create == CREATE_EXCL ? -ENOENT : attach(object, address, sender);
-    if (r != -ENOENT || create == CREATE_NO)
+    if (r == -ENOENT && (create == CREATE_NO || watches(address)))
+        return fail(r, "%s does not exist, and %s makes none: start the other side first", object->path,
+                    create == CREATE_NO ? "create=no" : "readonly=yes");
+    if (r != -ENOENT)
         return r;
     r = make(object, address);
     if (r == -EEXIST && create == CREATE_EXCL)

@@ -63,7 +63,7 @@ struct ring_object {
     int bell_fd, room_fd;              /* FIFOs of the first places: "there are messages", "there is room" */
     int meeting_fd;                    /* readable when the other side may have come; -1: it is there.  Not owned */
     struct layout_control *senders;
-    struct layout_receivers *receivers;
+    struct layout_receivers *receivers; /* NULL: readonly=yes */
     _Atomic bool cut;                   /* somebody made a file shorter, and zeros are mapped in its place */
     unsigned char *lane[LAYOUT_PLACES]; /* mapped twice in a row; NULL: not yet */
 };

@@ -114,28 +114,68 @@ int ring_place_held(int fd, unsigned index)
     return r < 0 ? fail_call(r, "asking whether the other end lives (F_OFD_GETLK)") : lock.l_type != F_UNLCK;
 }
 
-/* The first that is free. */
-static int lock_one_of(struct ring_place *place, unsigned many)
+int ring_place_named(const struct layout_control *control, unsigned many, uint64_t name)
+{
+    for (unsigned index = 0; name != 0 && index < many; index++)
+        if (shared_name(&control->places[index]) == name)
+            return (int)index;
+    return -1;
+}
+
+/* The first that is free of those that have a name, or of those that have none. */
+static int lock_one_of(struct ring_place *place, unsigned many, bool named)
 {
     int r = -EBUSY;
     for (unsigned index = 0; r == -EBUSY && index < many; index++) {
+        if ((shared_name(&place->control->places[index]) != 0) != named)
+            continue;
         r = set_lock(place->fd, F_WRLCK, row_at(index), 1);
         place->index = index;
     }
     return r;
 }
 
-int ring_place_take(struct ring_place *place, struct layout_control *control, int fd, unsigned many)
+/* One without a name may have taken it, for want of another place, before we had the lock. */
+static int lock_known(struct ring_place *place, unsigned index, uint64_t name)
+{
+    int r = set_lock(place->fd, F_WRLCK, row_at(index), 1);
+    place->index = index;
+    return r == 0 && shared_name(&place->control->places[index]) != name ? -EAGAIN : r;
+}
+
+/* Two who come with one new name at once would not find each other: who has a name comes with the first byte locked. */
+static int lock_for(struct ring_place *place, unsigned many, uint64_t name)
+{
+    int r = name != 0 ? set_lock(place->fd, F_WRLCK, 0, 1) : 0;
+    if (r < 0)
+        return r == -EBUSY ? -EAGAIN : r;
+    int known = ring_place_named(place->control, many, name);
+    place->resumed = known >= 0;
+    if (place->resumed)
+        return lock_known(place, (unsigned)known, name);
+    r = lock_one_of(place, many, false);
+    return r == -EBUSY ? lock_one_of(place, many, true) : r;
+}
+
+void ring_place_name(struct ring_place *place, uint64_t name)
+{
+    shared_set_name(place->row, name);
+    set_lock(place->fd, F_UNLCK, 0, 1);
+}
+
+int ring_place_take(struct ring_place *place, struct layout_control *control, int fd, unsigned many, uint64_t name)
 {
     *place = (struct ring_place){ .control = control, .fd = -1 };
     int r = open_remembered(place, fd);
     if (r == 0)
-        r = lock_one_of(place, many);
+        r = lock_for(place, many, name);
     if (r < 0) {
         ring_place_leave(place);
         return r;
     }
     place->row = &control->places[place->index];
+    if (!place->resumed && shared_name(place->row) != 0)
+        shared_set_name(place->row, 0);
     uint64_t before = shared_session(place->row);
     place->session = session_number(before) + 1;
     place->predecessor_died = session_state(before) == SESSION_OPEN;

@@ -26,6 +26,7 @@ struct ring_place {
     int fd;                         /* the description that holds the lock; -1: none, or forked */
     uint64_t session;               /* the number of ours */
     bool predecessor_died;          /* the session before ours was never closed */
+    bool resumed;                   /* our name had it before */
     struct ring_place *next;        /* in the list of this process; guarded by its lock */
 };
 
@@ -41,8 +42,15 @@ int ring_place_lock(int fd, unsigned index);
 void ring_place_unlock(int fd, unsigned index);
 
 /* Takes one of the first `many` places of `control`, whose segment is behind `fd`.  Nothing is said to others yet.
- * -EBUSY: somebody has each of them. */
-int ring_place_take(struct ring_place *place, struct layout_control *control, int fd, unsigned many);
+ * -EBUSY: somebody has each of them.  Who has a `name` (else 0) takes the place that had it before, and no other (-EBUSY:
+ * somebody has it), or else one that has none, if there is one; -EAGAIN: another with a name is just coming. */
+int ring_place_take(struct ring_place *place, struct layout_control *control, int fd, unsigned many, uint64_t name);
+
+/* Gives the place its name, once all that is kept for it is in order.  Until then nobody else with a name comes. */
+void ring_place_name(struct ring_place *place, uint64_t name);
+
+/* The place that has that name, or -1. */
+int ring_place_named(const struct layout_control *control, unsigned many, uint64_t name);
 
 /* Says who is here and that a session begins. */
 void ring_place_open(struct ring_place *place);

@@ -312,6 +312,9 @@ static const struct ring_delivery delivery = {
     },
     .open_receiver = ring_channel_open_receiver,
     .open_sender = ring_channel_open_sender,
+    .open_reader = ring_channel_open_reader,
+    .open_writer = ring_channel_open_writer,
+    .ask_receivers = ring_channel_ask_receivers,
 };
 
 const struct channel_facet *const ring_private_variants[] = { &delivery.facet, NULL };

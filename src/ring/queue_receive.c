@@ -262,11 +262,13 @@ static int end_of(struct ring_channel *channel, unsigned lane, bool ask, uint64_
     return ring_lanes_sender_gone(channel, lane, ask, ret_number);
 }
 
-/* A death is not covered by an orderly end. */
+/* A death is not covered by an orderly end.  What others have published may be of several sessions, of which an earlier one
+ * died: it says so already. */
 static void note_end(struct ring_channel *channel, unsigned lane, uint64_t number, int end)
 {
     channel->lanes.told[lane] = number;
-    publish_end(channel, lane, number, end == -ECONNRESET);
+    if (number > shared_told(queue_cursor(channel->queue, lane)))
+        publish_end(channel, lane, number, end == -ECONNRESET);
     if (!channel->reconnect && channel->lanes.owed != -ECONNRESET)
         channel->lanes.owed = end;
 }
@@ -581,4 +583,6 @@ const struct ring_delivery ring_delivery_queue = {
     },
     .open_receiver = open_receiver,
     .open_sender = ring_channel_open_sender,
+    .open_writer = ring_channel_open_writer,
+    .ask_receivers = ring_channel_ask_receivers,
 };

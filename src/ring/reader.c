@@ -39,6 +39,7 @@ int ring_pass(struct ring_reader *reader, uint64_t end)
     if (r < 0)
         return r;
     reader->seen = end;
+    ring_claim_at(&reader->claims, number)->number = reader->number;
     ring_release(reader, number);
     return 0;
 }
@@ -111,12 +112,14 @@ HOT uint64_t ring_receive_batch(struct ring_reader *reader, tong_batch *batch, u
         if (word != last)
             extent = like.end - like.start;
         last = word;
-        if (extent > ring_unread(&private) || !put(&batch[received], ring_stands_at(&private), &like, record_offset(word)))
+        if (extent > ring_unread(&private) || !put(&batch[received], ring_stands_at(&private), &like, record_offset(word)) ||
+            !ring_is_whole(&private, private.seen))
             break;
         private.seen += extent;
     }
     reader->seen = private.seen;
+    reader->number += received;
     if (received > 0)
-        ring_set_head(reader, private.seen);
+        ring_set_head(reader, private.seen, reader->number);
     return received;
 }

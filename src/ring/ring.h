@@ -23,10 +23,13 @@
 #include "ring/shared.h"
 #include "tong/channel.h"
 
+struct ring_log;
+
 struct ring_claim {
     uint64_t start, end;
     uint64_t offset; /* writing: of the message, in words */
     uint64_t word;   /* writing: word 0 of what it became, stored when it is its turn */
+    uint64_t number; /* reading: of the message behind it */
     bool settled;
 };
 
@@ -42,9 +45,12 @@ struct ring_writer {
     struct layout_place *own;
     const struct layout_cursor *reader;
     uint64_t capacity;
+    uint64_t largest;  /* message */
     uint64_t tail;     /* published */
     uint64_t reserved; /* end of the last claim; tail when there is none */
-    uint64_t head;     /* the reader's, as last believed */
+    uint64_t head;     /* the reader's, as last believed; what lies a capacity behind it may be written */
+    uint64_t number;   /* messages published or given up */
+    struct ring_log *log; /* of a broadcast; else NULL */
     struct ring_claims claims;
 };
 
@@ -55,8 +61,20 @@ struct ring_reader {
     uint64_t head;           /* released */
     uint64_t seen;           /* end of the last claim; head when there is none */
     uint64_t redelivered_to; /* records before this were handed out by a reader that is gone */
+    uint64_t number;         /* messages before what it has not seen */
     struct ring_claims claims;
+    const struct layout_place *log; /* of a broadcast: its sender's place; else NULL.  What follows is of one, too */
+    bool lossy;              /* it may be overtaken: what was read counts if the floor has not passed it meanwhile */
+    bool overtaken;          /* while it read; the channel clears it */
+    uint8_t standing;        /* STANDS_... */
+    uint8_t count;           /* of the cursor: the next to be written */
+    uint64_t quiet_to;       /* records that begin before are not shown: it came after them */
+    uint64_t missed;         /* messages that were overwritten before it saw them; the channel clears it */
+    uint64_t caught;         /* where it went on when it was last overtaken */
 };
+
+/* Whether a reader's number is that of where it stands, and if not, what the index there tells. */
+enum { STANDS_WELL, STANDS_BEHIND, STANDS_NEW };
 
 /* What lies next in the ring: a private copy of its head. */
 struct ring_record {
@@ -101,6 +119,8 @@ void ring_abandon(struct ring_writer *writer);
 /* Publishes a mark.  -EBUSY while claims are outstanding, -EAGAIN no room. */
 int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number);
 
+/* Bytes of a record with this word 0, unless it is an index or has a check; 0: it is none. */
+uint64_t ring_extent(uint64_t word);
 /* For who writes records with checks (durable.c): makes everything before `end` visible, which begins at the tail with a
  * record of this word; and settles a claim whose word is known: 1 if the tail moved, else 0. */
 void ring_publish(struct ring_writer *writer, uint64_t end, uint64_t word);
@@ -170,10 +190,16 @@ static inline uint64_t ring_turn(const struct ring_reader *reader)
     return shared_turn(word);
 }
 
+/* Whether what lay at `start` when it was read was that record, and not what overwrote it: asked after reading. */
+static inline bool ring_is_whole(const struct ring_reader *reader, uint64_t start)
+{
+    return __builtin_expect(!reader->lossy, 1) || (int64_t)(shared_floor_after(reader->log) - start) <= 0;
+}
+
 /* Whether something was published that the reader has not seen. */
 static inline bool ring_waits(const struct ring_reader *reader)
 {
-    return ring_turn(reader) != 0;
+    return ring_turn(reader) != 0 || !ring_is_whole(reader, reader->seen);
 }
 
 /* The most that can lie before the reader. */
@@ -221,19 +247,28 @@ static inline int ring_next(struct ring_reader *reader, struct ring_record *ret)
     return ring_read(reader, word, ret) ? 0 : ring_next_slowly(reader, word, ret);
 }
 
-static inline void ring_set_head(struct ring_reader *reader, uint64_t head)
+/* The same in a broadcast, where a successor of the same name must know the number, too. */
+void ring_set_counted_head(struct ring_reader *reader, uint64_t head, uint64_t number);
+
+/* `number` messages lie before it. */
+static inline void ring_set_head(struct ring_reader *reader, uint64_t head, uint64_t number)
 {
+    if (__builtin_expect(reader->log != NULL, 0)) {
+        ring_set_counted_head(reader, head, number);
+        return;
+    }
     reader->head = head;
     shared_set_head(reader->own, head);
 }
 
-/* Claims that record.  -ENOMEM. */
+/* Claims that message.  -ENOMEM. */
 static inline int ring_take(struct ring_reader *reader, const struct ring_record *record, uint64_t *ret_claim)
 {
     int r = ring_claims_push(&reader->claims, record->start, record->end, ret_claim);
     if (__builtin_expect(r < 0, 0))
         return r;
     reader->seen = record->end;
+    ring_claim_at(&reader->claims, *ret_claim)->number = ++reader->number;
     shared_set_intent(reader->own, record->end);
     return 0;
 }
@@ -248,13 +283,13 @@ static inline int ring_release(struct ring_reader *reader, uint64_t number)
         return -EINVAL;
     if (__builtin_expect(claims->next - claims->first == 1, 1)) {
         claims->first++;
-        ring_set_head(reader, claim->end);
+        ring_set_head(reader, claim->end, claim->number);
         return 1;
     }
     claim->settled = true;
     if (!ring_claims_advance(&reader->claims, &head))
         return 0;
-    ring_set_head(reader, head);
+    ring_set_head(reader, head, ring_claim_at(claims, claims->first - 1)->number);
     return 1;
 }
 
@@ -265,13 +300,14 @@ int ring_pass(struct ring_reader *reader, uint64_t end);
  * not fit or has something to be said of; returns how many. */
 uint64_t ring_receive_batch(struct ring_reader *reader, tong_batch *batch, uint64_t count);
 
-/* Takes that record, which was copied, and releases it.  -ENOMEM. */
-static inline int ring_consume(struct ring_reader *reader, const struct ring_record *record)
+/* Takes that record, which was copied and stands for `messages` of them, and releases it.  -ENOMEM. */
+static inline int ring_consume(struct ring_reader *reader, const struct ring_record *record, uint64_t messages)
 {
+    reader->number += messages;
     if (__builtin_expect(!ring_claims_empty(&reader->claims), 0))
         return ring_pass(reader, record->end);
     reader->seen = record->end;
-    ring_set_head(reader, record->end);
+    ring_set_head(reader, record->end, reader->number);
     return 0;
 }
 

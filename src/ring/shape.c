@@ -67,18 +67,23 @@ bool ring_shape_is(const struct layout_header *header, const struct layout_shape
 /* What was made cannot be had otherwise; who asks for nothing takes it as it is. */
 int ring_shape_check(const char *path, const struct layout_shape *shape, const struct address *address)
 {
+    static const enum option_id only_broadcast[] = { OPTION_FROM, OPTION_SLOW, OPTION_AS, OPTION_READONLY };
     static const char *const words[] = { "one receiver", "deliver=queue", "deliver=broadcast" };
     uint32_t deliver = shape->deliver;
     bool broadcast = deliver == LAYOUT_BROADCAST;
     if (address_given(address, OPTION_DELIVER) && broadcast != (address->value[OPTION_DELIVER] == DELIVER_BROADCAST))
-        return fail(-EINVAL, "%s was made with %s: ask for that, or take another name", path, words[deliver]);
+        return fail(-EINVAL, "%s was made with %s: ask for that, take another name, or remove it", path, words[deliver]);
     if (address_given(address, OPTION_RECEIVERS) && address->value[OPTION_RECEIVERS] != (int64_t)shape->receivers)
-        return fail(-EINVAL, "%s was made with receivers=%u: ask for that, or take another name", path,
+        return fail(-EINVAL, "%s was made with receivers=%u: ask for that, take another name, or remove it", path,
                     shape->receivers);
     if (address_given(address, OPTION_DURABLE) && (shape->features & LAYOUT_DURABLE) != features_asked(address))
-        return fail(-EINVAL, "%s was made with durable=%s: ask for that, or take another name", path,
+        return fail(-EINVAL, "%s was made with durable=%s: ask for that, take another name, or remove it", path,
                     shape->features & LAYOUT_DURABLE ? "yes" : "no");
     if (address->value[OPTION_SYNC] && !(shape->features & LAYOUT_DURABLE))
         return fail(-EINVAL, "%s was made with durable=no: sync=on needs durable=yes, and so another name", path);
+    for (size_t i = 0; i < sizeof only_broadcast / sizeof *only_broadcast && !broadcast; i++)
+        if (address_given(address, only_broadcast[i]))
+            return fail(-EINVAL, "%s is one with %s: from=, slow=, as= and readonly= are for deliver=broadcast, which is said "
+                        "where it is made", path, words[deliver]);
     return 0;
 }

@@ -102,6 +102,57 @@ static inline void shared_set_told(struct layout_cursor *cursor, uint64_t told)
     atomic_store_explicit(&cursor->told, told, memory_order_release);
 }
 
+/* ---- Logs: the lanes of a broadcast (ring/broadcast.h argues the orders) ----------------------------------- */
+
+/* The fence orders it before the stores that overwrite what lies below: who reads one of those, passes an acquire fence and
+ * looks at the floor sees this one. */
+static inline void shared_set_floor(struct layout_place *lane, uint64_t floor)
+{
+    atomic_store_explicit(&lane->floor, floor, memory_order_release);
+    atomic_thread_fence(memory_order_release);
+}
+
+/* acquire: the mark that is looked at after it is at least as new. */
+static inline uint64_t shared_floor(const struct layout_place *lane)
+{
+    return atomic_load_explicit(&lane->floor, memory_order_acquire);
+}
+
+/* After a copy: the fence keeps the loads of the copy before it. */
+static inline uint64_t shared_floor_after(const struct layout_place *lane)
+{
+    atomic_thread_fence(memory_order_acquire);
+    return atomic_load_explicit(&lane->floor, memory_order_relaxed);
+}
+
+/* release: who sees it sees the index. */
+static inline void shared_set_mark(struct layout_place *lane, uint64_t mark)
+{
+    atomic_store_explicit(&lane->mark, mark, memory_order_release);
+}
+
+static inline uint64_t shared_mark(const struct layout_place *lane)
+{
+    return atomic_load_explicit(&lane->mark, memory_order_acquire);
+}
+
+/* The number first: a count whose position is that of the head is whole. */
+static inline void shared_set_count(struct layout_count *count, uint64_t position, uint64_t number)
+{
+    atomic_store_explicit(&count->number, number, memory_order_release);
+    atomic_store_explicit(&count->position, position, memory_order_release);
+}
+
+static inline uint64_t shared_count_position(const struct layout_count *count)
+{
+    return atomic_load_explicit(&count->position, memory_order_acquire);
+}
+
+static inline uint64_t shared_count_number(const struct layout_count *count)
+{
+    return atomic_load_explicit(&count->number, memory_order_relaxed);
+}
+
 /* ---- Several receivers (the orders are argued in ring/queue.c) --------------------------------------------- */
 
 static inline uint64_t shared_claim(const struct layout_cursor *cursor)
@@ -252,6 +303,27 @@ static inline uint64_t shared_session(const struct layout_place *place)
 static inline void shared_set_session(struct layout_place *place, uint64_t session)
 {
     atomic_store_explicit(&place->session, session, memory_order_seq_cst);
+}
+
+/* Both stand before the session that they belong to; the name also behind the positions that it says are its owner's. */
+static inline uint64_t shared_name(const struct layout_place *place)
+{
+    return atomic_load_explicit(&place->name, memory_order_acquire);
+}
+
+static inline void shared_set_name(struct layout_place *place, uint64_t name)
+{
+    atomic_store_explicit(&place->name, name, memory_order_release);
+}
+
+static inline uint64_t shared_slow(const struct layout_place *place)
+{
+    return atomic_load_explicit(&place->slow, memory_order_relaxed);
+}
+
+static inline void shared_set_slow(struct layout_place *place, uint64_t slow)
+{
+    atomic_store_explicit(&place->slow, slow, memory_order_release);
 }
 
 /* acquire: the lane was mended before. */

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "base/hot.h"
+#include "ring/broadcast.h"
 #include "ring/copy.h"
 #include "ring/ring.h"
 
@@ -23,8 +24,7 @@ static inline unsigned char *at(const struct ring_writer *writer, uint64_t posit
 
 /* ---- Opening --------------------------------------------------------------------------------------------- */
 
-/* Bytes of the record with this word; 0: it is none. */
-static uint64_t extent_of(uint64_t word)
+uint64_t ring_extent(uint64_t word)
 {
     uint64_t length = record_length(word), offset = record_offset(word);
     switch (record_kind(word)) {
@@ -46,7 +46,7 @@ static bool find_end(const struct ring_writer *writer, uint64_t *tail)
 {
     uint64_t word, passed = 0;
     while ((word = shared_turn(at(writer, *tail + passed))) != 0) {
-        uint64_t extent = extent_of(word);
+        uint64_t extent = ring_extent(word);
         if (extent == 0 || passed + extent > writer->capacity - RECORD_ZERO)
             return false;
         passed += extent;
@@ -59,7 +59,8 @@ int ring_writer_open(struct ring_writer *writer, struct layout_place *own, const
                      unsigned char *data, uint64_t capacity)
 {
     uint64_t tail = shared_tail(own), head = shared_head(reader);
-    *writer = (struct ring_writer){ .data = data, .own = own, .reader = reader, .capacity = capacity, .head = head };
+    *writer = (struct ring_writer){ .data = data, .own = own, .reader = reader, .capacity = capacity, .head = head,
+                                    .largest = record_largest(capacity) };
     if ((tail | head) & (RECORD_ALIGN - 1) || !find_end(writer, &tail) || tail - head > capacity)
         return -EBADMSG;
     writer->tail = writer->reserved = tail;
@@ -82,6 +83,8 @@ static inline bool has_room(const struct ring_writer *writer, uint64_t bytes)
 /* Whether that many bytes are free after a look at the head, which comes only when what was known does not suffice. */
 __attribute__((noinline)) static int look_for_room(struct ring_writer *writer, uint64_t bytes)
 {
+    if (writer->log)
+        return ring_log_room(writer, bytes);
     uint64_t head = shared_head(writer->reader);
     if (head - writer->head > writer->tail - writer->head || head & (RECORD_ALIGN - 1))
         return -EBADMSG;
@@ -101,7 +104,6 @@ int ring_room(struct ring_writer *writer, uint64_t size)
 
 /* ---- Sending --------------------------------------------------------------------------------------------- */
 
-/* Makes everything before `end` visible, which begins at the tail with a record of this word. */
 static inline void publish(struct ring_writer *writer, uint64_t end, uint64_t word)
 {
     shared_put(at(writer, end), 0);
@@ -141,6 +143,7 @@ HOT int ring_send(struct ring_writer *writer, const void *data, uint64_t size, i
         return r;
     uint64_t word = fill(writer, writer->tail, data, size, type, &end);
     publish(writer, end, word);
+    writer->number++;
     return 0;
 }
 
@@ -170,7 +173,7 @@ HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch 
     while (sent < count) {
         const tong_batch *item = &batch[sent];
         uint64_t start = private.reserved, size = item->length;
-        if (size > record_largest(private.capacity) || !has_room(&private, record_room(size)))
+        if (size > private.largest || !has_room(&private, record_room(size)))
             break;
         uint64_t word = fill(&private, start, item->data, size, item->type, &private.reserved);
         if (sent == 0)
@@ -183,6 +186,7 @@ HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch 
     }
     if (sent > 0)
         publish(writer, private.reserved, first);
+    writer->number += sent;
     return sent > 0 ? (int64_t)sent : -EAGAIN;
 }
 
@@ -190,8 +194,8 @@ HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch 
 
 int ring_reserve(struct ring_writer *writer, uint64_t size, uint64_t *ret_claim)
 {
-    uint64_t start = writer->reserved, offset = size < RECORD_BULK ? 2 : record_bulk_offset(start);
     int r = ring_room(writer, size);
+    uint64_t start = writer->reserved, offset = size < RECORD_BULK ? 2 : record_bulk_offset(start);
     if (r == 0)
         r = ring_claims_push(&writer->claims, start, start + record_extent(offset, size), ret_claim);
     if (r < 0)
@@ -220,6 +224,18 @@ static void cut(struct ring_writer *writer, uint64_t number, struct ring_claim *
         shared_put(at(writer, end), skip);
 }
 
+/* The messages among the settled claims from `first` on; an index between them gets its number. */
+static void count(struct ring_writer *writer, uint64_t first)
+{
+    for (uint64_t number = first; number < writer->claims.first; number++) {
+        const struct ring_claim *done = ring_claim_at(&writer->claims, number);
+        unsigned kind = done->end > done->start ? record_kind(done->word) : 0;
+        if (kind == RECORD_INDEX)
+            shared_put(at(writer, done->start) + RECORD_ALIGN, writer->number);
+        writer->number += kind == RECORD_MESSAGE;
+    }
+}
+
 /* Publishes the settled claims before the oldest that is not: the first of them last. */
 static int settle(struct ring_writer *writer, struct ring_claim *claim)
 {
@@ -228,6 +244,8 @@ static int settle(struct ring_writer *writer, struct ring_claim *claim)
     claim->settled = true;
     if (!ring_claims_advance(claims, &end))
         return 0;
+    if (writer->log)
+        count(writer, first);
     for (uint64_t number = claims->first; number-- > first; ) {
         const struct ring_claim *done = ring_claim_at(claims, number);
         if (done->start == writer->tail && done->end > done->start)
@@ -239,6 +257,8 @@ static int settle(struct ring_writer *writer, struct ring_claim *claim)
         return 1;
     publish(writer, end, word);
     writer->reserved = reserved;
+    if (writer->log)
+        ring_log_published(writer);
     return 1;
 }
 
@@ -276,6 +296,8 @@ int ring_mark(struct ring_writer *writer, unsigned kind, uint64_t number)
     int r = find_room(writer, RECORD_MARK + RECORD_ZERO);
     if (r == 0)
         publish(writer, writer->tail + RECORD_MARK, record_word(number, kind, 0));
+    if (r == 0 && kind == RECORD_LOST)
+        writer->number += number;
     return r;
 }
 

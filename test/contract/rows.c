@@ -13,6 +13,7 @@
 #define PRIORITY_QUEUE (CHANNEL | TONG_HAS_READINESS | TONG_HAS_REMOVE | TONG_HAS_TWO_WAY_PAIR | TONG_HAS_MANY_SENDERS | \
                         TONG_HAS_MANY_RECEIVERS | TONG_HAS_AFTER_FORK)
 #define MEMORY (STREAM | TONG_HAS_REMOVE | TONG_HAS_ZERO_COPY | TONG_HAS_PEER | TONG_HAS_MANY_SENDERS)
+#define BROADCAST (MEMORY | TONG_HAS_MANY_RECEIVERS)
 #define PRIVATE_MEMORY (STREAM | TONG_HAS_REMOVE | TONG_HAS_ZERO_COPY | TONG_HAS_PEER | TONG_HAS_TWO_WAY)
 #define SHARED_FILE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_MANY_RECEIVERS)
 #define NAMED_PIPE (STREAM | TONG_HAS_REMOVE | TONG_HAS_MANY_SENDERS | TONG_HAS_TWO_WAY_PAIR)
@@ -21,6 +22,7 @@
 
 #define WHOLE (HAS_BOUNDARIES | HAS_ANY_BYTES | HAS_EMPTY)
 #define FRAMED (WHOLE | HAS_READY | HAS_TYPE | HAS_DEATH | HAS_END | HAS_BROKEN | HAS_ROOM | HAS_LONG)
+#define LOGGED (FRAMED & ~HAS_BROKEN)
 #define PACKETS (WHOLE | HAS_READY | HAS_TYPE | HAS_DEATH | HAS_END)
 #define LINES (HAS_READY | HAS_BOUNDARIES | HAS_EMPTY | HAS_END | HAS_BROKEN | HAS_LONG)
 #define BYTES (HAS_READY | HAS_ANY_BYTES | HAS_END | HAS_BROKEN | HAS_LONG)
@@ -70,6 +72,8 @@ const struct row rows[] = {
     { "mq", "mq", "", MAKE_OPEN, "mq:/%N?messages=8&size=4200", "mq:/%N?messages=8&size=4200", PRIORITY_QUEUE,
       WHOLE | HAS_READY | HAS_PRIORITY | HAS_FULL | NAMED | HAS_CREATE | HAS_LONG },
     { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
+    { "shm-broadcast", "shm", "deliver=broadcast", MAKE_OPEN, "shm:%N?deliver=broadcast", "shm:%N?deliver=broadcast",
+      BROADCAST, LOGGED | HAS_FULL | NAMED | HAS_CREATE },
     { "shm-queue", "shm", "receivers=16", MAKE_OPEN, "shm:%N?receivers=16", "shm:%N?receivers=16",
       MEMORY | TONG_HAS_MANY_RECEIVERS, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
     { "mmap", "mmap", "", MAKE_OPEN, "mmap:%P", "mmap:%P", MEMORY,
@@ -81,6 +85,8 @@ const struct row rows[] = {
       FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
     { "mmap-queue", "mmap", "receivers=16", MAKE_OPEN, "mmap:%P?receivers=16", "mmap:%P?receivers=16",
       MEMORY | TONG_HAS_MANY_RECEIVERS, FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
+    { "mmap-broadcast", "mmap", "deliver=broadcast", MAKE_OPEN, "mmap:%P?deliver=broadcast", "mmap:%P?deliver=broadcast",
+      BROADCAST, LOGGED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE },
     { "file", "file", "", MAKE_OPEN, "file:%P", "file:%P", SHARED_FILE,
       WHOLE | HAS_READY | HAS_TYPE | HAS_END | HAS_ROOM | HAS_LONG | NAMED | HAS_PATH | HAS_CREATE },
     { "file-line", "file", "", MAKE_OPEN, "file:%P?frame=line&follow=yes", "file:%P?frame=line&follow=yes", SHARED_FILE,

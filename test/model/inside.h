@@ -43,6 +43,7 @@ struct thread {
     uint64_t stores_at_pause;
     const void *sleeps_on;    /* the word of a futex, or the descriptor of what is polled */
     int awaits;               /* a thread */
+    struct view taken;        /* by acquire loads, where guesses are permitted */
     uint64_t hash;            /* of all that it read and did */
     struct knowledge now;
     struct knowledge fenced;  /* at its last release fence */

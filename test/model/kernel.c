@@ -21,7 +21,6 @@
 #define FIRST_FD 200
 #define DESCRIPTIONS 32
 #define PID 1000 /* of thread 0 */
-#define LANES_AT (sizeof(struct layout_control) + sizeof(struct layout_receivers))
 
 enum kind { NOTHING, SEGMENT, EPOLL, TIMER, PROCESS };
 
@@ -43,7 +42,7 @@ struct world world;
 
 static struct description descriptions[DESCRIPTIONS];
 static int many_descriptions;
-static struct seat locks[2][LAYOUT_PLACES];
+static struct seat locks[2][LAYOUT_PLACES + 1]; /* the last is that of who comes with a name */
 static unsigned fifos[FIFOS];
 static unsigned registered; /* bits of threads */
 static int acting;          /* for which thread the first one prepares something */
@@ -87,15 +86,19 @@ static struct description *described(int fd)
     return is && descriptions[fd - FIRST_FD].kind ? &descriptions[fd - FIRST_FD] : NULL;
 }
 
+static void unlock(struct seat *lock, const struct thread *by)
+{
+    lock->holder = 0;
+    knowledge_join(&lock->left, &by->now);
+    lock->hash = mix(lock->hash, by->hash);
+}
+
 static void release(struct description *description, const struct thread *by)
 {
-    for (unsigned i = 0; i < 2 * LAYOUT_PLACES; i++) {
-        struct seat *lock = &locks[i / LAYOUT_PLACES][i % LAYOUT_PLACES];
-        if (lock->holder != description - descriptions + 1)
-            continue;
-        lock->holder = 0;
-        knowledge_join(&lock->left, &by->now);
-        lock->hash = mix(lock->hash, by->hash);
+    for (unsigned i = 0; i < 2 * (LAYOUT_PLACES + 1); i++) {
+        struct seat *lock = &locks[i / (LAYOUT_PLACES + 1)][i % (LAYOUT_PLACES + 1)];
+        if (lock->holder == description - descriptions + 1)
+            unlock(lock, by);
     }
 }
 
@@ -203,12 +206,19 @@ static bool is_held_by_other(const struct seat *lock, const struct description *
     return lock->holder && (!description || lock->holder != description - descriptions + 1);
 }
 
+/* By the byte that is locked. */
+static uint64_t place_at(uint64_t start)
+{
+    const uint64_t first = offsetof(struct layout_control, places);
+    return start < first ? LAYOUT_PLACES : (start - first) / sizeof(struct layout_place);
+}
+
 /* Asking for a lock and taking it are one step, and whoever finds it free knows what its last holder did. */
 int sys_fcntl_lock(int fd, int command, struct flock *wanted)
 {
     struct description *description = described(fd);
     int segment = description ? description->of : fd;
-    uint64_t place = ((uint64_t)wanted->l_start - offsetof(struct layout_control, places)) / sizeof(struct layout_place);
+    uint64_t place = place_at((uint64_t)wanted->l_start);
     struct seat *lock = &locks[segment == RECEIVERS_FD][place];
     point();
     bool held = is_held_by_other(lock, description);
@@ -217,7 +227,9 @@ int sys_fcntl_lock(int fd, int command, struct flock *wanted)
         knowledge_join(&current->now, &lock->left);
         current->hash = mix(current->hash, lock->hash);
     }
-    if (command == F_OFD_SETLK && !held)
+    if (wanted->l_type == F_UNLCK)
+        unlock(lock, current);
+    else if (command == F_OFD_SETLK && !held)
         lock->holder = (int)(description - descriptions) + 1;
     if (command == F_OFD_GETLK)
         wanted->l_type = held ? F_WRLCK : F_UNLCK;
@@ -241,7 +253,7 @@ int sys_membarrier(int command)
     point();
     memory_fence_in(current);
     for (int i = 1; i < MODEL_THREADS; i++)
-        if (registered >> i & 1 && &threads[i] != current) {
+        if (registered >> i & 1 && &threads[i] != current && threads[i].status != ABSENT) {
             point();
             memory_fence_in(&threads[i]);
         }
@@ -389,7 +401,8 @@ static int open_object(const struct ring_home *home, const struct address *addre
     (void)name;
     (void)sender;
     ret->home = home;
-    ret->shape = (struct layout_shape){ .capacity = world.capacity, .deliver = world.deliver, .receivers = world.receivers_most };
+    ret->shape = (struct layout_shape){ .capacity = world.capacity, .deliver = world.deliver,
+                                        .receivers = world.receivers_most };
     ret->senders_fd = SENDERS_FD;
     ret->receivers_fd = RECEIVERS_FD;
     ret->bell_fd = BELL_FD;
@@ -515,8 +528,22 @@ void world_make(uint64_t capacity)
                              .receivers_most = 1 };
     world.receivers = (struct layout_receivers *)(model_memory + sizeof(struct layout_control));
     for (unsigned lane = 0; lane < WORLD_LANES; lane++)
-        world.lane[lane] = model_memory + LANES_AT + 2 * lane * capacity;
-    model_lay_rings(LANES_AT, capacity, WORLD_LANES);
+        world.lane[lane] = model_memory + WORLD_LANES_AT + 2 * lane * capacity;
+    model_lay_rings(WORLD_LANES_AT, capacity, WORLD_LANES);
+}
+
+void world_make_broadcast(uint64_t capacity, unsigned receivers)
+{
+    const size_t places = offsetof(struct layout_control, places);
+    const size_t seats = sizeof(struct layout_control) + offsetof(struct layout_receivers, seats);
+    const size_t lanes = LAYOUT_PLACES - WORLD_LANES;
+    world_make(capacity);
+    world.deliver = LAYOUT_BROADCAST;
+    world.receivers_most = receivers;
+    model_leave_out(places + WORLD_LANES * sizeof(struct layout_place), lanes * sizeof(struct layout_place));
+    for (unsigned seat = 0; seat < receivers; seat++)
+        model_leave_out(seats + seat * sizeof(struct layout_seat) + WORLD_LANES * sizeof(struct layout_cursor),
+                        lanes * sizeof(struct layout_cursor));
 }
 
 /* Who never spins sleeps at once. */
@@ -532,6 +559,9 @@ struct ring_channel *world_open(int thread, uint32_t flags)
                                            .in_memory = true };
     static char name[] = "ring";
     struct address address = { .name = name, .text = name };
+    address.value[OPTION_FROM] = world.from;
+    address.value[OPTION_SLOW] = world.slow;
+    address.value[OPTION_AS] = world.name;
     struct open_request request = { .address = &address, .flags = flags, .deadline = -1 };
     struct conduit *conduit = NULL;
     acting = thread;
@@ -551,54 +581,4 @@ void world_clean(void)
         ring_place_leave(&channels[i]->in.place);
         ring_place_leave(&channels[i]->out.place);
     }
-}
-
-/* ---- Names ------------------------------------------------------------------------------------------------------- */
-
-struct named {
-    size_t at;
-    const char *name;
-};
-
-#define WORD(type, word) { offsetof(struct type, word), #word }
-
-static const struct named control_words[] = {
-    WORD(layout_control, wake), WORD(layout_control, calls), WORD(layout_control, used), { 0, NULL }
-};
-
-static const struct named place_words[] = {
-    WORD(layout_place, session), WORD(layout_place, pid), WORD(layout_place, start_time), WORD(layout_place, uid),
-    WORD(layout_place, pid_namespace), WORD(layout_place, reach), WORD(layout_place, bell), WORD(layout_place, tail), WORD(layout_place, floor),
-    { 0, NULL }
-};
-
-static const struct named cursor_words[] = {
-    WORD(layout_cursor, head), WORD(layout_cursor, intent), WORD(layout_cursor, told), WORD(layout_cursor, died),
-    WORD(layout_cursor, moved), WORD(layout_cursor, claim),
-    { 0, NULL }
-};
-
-static const char *name_in(const struct named *words, size_t at)
-{
-    while (words->name && words->at != at)
-        words++;
-    return words->name ? words->name : "?";
-}
-
-void model_name(size_t at, char *ret, size_t size)
-{
-    const size_t control = sizeof(struct layout_control), places = offsetof(struct layout_control, places);
-    const size_t seats = offsetof(struct layout_receivers, seats), cursor = sizeof(struct layout_cursor);
-    const char *side = at < control ? "senders" : "receivers";
-    size_t within = at < control ? at : at - control, place = sizeof(struct layout_place);
-    if (at >= LANES_AT)
-        snprintf(ret, size, "lane %zu at %zu", (at - LANES_AT) / (2 * world.capacity), (at - LANES_AT) % world.capacity);
-    else if (within >= seats)
-        snprintf(ret, size, "the seats at %zu", within - seats);
-    else if (within >= control)
-        snprintf(ret, size, "cursor %zu %s", (within - control) / cursor, name_in(cursor_words, (within - control) % cursor));
-    else if (within >= places)
-        snprintf(ret, size, "%s' place %zu %s", side, (within - places) / place, name_in(place_words, (within - places) % place));
-    else
-        snprintf(ret, size, "%s' %s", side, name_in(control_words, within));
 }

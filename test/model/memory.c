@@ -7,6 +7,8 @@
 
 #define STORES 8192 /* of an execution */
 #define STORES_OF_ONE 250
+#define LEFT_OUT UINT8_MAX
+#define RANGES 16
 
 struct store {
     uint64_t value, id;
@@ -36,11 +38,16 @@ uint64_t memory_hash, stores_made;
 
 static struct location locations[LOCATIONS];
 static unsigned many_locations;
-static uint8_t location_at[MODEL_MEMORY / 4]; /* number + 1 */
+static uint8_t location_at[MODEL_MEMORY / 4]; /* number + 1, or LEFT_OUT */
+static struct range {
+    size_t at, size;
+} left_out[RANGES];
+static unsigned many_left_out;
 static struct store stores[STORES];
 static unsigned many_stores;
 static struct view whole; /* handed on by the fences of sequential consistency */
 static uint64_t whole_hash;
+static bool guesses, overtaking;
 
 static size_t rings_at;
 static uint64_t ring_capacity;
@@ -81,9 +88,28 @@ void model_lay_rings(size_t at, uint64_t capacity, unsigned many)
     many_rings = many;
 }
 
+void model_permit_guesses(void)
+{
+    guesses = true;
+}
+
+void model_permit_overtaking(void)
+{
+    overtaking = true;
+}
+
+void model_leave_out(size_t at, size_t size)
+{
+    if (many_left_out == RANGES)
+        model_fail("more than %d ranges are left out", RANGES);
+    left_out[many_left_out++] = (struct range){ at, size };
+    memset(&location_at[at / 4], LEFT_OUT, size / 4);
+}
+
 static bool is_shared(const volatile void *at)
 {
-    return (uintptr_t)at - (uintptr_t)model_memory < MODEL_MEMORY;
+    size_t place = (uintptr_t)at - (uintptr_t)model_memory;
+    return place < MODEL_MEMORY && location_at[place / 4] != LEFT_OUT;
 }
 
 /* A ring is mapped twice. */
@@ -128,7 +154,12 @@ void memory_reset(void)
         memset(model_memory + locations[i].at, 0, locations[i].size);
         location_at[locations[i].at / 4] = 0;
     }
-    many_locations = many_stores = 0;
+    for (unsigned i = 0; i < many_left_out; i++) {
+        memset(model_memory + left_out[i].at, 0, left_out[i].size);
+        memset(&location_at[left_out[i].at / 4], 0, left_out[i].size / 4);
+    }
+    many_locations = many_stores = many_left_out = 0;
+    guesses = overtaking = false;
     memset(&whole, 0, sizeof whole);
     memory_hash = whole_hash = stores_made = 0;
 }
@@ -190,6 +221,8 @@ static void publish(struct location *location, struct store *made, int order)
 
 static void take_over(const struct store *store, int order)
 {
+    if (guesses && acquires(order))
+        view_join(&current->taken, &store->carried.view);
     knowledge_join(acquires(order) ? &current->now : &current->pending, &store->carried);
 }
 
@@ -276,7 +309,8 @@ static const struct store *pick(const struct location *location, int order, unsi
 
 static uint64_t read_from(struct location *location, const struct store *store, unsigned back, int order, const char *site)
 {
-    check_against(location, location->touched.written, "wrote");
+    if (!guesses)
+        check_against(location, location->touched.written, "wrote");
     location->touched.loaded[current - threads] = tick();
     current->now.view.at[location->id] = (uint8_t)(location->newest - back);
     if (back > 0) {
@@ -475,13 +509,32 @@ static void write_bytes(struct location *location, unsigned first, const void *f
     check_against(location, location->touched.written, "wrote");
     check_against(location, location->touched.read, "read");
     check_against(location, location->touched.stored, "stored");
-    check_against(location, location->touched.loaded, "loaded");
+    if (!guesses)
+        check_against(location, location->touched.loaded, "loaded");
     location->touched.written[current - threads] = tick();
     if (!location->plain || stores[location->last].by != current)
         append(location, fetch(location->at, location->size));
     location->plain = true;
+    if (guesses)
+        view_join(&stores[location->last].carried.view, &current->taken);
     memcpy(model_memory + location->at + first, from, size);
     stores[location->last].value = fetch(location->at, location->size);
+}
+
+/* Of what lies in one word: a word is all that anybody sees of a copy at once. */
+static void copy_guess(unsigned char *to, const unsigned char *from, size_t size)
+{
+    uint64_t word = 0;
+    if (is_shared(from)) {
+        unsigned first = (uintptr_t)from & 7;
+        word = model_load(from - first, 8, memory_order_relaxed, "memcpy");
+        memcpy(to, (unsigned char *)&word + first, size);
+    } else {
+        if (size != 8 || (uintptr_t)to & 7)
+            model_fail("a part of a word is written where receivers are overtaken");
+        memcpy(&word, from, 8);
+        model_store(to, 8, word, memory_order_relaxed, "memcpy");
+    }
 }
 
 /* Of what lies in one word at both sides. */
@@ -508,7 +561,7 @@ void *model_copy(void *to, const void *from, size_t size)
         size_t left = 8 - (is_shared(out) ? (uintptr_t)out & 7 : 0), right = 8 - (is_shared(in) ? (uintptr_t)in & 7 : 0);
         piece = left < right ? left : right;
         piece = piece < size ? piece : size;
-        copy_piece(out, in, piece);
+        (overtaking ? copy_guess : copy_piece)(out, in, piece);
     }
     return to;
 }

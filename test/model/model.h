@@ -16,7 +16,7 @@
  * are no atomics are checked for races with vector clocks.
  *
  * What this covers: every interleaving within the bounds that are printed, and every reordering of the kinds
- * store-load (store buffers), store-store and load-load (also of different words by different observers).  What it does not: loads that
+ * store-load (store buffers), store-store and load-load, also as several see it differently.  What it does not: loads that
  * read stores which come later in time (load buffering: what a processor would have to guess; a missing release on such a
  * path is found as a race on the bytes that it guards), orders of stores to one word other than that of their execution
  * (the words here have one writer, or are changed by read-modify-writes alone), tearing, and what the compiler may do to
@@ -65,6 +65,16 @@ void *model_allocate_cleared(size_t size);
 extern unsigned char model_memory[MODEL_MEMORY];
 /* From `at` on there are `many` rings of `capacity` bytes, each mapped twice in a row. */
 void model_lay_rings(size_t at, uint64_t capacity, unsigned many);
+/* In prepare(): atomic loads may meet bytes that are being written, for what they read is a guess that is checked later.
+ * Each then reads what lay there at some time.  C11 says nothing of such loads; here they are as on a processor whose stores
+ * are seen by all others at once (x86, ARMv8): who sees bytes that were written behind an acquire load, and acquires, sees what
+ * that load saw. */
+void model_permit_guesses(void);
+/* In prepare(): payload is copied word by word with relaxed atomics, so that receivers copy what is overwritten meanwhile, and
+ * have to find out.  There are no races on it then. */
+void model_permit_overtaking(void);
+/* In prepare(): words that one thread alone touches, or that nobody writes, are no part of what is searched. */
+void model_leave_out(size_t at, size_t size);
 /* What the word that begins there is called, in traces. */
 void model_name(size_t at, char *ret, size_t size);
 

@@ -113,7 +113,7 @@ static void receive_to_heir(void *unused)
     while (heard[HEIR] == 0) {
         ring_next_one(VICTIM, &record);
         hear(record.data, record.length);
-        MODEL_CHECK(ring_consume(&readers[VICTIM], &record) == 0, "consume");
+        MODEL_CHECK(ring_consume(&readers[VICTIM], &record, 1) == 0, "consume");
     }
 }
 
@@ -187,7 +187,7 @@ static void succeed_as_reader(void *unused)
         again = record.redelivered ? got + 1 : again;
         MODEL_CHECK(record.redelivered || got >= taken, "message %u came again and does not say so", got);
         number = got;
-        MODEL_CHECK(ring_consume(&readers[HEIR], &record) == 0, "consume");
+        MODEL_CHECK(ring_consume(&readers[HEIR], &record, 1) == 0, "consume");
     }
     MODEL_CHECK(again <= taken + 1, "%u came again of %u that were taken", again, taken);
 }

@@ -109,7 +109,7 @@ static void receive_singly(void *unused)
     for (unsigned number = 0; number < SINGLE; number++) {
         await_record(&record);
         expect(&record, number, type_of(number));
-        MODEL_CHECK(ring_consume(&reader, &record) == 0, "consume");
+        MODEL_CHECK(ring_consume(&reader, &record, 1) == 0, "consume");
     }
 }
 

@@ -94,7 +94,8 @@ static uint64_t state(void)
 {
     uint64_t sum = memory_hash;
     for (unsigned i = 1; i < many_threads; i++)
-        sum += mix(threads[i].hash, mix(i, threads[i].status + 16U * threads[i].saw_old + 32U * is_ready(&threads[i]) + 64U * threads[i].idle));
+        sum += mix(threads[i].hash, mix(i, threads[i].status + 16U * threads[i].saw_old +
+                                        32U * is_ready(&threads[i]) + 64U * threads[i].idle));
     bool equal = preemptions < 0 && !current->mortal; /* who may go on does not depend on who does */
     return mix(mix(sum, equal ? 0 : (uint64_t)(current - threads)), mix((uint64_t)preemptions, (uint64_t)stale));
 }
@@ -345,6 +346,8 @@ static void reset(void)
 {
     memory_reset();
     kernel_reset();
+    for (unsigned i = 1; i < MODEL_THREADS; i++)
+        threads[i].status = ABSENT;
     threads[0] = (struct thread){ .name = "at first", .status = READY };
     current = threads;
     many_threads = 1;

@@ -17,8 +17,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-extern const struct scenario litmus_scenarios[], ring_scenarios[], channel_scenarios[], death_scenarios[];
-static const struct scenario *const all[] = { litmus_scenarios, ring_scenarios, channel_scenarios, death_scenarios };
+extern const struct scenario litmus_scenarios[], ring_scenarios[], channel_scenarios[], death_scenarios[], queue_scenarios[],
+                             broadcast_scenarios[];
+static const struct scenario *const all[] = { litmus_scenarios, ring_scenarios, channel_scenarios, death_scenarios,
+                                              queue_scenarios, broadcast_scenarios };
 
 static const struct limits {
     uint64_t executions, random;
@@ -121,6 +123,10 @@ static const struct wrong {
     { "a session is read relaxed", { "shared_session", memory_order_relaxed, NULL }, "end", "" },
     { "a session is stored behind the look at calls", { "shared_set_session", MODEL_KEEP, "shared_calls" },
       "end by its word", "nobody can go on" },
+    { "a hold is written behind the claim", { "shared_hold", MODEL_KEEP, "shared_try_claim" }, "two receivers, full", "" },
+    { "a hold is cleared relaxed", { "shared_rewrite_hold", memory_order_relaxed, NULL }, "two receivers, in place", "" },
+    { "a claim is swapped relaxed", { "shared_try_claim", memory_order_relaxed, NULL }, "two receivers, in place", "" },
+    { "a head is raised relaxed", { "shared_raise", memory_order_relaxed, NULL }, "two receivers, full", "race" },
 };
 
 static int seed_all(void)

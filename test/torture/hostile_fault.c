@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +27,8 @@ void hostile_close_target(struct hostile_target *target)
 {
     if (target->fd >= 0)
         close(target->fd);
+    if (target->pid)
+        kill(target->pid, SIGCONT);
     *target = (struct hostile_target){ .fd = -1 };
 }
 
@@ -45,6 +48,8 @@ bool hostile_open_target(const struct hostile *hostile, int side, struct hostile
     struct stat status;
     hostile_close_target(target);
     target->side = side;
+    if (hostile->delivery->nameless)
+        return hostile_open_memory(hostile, side, target);
     if (side == SENDERS)
         snprintf(target->path, sizeof target->path, "%s", hostile->path);
     else
@@ -83,16 +88,25 @@ static size_t any_word(struct hostile *hostile, const struct hostile_target *tar
     return lane + hostile_chance(hostile, (lane ? HOSTILE_CAPACITY : target->size) / 8) * 8;
 }
 
+/* -1, where nothing can be read or written: no process has it mapped. */
+static off_t where(const struct hostile_target *target, size_t at)
+{
+    for (unsigned i = 0; i < target->pieces; i++)
+        if (at - target->piece[i].at < target->piece[i].size)
+            return target->piece[i].where + (off_t)(at - target->piece[i].at);
+    return target->pid ? -1 : (off_t)at;
+}
+
 /* 0 if it cannot be read. */
 static uint64_t get(const struct hostile_target *target, size_t at)
 {
     uint64_t value = 0;
-    return pread(target->fd, &value, sizeof value, (off_t)at) == sizeof value ? value : 0;
+    return pread(target->fd, &value, sizeof value, where(target, at)) == sizeof value ? value : 0;
 }
 
 static void put(const struct hostile *hostile, const struct hostile_target *target, size_t at, uint64_t value)
 {
-    if (pwrite(target->fd, &value, sizeof value, (off_t)at) < 0)
+    if (pwrite(target->fd, &value, sizeof value, where(target, at)) < 0)
         hostile->ledger->result = errno;
 }
 
@@ -123,14 +137,14 @@ struct words {
 
 static const struct words words[] = {
     { offsetof(struct layout_control, wake), LAYOUT_LINE, 3, 1, 0, 1 },
-    PLACE_WORD(session, 7),
+    PLACE_WORD(session, 11),
     PLACE_WORD(bell, 1),
     PLACE_WORD(tail, 1),
-    PLACE_WORD(floor, 1),
-    CURSOR_WORD(head, 3), /* from here on, of the receivers' segment only */
+    PLACE_WORD(floor, 2),
+    CURSOR_WORD(head, 9), /* from here on, of the receivers' segment only */
     CURSOR_WORD(claim, 1),
     { offsetof(struct layout_receivers, seats[0].positions), sizeof(struct layout_seat), LAYOUT_PLACES, LAYOUT_PLACES,
-      sizeof(struct layout_position), 3 },
+      sizeof(struct layout_cursor), 9 },
     { offsetof(struct layout_receivers, seats[0].holds), sizeof(struct layout_seat), LAYOUT_PLACES, LAYOUT_HOLDS,
       sizeof(struct layout_hold), 2 },
 };
@@ -223,6 +237,8 @@ bool hostile_inject(struct hostile *hostile, const struct hostile_target *target
     injected[kind]++;
     if (kind == NAME)
         replace_name(hostile);
+    else if (kind == SIZE && target->pid)
+        hostile_expect_sealed(hostile, target);
     else if (kind == SIZE)
         return ftruncate(target->fd, (off_t)hostile_chance(hostile, 2 * target->size)) == 0;
     else

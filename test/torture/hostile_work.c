@@ -209,7 +209,7 @@ void hostile_work(struct hostile *hostile, uint32_t direction, volatile int *bea
         int r = tong_channel_open(hostile->address, direction, HOSTILE_GIVEN, &channel);
         expect_in_time(before, "opening");
         if (r < 0) {
-            if (r != -EBUSY && tong_remove(hostile->address) < 0)
+            if (r != -EBUSY && !hostile->delivery->nameless && tong_remove(hostile->address) < 0)
                 remove_by_hand(hostile->name);
             ledger_sleep(200 * TONG_MICROSECOND);
             continue;

@@ -282,6 +282,20 @@ int64_t ledger_now(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+int64_t ledger_starved(pid_t pid)
+{
+    char path[40];
+    long long ran, waited = 0;
+    snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    if (fscanf(file, "%lld %lld", &ran, &waited) != 2)
+        waited = 0;
+    fclose(file);
+    return waited;
+}
+
 void ledger_sleep(int64_t nanoseconds)
 {
     struct timespec pause = { nanoseconds / 1000000000, nanoseconds % 1000000000 };

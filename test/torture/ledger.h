@@ -55,12 +55,15 @@ struct ledger_view {
 
 struct ledger {
     volatile int inside;          /* the victim is in the operation */
-    volatile int ready, other_ready, survivor_ready, stop, prodded, last, over; /* between the processes of one episode */
+    volatile int ready, other_ready, survivor_ready, stop, prodded, gone, last, over; /* between the processes of one episode */
     volatile int ends[LEDGER_ENDS];
     volatile int ended;           /* how many of them */
     volatile int64_t noticed;     /* when a death was told */
+    volatile pid_t noticer;       /* to whom, and */
+    volatile int64_t starved;     /* ledger_starved() of it then */
     bool shared;                  /* a message goes to one of many receivers, each of whom has a view */
     _Atomic uint64_t redelivered, received;
+    _Atomic uint64_t refused;     /* attempts to change the size of what is sealed */
     _Atomic uint64_t missing;     /* messages that a dead receiver took and nobody saw */
     _Atomic uint64_t lost;        /* messages that receivers had missed, and were told of */
     _Atomic uint64_t ahead;       /* shared: so many may be missing */
@@ -109,6 +112,8 @@ void ledger_settle(struct ledger *ledger, unsigned view, unsigned senders);
 /* ---- Small things that all of these tests need ------------------------------------------------------------------ */
 
 int64_t ledger_now(void);
+/* For how long that process ever waited for a processor, in nanoseconds (proc(5), schedstat); 0: unknown. */
+int64_t ledger_starved(pid_t pid);
 void ledger_sleep(int64_t nanoseconds);
 /* Waits until *flag is not 0, for at most LONG. */
 void ledger_until(struct ledger *ledger, const volatile int *flag, const char *what);

@@ -9,6 +9,7 @@
 
 #include "step.h"
 
+
 /* ---- Steps that are not stepped --------------------------------------------------------------------------------- */
 
 static size_t least(const struct victim *victim)

@@ -26,7 +26,7 @@ enum {
     HEIR = 0x40,     /* one who had the victim's place before was killed */
     LARGE = 0x80,    /* messages in bulk */
     FULL = 0x100,    /* the partner sends as much as it can */
-    QUIET = 0x200,   /* another receiver does nothing until it is prodded */
+    QUIET = 0x200,   /* another receiver does nothing until the victim is gone */
     PART = 0x400     /* one of the few that are enough where nothing but the memory is another */
 };
 
@@ -38,8 +38,11 @@ struct delivery {
     bool thorough;        /* even the short form kills at every instruction of a short operation */
     bool others;          /* another sender goes on all the while */
     bool survivor;        /* another receiver does */
+    bool pieces;          /* a batch is sent whole as far as the next index */
     bool shared;          /* each message goes to one of the receivers */
+    uint32_t direction;   /* of the victim; 0: both */
     unsigned only, never; /* flags that an operation must have; that it must not */
+    bool meets;           /* who opens waits for the other end; nothing has a name, and nothing outlives its two ends */
 };
 
 /* What the processes of an episode have in common. */

@@ -14,8 +14,12 @@
 
 static void note_death(struct ledger *ledger)
 {
-    if (!ledger->noticed)
-        ledger->noticed = ledger_now();
+    if (ledger->noticed)
+        return;
+    int64_t now = ledger_now();
+    ledger->noticer = getpid();
+    ledger->starved = ledger_starved(getpid());
+    ledger->noticed = now;
 }
 
 static void note_end(struct ledger *ledger, int end)
@@ -33,11 +37,16 @@ static bool is_plenty(const struct scene *scene)
     return scene->delivery->shared && scene->operation->direction == TONG_RECEIVE && !(scene->operation->flags & HELD);
 }
 
+/* A survivor would take from one who is stepped all that he waits for. */
 static void await_prod(const struct scene *scene, unsigned view)
 {
-    unsigned held = HELD | (view == SURVIVOR && scene->operation->direction == TONG_RECEIVE ? ASLEEP | QUIET : 0);
-    while ((scene->operation->flags & held) && !scene->ledger->prodded)
-        ledger_sleep(NAP);
+    const struct ledger *ledger = scene->ledger;
+    if (view == SURVIVOR && scene->operation->direction == TONG_RECEIVE)
+        while (scene->operation->flags & (HELD | ASLEEP | QUIET) && !ledger->gone)
+            ledger_sleep(NAP);
+    else
+        while (scene->operation->flags & HELD && !ledger->prodded)
+            ledger_sleep(NAP);
 }
 
 static int64_t patience(const struct scene *scene)
@@ -52,7 +61,7 @@ static void take_time(const struct ledger *ledger)
 {
     int64_t until = ledger_now() + SELDOM;
     ledger_sleep(SLOWLY);
-    while (ledger->inside && !ledger->prodded && ledger_now() < until)
+    while (ledger->inside && !ledger->gone && ledger_now() < until)
         ledger_sleep(SLOWLY);
 }
 
@@ -63,7 +72,7 @@ static void enter(const struct scene *scene, unsigned view, const void *data, si
         ledger->last |= scene->delivery->shared ? ~0 : 1 << view;
     if (meta->flags & TONG_MESSAGE_REDELIVERED)
         note_death(ledger);
-    if (is_plenty(scene) && !ledger->stop && !ledger->prodded)
+    if (is_plenty(scene) && !ledger->stop && !ledger->gone)
         take_time(ledger);
 }
 
@@ -79,6 +88,7 @@ void partner_receive(const struct scene *scene, unsigned view)
 {
     struct ledger *ledger = scene->ledger;
     unsigned char buffer[LEDGER_BIGGEST];
+    ledger->ready |= scene->delivery->meets;
     tong_channel *channel = scene_open(scene, TONG_RECEIVE, view);
     *(view == SURVIVOR ? &ledger->survivor_ready : &ledger->ready) = 1;
     await_prod(scene, view);

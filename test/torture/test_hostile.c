@@ -23,8 +23,11 @@ static const char *const kinds[] = { "words", "records", "cursors", "noise", "si
 static const char *const modes[] = { "a hostile receiver", "a hostile sender", "both" };
 
 static const struct hostile_delivery deliveries[] = {
-    { "one receiver", "", 2, 1 },
-    { "many receivers", "&receivers=16", 2, 2 },
+    { "one receiver", "", 2, 1, false },
+    { "many receivers", "&receivers=16", 2, 2, false },
+    { "a broadcast", "&deliver=broadcast", 2, 2, false },
+    { "a broadcast, skipping", "&deliver=broadcast&slow=skip", 2, 2, false },
+    { "memfd:", "", 1, 1, true },
 };
 
 static struct ledger *ledger;
@@ -80,6 +83,7 @@ static void attack(int mode, struct worker *worker, unsigned workers, uint64_t u
         bool usable = hostile_open_target(&hostile, side, &target);
         for (int i = 0; usable && i < AT_A_TIME; i++)
             usable = !hostile_inject(&hostile, &target, injected);
+        hostile_close_target(&target);
         ledger->prodded += !usable; /* they may be happy on a channel without a name */
         hit = usable ? ledger_now() : hit;
         MUST(ledger, ledger_now() - hit < 2 * HOSTILE_LATE, "there is no channel to attack");
@@ -88,7 +92,6 @@ static void attack(int mode, struct worker *worker, unsigned workers, uint64_t u
             changed = ledger_now();
         MUST(ledger, ledger_now() - changed < 2 * HOSTILE_LATE, "%s does not go on", late);
     }
-    hostile_close_target(&target);
 }
 
 static void run(const struct hostile_delivery *delivery, int mode, uint64_t faults)
@@ -96,18 +99,25 @@ static void run(const struct hostile_delivery *delivery, int mode, uint64_t faul
     struct worker worker[HOSTILE_WORKERS];
     unsigned workers = delivery->senders + delivery->receivers;
     ledger_clear(ledger, 1);
-    snprintf(hostile.address, sizeof hostile.address, "shm:%s?capacity=%d%s", hostile.name, HOSTILE_CAPACITY, delivery->options);
+    hostile.delivery = delivery;
+    if (delivery->nameless)
+        snprintf(hostile.address, sizeof hostile.address, "memfd:%s?capacity=%d", hostile.path, HOSTILE_CAPACITY);
+    else
+        snprintf(hostile.address, sizeof hostile.address, "shm:%s?capacity=%d%s", hostile.name, HOSTILE_CAPACITY,
+                 delivery->options);
     for (unsigned i = 0; i < workers; i++) {
         bool sends = i < delivery->senders;
         worker[i] = (struct worker){ ledger_fork(ledger), sends ? "a sender" : "a receiver", -1 };
         if (worker[i].pid == 0)
             hostile_work(&hostile, sends ? TONG_SEND : TONG_RECEIVE, &ledger->beat[i]);
+        hostile.writer[sends ? SENDERS : RECEIVERS] = worker[i].pid;
     }
     attack(mode, worker, workers, total() + faults);
     ledger->stop = 1;
     for (unsigned i = 0; i < workers; i++)
         ledger_join(ledger, worker[i].pid, worker[i].who);
     printf("%s, %s: %llu calls went well\n", delivery->name, modes[mode], (unsigned long long)ledger->received);
+    MUST(ledger, !delivery->nameless || faults < 5000 || ledger->refused > 0, "nobody tried to cut what is sealed");
     fflush(stdout);
 }
 

@@ -26,11 +26,14 @@ struct delivery {
     const char *receiver; /* more of them, of the receiver with this number */
     unsigned senders, receivers;
     bool shared;
+    bool copies; /* what is looked at may be overwritten meanwhile */
 };
 
 static const struct delivery deliveries[] = {
-    { "one receiver", "", "", 4, 1, false },
-    { "many receivers", "&receivers=16", "", 3, 3, true },
+    { "one receiver", "", "", 4, 1, false, false },
+    { "many receivers", "&receivers=16", "", 3, 3, true, false },
+    { "a broadcast", "&deliver=broadcast", "&from=left&as=r%u", 3, 3, false, false },
+    { "a broadcast, skipping", "&deliver=broadcast", "&from=left&slow=skip&as=r%u", 3, 3, false, true },
 };
 
 static struct ledger *ledger;
@@ -132,7 +135,7 @@ static void start_receiver(unsigned slot)
     by_hand = !by_hand;
     receiver[slot] = ledger_fork(ledger);
     if (receiver[slot] == 0)
-        receive_for_ever(slot, by_hand);
+        receive_for_ever(slot, by_hand && !delivery->copies);
 }
 
 /* What the receiver that is gone may have had in hand, or in its buffer, of whatever sender. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,27 @@ static void test_nobody_came(int unused)
     GIVES(tong_channel_finish(alone, 0), -EAGAIN);
     GIVES(tong_channel_close(alone), -EPIPE);
     MUST(access(path, F_OK) < 0, "a name is left");
+}
+
+/* Who comes to the name while two others are about to meet is for the next meeting, with what it has sent. */
+static void test_third(int unused)
+{
+    (void)unused;
+    choose("");
+    tong_channel *in = come(TONG_RECEIVE, 0), *first = come(TONG_SEND, 0), *third = come(TONG_SEND, 0);
+    send_text(first, "one");
+    send_text(third, "two");
+    expect_text(in, "one");
+    OK(tong_channel_close(first));
+    OK(tong_channel_close(in));
+    send_text(third, "three");
+    in = come(TONG_RECEIVE, 0);
+    send_text(third, "four");
+    expect_text(in, "two");
+    expect_text(in, "three");
+    expect_text(in, "four");
+    OK(tong_channel_close(third));
+    OK(tong_channel_close(in));
 }
 
 /* Two senders do not meet; the receiver does, whom the first was waiting for. */
@@ -366,6 +388,16 @@ static int connect_raw(void)
     return fd;
 }
 
+static void connect_abstract(void)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    size_t size = strlen(frame_mark());
+    memcpy(name.sun_path + 1, frame_mark(), size);
+    MUST(fd >= 0 && connect(fd, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + size)) == 0,
+         "connect: %s", strerror(errno));
+}
+
 static void hand_over(int socket, const void *words, size_t size, const int *fds, size_t count)
 {
     union { char bytes[CMSG_SPACE(8 * sizeof(int))]; struct cmsghdr align; } control = { .bytes = "" };
@@ -425,6 +457,7 @@ static void test_hostile_hello(int unused)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         refuses(&good, sizeof good, (int[]){ wrong[i], room[1] }, 2);
     refuses(&good, sizeof good, (int[]){ fine, null }, 2);
+    refuses(&good, sizeof good, (int[]){ fine, room[0] }, 2);
     refuses(&good, sizeof good, (int[]){ fine }, 1);
     refuses(&good, sizeof good, (int[]){ fine, room[1], fine, room[1] }, 4);
     refuses(&good, sizeof good, NULL, 0);
@@ -455,6 +488,38 @@ static void test_silent(int unused)
     expect_text(in, "text");
     MUST(frame_now() - begun < 5 * TONG_SECOND, "it was held up for long");
     close(socket);
+    OK(tong_channel_close(out));
+    OK(tong_channel_close(in));
+}
+
+/* Those of another user hold up nobody, also where a name has no mode. */
+static void test_silent_strangers(int unused)
+{
+    (void)unused;
+    if (geteuid() != 0)
+        return;
+    snprintf(address, sizeof address, "memfd:@%s", frame_mark());
+    tong_channel *in = come(TONG_RECEIVE, 0);
+    int ready[2];
+    MUST(pipe2(ready, O_CLOEXEC) == 0, "pipe2: %s", strerror(errno));
+    pid_t pid = frame_fork();
+    if (pid == 0) {
+        become_stranger();
+        for (int i = 0; i < 4; i++)
+            connect_abstract();
+        MUST(write(ready[1], "x", 1) == 1, "write: %s", strerror(errno));
+        pause();
+    }
+    char byte;
+    MUST(read(ready[0], &byte, 1) == 1, "read: %s", strerror(errno));
+    tong_channel *out = come(TONG_SEND, 0);
+    int64_t begun = frame_now();
+    send_text(out, "text");
+    expect_text(in, "text");
+    MUST(frame_now() - begun < TONG_SECOND, "they held it up");
+    frame_kill(pid);
+    close(ready[0]);
+    close(ready[1]);
     OK(tong_channel_close(out));
     OK(tong_channel_close(in));
 }
@@ -538,10 +603,10 @@ int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*run)(int); double seconds; } tests[] = {
         { "order", test_order, 30 }, { "both-ways", test_both_ways, 20 }, { "nobody-came", test_nobody_came, 20 },
-        { "same-side", test_same_side, 30 }, { "stale", test_stale, 30 }, { "after-death", test_after_death, 30 },
+        { "same-side", test_same_side, 30 }, { "third", test_third, 30 }, { "stale", test_stale, 30 }, { "after-death", test_after_death, 30 },
         { "deaths", test_deaths, 60 }, { "bulk", test_bulk, 100 }, { "foreign", test_foreign, 30 },
         { "agreed", test_agreed, 30 }, { "hostile-hello", test_hostile_hello, 60 }, { "silent", test_silent, 30 },
-        { "hostile-first", test_hostile_first, 20 }, { "ftruncate", test_ftruncate, 20 },
+        { "silent-strangers", test_silent_strangers, 30 }, { "hostile-first", test_hostile_first, 20 }, { "ftruncate", test_ftruncate, 20 },
     };
     frame_begin("memfd-channel", argc, argv);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

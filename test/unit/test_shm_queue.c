@@ -504,6 +504,29 @@ START_TEST(a_death_that_one_has_read_is_told_to_all)
 }
 END_TEST
 
+/* Who came between the two hears of the second alone, whatever one says that has been away since before
+ * the first. */
+START_TEST(a_death_is_told_for_its_own_session)
+{
+    tong_channel *away = open_with(QUEUE, TONG_RECEIVE), *in = open_with("", TONG_RECEIVE);
+    send_and_die();
+    expect_text(in, "last");
+    ck_assert_int_eq(try_receive(in, LONG), -ECONNRESET);
+    tong_channel_close(in);
+    in = open_with("", TONG_RECEIVE);
+    tong_channel *later = open_with("", TONG_RECEIVE), *out = open_with("", TONG_SEND);
+    send_text(out, "next");
+    expect_text(later, "next");
+    tong_channel_close(out);
+    ck_assert_int_eq(try_receive(in, LONG), -ENODATA);
+    ck_assert_int_eq(try_receive(away, LONG), -ECONNRESET);
+    ck_assert_int_eq(try_receive(later, LONG), -ENODATA);
+    tong_channel_close(in);
+    tong_channel_close(later);
+    tong_channel_close(away);
+}
+END_TEST
+
 START_TEST(the_end_waits_for_what_the_dead_had)
 {
     static const char *const texts[] = { "last" };
@@ -730,7 +753,7 @@ int main(void)
         each_message_once, each_message_once_where_there_is_hardly_room, receivers_come_and_go,
         a_survivor_gets_what_the_dead_had, a_successor_gets_what_the_dead_had, a_recovery_is_recovered,
         killed_at_any_moment, one_that_is_stopped_stops_nobody, an_end_is_told_to_all, a_death_is_told_to_all,
-        a_death_that_one_has_read_is_told_to_all, the_end_waits_for_what_the_dead_had,
+        a_death_that_one_has_read_is_told_to_all, a_death_is_told_for_its_own_session, the_end_waits_for_what_the_dead_had,
         the_end_does_not_wait_for_the_living, with_reconnect_no_end_is_told, a_batch_ends_before_what_is_too_long,
         sixty_four_in_hand, room_comes_back_whole, losses_are_told, cancelling_one, event_loops,
         as_many_as_it_was_made_for,

@@ -13,6 +13,7 @@
 
 #include "demo/trial.h"
 #include "json.h"
+#include "side.h"
 #include "stop.h"
 #include "text.h"
 
@@ -64,16 +65,6 @@ static struct { struct trial *trials[SECTIONS]; int counts[SECTIONS]; } plan;
 
 /* ---- The plan -------------------------------------------------------------------------------------------- */
 
-/* Whether the section's noun of this mechanism takes option `name`, with `value` among its values (NULL: any). */
-static bool takes(const struct section *section, const char *scheme, const char *name, const char *value)
-{
-    tong_option_info option = TONG_OPTION_INFO_INIT;
-    for (size_t i = 0; tong_mechanism_option(scheme, i, &option) == 0; i++)
-        if (option.noun == section->noun && !strcmp(option.name, name))
-            return !value || strstr(option.values, value);
-    return false;
-}
-
 static void add_option(struct trial *trial, const char *name, const char *value)
 {
     char *longer = text_with_option(trial->first, name, value);
@@ -90,7 +81,7 @@ static void add_options(struct trial *trial, const struct section *section, bool
     snprintf(trial->first, sizeof trial->first, "%s", trial->address);
     if (section->option)
         add_option(trial, section->option, section->value ? section->value : size);
-    if (exclusive && takes(section, trial->mechanism.scheme, "create", "excl"))
+    if (exclusive && noun_takes(section->noun, trial->mechanism.scheme, "create", "excl"))
         add_option(trial, "create", "excl");
 }
 
@@ -106,7 +97,7 @@ static void fill_in(struct trial *trial, const struct source *source, const tong
 static bool has_names(const struct section *section, const tong_mechanism_info *mechanism)
 {
     return mechanism->offers & TONG_HAS_REMOVE &&
-           (section->noun != TONG_HAS_REGION || takes(section, mechanism->scheme, "create", NULL));
+           (section->noun != TONG_HAS_REGION || noun_takes(section->noun, mechanism->scheme, "create", NULL));
 }
 
 /* One trial for each form of address that we can make up: a name that others find, or none, and then by inheriting. */
@@ -141,7 +132,7 @@ static void plan_mechanism(size_t at, const struct source *source, const tong_me
 static bool suits(const struct section *section, const tong_mechanism_info *mechanism)
 {
     return mechanism->offers & section->noun &&
-           (!section->option || takes(section, mechanism->scheme, section->option, NULL)) &&
+           (!section->option || noun_takes(section->noun, mechanism->scheme, section->option, NULL)) &&
            (!section->unit || !strncmp(mechanism->unit, section->unit, strlen(section->unit)));
 }
 
