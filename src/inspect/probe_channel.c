@@ -22,7 +22,7 @@
 #include "sys/sys.h"
 
 #define PATH_MOST 4200
-#define WORDS_MOST 900
+#define WORDS_MOST 4096 /* 32 who take part fit */
 #define ID_DIGITS 16
 #define RECEIVE ".receive"
 #define TONG_SHM FILE_SHM "tong."
@@ -40,7 +40,7 @@ struct channel {
     const struct layout_header *header;
     uint32_t object;
     unsigned count[2], dead[2];          /* of receivers, of senders */
-    char words[WORDS_MOST];              /* for the object's detail */
+    char words[WORDS_MOST];              /* for the detail of the object */
 };
 
 /* ---- Reading --------------------------------------------------------------------------------------------------- */
