@@ -91,8 +91,10 @@ static void offer_files(const char *word, const char *front, bool address)
     else
         text_add(&base, path, (size_t)(last - path));
     text_add(&before, word, (size_t)(last - word));
-    DIR *directory = opendir(base.used ? base.data : ".");
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+    struct dirent **entries;
+    int count = scandir(base.used ? base.data : ".", &entries, NULL, alphasort);
+    for (int i = 0; i < count; free(entries[i++])) {
+        const struct dirent *entry = entries[i];
         struct stat state;
         if (entry->d_name[0] == '.' && *last != '.')
             continue;
@@ -105,8 +107,8 @@ static void offer_files(const char *word, const char *front, bool address)
         bool deeper = stat(entry_path.data, &state) == 0 && S_ISDIR(state.st_mode);
         offer(word, before.data, name.data, deeper ? "/" : "", NULL);
     }
-    if (directory)
-        closedir(directory);
+    if (count >= 0)
+        free(entries);
     text_free(&base);
     text_free(&entry_path);
     text_free(&before);
