@@ -212,7 +212,7 @@ const struct command cmd_watch = {
     "watch", "Inspect", "print what changes as it happens: objects, processes, deadlocks", "",
     "Compares one look with the next and prints a line for each difference: objects are made and gone, processes that\n"
     "have a channel began or met their death.  What comes and goes between two looks is not seen; locks are not told.\n"
-    "The command of --exec gets the change in TONG_CHANGE, TONG_KIND, TONG_OBJECT, TONG_ADDRESS, TONG_PROCESS, TONG_PID\n"
-    "and TONG_WORDS, some of them empty, and is waited for.  They hold names that others chose: quote \"$TONG_OBJECT\".",
+    "The command of --exec gets the change in TONG_CHANGE, TONG_KIND, TONG_OBJECT, TONG_ADDRESS, TONG_PROCESS,\n"
+    "TONG_PID and TONG_WORDS, some of them empty, and is waited for.  They hold names that others chose: quote them.",
     "timeout 2 tong watch --on deadlock,death --exec 'logger -- \"$TONG_WORDS\"'", options, 0, 0, 0, run, NULL,
 };

@@ -52,6 +52,7 @@ extern const struct command
     cmd_signal_show,
     cmd_signal_wait,
     cmd_talk,
+    cmd_top,
     cmd_watch;
 
 /* Its last word: "wait" of "sem wait". */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Two snapshots are compared by what tells each thing from all others: of an object its kind, namespace and key, of a
- * process its number and when it began, of a stuck thread both and what it waits for.  Of each a hash of 64 bits is
- * sorted, so that tens of thousands cost milliseconds; equal hashes are taken for the same thing.
+ * process its number and when it began, of a stuck thread both and what it waits for.  Of each a hash of 64 bits
+ * (identity.h) is sorted, so that tens of thousands cost milliseconds; equal hashes are taken for the same thing.
  */
 #include "sight/change.h"
 
@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "sight/identity.h"
 
 struct mark {
     uint64_t hash;
@@ -35,44 +37,6 @@ struct comparing {
 };
 
 /* ---- What tells things apart ------------------------------------------------------------------------------ */
-
-#define HASH_BEGIN UINT64_C(0xcbf29ce484222325) /* FNV-1a */
-
-static uint64_t hash_byte(uint64_t hash, unsigned char byte)
-{
-    return (hash ^ byte) * UINT64_C(0x100000001b3);
-}
-
-static uint64_t hash_number(uint64_t hash, uint64_t number)
-{
-    for (int i = 0; i < 8; i++)
-        hash = hash_byte(hash, (unsigned char)(number >> 8 * i));
-    return hash;
-}
-
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-    for (; *text; text++)
-        hash = hash_byte(hash, (unsigned char)*text);
-    return hash_byte(hash, 0);
-}
-
-static uint64_t object_hash(const tong_object *object)
-{
-    return hash_text(hash_number(hash_number(HASH_BEGIN, object->kind), object->namespace_inode), object->key);
-}
-
-static uint64_t process_hash(const tong_process *process)
-{
-    return hash_number(hash_number(HASH_BEGIN, (uint64_t)process->pid), process->start_time);
-}
-
-static uint64_t wait_hash(const tong_snapshot *snapshot, const tong_wait_seen *wait)
-{
-    const tong_object *object = tong_snapshot_object(snapshot, wait->object);
-    uint64_t hash = hash_number(process_hash(tong_snapshot_process(snapshot, wait->process)), (uint64_t)wait->thread);
-    return hash_number(hash, object ? object_hash(object) : 0);
-}
 
 /* There only as long as somebody waits or holds: it would come and go with every wait. */
 static bool is_passing(const tong_object *object)
@@ -133,10 +97,10 @@ static void list_things(struct view *view)
     const tong_process *process;
     for (size_t i = 0; (object = tong_snapshot_object(view->snapshot, i)); i++)
         if (!is_passing(object))
-            add(&view->objects, object_hash(object), i);
+            add(&view->objects, identity_of_object(object), i);
     for (size_t i = 0; (process = tong_snapshot_process(view->snapshot, i)); i++)
         if (is_there(process))
-            add(&view->processes, process_hash(process), i);
+            add(&view->processes, identity_of_process(process), i);
     sort(&view->objects);
     sort(&view->processes);
 }
@@ -147,9 +111,9 @@ static void list_findings(struct view *view)
     uint32_t wait;
     for (size_t i = 0; (finding = tong_snapshot_finding(view->snapshot, i)); i++)
         if (is_name(finding))
-            add(&view->names, hash_text(HASH_BEGIN, finding->address), i);
+            add(&view->names, identity_of_name(finding->address), i);
     for (size_t i = 0; (wait = tong_snapshot_stuck(view->snapshot, i)) != TONG_NOBODY; i++)
-        add(&view->threads, wait_hash(view->snapshot, tong_snapshot_wait(view->snapshot, wait)), wait);
+        add(&view->threads, identity_of_wait(view->snapshot, tong_snapshot_wait(view->snapshot, wait)), wait);
     sort(&view->names);
     sort(&view->threads);
 }
@@ -203,7 +167,7 @@ static void tell(struct comparing *comparing, struct change change)
 /* A FIFO keeps its name when its last user closes it, though it is no object then. */
 static bool name_has(const struct view *view, const char *name)
 {
-    return has(&view->names, hash_text(HASH_BEGIN, name));
+    return has(&view->names, identity_of_name(name));
 }
 
 static bool object_is_called(const struct view *view, const char *name)
@@ -278,7 +242,7 @@ static size_t threads_shared(const tong_snapshot *snapshot, const tong_finding *
     size_t count = 0;
     for (uint32_t i = 0; i < finding->waits; i++) {
         uint32_t wait = tong_snapshot_stuck(snapshot, finding->first_wait + i);
-        const struct mark *mark = find(&there->threads, wait_hash(snapshot, tong_snapshot_wait(snapshot, wait)));
+        const struct mark *mark = find(&there->threads, identity_of_wait(snapshot, tong_snapshot_wait(snapshot, wait)));
         count += mark && tong_snapshot_wait(there->snapshot, mark->place)->flags & flags;
     }
     return count;
