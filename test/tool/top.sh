@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# tong top in a terminal of tmux: what is full stands in front, keys order and choose, it follows the size, and ends in order.
+# tong top in a terminal of tmux: what is full is shown, keys order and choose, it follows the size, and ends in order.
 . "${0%/*}/shell.sh"
 
 expect "without a terminal" 1 "needs a terminal\|without ncurses" "$TONG" top

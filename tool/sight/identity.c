@@ -35,7 +35,8 @@ uint64_t identity_of_process(const tong_process *process)
 uint64_t identity_of_wait(const tong_snapshot *snapshot, const tong_wait_seen *wait)
 {
     const tong_object *object = tong_snapshot_object(snapshot, wait->object);
-    uint64_t hash = hash_number(identity_of_process(tong_snapshot_process(snapshot, wait->process)), (uint64_t)wait->thread);
+    uint64_t process = identity_of_process(tong_snapshot_process(snapshot, wait->process));
+    uint64_t hash = hash_number(process, (uint64_t)wait->thread);
     return hash_number(hash, object ? identity_of_object(object) : 0);
 }
 

@@ -7,7 +7,7 @@
 int screen_show(int64_t interval)
 {
     (void)interval;
-    say("this tong was built without ncurses: install libncurses-dev (Debian), ncurses-devel (Fedora) or ncurses (Arch) and "
-        "build it again; tong ls and tong watch do without");
+    say("this tong was built without ncurses: install libncurses-dev (Debian), ncurses-devel (Fedora) or ncurses (Arch)"
+        " and build it again; tong ls and tong watch do without");
     return CODE_FAILED;
 }

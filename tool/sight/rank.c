@@ -52,11 +52,11 @@ static uint64_t difference(const struct depth *depths, size_t count, const tong_
 static int count_rates(const tong_snapshot *before, struct ranking *ranking)
 {
     struct depth *depths = list_depths(before);
-    double time = (double)(tong_snapshot_time(ranking->snapshot, NULL) - tong_snapshot_time(before, NULL)) / TONG_SECOND;
+    int64_t passed = tong_snapshot_time(ranking->snapshot, NULL) - tong_snapshot_time(before, NULL);
     size_t count = tong_snapshot_objects(before);
-    for (size_t i = 0; depths && time > 0 && i < ranking->channel_count; i++) {
+    for (size_t i = 0; depths && passed > 0 && i < ranking->channel_count; i++) {
         const tong_object *object = tong_snapshot_object(ranking->snapshot, i);
-        ranking->channels[i].rate = (double)difference(depths, count, object) / time;
+        ranking->channels[i].rate = (double)difference(depths, count, object) * TONG_SECOND / (double)passed;
     }
     free(depths);
     return depths ? 0 : -ENOMEM;
@@ -153,7 +153,9 @@ static const char *name_of(const struct ordering *ordering, const struct rank_ro
 
 static double weight(const struct rank_row *row, enum rank_order order)
 {
-    const double weights[] = { [RANK_RATE] = row->rate, [RANK_WAITS] = row->waits, [RANK_ENDS] = row->ends, [RANK_NAME] = 0 };
+    const double weights[] = {
+        [RANK_RATE] = row->rate, [RANK_WAITS] = row->waits, [RANK_ENDS] = row->ends, [RANK_NAME] = 0,
+    };
     return weights[order];
 }
 

@@ -10,8 +10,8 @@ enum rank_order { RANK_RATE, RANK_WAITS, RANK_ENDS, RANK_NAME };
 /* A channel or a process. */
 struct rank_row {
     uint32_t place;     /* index in the snapshot */
-    double rate;        /* by how much its depth (of a process: those of its channels) differs, a second: between two looks,
-                         * so what came and went meanwhile is not in it */
+    double rate;        /* by how much its depth (of a process: those of its channels) differs between two looks, a
+                         * second: what came and went meanwhile is not in it */
     uint32_t waits;     /* threads that wait at it, or of it, now */
     uint32_t ends;      /* it has; of a process the channels that its ends lead to */
     bool full, stuck;   /* full: channels only */
@@ -24,7 +24,7 @@ struct ranking {
     size_t full, stuck; /* channels; processes */
 };
 
-/* Ranks what is in `now`; `before`, which may be NULL, is the earlier look.  0, or -ENOMEM.  `now` has to outlive it. */
+/* Ranks what is in `now`, which has to outlive it; `before` is the earlier look, or NULL.  0, or -ENOMEM. */
 int rank_make(const tong_snapshot *before, const tong_snapshot *now, struct ranking *ret);
 
 /* What is stuck or full, and then by the order. */

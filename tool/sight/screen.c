@@ -77,11 +77,12 @@ static void draw_head(const struct screen *screen)
     if (localtime_r(&now, &local))
         strftime(clock, sizeof clock, "%H:%M:%S", &local);
     text_print(&text, "tong top %s  %zu processes at %zu channels, %zu stuck, %zu full  (from %s)", clock,
-               ranking->process_count, ranking->channel_count, ranking->stuck, ranking->full, tong_snapshot_tier(screen->now));
+               ranking->process_count, ranking->channel_count, ranking->stuck, ranking->full,
+               tong_snapshot_tier(screen->now));
     draw_line(0, ranking->stuck || ranking->full ? A_BOLD : A_NORMAL, text.data);
     text.used = 0;
-    text_print(&text, "by %s; ~ is sampled, between two looks; keys: r rate, w waits, e ends, n name; b both, c channels, "
-                      "p processes; q quits", order_words(screen->order));
+    text_print(&text, "by %s; ~ is sampled, between two looks; keys: r rate, w waits, e ends, n name; "
+                      "b both, c channels, p processes; q quits", order_words(screen->order));
     draw_line(1, A_NORMAL, text.data);
     text.used = 0;
     draw_gaps(&text, screen->now);
@@ -108,8 +109,8 @@ static void draw_process(int line, const struct screen *screen, const struct ran
 {
     const tong_process *process = tong_snapshot_process(screen->now, row->place);
     struct text text = TEXT_INIT;
-    text_print(&text, "%-8" PRId64 " %10.0f %5" PRIu32 " %5" PRIu32 "  %-5s ", process->pid, row->rate, row->waits, row->ends,
-               row->stuck ? "stuck" : "");
+    text_print(&text, "%-8" PRId64 " %10.0f %5" PRIu32 " %5" PRIu32 "  %-5s ", process->pid, row->rate, row->waits,
+               row->ends, row->stuck ? "stuck" : "");
     sight_process(&text, process);
     text_print(&text, "  ");
     text_visible(&text, process->command, strnlen(process->command, COMMAND_SHOWN), "");
@@ -133,8 +134,8 @@ static void draw(const struct screen *screen)
     draw_head(screen);
     if (screen->view != VIEW_PROCESSES) {
         draw_line(line++, A_REVERSE, "CHANNEL    ~CHANGE/s WAITS  ENDS        STATE                NAME  WHO");
-        line = draw_rows(line, screen->view == VIEW_BOTH ? half : LINES, screen, ranking->channels, ranking->channel_count,
-                         draw_channel);
+        line = draw_rows(line, screen->view == VIEW_BOTH ? half : LINES, screen, ranking->channels,
+                         ranking->channel_count, draw_channel);
     }
     if (screen->view != VIEW_CHANNELS) {
         draw_line(line++, A_REVERSE, "PROCESS    ~CHANGE/s WAITS  ENDS        NAME  COMMAND");

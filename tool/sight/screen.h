@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* Shows the terminal who does most and what is wrong, with a new look each `interval` nanoseconds, until a key or a signal
- * ends it.  An exit code, said. */
+/* Shows who does most and what is wrong, with a new look each `interval` nanoseconds, until a key or a signal ends it.
+ * An exit code, said. */
 int screen_show(int64_t interval);
 
 #endif
