@@ -128,8 +128,8 @@ static bool tell(void *context, const struct change *change)
         watching->code = print_json(change);
     else
         print_line(change, words.data);
-    if (watching->code == 0 && (fflush(stdout) != 0 || ferror(stdout)))
-        watching->code = CODE_FAILED; /* main() says why */
+    if (watching->code == 0 && fflush(stdout) != 0 && !stop_asked())
+        watching->code = fail_system(-errno, "standard output");
     if (watching->code == 0 && watching->set->exec)
         watching->code = execute(watching->set->exec, change, words.data);
     text_free(&words);

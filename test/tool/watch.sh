@@ -54,7 +54,7 @@ check "with its proof" grep -q '"proof":".*read' out
 kill $first $second
 wait $first $second 2>err.sh
 sees "and its end" '"change":"resolved"'
-check "and nothing that was not asked for" sh -c '! grep -v "\"change\":\"\(deadlock\|resolved\)\"" out'
+check "and nothing that was not asked for" sh -c '! grep -q -v "\"change\":\"\(deadlock\|resolved\)\"" out'
 stop_watching
 have python3 && check "each line is JSON" python3 -c 'import json,sys; [json.loads(line) for line in sys.stdin]' <out
 
