@@ -52,7 +52,8 @@ static void set_variables(const struct change *change, const char *words)
     const struct { const char *name, *value; } rows[] = {
         { "TONG_CHANGE", change_name(change->kind) }, { "TONG_KIND", change_object_kind(change) },
         { "TONG_OBJECT", change_object(change) },     { "TONG_ADDRESS", change_address(change) },
-        { "TONG_PROCESS", process ? process->name : "" }, { "TONG_PID", pid }, { "TONG_WORDS", words },
+        { "TONG_PROCESS", process ? process->name : "" }, { "TONG_PID", pid },
+        { "TONG_CERTAINTY", sight_certainty(change_certainty(change)) }, { "TONG_WORDS", words },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         setenv(rows[i].name, rows[i].value, 1);
@@ -212,7 +213,8 @@ const struct command cmd_watch = {
     "watch", "Inspect", "print what changes as it happens: objects, processes, deadlocks", "",
     "Compares one look with the next and prints a line for each difference: objects are made and gone, processes that\n"
     "have a channel began or met their death.  What comes and goes between two looks is not seen; locks are not told.\n"
-    "The command of --exec gets the change in TONG_CHANGE, TONG_KIND, TONG_OBJECT, TONG_ADDRESS, TONG_PROCESS,\n"
-    "TONG_PID and TONG_WORDS, some of them empty, and is waited for.  They hold names that others chose: quote them.",
+    "A deadlock is unsure where somebody who could not be seen may end it.  The command of --exec gets the change in\n"
+    "TONG_CHANGE, TONG_CERTAINTY, TONG_KIND, TONG_OBJECT, TONG_ADDRESS, TONG_PROCESS, TONG_PID and TONG_WORDS, some of\n"
+    "them empty, and is waited for.  They hold names that others chose: quote them.",
     "timeout 2 tong watch --on deadlock,death --exec 'logger -- \"$TONG_WORDS\"'", options, 0, 0, 0, run, NULL,
 };

@@ -248,15 +248,17 @@ static size_t threads_shared(const tong_snapshot *snapshot, const tong_finding *
     return count;
 }
 
-/* One that somebody joined is told again; it is over when none of its threads even looks stuck. */
+/* One that somebody joined is told again, and so is one that has become sure: who cannot see everybody's descriptors may
+ * never be.  It is over when none of its threads even looks stuck. */
 static void tell_deadlocks(struct comparing *comparing, enum change_kind kind, const struct view *here,
                            const struct view *there)
 {
     const tong_finding *finding;
     for (size_t i = 0; (finding = tong_snapshot_finding(here->snapshot, i)); i++) {
-        if (finding->kind != TONG_FINDING_STUCK)
+        if (!is_stuck(finding))
             continue;
-        uint32_t flags = kind == CHANGE_DEADLOCK ? TONG_WAIT_STUCK : TONG_WAIT_STUCK | TONG_WAIT_UNKNOWN;
+        bool sure = kind == CHANGE_DEADLOCK && finding->kind == TONG_FINDING_STUCK;
+        uint32_t flags = sure ? TONG_WAIT_STUCK : TONG_WAIT_STUCK | TONG_WAIT_UNKNOWN;
         size_t shared = threads_shared(here->snapshot, finding, there, flags);
         if (kind == CHANGE_DEADLOCK ? shared < finding->waits : shared == 0)
             tell(comparing, OF_FINDING(kind, here, (uint32_t)i));

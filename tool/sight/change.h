@@ -34,6 +34,9 @@ const char *change_object_kind(const struct change *change);
 const char *change_object(const struct change *change);
 const char *change_address(const struct change *change);
 
+/* TONG_EXACT ... */
+uint32_t change_certainty(const struct change *change);
+
 /* All about it in one line: "fifo /tmp/f  0/64K  sh/12 -> cat/13"; fit for a terminal. */
 void change_words(struct text *text, const struct change *change);
 

@@ -43,6 +43,13 @@ const char *change_address(const struct change *change)
     return object_of(change) ? object_of(change)->address : "";
 }
 
+uint32_t change_certainty(const struct change *change)
+{
+    if (object_of(change))
+        return object_of(change)->certainty;
+    return finding_of(change) ? finding_of(change)->certainty : TONG_EXACT;
+}
+
 /* ---- In words --------------------------------------------------------------------------------------------- */
 
 static void put_object(struct text *text, const struct change *change)
@@ -130,13 +137,6 @@ static void write_process(struct json *json, const struct change *change)
     json_close(json, '}');
 }
 
-static uint32_t certainty_of(const struct change *change)
-{
-    if (object_of(change))
-        return object_of(change)->certainty;
-    return finding_of(change) ? finding_of(change)->certainty : TONG_EXACT;
-}
-
 static void write_some(struct json *json, const char *name, const char *text)
 {
     json_text(json, name, *text ? text : NULL);
@@ -151,7 +151,7 @@ void change_json(struct json *json, const struct change *change)
     write_some(json, "object", change_object(change));
     write_some(json, "address", change_address(change));
     write_process(json, change);
-    json_text(json, "certainty", sight_certainty(certainty_of(change)));
+    json_text(json, "certainty", sight_certainty(change_certainty(change)));
     json_text(json, "words", words.data);
     json_text(json, "proof", finding_of(change) ? finding_of(change)->proof : NULL);
     text_free(&words);

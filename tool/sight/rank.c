@@ -85,14 +85,16 @@ static void count_waits(struct ranking *ranking)
     int64_t last = 0;
     for (size_t i = 0; (wait = tong_snapshot_wait(ranking->snapshot, i)); i++) {
         struct rank_row *process = &ranking->processes[wait->process];
-        bool stuck = wait->flags & TONG_WAIT_STUCK;
+        bool stuck = wait->flags & TONG_WAIT_STUCK, perhaps = wait->flags & TONG_WAIT_UNKNOWN;
         process->waits += wait->thread != last;
         process->stuck |= stuck;
+        process->perhaps |= perhaps;
         last = wait->thread;
         if (wait->object == TONG_NOBODY)
             continue;
         ranking->channels[wait->object].waits++;
         ranking->channels[wait->object].stuck |= stuck;
+        ranking->channels[wait->object].perhaps |= perhaps;
     }
 }
 
@@ -100,15 +102,17 @@ static void count_wrong(struct ranking *ranking)
 {
     for (size_t i = 0; i < ranking->channel_count; i++)
         ranking->full += ranking->channels[i].full;
-    for (size_t i = 0; i < ranking->process_count; i++)
+    for (size_t i = 0; i < ranking->process_count; i++) {
         ranking->stuck += ranking->processes[i].stuck;
+        ranking->perhaps += ranking->processes[i].perhaps && !ranking->processes[i].stuck;
+    }
 }
 
 static void drop_lonely(struct ranking *ranking)
 {
     size_t kept = 0;
     for (size_t i = 0; i < ranking->process_count; i++)
-        if (ranking->processes[i].ends || ranking->processes[i].stuck)
+        if (ranking->processes[i].ends || ranking->processes[i].stuck || ranking->processes[i].perhaps)
             ranking->processes[kept++] = ranking->processes[i];
     ranking->process_count = kept;
 }
@@ -161,7 +165,7 @@ static double weight(const struct rank_row *row, enum rank_order order)
 
 static int wrong(const struct rank_row *row)
 {
-    return 2 * row->stuck + row->full;
+    return 4 * row->stuck + 2 * row->perhaps + row->full;
 }
 
 /* By the order asked for, and where that says nothing by the others. */

@@ -14,14 +14,15 @@ struct rank_row {
                          * second: what came and went meanwhile is not in it */
     uint32_t waits;     /* threads that wait at it, or of it, now */
     uint32_t ends;      /* it has; of a process the channels that its ends lead to */
-    bool full, stuck;   /* full: channels only */
+    bool full;          /* of channels only */
+    bool stuck, perhaps; /* perhaps: unless somebody who cannot be seen can end it */
 };
 
 struct ranking {
     const tong_snapshot *snapshot;
     struct rank_row *channels, *processes; /* processes without an end are left out */
     size_t channel_count, process_count;
-    size_t full, stuck; /* channels; processes */
+    size_t full, stuck, perhaps; /* channels; processes */
 };
 
 /* Ranks what is in `now`, which has to outlive it; `before` is the earlier look, or NULL.  0, or -ENOMEM. */

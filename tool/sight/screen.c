@@ -76,10 +76,10 @@ static void draw_head(const struct screen *screen)
     char clock[16] = "";
     if (localtime_r(&now, &local))
         strftime(clock, sizeof clock, "%H:%M:%S", &local);
-    text_print(&text, "tong top %s  %zu processes at %zu channels, %zu stuck, %zu full  (from %s)", clock,
-               ranking->process_count, ranking->channel_count, ranking->stuck, ranking->full,
+    text_print(&text, "tong top %s  %zu processes at %zu channels, %zu stuck, %zu perhaps, %zu full  (from %s)", clock,
+               ranking->process_count, ranking->channel_count, ranking->stuck, ranking->perhaps, ranking->full,
                tong_snapshot_tier(screen->now));
-    draw_line(0, ranking->stuck || ranking->full ? A_BOLD : A_NORMAL, text.data);
+    draw_line(0, ranking->stuck || ranking->perhaps || ranking->full ? A_BOLD : A_NORMAL, text.data);
     text.used = 0;
     text_print(&text, "by %s; ~ is sampled, between two looks; keys: r rate, w waits, e ends, n name; "
                       "b both, c channels, p processes; q quits", order_words(screen->order));
@@ -90,16 +90,21 @@ static void draw_head(const struct screen *screen)
     text_free(&text);
 }
 
+static const char *stuck_words(const struct rank_row *row)
+{
+    return row->stuck ? "stuck" : row->perhaps ? "stuck?" : "";
+}
+
 static void draw_channel(int line, const struct screen *screen, const struct rank_row *row)
 {
     const tong_object *object = tong_snapshot_object(screen->now, row->place);
     struct text text = TEXT_INIT, name = TEXT_INIT, state = TEXT_INIT;
     sight_object(&name, object);
     sight_state(&state, object);
-    text_print(&text, "%-8s %10.0f %5" PRIu32 " %5" PRIu32 "  %-5s %-20s %s  ", tong_kind_name(object->kind), row->rate,
-               row->waits, row->ends, row->stuck ? "stuck" : "", state.data, name.data);
+    text_print(&text, "%-8s %10.0f %5" PRIu32 " %5" PRIu32 "  %-6s %-20s %s  ", tong_kind_name(object->kind), row->rate,
+               row->waits, row->ends, stuck_words(row), state.data, name.data);
     sight_ends(&text, screen->now, row->place);
-    draw_line(line, row->stuck || row->full ? A_BOLD : A_NORMAL, text.data);
+    draw_line(line, row->stuck || row->perhaps || row->full ? A_BOLD : A_NORMAL, text.data);
     text_free(&text);
     text_free(&name);
     text_free(&state);
@@ -109,12 +114,12 @@ static void draw_process(int line, const struct screen *screen, const struct ran
 {
     const tong_process *process = tong_snapshot_process(screen->now, row->place);
     struct text text = TEXT_INIT;
-    text_print(&text, "%-8" PRId64 " %10.0f %5" PRIu32 " %5" PRIu32 "  %-5s ", process->pid, row->rate, row->waits,
-               row->ends, row->stuck ? "stuck" : "");
+    text_print(&text, "%-8" PRId64 " %10.0f %5" PRIu32 " %5" PRIu32 "  %-6s ", process->pid, row->rate, row->waits,
+               row->ends, stuck_words(row));
     sight_process(&text, process);
     text_print(&text, "  ");
     text_visible(&text, process->command, strnlen(process->command, COMMAND_SHOWN), "");
-    draw_line(line, row->stuck ? A_BOLD : A_NORMAL, text.data);
+    draw_line(line, row->stuck || row->perhaps ? A_BOLD : A_NORMAL, text.data);
     text_free(&text);
 }
 
@@ -133,12 +138,12 @@ static void draw(const struct screen *screen)
     int line = HEAD_LINES, half = HEAD_LINES + (LINES - HEAD_LINES) / 2;
     draw_head(screen);
     if (screen->view != VIEW_PROCESSES) {
-        draw_line(line++, A_REVERSE, "CHANNEL    ~CHANGE/s WAITS  ENDS        STATE                NAME  WHO");
+        draw_line(line++, A_REVERSE, "CHANNEL    ~CHANGE/s WAITS  ENDS         STATE                NAME  WHO");
         line = draw_rows(line, screen->view == VIEW_BOTH ? half : LINES, screen, ranking->channels,
                          ranking->channel_count, draw_channel);
     }
     if (screen->view != VIEW_CHANNELS) {
-        draw_line(line++, A_REVERSE, "PROCESS    ~CHANGE/s WAITS  ENDS        NAME  COMMAND");
+        draw_line(line++, A_REVERSE, "PROCESS    ~CHANGE/s WAITS  ENDS         NAME  COMMAND");
         line = draw_rows(line, LINES, screen, ranking->processes, ranking->process_count, draw_process);
     }
     for (; line < LINES; line++)
