@@ -26,8 +26,8 @@ static int run(const struct command *self, int argc, char **argv)
 const struct command cmd_top = {
     "top", "Inspect", "show the busiest channels and processes, and what is stuck or full, in a terminal", "",
     "What is stuck (stuck?: unless somebody who cannot be seen can end it) or full comes first.  What has a ~ is\n"
-    "sampled: by how many bytes, or messages where bytes are not known, the depth differs between two looks, a second;\n"
-    "what came and was taken meanwhile is not in it.  WAITS are threads that wait now.\n"
+    "sampled: by how many bytes, or messages where bytes are not known, the depth differs between two looks, a\n"
+    "second; what came and was taken meanwhile is not in it.  WAITS are threads that wait now.\n"
     "Keys: r rate, w waits, e ends, n name; b both, c channels, p processes; q quits.",
     "tong top --interval 1s", options, 0, 0, 0, run, NULL,
 };

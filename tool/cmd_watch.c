@@ -168,6 +168,9 @@ static int watch(struct watching *watching)
     watching->code = look(watching, &before);
     if (watching->code == 0)
         sight_say_coverage(before);
+    if (watching->code == 0 && watching->pause > INTERVAL && !watching->set->interval)
+        say("looks about each %.1f s, to take less than 2 %% of a processor; --interval says otherwise",
+            (double)watching->pause / TONG_SECOND);
     while (watching->code == 0 && !stop_asked()) {
         sleep_for(watching->pause);
         if (stop_asked() || (watching->code = look(watching, &now)))
@@ -214,7 +217,7 @@ const struct command cmd_watch = {
     "Compares one look with the next and prints a line for each difference: objects are made and gone, processes that\n"
     "have a channel began or met their death.  What comes and goes between two looks is not seen; locks are not told.\n"
     "A deadlock is unsure where somebody who could not be seen may end it.  The command of --exec gets the change in\n"
-    "TONG_CHANGE, TONG_CERTAINTY, TONG_KIND, TONG_OBJECT, TONG_ADDRESS, TONG_PROCESS, TONG_PID and TONG_WORDS, some of\n"
-    "them empty, and is waited for.  They hold names that others chose: quote them.",
+    "TONG_CHANGE, TONG_CERTAINTY, TONG_KIND, TONG_OBJECT, TONG_ADDRESS, TONG_PROCESS, TONG_PID and TONG_WORDS, some\n"
+    "of them empty, and is waited for.  They hold names that others chose: quote them.",
     "timeout 2 tong watch --on deadlock,death --exec 'logger -- \"$TONG_WORDS\"'", options, 0, 0, 0, run, NULL,
 };

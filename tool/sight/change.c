@@ -248,8 +248,8 @@ static size_t threads_shared(const tong_snapshot *snapshot, const tong_finding *
     return count;
 }
 
-/* One that somebody joined is told again, and so is one that has become sure: who cannot see everybody's descriptors may
- * never be.  It is over when none of its threads even looks stuck. */
+/* One that somebody joined is told again, and so is one that has become sure, which it never does for who cannot see
+ * everybody's descriptors.  It is over when none of its threads even looks stuck. */
 static void tell_deadlocks(struct comparing *comparing, enum change_kind kind, const struct view *here,
                            const struct view *there)
 {
