@@ -158,12 +158,22 @@ static void leave(struct end *end)
 
 static const struct wire wire = { enter, hand_send, hand_receive, hand_release, NULL, leave };
 
+/* Without a name there is no region that the other end could open. */
+static bool is_named(const tong_mechanism_info *m)
+{
+    tong_option_info option = TONG_OPTION_INFO_INIT;
+    for (size_t i = 0; tong_mechanism_option(m->scheme, i, &option) == 0; i++)
+        if (option.noun == TONG_HAS_REGION && !strcmp(option.name, "create"))
+            return true;
+    return false;
+}
+
 int hand_contestants(struct contestant *list, int most)
 {
     tong_mechanism_info m = TONG_MECHANISM_INFO_INIT;
     int count = 0;
     for (size_t i = 0; tong_mechanism_describe(i, &m) == 0 && count < most; i++) {
-        if (!(m.offers & TONG_HAS_ZERO_COPY && m.offers & TONG_HAS_REGION))
+        if (!(m.offers & TONG_HAS_ZERO_COPY && m.offers & TONG_HAS_REGION && is_named(&m)) || *m.variant)
             continue;
         struct contestant *c = &list[count++];
         *c = (struct contestant){ .group = GROUP_TONG, .wire = &wire, .least = 65536, .most = SIZE_MAX, .sleeps = true,

@@ -35,7 +35,7 @@ static const struct option_row options[] = {
     VALUE(rate, TAKES_COUNT, "N", "messages a second; without it: as many as can be"),
     VALUE(senders, TAKES_COUNT, "N", "processes that send (1)"),
     VALUE(receivers, TAKES_COUNT, "N", "processes that receive (1)"),
-    FLAG(durable, "messages must survive a restart of the machine"),
+    FLAG(durable, "messages must survive a restart of the machine; a power loss: ?durable=yes"),
     FLAG(remote, "the processes may be on different machines"),
     FLAG(related, "the processes have a common parent that can make the channel"),
     FLAG(lossy, "messages may be lost"),
@@ -248,6 +248,13 @@ static int load(struct question *q, const char *path)
 
 /* ---- The verdicts ----------------------------------------------------------------------------------------- */
 
+/* A short round leaves out what a disk decides. */
+static const char *unmeasured(const struct contestant *c)
+{
+    return strcmp(c->mechanism.variant, "durable=yes") ? "it was not measured"
+                                                        : "not measured: the disk decides; keeps what was synced when power is lost";
+}
+
 static void take_figures(struct question *q, struct verdict *v)
 {
     long i = v->contestant - q->round->contestants;
@@ -257,7 +264,7 @@ static void take_figures(struct question *q, struct verdict *v)
     if (*v->reason)
         return;
     if (!cell->figures[METRIC_TIME].runs) {
-        snprintf(v->reason, sizeof v->reason, "%s", *cell->missing ? cell->missing : "it was not measured");
+        snprintf(v->reason, sizeof v->reason, "%s", *cell->missing ? cell->missing : unmeasured(v->contestant));
         return;
     }
     v->time = cell->figures[METRIC_TIME].median;
@@ -292,7 +299,7 @@ static void decide(struct question *q)
 static void print_verdict(const struct question *q, const struct verdict *v)
 {
     char time[16], rate[16], cpu[16];
-    printf("  %-28s %9s a message (%s), %s of processor time: %.2f times the best\n", v->contestant->name,
+    printf("  %-34s %9s a message (%s), %s of processor time: %.2f times the best\n", v->contestant->name,
            bench_time(v->time, time), bench_rate(v->time, rate), v->cpu >= 0 ? bench_time(v->cpu, cpu) : "unknown",
            cost(q, v) / cost(q, &q->verdicts[0]));
 }
@@ -311,7 +318,7 @@ static void print_all(const struct question *q)
     puts("\nRejected:");
     for (int i = 0; i < q->count; i++)
         if (*q->verdicts[i].reason)
-            printf("  %-28s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
+            printf("  %-34s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
 }
 
 static void json_verdict(struct json *json, const struct verdict *v)
@@ -358,7 +365,7 @@ static int answer(struct question *q)
     } else if (*q->verdicts[0].reason) {
         puts("Nothing here can do all of that.\n\nRejected:");
         for (int i = 0; i < q->count; i++)
-            printf("  %-28s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
+            printf("  %-34s %s\n", q->verdicts[i].contestant->name, q->verdicts[i].reason);
     } else {
         print_all(q);
     }

@@ -23,7 +23,7 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    FLAG(quick, "a short round, some ninety seconds"),
+    FLAG(quick, "a short round, one to four minutes"),
     FLAG(raw, "only: tong beside the bare system calls, in pairs"),
     VALUE(only, TAKES_TEXT, "NAME", "only what has this in its name, and the limit"),
     VALUE(work, TAKES_TEXT, "KEY", "only works with this in their key, such as round-trip or one-way-64"),

@@ -13,8 +13,11 @@
  * seen (TONG_UNSURE).  "Could wake" does not mean "will wake", and content of shared memory is invisible.
  *
  * Rights.  An ordinary user sees its own processes; of others, what everybody may see, and a gap for the rest.  Nothing is
- * opened but files of /proc and, read-only, names in /dev/shm and in the file system of POSIX queues; a descriptor that is
- * copied from a process to be asked is closed within a millisecond.
+ * opened but files of /proc and, read-only, names in /dev/shm, in the file system of POSIX queues, and mapped files that
+ * have the name or size of tong's own channels; a descriptor that is copied from a process to be asked is closed at once.
+ *
+ * Orphans.  That nobody has an object is exact where the kernel counts (System V memory) or a lock says so (tong's channels);
+ * concluded of System V queues and semaphores, whose last users are gone; and else as sure as everybody could be seen.
  *
  * Ownership.  All that a snapshot shows belongs to it and lives until tong_snapshot_free(); strings end with NUL, may hold
  * any other byte, and are never NULL.  Structures grow at their end and begin with their `size`.  Threads: a snapshot may be

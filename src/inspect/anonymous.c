@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Eventfds and epoll sets, which share one inode: fdinfo tells them apart.  An eventfd has a number of its own.  An epoll set
- * has none: it is called by the first descriptor that was seen to lead to it, and that an ancestor's descriptor of the
- * same number leads to the same one, kcmp(2) says.
+ * Eventfds and epoll sets, which share one inode: fdinfo tells them apart.  An eventfd has a number of its own.  An
+ * epoll set has none: it is called by the first descriptor that was seen to lead to it, and that an ancestor's
+ * descriptor of the same number leads to the same one, kcmp(2) says.
  *
  * A set names what it watches by the descriptor under which it was added, which may be another's by now, and an inode.
  */
@@ -42,7 +42,7 @@ void descriptor_add_eventfd(const struct descriptor *descriptor)
     descriptor_add_both(descriptor, object);
 }
 
-/* ---- epoll ---------------------------------------------------------------------------------------------------------- */
+/* ---- epoll ----------------------------------------------------------------------------------------------------- */
 
 /* The set of an ancestor that this descriptor was inherited from. */
 static uint32_t inherited_set(const struct descriptor *descriptor)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Locks on files, the opening of a FIFO, and connect: calls whose object has no descriptor, or not the one that is named. */
+/* Locks on files, the opening of a FIFO, and connect: calls whose object has no descriptor, or not the one that is
+ * named. */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -100,13 +101,23 @@ static uint32_t fifo_object(struct look_at_thread *look, const struct stat *stat
     return number;
 }
 
+/* Who opens a FIFO can be interrupted; who cannot waits for a disk or a server, of which nothing is asked here. */
+static bool is_interruptible(struct look_at_thread *look)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%lld/task/%lld/stat", (long long)look->pid, (long long)look->tid);
+    const char *name_end = proc_read(&look->scan->proc, look->scan->proc.fd, path) > 0
+                               ? strrchr(look->scan->proc.buffer, ')') : NULL;
+    return name_end && name_end[1] == ' ' && name_end[2] == 'S';
+}
+
 static void wait_for_open(struct look_at_thread *look, int directory, uint64_t at, int flags)
 {
     char path[PATH];
     struct stat status;
     uint32_t direction = (flags & O_ACCMODE) == O_RDONLY ? TONG_RECEIVE : TONG_SEND;
-    if (!wait_peek_path(look, at, path, sizeof path) || stat_of(look, directory, path, &status) < 0 ||
-        !S_ISFIFO(status.st_mode)) {
+    if (!is_interruptible(look) || !wait_peek_path(look, at, path, sizeof path) ||
+        stat_of(look, directory, path, &status) < 0 || !S_ISFIFO(status.st_mode)) {
         wait_open(look, "a file");
         return;
     }
@@ -141,7 +152,8 @@ void call_connect(struct look_at_thread *look)
     struct sockaddr_un address = { .sun_family = AF_UNSPEC };
     size_t size = look->argument[2];
     size = size < sizeof address ? size : sizeof address;
-    if (size < sizeof(sa_family_t) || !wait_peek(look, look->argument[1], &address, size) || address.sun_family != AF_UNIX) {
+    if (size < sizeof(sa_family_t) || !wait_peek(look, look->argument[1], &address, size) ||
+        address.sun_family != AF_UNIX) {
         wait_on_descriptor(look, (int)look->argument[0], 0, false);
         return;
     }

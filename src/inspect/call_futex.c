@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * futex: the word's address, through the map it lies in, is a file and an offset that all who share it have in common; a
- * private one is its process's own.  Who holds a lock is known to the kernel only of robust and priority-inheriting mutexes,
- * whose word is the holder's number; of glibc's others it stands beside the word, if that is a mutex at all, which the
- * neighbourhood must look like in every field.
+ * futex: the word's address, through the map it lies in, is a file and an offset that all who share it have in common;
+ * a private one is its process's own.  Who holds a lock is known to the kernel only of robust and priority-inheriting
+ * mutexes, whose word is the holder's number; of glibc's others it stands beside the word, if that is a mutex at all,
+ * which the neighbourhood must look like in every field.
  */
 #include <linux/futex.h>
 #include <stdio.h>
@@ -37,7 +37,8 @@ static int find_mapping(void *context, char *line)
     unsigned long long from, to, offset, inode;
     unsigned major_number, minor_number;
     char rights[8];
-    if (sscanf(line, "%llx-%llx %7s %llx %x:%x %llu", &from, &to, rights, &offset, &major_number, &minor_number, &inode) != 7 ||
+    if (sscanf(line, "%llx-%llx %7s %llx %x:%x %llu", &from, &to, rights, &offset, &major_number, &minor_number,
+               &inode) != 7 ||
         mapping->at < from || mapping->at >= to)
         return 0;
     mapping->found = true;
@@ -105,14 +106,14 @@ void call_futex(struct look_at_thread *look)
     struct mapping mapping;
     unsigned operation = (unsigned)look->argument[1] & FUTEX_CMD_MASK;
     bool exact = false, shared = is_shared(look, &mapping);
-    if (operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET && operation != FUTEX_LOCK_PI && operation != FUTEX_LOCK_PI2 &&
-        operation != FUTEX_WAIT_REQUEUE_PI) {
+    if (operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET && operation != FUTEX_LOCK_PI &&
+        operation != FUTEX_LOCK_PI2 && operation != FUTEX_WAIT_REQUEUE_PI) {
         wait_open(look, "a futex");
         return;
     }
     int64_t owner = wait_same_namespace(look, SCAN_PID) ? owner_of(look, operation, shared, &exact) : 0;
-    struct wait_fact fact = { .rule = owner ? RULE_OWNER : !shared ? RULE_PROCESS : mapping.found ? RULE_OBJECT : RULE_OPEN,
-                              .fd = -1, .number = owner, .device = mapping.device, .inode = mapping.inode,
+    enum rule rule = owner ? RULE_OWNER : !shared ? RULE_PROCESS : mapping.found ? RULE_OBJECT : RULE_OPEN;
+    struct wait_fact fact = { .rule = rule, .fd = -1, .number = owner, .device = mapping.device, .inode = mapping.inode,
                               .inferred = !exact };
     wait_add(look, &fact, shared && mapping.found ? object_of(look, &mapping) : TONG_NOBODY, 0,
              shared ? "" : owner ? "a mutex" : "what its own threads alone could do");

@@ -29,7 +29,8 @@ void call_poll(struct look_at_thread *look)
     uint32_t first = waits_threads(look->waits)[look->thread].count;
     for (uint64_t i = 0; i < count; i++)
         if (items[i].fd >= 0)
-            wait_for_events(look, items[i].fd, items[i].events & (POLLIN | POLLPRI | POLLRDHUP), items[i].events & POLLOUT);
+            wait_for_events(look, items[i].fd, items[i].events & (POLLIN | POLLPRI | POLLRDHUP),
+                            items[i].events & POLLOUT);
     if (waits_threads(look->waits)[look->thread].count == first)
         wait_open(look, "a signal");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls that sleep: which argument tells for what, and which one says for how long.  A call that is not in the table
- * waits for something that nobody here can name, so whoever is in it may come back at any time.
+ * System calls that sleep: which argument tells for what, and which one says for how long.  A call that is not in the
+ * table waits for something that nobody here can name, so whoever is in it may come back at any time.
  */
 #include <fcntl.h>
 #include <stddef.h>
@@ -68,7 +68,8 @@ static void only_time(struct look_at_thread *look)
 
 static void wait_child(struct look_at_thread *look, int64_t pid)
 {
-    const struct wait_fact fact = { .rule = RULE_CHILDREN, .fd = -1, .number = wait_same_namespace(look, SCAN_PID) && pid > 0 ? pid : 0 };
+    bool known = pid > 0 && wait_same_namespace(look, SCAN_PID);
+    const struct wait_fact fact = { .rule = RULE_CHILDREN, .fd = -1, .number = known ? pid : 0 };
     wait_add(look, &fact, TONG_NOBODY, 0, "the end of a child");
 }
 

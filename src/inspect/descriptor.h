@@ -19,7 +19,7 @@ struct descriptor {
     char target[DESCRIPTOR_TARGET];
 };
 
-/* An end of this descriptor.  The direction is what it was opened for, which of what is always open for both needs no call. */
+/* An end of this descriptor.  The direction is what it was opened for; what is always open for both needs no call. */
 void descriptor_add_both(const struct descriptor *descriptor, uint32_t object); /* a socket has no other mode */
 void descriptor_add_end(const struct descriptor *descriptor, uint32_t object, uint32_t flags);
 

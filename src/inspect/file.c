@@ -82,13 +82,19 @@ void file_describe(struct tong_snapshot *graph, uint32_t number, const char *pat
     const struct file_place *place = place_of(shorter);
     snprintf(called, sizeof called, "%s%s", place ? place->before : "", shorter + (place ? place->dropped : 0));
     const char *name = graph_text(graph, called);
-    const char *address = deleted ? "" : address_of(graph, place, shorter);
     tong_object *object = graph_object_at(graph, number);
     object->name = name;
-    object->address = address;
     object->source = source;
     if (deleted && object->kind != TONG_KIND_MEMFD) /* which never had a name */
         object->flags |= TONG_OBJECT_DELETED;
     if (status)
         describe_status(object, status);
+}
+
+void file_describe_named(struct tong_snapshot *graph, uint32_t number, const char *path, const struct stat *status,
+                         const char *source)
+{
+    const char *address = address_of(graph, place_of(path), path);
+    file_describe(graph, number, path, status, source);
+    graph_object_at(graph, number)->address = address;
 }

@@ -19,4 +19,8 @@ uint32_t file_object(struct tong_snapshot *graph, uint32_t kind, uint64_t device
 void file_describe(struct tong_snapshot *graph, uint32_t object, const char *path, const struct stat *status,
                    const char *source);
 
+/* The same of what the caller itself found under that name, so that it may be opened by it. */
+void file_describe_named(struct tong_snapshot *graph, uint32_t object, const char *path, const struct stat *status,
+                         const char *source);
+
 #endif

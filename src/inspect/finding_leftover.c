@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the dead left behind.  TONG_EXACT is said only where the kernel itself shows that nobody has it and that nobody can come
- * back to it by right: memory that is attached by nobody and whose makers are dead, a channel in memory all of whose
- * places are of the dead, a socket's name to which no socket belongs.  A name that might be waiting for its next user is a leftover
- * only as far as its kind suggests.
+ * What the dead left behind.  TONG_EXACT is said only where the kernel itself shows that nobody has it and that nobody
+ * can come back to it by right: memory that is attached by nobody and whose makers are dead, a channel in memory all of
+ * whose places are of the dead, a socket's name to which no socket belongs.  A name that might be waiting for its next
+ * user is a leftover only as far as its kind suggests.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +51,8 @@ static const char *library_of(const tong_object *object)
 /* A channel that was closed in order waits for its next users, and so does one in which messages lie. */
 static bool died_in(const tong_object *object)
 {
-    return object->kind == TONG_KIND_CHANNEL && strstr(object->detail, ", died") && !(object->flags & TONG_OBJECT_HIDDEN_ENDS);
+    return object->kind == TONG_KIND_CHANNEL && strstr(object->detail, ", died") &&
+        !(object->flags & TONG_OBJECT_HIDDEN_ENDS);
 }
 
 bool finding_is_leftover(const tong_object *object)
@@ -73,7 +74,8 @@ static void tell(struct scan *scan, uint32_t number, uint32_t certainty, const c
     const tong_object object = *graph_object_at(scan->graph, number);
     finding_add(scan, TONG_FINDING_LEFTOVER, certainty, number, path_of(scan, &object),
                 graph_format(scan->graph, "left behind: %s", finding_title(scan, &object)), proof,
-                certainty == TONG_EXACT ? "remove it (tong gc)" : "remove it if its program will not come back for it (tong rm)");
+                certainty == TONG_EXACT ? "remove it (tong gc)"
+                                        : "remove it if its program will not come back for it (tong rm)");
 }
 
 static void judge_channel(struct scan *scan, uint32_t number)
@@ -81,7 +83,8 @@ static void judge_channel(struct scan *scan, uint32_t number)
     const tong_object object = *graph_object_at(scan->graph, number);
     bool kept = object.depth != 0 || strstr(object.detail, "durable") || strncmp(object.address, "shm:", 4) != 0;
     tell(scan, number, kept ? TONG_INFERRED : TONG_EXACT,
-         graph_format(scan->graph, "everybody who had a place in %s has died, and nobody has it now (%s)", object.name, object.detail));
+         graph_format(scan->graph, "everybody who had a place in %s has died, and nobody has it now (%s)",
+                      object.name, object.detail));
 }
 
 static void judge_name(struct scan *scan, uint32_t number)
@@ -90,7 +93,8 @@ static void judge_name(struct scan *scan, uint32_t number)
     const char *library = library_of(&object);
     uint32_t certainty = object.certainty == TONG_EXACT ? TONG_INFERRED : object.certainty;
     tell(scan, number, certainty,
-         graph_format(scan->graph, "nobody maps %s or has it open%s%s", finding_title(scan, &object), library ? "; it is of " : "",
+         graph_format(scan->graph, "nobody maps %s or has it open%s%s", finding_title(scan, &object),
+                      library ? "; it is of " : "",
                       library ? library : ""));
 }
 
@@ -104,7 +108,7 @@ static void judge_memory(struct scan *scan, uint32_t number)
         state.shm_nattch > 0 || !finding_is_dead(scan, state.shm_cpid) || !finding_is_dead(scan, state.shm_lpid))
         return;
     tell(scan, number, TONG_EXACT,
-         graph_format(scan->graph, "%s is attached by nobody; %d, which made it, and %d, which used it last, are no more",
+         graph_format(scan->graph, "%s is attached by nobody; %d, which made it, and %d, which used it last, are dead",
                       finding_title(scan, &object), (int)state.shm_cpid, (int)state.shm_lpid));
 }
 
@@ -177,7 +181,8 @@ static void tell_socket(struct listing *listing, const char *path)
     struct tong_snapshot *graph = listing->scan->graph;
     finding_add(listing->scan, TONG_FINDING_LEFTOVER, listing->certainty, TONG_NOBODY, path,
                 graph_format(graph, "left behind: the socket's name %s", path),
-                graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", path), "remove it (tong gc)");
+                graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", path),
+                "remove it (tong gc)");
 }
 
 static void tell_fifo(struct listing *listing, const char *path)
@@ -206,7 +211,8 @@ static int look_at_name(void *context, const char *name)
         list(listing, path, false);
     else if (S_ISSOCK(status.st_mode) && !is_bound(&listing->sockets, &status))
         tell_socket(listing, path);
-    else if (S_ISFIFO(status.st_mode) && status.st_mode & 0777 && !finding_is_part(name) && !is_open_fifo(listing->scan, &status))
+    else if (S_ISFIFO(status.st_mode) && status.st_mode & 0777 && !finding_is_part(name) &&
+             !is_open_fifo(listing->scan, &status))
         tell_fifo(listing, path);
     return listing->scan->graph->error;
 }
@@ -219,7 +225,8 @@ static void list(struct listing *listing, const char *path, bool deeper)
     inner.names = 0;
     inner.directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (inner.directory >= 0 && proc_names(inner.directory, look_at_name, &inner) > 0)
-        graph_gap(listing->scan->graph, "names of sockets and FIFOs", "directories with very many names are read in part");
+        graph_gap(listing->scan->graph, "names of sockets and FIFOs",
+                  "directories with very many names are read in part");
     sys_close(inner.directory < 0 ? -1 : inner.directory);
 }
 
@@ -239,7 +246,8 @@ static int find_names(struct scan *scan)
 {
     static const char *const directories[] = { "/dev/shm", "/run", "/tmp" };
     struct listing listing = { .scan = scan, .certainty = has_other_networks(scan) ? TONG_INFERRED : TONG_EXACT };
-    const struct unix_diag_req request = { .sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX, .udiag_show = UDIAG_SHOW_VFS };
+    const struct unix_diag_req request = { .sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX,
+                                           .udiag_show = UDIAG_SHOW_VFS };
     int r = diag_dump(&request, sizeof request, sizeof(struct unix_diag_msg), add_inode, &listing.sockets);
     for (size_t i = 0; i < sizeof directories / sizeof *directories && r == 0; i++)
         list(&listing, directories[i], true);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is wrong with an object by itself: nobody has it, it is full, everybody may write to it.  Whether an orphan may be removed is
- * another question, which finding_leftover.c answers.
+ * What is wrong with an object by itself: nobody has it, it is full, everybody may write to it.  Whether an orphan may
+ * be removed is another question, which finding_leftover.c answers.
  */
 #include <stdio.h>
 #include <string.h>
@@ -58,12 +58,14 @@ static bool is_of(uint32_t kinds, const tong_object *object)
 static const char *why_orphan(struct scan *scan, const tong_object *object)
 {
     if (object->kind == TONG_KIND_SYSVSHM)
-        return graph_format(scan->graph, "%s is attached by nobody (%s: %s)", finding_title(scan, object), object->source,
+        return graph_format(scan->graph, "%s is attached by nobody (%s: %s)", finding_title(scan, object),
+                            object->source,
                             object->detail);
     if (object->kind == TONG_KIND_MSGQ || object->kind == TONG_KIND_SYSVSEM)
         return graph_format(scan->graph, "of %s, who used it last is no more (%s: %s)", finding_title(scan, object),
                             object->source, object->detail);
-    return graph_format(scan->graph, "no process that could be seen has %s open or mapped", finding_title(scan, object));
+    return graph_format(scan->graph, "no process that could be seen has %s open or mapped",
+                        finding_title(scan, object));
 }
 
 static const char *why_full(struct scan *scan, const tong_object *object)
@@ -71,13 +73,15 @@ static const char *why_full(struct scan *scan, const tong_object *object)
     if (object->messages != TONG_UNKNOWN)
         return graph_format(scan->graph, "%llu messages lie in %s, and it has no room for more",
                             (unsigned long long)object->messages, finding_title(scan, object));
-    return graph_format(scan->graph, "%llu bytes lie in %s, and it has no room for more", (unsigned long long)object->depth,
+    return graph_format(scan->graph, "%llu bytes lie in %s, and it has no room for more",
+                        (unsigned long long)object->depth,
                         finding_title(scan, object));
 }
 
 static const char *why_open_to_all(struct scan *scan, const tong_object *object)
 {
-    return graph_format(scan->graph, "the permissions of %s are %04o (owner: uid %u)", finding_title(scan, object), object->mode,
+    return graph_format(scan->graph, "the permissions of %s are %04o (owner: uid %u)", finding_title(scan, object),
+                        object->mode,
                         object->uid);
 }
 
@@ -104,7 +108,8 @@ static void judge(struct scan *scan, uint32_t number)
         const struct judgement *row = &judgements[i];
         const tong_object object = *graph_object_at(scan->graph, number);
         bool told = row->flag == TONG_OBJECT_ORPHAN && finding_is_leftover(&object);
-        bool part = object.kind != TONG_KIND_CHANNEL && (object.flags & TONG_OBJECT_OURS || finding_is_part(object.name));
+        bool part = object.kind != TONG_KIND_CHANNEL &&
+            (object.flags & TONG_OBJECT_OURS || finding_is_part(object.name));
         if (!(object.flags & row->flag) || !is_of(row->kinds, &object) || told || part)
             continue;
         const char *summary = graph_format(scan->graph, "%s %s", row->words, finding_title(scan, &object));

@@ -61,6 +61,7 @@ struct tong_snapshot {
     uint32_t *by_pid, pids;        /* the same for processes */
     int64_t began, ended;
     const char *tier;
+    bool unseen;                   /* there may be processes that are not even listed here */
     int error;                     /* the first that ended it, or 0 */
 };
 

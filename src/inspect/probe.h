@@ -8,6 +8,8 @@
 
 enum { SCAN_PID, SCAN_NETWORK, SCAN_IPC, SCAN_MOUNT, SCAN_NAMESPACES }; /* as in tong_process */
 
+#define SCAN_FIRST_PIDS 0xEFFFFFFC /* PROC_PID_INIT_INO: the pid namespace of the whole machine */
+
 struct scan {
     tong_look look;
     uint64_t namespaces[SCAN_NAMESPACES]; /* the caller's own */
@@ -24,6 +26,9 @@ struct probe {
     int (*run)(struct scan *scan);
     uint32_t asked; /* TONG_LOOK_... without which it is left out */
 };
+
+/* Whether /proc/PID, which is open as `directory`, is still that process: its number may be another's by now. */
+bool process_is_still(struct scan *scan, int directory, uint32_t number);
 
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);

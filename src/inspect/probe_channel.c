@@ -3,8 +3,8 @@
  * Channels of tong itself, in /dev/shm and in mapped files: who sends and receives, how much lies in the lanes.
  *
  * Their segments are opened for reading and read with pread(2): they are not mapped, so that one that is made shorter
- * meanwhile does no harm, and nothing is ever written.  Each word is copied once and then checked, as its writers may be
- * hostile.  Who holds a place has a lock there, about which F_OFD_GETLK asks; who it is the holder says of itself
+ * meanwhile does no harm, and nothing is ever written.  Each word is copied once and then checked, as its writers may
+ * be hostile.  Who holds a place has a lock there, about which F_OFD_GETLK asks; who it is the holder says of itself
  * (TONG_INFERRED), and it is believed if a process of that number began at that time.
  *
  * Files that somebody maps are opened only if they are called as tong calls the receivers' segment, or have the size of
@@ -22,7 +22,7 @@
 #include "sys/sys.h"
 
 #define PATH_MOST 4200
-#define WORDS_MOST 900
+#define WORDS_MOST 4096 /* 32 who take part fit */
 #define ID_DIGITS 16
 #define RECEIVE ".receive"
 #define TONG_SHM FILE_SHM "tong."
@@ -40,10 +40,10 @@ struct channel {
     const struct layout_header *header;
     uint32_t object;
     unsigned count[2], dead[2];          /* of receivers, of senders */
-    char words[WORDS_MOST];              /* for the object's detail */
+    char words[WORDS_MOST];              /* for the detail of the object */
 };
 
-/* ---- Reading ---------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------------------------- */
 
 /* A short file leaves zeros. */
 static int read_segment(struct segment *segment, size_t size)
@@ -69,14 +69,14 @@ static int open_segment(const char *path, uint32_t kind, struct segment *ret)
 
 static void close_segment(struct segment *segment)
 {
-    sys_close(segment->fd < 0 ? -1 : segment->fd);
+    sys_close(segment->fd);
     free(segment->control);
 }
 
 static bool is_held(const struct segment *segment, unsigned place)
 {
-    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1,
-                          .l_start = (off_t)(offsetof(struct layout_control, places) + place * sizeof(struct layout_place)) };
+    size_t row = offsetof(struct layout_control, places) + place * sizeof(struct layout_place);
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)row, .l_len = 1 };
     return sys_fcntl_lock(segment->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
@@ -85,7 +85,7 @@ static uint64_t load(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-/* ---- Who is there ------------------------------------------------------------------------------------------------------- */
+/* ---- Who is there ---------------------------------------------------------------------------------------------- */
 
 static void say(struct channel *channel, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -135,7 +135,7 @@ static void add_places(struct channel *channel, const struct segment *segment, b
             add_place(channel, segment, place, sends);
 }
 
-/* ---- What lies in the lanes ----------------------------------------------------------------------------------------------- */
+/* ---- What lies in the lanes ------------------------------------------------------------------------------------ */
 
 /* Where the slowest of those begins who still have to take it: the receivers that a broadcast has, or the one cursor. */
 static uint64_t head_of(const struct channel *channel, unsigned lane, uint64_t tail)
@@ -156,7 +156,7 @@ static void add_lanes(struct channel *channel)
 {
     uint64_t used = load(&channel->senders.control->used), capacity = channel->header->capacity;
     uint64_t depth = 0, lanes = 0, fullest = 0;
-    for (unsigned lane = 0; lane < LAYOUT_PLACES && channel->receivers.control; lane++) {
+    for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
         uint64_t tail = load(&channel->senders.control->places[lane].tail), head = head_of(channel, lane, tail);
         if (!(used >> lane & 1) || !layout_cursors_agree(tail, head, capacity))
             continue;
@@ -172,7 +172,7 @@ static void add_lanes(struct channel *channel)
     object->flags |= capacity - fullest < record_room(1) ? TONG_OBJECT_FULL : 0;
 }
 
-/* ---- The object, and the files that belong to it ----------------------------------------------------------------------------- */
+/* ---- The object, and the files that belong to it --------------------------------------------------------------- */
 
 static const uint32_t file_kinds[] = { TONG_KIND_SHM, TONG_KIND_MAP, TONG_KIND_FIFO };
 
@@ -221,7 +221,8 @@ static uint32_t add_object(const struct channel *channel)
     uint32_t number = file_object(graph, TONG_KIND_CHANNEL, status->st_dev, status->st_ino, &fresh);
     if (number == TONG_NOBODY || !fresh)
         return TONG_NOBODY;
-    snprintf(address, sizeof address, in_memory ? "shm:%s" : "mmap:%s", channel->path + (in_memory ? sizeof TONG_SHM - 1 : 0));
+    snprintf(address, sizeof address, in_memory ? "shm:%s" : "mmap:%s",
+             channel->path + (in_memory ? sizeof TONG_SHM - 1 : 0));
     const char *name = graph_text(graph, address);
     tong_object *object = graph_object_at(graph, number);
     object->name = object->address = name;
@@ -240,7 +241,8 @@ static void describe(struct channel *channel)
     say(channel, "%s%s", delivers[channel->header->deliver], channel->header->features & LAYOUT_DURABLE ? ", durable" : "");
     add_places(channel, &channel->senders, true);
     add_places(channel, &channel->receivers, false);
-    add_lanes(channel);
+    if (channel->receivers.control)
+        add_lanes(channel);
     mark_ours(graph, &channel->senders.status);
     if (channel->receivers.control)
         mark_ours(graph, &channel->receivers.status);
@@ -252,23 +254,36 @@ static void describe(struct channel *channel)
     object->flags |= channel->count[0] + channel->count[1] == 0 ? TONG_OBJECT_ORPHAN : 0;
 }
 
-/* A segment that is damaged or of another version stays what it is: a file. */
-static int look_at(struct scan *scan, const char *path, uint64_t device, uint64_t inode)
+static bool is_file(const struct segment *segment, const tong_object *object)
+{
+    return segment->fd >= 0 && segment->status.st_dev == object->device && segment->status.st_ino == object->inode;
+}
+
+/* 0: both, or the senders' alone. */
+static int open_both(struct channel *channel)
+{
+    char side[PATH_MOST];
+    int r = open_segment(channel->path, LAYOUT_KIND_SENDERS, &channel->senders);
+    if (r < 0)
+        return r;
+    channel->header = &channel->senders.control->header;
+    snprintf(side, sizeof side, "%s.%016llx" RECEIVE, channel->path, (unsigned long long)channel->header->id);
+    r = open_segment(side, LAYOUT_KIND_RECEIVERS, &channel->receivers);
+    return r == -ENOMEM ? r : 0;
+}
+
+/* A segment that is damaged or of another version stays what it is: a file.  So does one that was seen under this name,
+ * if that is another's here, in another mount namespace. */
+static int look_at(struct scan *scan, const char *path, uint32_t seen)
 {
     struct channel channel = { .scan = scan, .path = path, .senders.fd = -1, .receivers.fd = -1 };
-    char side[PATH_MOST];
-    int r = open_segment(path, LAYOUT_KIND_SENDERS, &channel.senders);
-    if (r == 0 && inode && (channel.senders.status.st_dev != device || channel.senders.status.st_ino != inode))
-        r = -ESTALE; /* the name is another's here, in another mount namespace */
-    if (r == 0) {
-        channel.header = &channel.senders.control->header;
-        snprintf(side, sizeof side, "%s.%016llx" RECEIVE, path, (unsigned long long)channel.header->id);
-        r = open_segment(side, LAYOUT_KIND_RECEIVERS, &channel.receivers);
-        r = r == -ENOMEM ? r : 0;
-        channel.object = r < 0 ? TONG_NOBODY : add_object(&channel);
-        if (channel.object != TONG_NOBODY)
-            describe(&channel);
-    } else if (r == -EACCES)
+    int r = open_both(&channel);
+    const tong_object *file = graph_object_at(scan->graph, seen);
+    bool same = r == 0 && (is_file(&channel.senders, file) || is_file(&channel.receivers, file));
+    channel.object = same ? add_object(&channel) : TONG_NOBODY;
+    if (channel.object != TONG_NOBODY)
+        describe(&channel);
+    if (r == -EACCES)
         graph_gap(scan->graph, "channels of tong", "not permitted to this user");
     close_segment(&channel.senders);
     close_segment(&channel.receivers);
@@ -297,14 +312,12 @@ static bool has_size_of_senders(const char *path)
 }
 
 /* A file that is mapped: the receivers' segment, or the senders'. */
-static int look_at_mapped(struct scan *scan, const char *name, uint64_t device, uint64_t inode)
+static int look_at_mapped(struct scan *scan, const char *name, uint32_t seen)
 {
     char path[PATH_MOST];
     size_t base = base_of(name);
     snprintf(path, sizeof path, "%.*s", (int)(base ? base : strlen(name)), name);
-    if (base)
-        return look_at(scan, path, 0, 0);
-    return has_size_of_senders(path) ? look_at(scan, path, device, inode) : 0;
+    return base || has_size_of_senders(path) ? look_at(scan, path, seen) : 0;
 }
 
 int probe_channels(struct scan *scan)
@@ -317,9 +330,9 @@ int probe_channels(struct scan *scan)
         if (object->flags & TONG_OBJECT_DELETED)
             continue;
         if (in_memory && !base_of(object->name))
-            r = look_at(scan, object->name, object->device, object->inode);
+            r = look_at(scan, object->name, i);
         else if (object->kind == TONG_KIND_MAP)
-            r = look_at_mapped(scan, object->name, object->device, object->inode);
+            r = look_at_mapped(scan, object->name, i);
     }
     for (uint32_t i = 0; i < count; i++)
         if (graph_object_at(scan->graph, i)->kind == TONG_KIND_LOCK)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How full pipes and FIFOs are, by a copy of one of their descriptors (pidfd_getfd(2)), which is closed at once.  A copy is
- * of the same open file description, so it adds neither reader nor writer.  It is checked to be of the pipe that was seen:
- * the process may have ended, or closed and opened, in between.
+ * How full pipes and FIFOs are, by a copy of one of their descriptors (pidfd_getfd(2)), which is closed at once.  A
+ * copy is of the same open file description, so it adds neither reader nor writer.  It is checked to be of the pipe
+ * that was seen: the process may have ended, or closed and opened, in between.
  *
  * The kernel does not tell how many readers and writers a pipe has.  But poll(2) on an end tells whether the other side
- * has anybody at all; if it has and nobody there could be seen, that is said (TONG_OBJECT_HIDDEN_ENDS).  A reader of a FIFO to
- * which no writer ever came is told nothing by poll(2), so of FIFOs only the writers' side is believed.
+ * has anybody at all; if it has and nobody there could be seen, that is said (TONG_OBJECT_HIDDEN_ENDS).  A reader of a
+ * FIFO to which no writer ever came is told nothing by poll(2), so of FIFOs only the writers' side is believed.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 /*
  * Which ends are one open file description: a descriptor that a child inherited is no other party than its parent's.
  *
- * A socket, an eventfd and an epoll set have exactly one.  Of anything else that several processes have, kcmp(2) compares
- * descriptors, and puts them in an order in which the next one is looked for by halves.  What may not be compared, or was
- * closed meanwhile, stays unknown.
+ * A socket, an eventfd and an epoll set have exactly one.  Of anything else that several processes have, kcmp(2)
+ * compares descriptors, and puts them in an order in which the next one is looked for by halves.  What may not be
+ * compared, or was closed meanwhile, stays unknown.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -94,7 +94,7 @@ static size_t same_object(const struct comparing *comparing, size_t from)
     return to - from;
 }
 
-/* ---- Inheritance ------------------------------------------------------------------------------------------------------ */
+/* ---- Inheritance ----------------------------------------------------------------------------------------------- */
 
 static bool has_ancestor_with(const struct comparing *comparing, uint32_t process, uint32_t stamp)
 {

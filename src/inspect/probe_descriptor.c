@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Descriptors, from the links in /proc/PID/fd.  What a link says names the kind: "pipe:[17]", "socket:[18]",
- * "anon_inode:[eventfd]", a path.  The permission bits of the link itself are those with which it was opened.  A link is
- * never opened: that would add a reader or a writer to what it leads to.
+ * "anon_inode:[eventfd]", a path.  The permission bits of the link itself are those with which it was opened.  A link
+ * is never opened: that would add a reader or a writer to what it leads to.
  *
- * Kinds are a table.  Sockets are known by their inode from the probes that ran before; a path is asked for what it is only
- * if a FIFO, a terminal or a queue can be there.
+ * Kinds are a table.  Sockets are known by their inode from the probes that ran before; a path is asked for what it is
+ * only if a FIFO, a terminal or a queue can be there.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -130,10 +130,12 @@ static void add_file(const struct descriptor *descriptor)
     if (!kind)
         return;
     uint32_t object = file_object(graph, kind, status.st_dev, status.st_ino, &fresh);
+    bool is_own = graph_process_at(graph, descriptor->process)->namespaces[SCAN_IPC] ==
+                  descriptor->scan->namespaces[SCAN_IPC];
     if (object != TONG_NOBODY && fresh) {
         file_describe(graph, object, descriptor->target, &status, "/proc/PID/fd");
         if (kind == TONG_KIND_MQ)
-            names_describe_queue(descriptor->scan, object, descriptor->directory, descriptor->name);
+            names_describe_queue(descriptor->scan, object, is_own, descriptor->directory, descriptor->name);
     }
     descriptor_add_end(descriptor, object, 0);
 }
@@ -167,19 +169,31 @@ static int add_descriptor(void *context, const char *name, int64_t number)
     return descriptor->scan->graph->error;
 }
 
+static int look_at_all(struct descriptor *descriptor, int process)
+{
+    struct tong_snapshot *graph = descriptor->scan->graph;
+    size_t first_end = graph->ends.count, first_watch = graph->watches.count;
+    if (!process_is_still(descriptor->scan, process, descriptor->process))
+        return -ESRCH;
+    descriptor->directory = proc_directory(process, "fd");
+    int r = descriptor->directory < 0 ? descriptor->directory
+                                      : proc_numbers(descriptor->directory, add_descriptor, descriptor);
+    sys_close(descriptor->directory);
+    descriptor_watched(graph, descriptor->process, first_end, first_watch);
+    return r;
+}
+
 static int look_at(struct scan *scan, uint32_t number)
 {
     tong_process *process = graph_process_at(scan->graph, number);
-    char path[32];
+    struct descriptor descriptor = { .scan = scan, .process = number, .pid = process->pid };
+    char path[24];
     if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE))
         return 0;
-    snprintf(path, sizeof path, "%lld/fd", (long long)process->pid);
-    size_t first_end = scan->graph->ends.count, first_watch = scan->graph->watches.count;
-    struct descriptor descriptor = { .scan = scan, .process = number, .pid = process->pid, .directory = proc_directory(scan->proc.fd, path) };
-    int r = descriptor.directory < 0 ? descriptor.directory : proc_numbers(descriptor.directory, add_descriptor, &descriptor);
-    sys_close(descriptor.directory);
-    descriptor_watched(scan->graph, number, first_end, first_watch);
-    process = graph_process_at(scan->graph, number);
+    snprintf(path, sizeof path, "%lld", (long long)process->pid);
+    int directory = proc_directory(scan->proc.fd, path);
+    int r = directory < 0 ? directory : look_at_all(&descriptor, directory);
+    sys_close(directory);
     if (r == -EACCES || r == -EPERM) {
         process->flags |= TONG_PROCESS_HIDDEN;
         graph_gap(scan->graph, "descriptors of processes", "not permitted to this user");

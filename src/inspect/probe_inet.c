@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TCP and UDP, by INET_DIAG (sock_diag(7)).  Both ends of a connection on this machine are in the dump; the other end of
- * one is who has its addresses the other way round, in the same network namespace.  IPv4 addresses that an IPv6 socket uses (::ffff:1.2.3.4) are
- * the same addresses.
+ * TCP and UDP, by INET_DIAG (sock_diag(7)).  Both ends of a connection on this machine are in the dump; the other end
+ * of one is who has its addresses the other way round, in the same network namespace.  IPv4 addresses that an IPv6
+ * socket uses (::ffff:1.2.3.4) are the same addresses.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,7 +33,8 @@ static void write_end(int family, const struct inet_address *address, char *ret,
 {
     char words[INET6_ADDRSTRLEN] = "";
     bool six = family == AF_INET6 && !is_mapped(address->words);
-    inet_ntop(six ? AF_INET6 : AF_INET, family == AF_INET6 && !six ? &address->words[3] : address->words, words, sizeof words);
+    const uint32_t *bytes = family == AF_INET6 && !six ? &address->words[3] : address->words;
+    inet_ntop(six ? AF_INET6 : AF_INET, bytes, words, sizeof words);
     snprintf(ret, size, six ? "[%s]:%u" : "%s:%u", words, ntohs(address->port));
 }
 
@@ -87,7 +88,7 @@ static int dump(struct scan *scan, uint32_t kind, int family, int protocol)
     return r == -ENOMEM ? r : 0;
 }
 
-/* ---- The other end of a connection ------------------------------------------------------------------------ */
+/* ---- The other end of a connection ----------------------------------------------------------------------------- */
 
 struct connection {
     uint64_t namespace_inode;
@@ -126,9 +127,11 @@ int probe_inet_peers(struct scan *scan)
     size_t count = 0;
     if (!all)
         return -ENOMEM;
-    for (uint32_t i = 0; i < graph->objects.count; i++)
-        if (is_connected(graph_object_at(graph, i)))
-            all[count++] = (struct connection){ graph_object_at(graph, i)->namespace_inode, graph_object_at(graph, i)->name, i };
+    for (uint32_t i = 0; i < graph->objects.count; i++) {
+        const tong_object *object = graph_object_at(graph, i);
+        if (is_connected(object))
+            all[count++] = (struct connection){ object->namespace_inode, object->name, i };
+    }
     qsort(all, count, sizeof *all, compare);
     for (size_t i = 0; i < count; i++)
         find_peer(graph, all, count, &all[i]);

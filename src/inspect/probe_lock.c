@@ -2,11 +2,11 @@
 /*
  * Locks of files: flock(2), POSIX, those of open file descriptions (OFDLCK), leases.  Each lock is an object.
  *
- * /proc/locks has them all, with the process that took each, and behind it who waits for it ("->").  But a lock of flock(2)
- * or of an open file description belongs to whoever has that description open: who took it may be dead, and its child
- * holds it.  fdinfo of every such descriptor has the same line.  So the descriptors of files that /proc/locks names are asked.
- * In a pid namespace of its own /proc/locks leaves out what processes took that are not, or no longer, in it: there
- * every file is asked.
+ * /proc/locks has them all, with the process that took each, and behind it who waits for it ("->").  But a lock of
+ * flock(2) or of an open file description belongs to whoever has that description open: who took it may be dead, and
+ * its child holds it.  fdinfo of every such descriptor has the same line.  So the descriptors of files that /proc/locks
+ * names are asked. In a pid namespace of its own /proc/locks leaves out what processes took that are not, or no longer,
+ * in it: there every file is asked.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,6 @@
 #include "inspect/locks.h"
 #include "inspect/probe.h"
 
-#define FIRST_PID_NAMESPACE 0xEFFFFFFC /* PROC_PID_INIT_INO: that of the machine */
 #define LIST_FIRST 64
 #define LOCK_KEY (2 * GRAPH_KEY + 16)
 
@@ -47,7 +46,9 @@ static bool parse(const char *text, struct lock *ret)
     const char *arrow = strstr(text, "-> ");
     *ret = (struct lock){ .waits = arrow != NULL };
     const char *words = arrow ? arrow + 3 : proc_word(text, 1);
-    if (sscanf(words, "%15s %*s %15s %lld %x:%x:%llu %llu %23s", ret->kind, type, &pid, &first, &second, &inode, &start, end) != 8)
+    int got = sscanf(words, "%15s %*s %15s %lld %x:%x:%llu %llu %23s", ret->kind, type, &pid, &first, &second, &inode,
+                     &start, end);
+    if (got != 8)
         return false;
     ret->pid = pid;
     ret->writes = !strcmp(type, "WRITE");
@@ -65,7 +66,7 @@ static int compare(const void *left, const void *right)
     return a->inode < b->inode ? -1 : a->inode > b->inode;
 }
 
-/* ---- Before the descriptors --------------------------------------------------------------------------------------- */
+/* ---- Before the descriptors ------------------------------------------------------------------------------------ */
 
 static struct lock *add(struct locks *locks)
 {
@@ -103,7 +104,7 @@ int probe_lock_list(struct scan *scan)
     int r = size < 0 ? 0 : proc_lines(&scan->proc, add_line, locks);
     if (size < 0)
         graph_gap(scan->graph, "who waits for locks of files", "/proc/locks cannot be read");
-    locks->everywhere = size < 0 || scan->namespaces[SCAN_PID] != FIRST_PID_NAMESPACE;
+    locks->everywhere = size < 0 || scan->namespaces[SCAN_PID] != SCAN_FIRST_PIDS;
     locks->sorted = malloc(locks->count * sizeof *locks->sorted + 1);
     if (!locks->sorted)
         return -ENOMEM;
@@ -123,7 +124,7 @@ void locks_free(struct locks *locks)
     free(locks);
 }
 
-/* ---- With the descriptors ------------------------------------------------------------------------------------------- */
+/* ---- With the descriptors -------------------------------------------------------------------------------------- */
 
 static void write_key(const struct lock *lock, char ret[LOCK_KEY])
 {
@@ -184,7 +185,7 @@ void locks_add_held(const struct descriptor *descriptor, const struct stat *stat
         proc_lines(&descriptor->scan->proc, add_held, (void *)descriptor);
 }
 
-/* ---- After the descriptors ------------------------------------------------------------------------------------------- */
+/* ---- After the descriptors ------------------------------------------------------------------------------------- */
 
 /* Leases and POSIX locks are a process's own. */
 static bool is_of_process(const struct lock *lock)
@@ -192,7 +193,7 @@ static bool is_of_process(const struct lock *lock)
     return strcmp(lock->kind, "FLOCK") && strcmp(lock->kind, "OFDLCK");
 }
 
-/* Whether it is still there, when /proc/locks is read again: who held it may have let go before its descriptors were seen. */
+/* Whether it is there when /proc/locks is read again: who held it may have let go before its descriptors were seen. */
 static bool is_there(const struct locks *now, const struct lock *lock)
 {
     for (size_t i = 0; i < now->count; i++) {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Shared mappings, from /proc/PID/maps: who maps what, reading or writing, is exact; what is said through it is invisible.
+ * Shared mappings, from /proc/PID/maps: who maps what, reading or writing, is exact; what is said through it is
+ * invisible.
  *
  * System V memory is "/SYSV" and a key, with the identifier as its inode; memory without a name is a deleted /dev/zero.
- * Any other file is an object if somebody maps it for writing, so files wait in a list until all processes were seen: many
- * a file of a library is mapped by everybody, and nobody says anything by that.  Mappings of devices are no talk either.
+ * Any other file is an object if somebody maps it for writing, so files wait in a list until all processes were seen:
+ * many a file of a library is mapped by everybody, and nobody says anything by that.  Mappings of devices are no talk
+ * either.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -150,7 +152,11 @@ static int look_at(struct maps_scan *maps, uint32_t number)
     snprintf(path, sizeof path, "%lld", (long long)process->pid);
     maps->process = number;
     maps->directory = proc_directory(maps->scan->proc.fd, path);
-    ssize_t r = maps->directory < 0 ? maps->directory : proc_read(&maps->scan->proc, maps->directory, "maps");
+    ssize_t r = maps->directory;
+    if (r >= 0 && process_is_still(maps->scan, maps->directory, number))
+        r = proc_read(&maps->scan->proc, maps->directory, "maps");
+    else if (r >= 0)
+        r = 0;
     if (r == -EACCES || r == -EPERM)
         graph_gap(maps->scan->graph, "mappings of processes", "not permitted to this user");
     r = r > 0 ? proc_lines(&maps->scan->proc, add_line, maps) : r;

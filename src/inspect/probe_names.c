@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names that nobody need have open: files and named semaphores in /dev/shm, and POSIX message queues where their file system
- * is mounted in the caller's mount namespace.  Queues and semaphores are opened, read-only, to be asked what is in them.
+ * Names that nobody need have open: files and named semaphores in /dev/shm, and POSIX message queues where their file
+ * system is mounted in the caller's mount namespace.  Queues and semaphores are opened, read-only, to be asked what is
+ * in them.
  *
  * A queue's file says how many bytes it holds; mq_getattr(3) says the rest of the same descriptor.  A semaphore's first
  * word is its value, in every libc that lays sem_t out so: glibc and musl.
@@ -26,7 +27,7 @@ struct names_scan {
     size_t directories;
 };
 
-/* ---- Message queues --------------------------------------------------------------------------------------------- */
+/* ---- Message queues -------------------------------------------------------------------------------------------- */
 
 bool names_are_queues(int directory, const char *name)
 {
@@ -47,7 +48,7 @@ static uint64_t read_bytes(int fd)
     return value ? strtoull(value + sizeof "QSIZE:" - 1, NULL, 10) : TONG_UNKNOWN;
 }
 
-void names_describe_queue(struct scan *scan, uint32_t number, int directory, const char *name)
+void names_describe_queue(struct scan *scan, uint32_t number, bool own, int directory, const char *name)
 {
     struct mq_attr attributes;
     int fd = sys_openat(directory, name, O_RDONLY | O_NONBLOCK);
@@ -57,7 +58,7 @@ void names_describe_queue(struct scan *scan, uint32_t number, int directory, con
     tong_object *object = graph_object_at(scan->graph, number);
     object->depth = bytes;
     object->capacity = TONG_UNKNOWN; /* not the size of the file */
-    object->address = object->flags & TONG_OBJECT_DELETED ? "" : graph_format(scan->graph, "mq:%s", object->name);
+    object->address = own && !(object->flags & TONG_OBJECT_DELETED) ? graph_format(scan->graph, "mq:%s", object->name) : "";
     if (r < 0) {
         graph_gap(scan->graph, "what lies in POSIX message queues", "not permitted to this user");
         return;
@@ -82,14 +83,15 @@ static int add_queue(void *context, const char *name)
     if (object == TONG_NOBODY || !fresh)
         return graph->error;
     snprintf(path, sizeof path, "/%s", name);
-    file_describe(graph, object, path, &status, "mqueue");
-    names_describe_queue(names->scan, object, names->directory, name);
+    file_describe_named(graph, object, path, &status, "mqueue");
+    names_describe_queue(names->scan, object, true, names->directory, name);
     return graph->error;
 }
 
-/* ---- /dev/shm ----------------------------------------------------------------------------------------------------- */
+/* ---- /dev/shm -------------------------------------------------------------------------------------------------- */
 
-static void describe_semaphore(struct tong_snapshot *graph, uint32_t number, const struct names_scan *names, const char *name)
+static void describe_semaphore(struct tong_snapshot *graph, uint32_t number, const struct names_scan *names,
+                               const char *name)
 {
     int32_t value;
     int fd = sys_openat(names->directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -119,7 +121,7 @@ static int add_file(void *context, const char *name)
     uint32_t object = file_object(graph, kind, status.st_dev, status.st_ino, &fresh);
     if (object == TONG_NOBODY || !fresh)
         return graph->error;
-    file_describe(graph, object, path, &status, "/dev/shm");
+    file_describe_named(graph, object, path, &status, "/dev/shm");
     if (kind == TONG_KIND_SEM)
         describe_semaphore(graph, object, names, name);
     return graph->error;
@@ -138,7 +140,7 @@ static int list(struct scan *scan, const char *path, int (*each)(void *context, 
     return r == -ENOMEM ? r : 0;
 }
 
-/* ---- Where queues have names --------------------------------------------------------------------------------------- */
+/* ---- Where queues have names ----------------------------------------------------------------------------------- */
 
 /* "\040" is how mountinfo writes a blank. */
 static void unescape(const char *text, char *ret, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Netlink sockets, and the sockets of other network namespaces than the caller's, from the tables in /proc/PID/net of one
- * process in each.  Those tables do not say who a unix socket's peer is, which is a gap.
+ * Netlink sockets, and the sockets of other network namespaces than the caller's, from the tables in /proc/PID/net of
+ * one process in each.  Those tables do not say who a unix socket's peer is, which is a gap.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,7 +37,8 @@ static uint64_t number_at(const char *line, unsigned word, int base)
 }
 
 /* The object with that inode, and what all kinds have. */
-static tong_object *object_of(const struct network *network, uint32_t kind, const char *inode, const char *name, const char *source)
+static tong_object *object_of(const struct network *network, uint32_t kind, const char *inode, const char *name,
+                              const char *source)
 {
     struct tong_snapshot *graph = network->scan->graph;
     char key[24];
@@ -53,7 +54,7 @@ static tong_object *object_of(const struct network *network, uint32_t kind, cons
     return object;
 }
 
-/* ---- Netlink ---------------------------------------------------------------------------------------------------------- */
+/* ---- Netlink --------------------------------------------------------------------------------------------------- */
 
 static const char *const protocols[] = {
     [0] = "route", [2] = "usersock", [4] = "sock_diag", [5] = "nflog", [6] = "xfrm", [7] = "selinux", [8] = "iscsi",
@@ -80,7 +81,7 @@ static int add_netlink(struct network *network, const char *line)
     return graph->error;
 }
 
-/* ---- Unix ------------------------------------------------------------------------------------------------------------- */
+/* ---- Unix ------------------------------------------------------------------------------------------------------ */
 
 /* Num RefCount Protocol Flags Type St Inode Path */
 static int add_unix(struct network *network, const char *line)
@@ -97,7 +98,7 @@ static int add_unix(struct network *network, const char *line)
     return network->scan->graph->error;
 }
 
-/* ---- TCP and UDP -------------------------------------------------------------------------------------------------------- */
+/* ---- TCP and UDP ----------------------------------------------------------------------------------------------- */
 
 /* "0100007F:1F90": words as they lie in memory, the port as a number. */
 static void read_end(const char *text, struct inet_address *ret)
@@ -126,7 +127,7 @@ static int add_inet(struct network *network, const char *line)
     return inet_add(network->scan->graph, &socket);
 }
 
-/* ---- One network -------------------------------------------------------------------------------------------------------- */
+/* ---- One network ----------------------------------------------------------------------------------------------- */
 
 /* The caller's own needs the first only: the others were asked for by sock_diag(7). */
 static const struct network_table tables[] = {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What has a name and no end.  System V objects were judged by what the kernel counts; here, where it counts nothing, nobody
- * having it is certain only if everybody could be seen.  Who is in a pid namespace of their own, or in a mount namespace
- * above this one, may share /dev/shm unseen, so that it was seen of this proc(5) is all that is promised.
+ * What has a name and no end.  System V objects were judged by what the kernel counts, and channels of tong by their
+ * locks; here, where nothing counts, that nobody has it is certain only if everybody could be seen.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +19,7 @@ static bool everybody_was_seen(const struct tong_snapshot *graph)
     for (size_t i = 0; i < graph->processes.count; i++)
         if (processes[i].flags & TONG_PROCESS_HIDDEN)
             return false;
-    return true;
+    return !graph->unseen;
 }
 
 int probe_orphans(struct scan *scan)

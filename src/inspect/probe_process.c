@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes, from /proc/PID/stat, status, cmdline and the inodes of their namespaces.  The name in stat may hold anything,
- * so its fields count from the last ')'.  Between two readings of a process its number may have become another's: the start time,
- * read first, is looked at again by who adds its descriptors.
+ * Processes, from /proc/PID/stat, status, cmdline and the inodes of their namespaces.  The name in stat may hold
+ * anything, so its fields count from the last ')'.  Between two readings of a process its number may have become
+ * another's: the start time, read first, is looked at again by who adds its descriptors.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -114,6 +114,14 @@ static void read_command(struct scan *scan, int directory, tong_process *process
     process->command = size > 0 ? text : "";
 }
 
+bool process_is_still(struct scan *scan, int directory, uint32_t number)
+{
+    tong_process now = { .size = 0 };
+    char name[64];
+    return read_stat(scan, directory, &now, name) == 0 &&
+           now.start_time == graph_process_at(scan->graph, number)->start_time;
+}
+
 static int add_process(void *context, const char *name, int64_t pid)
 {
     struct scan *scan = context;
@@ -132,9 +140,32 @@ static int add_process(void *context, const char *name, int64_t pid)
     return r == -EMFILE || r == -ENFILE ? r : scan->graph->error;
 }
 
+/* "... - proc proc rw,hidepid=invisible": processes of other users are not even listed. */
+static int find_hiding(void *context, char *line)
+{
+    const char *type = strstr(line, " - proc "), *hides = type ? strstr(type, "hidepid=") : NULL;
+    bool *found = context;
+    *found = *found || (hides && strncmp(hides, "hidepid=0", 9) && strncmp(hides, "hidepid=off", 11));
+    return 0;
+}
+
+/* proc(5) shows the processes of one pid namespace and those below it. */
+static void find_unseen(struct scan *scan)
+{
+    bool hides = false;
+    if (proc_read(&scan->proc, scan->proc.fd, "self/mountinfo") > 0)
+        proc_lines(&scan->proc, find_hiding, &hides);
+    if (hides)
+        graph_gap(scan->graph, "processes of other users", "proc(5) is mounted with hidepid");
+    if (scan->namespaces[SCAN_PID] != SCAN_FIRST_PIDS)
+        graph_gap(scan->graph, "processes outside this pid namespace", "they are not visible from here");
+    scan->graph->unseen = hides || scan->namespaces[SCAN_PID] != SCAN_FIRST_PIDS;
+}
+
 int probe_processes(struct scan *scan)
 {
     read_own(scan);
+    find_unseen(scan);
     int directory = sys_openat(scan->proc.fd, ".", O_RDONLY | O_DIRECTORY);
     int r = directory < 0 ? directory : proc_numbers(directory, add_process, scan);
     sys_close(directory);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System V queues, memory and semaphores, from /proc/sysvipc, which shows those of the reader's IPC namespace to everybody.
- * The size of a queue and the values of counters need the right to read the object (IPC_STAT, GETALL).
+ * System V queues, memory and semaphores, from /proc/sysvipc, which shows those of the reader's IPC namespace to
+ * everybody. The size of a queue and the values of counters need the right to read the object (IPC_STAT, GETALL).
  *
  * Nobody has a queue or a set open.  What the kernel remembers is who used it last, so that is an end that may be one
  * (TONG_UNSURE); and if all of them are gone, the object is an orphan as far as can be concluded (TONG_INFERRED).

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that sleep, from /proc/PID/task/TID/syscall: the number of the call and its arguments.  A line that says "running" or
- * "-1" is of a thread that is not in a call; it may do anything.
+ * Threads that sleep, from /proc/PID/task/TID/syscall: the number of the call and its arguments.  A line that says
+ * "running" or "-1" is of a thread that is not in a call; it may do anything.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ void wait_add(struct look_at_thread *look, const struct wait_fact *fact, uint32_
     struct wait_fact *added = graph_push(graph, &look->waits->facts, sizeof *added);
     const tong_wait_seen wait = {
         .process = look->process, .thread = look->tid, .object = object, .direction = direction,
-        .flags = (look->timed ? TONG_WAIT_TIMED : 0) | (fact->rule == RULE_OPEN && !look->timed ? TONG_WAIT_UNKNOWN : 0),
+        .flags = look->timed ? TONG_WAIT_TIMED : fact->rule == RULE_OPEN ? TONG_WAIT_UNKNOWN : 0,
         .certainty = fact->inferred ? TONG_INFERRED : TONG_EXACT, .operation = look->operation, .detail = detail,
     };
     if (!added)
@@ -208,7 +208,8 @@ static int add_thread(void *context, const char *name, int64_t tid)
         return of->scan->graph->error;
     *thread = (struct thread_seen){ .process = of->process, .tid = tid, .first = (uint32_t)waits->facts.count };
     thread->mark = wait_mark(of->scan, of->pid, tid, call, sizeof call);
-    thread->certain = !thread->mark || tid == gettid() || graph_process_at(of->scan->graph, of->process)->flags & TONG_PROCESS_STOPPED;
+    thread->certain = !thread->mark || tid == gettid() ||
+        graph_process_at(of->scan->graph, of->process)->flags & TONG_PROCESS_STOPPED;
     if (!strcmp(call, "refused"))
         graph_gap(of->scan->graph, "system calls of threads", "not permitted to this user");
     if (thread->mark && !parse_call(call, &number, look.argument))
@@ -231,8 +232,9 @@ static int look_at(struct scan *scan, uint32_t number)
     sys_close(directory);
     if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
         return r;
+    bool refused = r == -EACCES || r == -EPERM;
     if (r < 0)
-        graph_process_at(scan->graph, number)->flags |= r == -EACCES || r == -EPERM ? TONG_PROCESS_HIDDEN : TONG_PROCESS_GONE;
+        graph_process_at(scan->graph, number)->flags |= refused ? TONG_PROCESS_HIDDEN : TONG_PROCESS_GONE;
     return 0;
 }
 

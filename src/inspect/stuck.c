@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is stuck.  A thread is live if it runs, waits for what anybody could do, or waits for somebody who is live; of several
- * things that it waits for, one is enough.  Liveness spreads until nothing changes, and who is left can be woken by nobody.
+ * Who is stuck.  A thread is live if it runs, waits for what anybody could do, or waits for somebody who is live; of
+ * several things that it waits for, one is enough.  Liveness spreads until nothing changes, and who is left can be
+ * woken by nobody.
  *
- * It spreads in two rounds.  The first takes what can be seen for all there is; who is left over then was asked once more,
- * and has not run in between.  The second calls live who might be woken by somebody who cannot be seen: what it leaves is
- * stuck, and what it adds to the living only looks like it.  Signals are not counted: they could end nearly every wait.
+ * It spreads in two rounds.  The first takes what can be seen for all there is; who is left over then was asked once
+ * more, and has not run in between.  The second calls live who might be woken by somebody who cannot be seen: what it
+ * leaves is stuck, and what it adds to the living only looks like it.  Signals are not counted: they could end nearly
+ * every wait.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -134,9 +136,10 @@ static int has_time_limit(int64_t pid, int fd, uint32_t direction)
 {
     struct timeval limit = { 0 };
     socklen_t size = sizeof limit;
+    int which = direction == TONG_SEND ? SO_SNDTIMEO : SO_RCVTIMEO;
     int process = sys_pidfd_open((pid_t)pid), copy = process < 0 ? process : sys_pidfd_getfd(process, fd);
     int r = copy < 0 ? copy
-                     : sys_getsockopt(copy, SOL_SOCKET, direction == TONG_SEND ? SO_SNDTIMEO : SO_RCVTIMEO, &limit, &size);
+                     : sys_getsockopt(copy, SOL_SOCKET, which, &limit, &size);
     sys_close(copy < 0 ? -1 : copy);
     sys_close(process < 0 ? -1 : process);
     return r < 0 ? r : limit.tv_sec || limit.tv_usec;
@@ -185,8 +188,9 @@ static bool is_own(const struct judge *judge, uint32_t process, const struct wai
 }
 
 /*
- * A process that only it itself could wake, by a pipe to itself, and that catches signals: that is how programs wait for
- * signals.  In poll or in its threads' own locks it is idle; in a plain read it may be one that forgot to close an end.
+ * A process that only it itself could wake, by a pipe to itself, and that catches signals: that is how programs wait
+ * for signals.  In poll or in its threads' own locks it is idle; in a plain read it may be one that forgot to close an
+ * end.
  */
 static void excuse(struct judge *judge, uint32_t process)
 {
@@ -229,64 +233,75 @@ static bool looks_stuck(const struct judge *judge, uint32_t thread)
     return judge->looks_stuck[thread] && waits_threads(judge->waits)[thread].live;
 }
 
-static void join(const struct judge *judge, struct group *group, bool *taken, uint32_t thread, member_of member)
+/* Who is in the group that is gathered. */
+struct members {
+    bool *thread, *taken; /* taken: in this group or one before it */
+};
+
+static void join(const struct judge *judge, struct group *group, struct members *members, uint32_t thread,
+                 member_of member)
 {
-    if (taken[thread] || !member(judge, thread))
+    if (members->taken[thread] || !member(judge, thread))
         return;
-    taken[thread] = true;
+    members->taken[thread] = members->thread[thread] = true;
     group->thread[group->count++] = thread;
 }
 
-static void join_waker(const struct judge *judge, struct group *group, bool *taken, const struct waker *waker, member_of member)
-{
-    if (waker->thread != TONG_NOBODY) {
-        join(judge, group, taken, waker->thread, member);
-        return;
-    }
-    for (uint32_t i = judge->waits->first_thread[waker->process]; i < judge->waits->first_thread[waker->process + 1]; i++)
-        join(judge, group, taken, i, member);
-}
-
-static bool wakes(const struct judge *judge, uint32_t thread, uint32_t sleeper)
+/* Calls `visit` with each thread that could wake this one, until it returns true. */
+static bool each_waker(const struct judge *judge, uint32_t sleeper, bool (*visit)(void *context, uint32_t thread),
+                       void *context)
 {
     const struct thread_seen *waiting = &waits_threads(judge->waits)[sleeper];
     for (uint32_t i = waiting->first; i < waiting->first + waiting->count; i++) {
         const struct wait_fact *fact = &waits_facts(judge->waits)[i];
-        const struct waker *wakers = waits_wakers(judge->waits) + fact->first;
-        for (uint32_t j = 0; j < fact->count; j++)
-            if (wakers[j].thread == thread ||
-                (wakers[j].thread == TONG_NOBODY && wakers[j].process == waits_threads(judge->waits)[thread].process))
-                return true;
+        for (uint32_t j = 0; j < fact->count; j++) {
+            const struct waker *waker = &waits_wakers(judge->waits)[fact->first + j];
+            bool any = waker->thread == TONG_NOBODY;
+            uint32_t first = any ? judge->waits->first_thread[waker->process] : waker->thread;
+            uint32_t end = any ? judge->waits->first_thread[waker->process + 1] : waker->thread + 1;
+            for (uint32_t thread = first; thread < end; thread++)
+                if (visit(context, thread))
+                    return true;
+        }
     }
     return false;
 }
 
-static void join_wakers_of(const struct judge *judge, struct group *group, bool *taken, uint32_t thread, member_of member)
+struct gathering {
+    const struct judge *judge;
+    struct group *group;
+    struct members *members;
+    member_of member;
+};
+
+static bool join_waker(void *context, uint32_t thread)
 {
-    const struct thread_seen *waiting = &waits_threads(judge->waits)[thread];
-    for (uint32_t i = waiting->first; i < waiting->first + waiting->count; i++) {
-        const struct wait_fact *fact = &waits_facts(judge->waits)[i];
-        for (uint32_t j = 0; j < fact->count; j++)
-            join_waker(judge, group, taken, &waits_wakers(judge->waits)[fact->first + j], member);
-    }
+    struct gathering *gathering = context;
+    join(gathering->judge, gathering->group, gathering->members, thread, gathering->member);
+    return false;
+}
+
+static bool is_joined(void *context, uint32_t thread)
+{
+    const struct gathering *gathering = context;
+    return gathering->members->thread[thread];
 }
 
 /* Those that wait for each other, in the order of the chain; then who waits for one of them. */
-static void gather(const struct judge *judge, struct group *group, bool *taken, uint32_t first, member_of member)
+static void gather(struct gathering *gathering, uint32_t first)
 {
-    uint32_t at = 0;
+    const struct judge *judge = gathering->judge;
+    struct group *group = gathering->group;
+    struct members *members = gathering->members;
+    memset(members->thread, 0, judge->threads * sizeof *members->thread);
     group->count = 0;
-    join(judge, group, taken, first, member);
-    for (bool found = true; found; ) {
-        found = false;
+    join(judge, group, members, first, gathering->member);
+    for (uint32_t at = 0; at < group->count; ) {
         for (; at < group->count; at++)
-            join_wakers_of(judge, group, taken, group->thread[at], member);
+            each_waker(judge, group->thread[at], join_waker, gathering);
         for (uint32_t i = 0; i < judge->threads; i++)
-            for (uint32_t j = 0; j < group->count && !taken[i] && member(judge, i); j++)
-                if (wakes(judge, group->thread[j], i)) {
-                    join(judge, group, taken, i, member);
-                    found = true;
-                }
+            if (!members->taken[i] && gathering->member(judge, i) && each_waker(judge, i, is_joined, gathering))
+                join(judge, group, members, i, gathering->member);
     }
 }
 
@@ -328,7 +343,8 @@ static const char *summary_of(struct judge *judge, const struct group *group, bo
         return graph_format(judge->graph, "%s waits for what nobody can do%s", first, verb);
     if (group->count == 2)
         return graph_format(judge->graph, "%s and %s wait, and nobody can wake them%s", first, second, verb);
-    return graph_format(judge->graph, "%s, %s and %u more wait, and nobody can wake them%s", first, second, group->count - 2, verb);
+    return graph_format(judge->graph, "%s, %s and %u more wait, and nobody can wake them%s", first, second,
+                        group->count - 2, verb);
 }
 
 static void report(struct judge *judge, const struct group *group, bool sure)
@@ -342,50 +358,67 @@ static void report(struct judge *judge, const struct group *group, bool sure)
         .first_wait = (uint32_t)judge->graph->stuck.count,
         .summary = summary_of(judge, group, sure),
         .proof = proof_of(judge->scan, group->thread, group->count),
-        .advice = sure ? graph_format(judge->graph, "end one of them (kill %lld), and then look why it took what it holds", pid)
+        .advice = sure ? graph_format(judge->graph,
+                                      "end one of them (kill %lld), and then look why it took what it holds", pid)
                        : "look again as root, or later: somebody who could not be seen may still wake them",
     };
     finding.waits = keep_waits(judge, group, sure ? TONG_WAIT_STUCK : TONG_WAIT_UNKNOWN);
     graph_add_finding(judge->graph, &finding);
 }
 
-/* Whether it waits, through others, for itself. */
-static bool is_in_circle(const struct judge *judge, struct group *group, bool *taken, uint32_t thread, member_of member)
+static bool mark(void *context, uint32_t thread)
 {
-    bool found = false;
-    memset(taken, 0, judge->threads * sizeof *taken);
-    group->count = 0;
-    join(judge, group, taken, thread, member);
-    for (uint32_t at = 0; at < group->count && !found; at++) {
-        found = wakes(judge, thread, group->thread[at]);
-        join_wakers_of(judge, group, taken, group->thread[at], member);
+    ((bool *)context)[thread] = true;
+    return false;
+}
+
+/* Leaves those for whom somebody waits that is left: circles, and what they wait for. */
+static void find_circles(const struct judge *judge, bool *circle, bool *waited, member_of member)
+{
+    for (uint32_t i = 0; i < judge->threads; i++)
+        circle[i] = member(judge, i);
+    for (bool changed = true; changed; ) {
+        changed = false;
+        memset(waited, 0, judge->threads * sizeof *waited);
+        for (uint32_t i = 0; i < judge->threads; i++)
+            if (circle[i])
+                each_waker(judge, i, mark, waited);
+        for (uint32_t i = 0; i < judge->threads; i++) {
+            changed |= circle[i] && !waited[i];
+            circle[i] &= waited[i];
+        }
     }
-    return found;
 }
 
 /* Circles come first, so that a chain begins with who makes it and not with who hangs on it. */
 static int report_all(struct judge *judge, member_of member, bool sure)
 {
-    bool *taken = calloc(judge->threads + 1, sizeof *taken), *passed = calloc(judge->threads + 1, sizeof *passed);
-    struct group group = { calloc(judge->threads + 1, sizeof *group.thread), 0 };
-    int r = taken && passed && group.thread ? 0 : -ENOMEM;
+    size_t room = judge->threads + 1;
+    struct members members = { calloc(room, sizeof(bool)), calloc(room, sizeof(bool)) };
+    struct group group = { calloc(room, sizeof *group.thread), 0 };
+    struct gathering gathering = { judge, &group, &members, member };
+    bool *circle = calloc(room, sizeof *circle);
+    int r = members.thread && members.taken && group.thread && circle ? 0 : -ENOMEM;
+    if (r == 0)
+        find_circles(judge, circle, members.thread, member);
     for (uint32_t i = 0; i < 2 * judge->threads && r == 0; i++) {
         uint32_t thread = i % judge->threads;
-        bool circles = i < judge->threads;
-        if (taken[thread] || !member(judge, thread) || (circles && !is_in_circle(judge, &group, passed, thread, member)))
+        if (members.taken[thread] || !member(judge, thread) || (i < judge->threads && !circle[thread]))
             continue;
-        gather(judge, &group, taken, thread, member);
+        gather(&gathering, thread);
         report(judge, &group, sure);
     }
+    free(circle);
     free(group.thread);
-    free(passed);
-    free(taken);
+    free(members.taken);
+    free(members.thread);
     return r;
 }
 
 int find_stuck(struct scan *scan)
 {
-    struct judge judge = { .scan = scan, .graph = scan->graph, .waits = scan->waits, .threads = (uint32_t)scan->waits->threads.count,
+    struct judge judge = { .scan = scan, .graph = scan->graph, .waits = scan->waits,
+                           .threads = (uint32_t)scan->waits->threads.count,
                            .looks_stuck = calloc(scan->waits->threads.count + 1, sizeof(bool)) };
     int r = judge.looks_stuck ? wakers_find(scan) : -ENOMEM;
     for (uint32_t i = 0; i < scan->graph->processes.count && r == 0; i++)

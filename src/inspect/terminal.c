@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pseudoterminals.  The slave is a device in a devpts file system, with its number in the device's; the master is an open
- * /dev/ptmx, and says in its fdinfo which one it is of.  Which devpts file system that is, if there are several, is the
- * one that its process sees.
+ * Pseudoterminals.  The slave is a device in a devpts file system, with its number in the device's; the master is an
+ * open /dev/ptmx, and says in its fdinfo which one it is of.  Which devpts file system that is, if there are several,
+ * is the one that its process sees.
  */
 #include <stdio.h>
 #include <stdlib.h>

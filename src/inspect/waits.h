@@ -2,9 +2,9 @@
 /*
  * waits.h - who waits for whom, while a snapshot is made.
  *
- * probe_wait.c finds the threads that sleep and decodes their system calls, by the table in calls.c; wakers.c says who could end
- * each wait; stuck.c judges, and proof.c puts it in words.  Threads of one process follow each other, and so do the waits of
- * one thread, which any one of them ends (poll).
+ * probe_wait.c finds the threads that sleep and decodes their system calls, by the table in calls.c; wakers.c says who
+ * could end each wait; stuck.c judges, and proof.c puts it in words.  Threads of one process follow each other, and so
+ * do the waits of one thread, which any one of them ends (poll).
  */
 #ifndef INSPECT_WAITS_H
 #define INSPECT_WAITS_H
@@ -17,7 +17,7 @@
 
 /* What tells who could end a wait. */
 enum rule {
-    RULE_OPEN,     /* somebody who need not be there yet, a signal, time, hardware, another machine; or it is not known */
+    RULE_OPEN,     /* somebody who need not be there yet, a signal, time, another machine; or it is not known */
     RULE_OBJECT,   /* who has ends of the object, by its kind */
     RULE_LOCK,     /* who has a lock on the file */
     RULE_OWNER,    /* the thread whose number the lock word holds */
@@ -31,7 +31,7 @@ struct thread_seen {
     uint32_t process;
     int64_t tid;
     uint32_t first, count; /* its waits */
-    uint64_t mark;         /* of its call, its arguments and its turns on a processor: equal later, it has not run since */
+    uint64_t mark;         /* of its call, arguments and turns on a processor: equal later, it has not run since */
     bool live;             /* it runs, or could be woken by who does */
     bool certain;          /* live for a reason that nothing takes back */
 };

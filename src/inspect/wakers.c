@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who could end a wait.  Too many are named rather than too few: a waker who would not do it hides a deadlock, one that is
- * missed raises a false alarm.
+ * Who could end a wait.  Too many are named rather than too few: a waker who would not do it hides a deadlock, one that
+ * is missed raises a false alarm.
  *
- * What has a name can get a newcomer at any time.  That somebody else already uses it, for something else than this very
- * wait, is what speaks for a fixed circle of users; where nobody does, a newcomer is what is being waited for.
+ * What has a name can get a newcomer at any time.  That somebody else already uses it, for something else than this
+ * very wait, is what speaks for a fixed circle of users; where nobody does, a newcomer is what is being waited for.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -131,11 +131,12 @@ static void other_socket(struct search *search)
 {
     const tong_object *object = graph_object_at(search->graph, search->wait->object);
     bool listens = object->flags & TONG_OBJECT_LISTENING;
-    bool many = object->kind == TONG_KIND_UDP || !strncmp(object->detail, "datagram", 8);
+    bool many = !strncmp(object->detail, "datagram", 8);
     search->fact->hideable = true;
     if (listens && search->wait->direction == TONG_SEND)
         add_ends(search, search->wait->object, 0, 0);
-    else if (listens || (many && (search->wait->direction != TONG_SEND && *object->name)) || object->peer == TONG_NOBODY)
+    else if (listens || (many && (search->wait->direction != TONG_SEND && *object->name)) ||
+             object->peer == TONG_NOBODY)
         open_to_all(search);
     else if (many && search->wait->direction != TONG_SEND)
         add_senders(search);
@@ -257,7 +258,8 @@ static uint32_t thread_of(const struct waits *waits, int64_t tid)
         else
             high = middle;
     }
-    return low < waits->threads.count && waits_threads(waits)[waits->by_tid[low]].tid == tid ? waits->by_tid[low] : TONG_NOBODY;
+    uint32_t thread = low < waits->threads.count ? waits->by_tid[low] : TONG_NOBODY;
+    return thread != TONG_NOBODY && waits_threads(waits)[thread].tid == tid ? thread : TONG_NOBODY;
 }
 
 static bool exists(const struct search *search, int64_t tid)
@@ -278,18 +280,23 @@ static bool maps(const struct search *search, uint32_t memory, uint32_t process)
     return false;
 }
 
+/* Whether that process can have taken a lock in this memory. */
+static bool shares(const struct search *search, uint32_t process)
+{
+    uint32_t memory = memory_of(search);
+    return memory == TONG_NOBODY || process == search->process || maps(search, memory, process) ||
+           graph_process_at(search->graph, process)->flags & TONG_PROCESS_HIDDEN;
+}
+
 /* A number in shared memory may be of a thread that is long gone, or by now another's, which has no such memory. */
 static void by_owner(struct search *search)
 {
     uint32_t thread = thread_of(search->waits, search->fact->number);
     uint32_t process = thread == TONG_NOBODY ? graph_process(search->graph, search->fact->number)
                                              : waits_threads(search->waits)[thread].process;
-    bool alone = search->wait->object == TONG_NOBODY;
-    uint32_t memory = alone ? TONG_NOBODY : memory_of(search);
-    if (alone && process != search->process)
+    if (search->wait->object == TONG_NOBODY && process != search->process)
         add_waker(search, search->process, TONG_NOBODY);
-    else if (process != TONG_NOBODY && (memory == TONG_NOBODY || process == search->process || maps(search, memory, process) ||
-                                        graph_process_at(search->graph, process)->flags & TONG_PROCESS_HIDDEN))
+    else if (process != TONG_NOBODY && shares(search, process))
         add_waker(search, process, thread);
     else if (process == TONG_NOBODY && exists(search, search->fact->number))
         open_to_all(search);
@@ -328,8 +335,10 @@ static void by_child(struct search *search)
 
 static bool are_relatives(const struct search *search, uint32_t other)
 {
-    const tong_process *a = graph_process_at(search->graph, search->process), *b = graph_process_at(search->graph, other);
-    return search->process != other && ((a->parent == b->parent && a->parent > 1) || a->parent == b->pid || b->parent == a->pid);
+    const tong_process *a = graph_process_at(search->graph, search->process);
+    const tong_process *b = graph_process_at(search->graph, other);
+    bool siblings = a->parent == b->parent && a->parent > 1;
+    return a != b && (siblings || a->parent == b->pid || b->parent == a->pid);
 }
 
 /* Relatives that each wait at another FIFO may be meant to open each other's. */

@@ -251,7 +251,8 @@ int ring_log_open_reader(struct ring_reader *reader, struct layout_cursor *own, 
     reader->standing = counted ? STANDS_WELL : STANDS_NEW;
     if (is_below(start->head, floor)) {
         reader->head = floor;
-        reader->standing = counted ? STANDS_BEHIND : STANDS_NEW;
+        reader->standing = counted && (start->resumed || start->awaited) ? STANDS_BEHIND : STANDS_NEW;
+        reader->overtaken = start->awaited;
     }
     reader->seen = reader->head;
     reader->redelivered_to = start->resumed && intent - reader->head <= capacity ? intent : reader->head;

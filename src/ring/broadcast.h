@@ -74,6 +74,7 @@ void ring_log_published(struct ring_writer *writer);
 struct ring_start {
     uint64_t head, quiet_to;
     bool resumed; /* at its own position, whose count is in the cursor; else at an index */
+    bool awaited; /* at the beginning of a lane that had none yet when it came */
 };
 
 /* Begins there, with the cursor as it is.  -EBADMSG, -ENOMEM. */

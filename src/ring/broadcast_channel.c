@@ -96,7 +96,11 @@ static int settle_receiver(struct ring_channel *channel)
     for (unsigned lane = 0; lane < LAYOUT_PLACES && !resumes(channel); lane++)
         if ((int64_t)(shared_floor(&channel->in.peer->places[lane]) - channel->member.start[lane].head) > 0)
             begin_lane(channel, lane);
-    return ring_channel_open_receiver(channel);
+    r = ring_channel_open_receiver(channel);
+    for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++)
+        if (!(channel->lanes.used >> lane & 1))
+            channel->member.start[lane] = (struct ring_start){ .awaited = true };
+    return r;
 }
 
 /* The number of where it begins is found at once: who is overtaken before it first receives knows by how many. */

@@ -153,7 +153,8 @@ static const struct ring_delivery *const deliveries[] = {
 const struct channel_facet *const ring_channel_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet,
                                                               &ring_delivery_broadcast.facet, NULL };
 const struct channel_facet *const ring_channel_durable_variants[] = { &ring_delivery_one.facet, &ring_delivery_queue.facet,
-                                                                      &ring_delivery_broadcast.facet, &ring_delivery_durable.facet, NULL };
+                                                                      &ring_delivery_broadcast.facet,
+                                                                      &ring_delivery_durable.facet, NULL };
 
 static const struct ring_delivery *delivery_of(const struct layout_shape *shape)
 {
@@ -171,7 +172,8 @@ static int choose_delivery(struct ring_channel *channel)
         return fail(-EINVAL, "%s and %s deliver in different ways, or only one is durable: open each by itself",
                     channel->in.object.path, channel->out.object.path);
     if (!channel->delivery)
-        return fail(-EOPNOTSUPP, "%s: this way to deliver is not there yet", first->object.path);
+        return fail(-EOPNOTSUPP, "%s was made to be durable and to deliver to several, which do not go together: remove it",
+                    first->object.path);
     channel->base.facet = &channel->delivery->facet;
     channel->is_durable = channel->delivery == &ring_delivery_durable;
     return 0;

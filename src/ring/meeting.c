@@ -252,9 +252,10 @@ static int watch(const struct ring_meeting *meeting, int operation, int fd, uint
     return sys_epoll_ctl(meeting->epoll_fd, operation, fd, &event);
 }
 
-/* Whoever is next may come. */
+/* Whoever is next may come.  Taken out by name, because a forked child may have the socket too. */
 static void drop(struct ring_meeting *meeting)
 {
+    watch(meeting, EPOLL_CTL_DEL, meeting->socket_fd, 0);
     close_one(&meeting->socket_fd);
     meeting->greeted = false;
     if (meeting->listener_fd >= 0)

@@ -102,6 +102,12 @@ bool ring_queue_is_left(const struct ring_queue *queue, int fd, unsigned lane);
  * something, 0, or a negative errno. */
 int ring_queue_recover(struct ring_queue *queue, int fd);
 
+/* Whether it has a hold to take something over with, and one for the rest of what is split. */
+static inline bool ring_queue_can_recover(const struct ring_queue *queue)
+{
+    return queue->free & (queue->free - 1);
+}
+
 /* The next record that comes again, in a hold of ours that only it is in, and a copy of it in that hold's loan: 1; 0 there
  * is none.  -EMSGSIZE: it is a message longer than `most`, and stays; -ENOBUFS no hold is free; -ENOMEM, -EBADMSG. */
 int ring_queue_take_again(struct ring_queue *queue, uint64_t most, struct queue_record *ret, unsigned *ret_hold);

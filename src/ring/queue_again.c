@@ -99,7 +99,7 @@ bool ring_queue_is_left(const struct ring_queue *queue, int fd, unsigned lane)
 static int move_all(struct ring_queue *queue, unsigned seat)
 {
     int moved = 0;
-    for (unsigned hold = 0; hold < reach_of(queue, seat) && queue->free & (queue->free - 1); hold++) {
+    for (unsigned hold = 0; hold < reach_of(queue, seat) && ring_queue_can_recover(queue); hold++) {
         uint64_t what = shared_hold_what(hold_at(queue, seat, hold)) & ~HOLD_WANTED;
         uint64_t start = shared_hold_start(hold_at(queue, seat, hold));
         if (what == 0 || !queue->lane[hold_lane(what)])

@@ -318,6 +318,8 @@ static int look_for_end(struct ring_channel *channel, bool ask, uint64_t most, s
         return ends;
     if ((!ask && ends == 0) || channel->lanes.owed == 0 || goes_on(channel))
         return -EAGAIN;
+    if (!ring_queue_can_recover(channel->queue))
+        return all_in_hand(channel);
     r = ring_queue_recover(channel->queue, channel->in.place.fd);
     return r != 0 ? r : ring_lanes_tell_end(channel);
 }

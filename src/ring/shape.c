@@ -83,7 +83,7 @@ int ring_shape_check(const char *path, const struct layout_shape *shape, const s
         return fail(-EINVAL, "%s was made with durable=no: sync=on needs durable=yes, and so another name", path);
     for (size_t i = 0; i < sizeof only_broadcast / sizeof *only_broadcast && !broadcast; i++)
         if (address_given(address, only_broadcast[i]))
-            return fail(-EINVAL, "%s is one with %s: from=, slow=, as= and readonly= are for deliver=broadcast, which is said "
-                        "where it is made", path, words[deliver]);
+            return fail(-EINVAL, "%s is made with %s: from=, slow=, as= and readonly= need deliver=broadcast when it is made",
+                        path, words[deliver]);
     return 0;
 }

@@ -28,3 +28,12 @@ int sys_kcmp_file(pid_t one, int its_fd, pid_t other, int others_fd)
 {
     SYS_CALL(int, "kcmp", (int)syscall(SYS_kcmp, one, other, KCMP_FILE, its_fd, others_fd));
 }
+
+/* A transfer ends at the first span that is not mapped whole: so the spans end with pages. */
+ssize_t sys_process_read(pid_t pid, uint64_t at, void *ret, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), head = page - at % page;
+    struct iovec here = { ret, size }, there[] = { { (void *)(uintptr_t)at, head < size ? head : size },
+                                                   { (void *)(uintptr_t)(at + head), head < size ? size - head : 0 } };
+    SYS_CALL(ssize_t, "process_vm_readv", process_vm_readv(pid, &here, 1, there, 2, 0));
+}

@@ -327,15 +327,6 @@ int sys_pidfd_open(pid_t pid)
     SYS_CALL(int, "pidfd_open", (int)syscall(SYS_pidfd_open, pid, 0));
 }
 
-/* A transfer ends at the first span that is not mapped whole: so the spans end with pages. */
-ssize_t sys_process_read(pid_t pid, uint64_t at, void *ret, size_t size)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), head = page - at % page;
-    struct iovec here = { ret, size }, there[] = { { (void *)(uintptr_t)at, head < size ? head : size },
-                                                   { (void *)(uintptr_t)(at + head), head < size ? size - head : 0 } };
-    SYS_CALL(ssize_t, "process_vm_readv", process_vm_readv(pid, &here, 1, there, 2, 0));
-}
-
 int sys_membarrier(int command)
 {
     SYS_CALL(int, "membarrier", (int)syscall(SYS_membarrier, command, 0, 0));

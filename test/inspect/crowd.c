@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crowd PROCESSES LIMIT: what a snapshot costs where PROCESSES processes have 40 descriptors each, beside `lsof +E` where it
- * is found: at most 1/LIMIT of that, or with LIMIT 0 no matter how much.  Every pipe of the crowd must be seen, with both ends.
+ * crowd PROCESSES LIMIT: what a snapshot costs where PROCESSES processes have 40 descriptors each, beside `lsof +E`
+ * where it is found: at most 1/LIMIT of that, or with LIMIT 0 no matter how much.  Every pipe of the crowd must be
+ * seen, with both ends.
  */
 #include <fcntl.h>
 #include <stdbool.h>

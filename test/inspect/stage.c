@@ -77,7 +77,8 @@ void stage_asleep(const struct stage *stage, int actor, long call)
 {
     int64_t end = frame_now() + PATIENCE;
     while (!sleeps_in(stage->actor[actor], call)) {
-        MUST(frame_now() < end, "actor %d, process %d, does not sleep in system call %ld", actor, (int)stage->actor[actor], call);
+        MUST(frame_now() < end, "actor %d, process %d, does not sleep in system call %ld", actor,
+             (int)stage->actor[actor], call);
         sched_yield();
     }
 }
@@ -125,7 +126,8 @@ void stage_let_go(struct stage *stage)
 static bool waits_in(const tong_snapshot *snapshot, const tong_finding *finding, pid_t pid)
 {
     for (uint32_t i = 0; i < finding->waits; i++) {
-        const tong_wait_seen *wait = tong_snapshot_wait(snapshot, tong_snapshot_stuck(snapshot, finding->first_wait + i));
+        const tong_wait_seen *wait = tong_snapshot_wait(snapshot,
+                                                        tong_snapshot_stuck(snapshot, finding->first_wait + i));
         if (tong_snapshot_process(snapshot, wait->process)->pid == pid)
             return true;
     }
@@ -162,8 +164,10 @@ static void print_waits(const struct stage *stage, const tong_snapshot *snapshot
         const tong_wait_seen *wait = tong_snapshot_wait(snapshot, i);
         for (int actor = 0; actor < stage->actors; actor++)
             if (tong_snapshot_process(snapshot, wait->process)->pid == stage->actor[actor])
-                fprintf(stderr, "%d waits in %s: %s of %s, flags %x\n", (int)stage->actor[actor], wait->operation, wait->detail,
-                        wait->object == TONG_NOBODY ? "?" : tong_snapshot_object(snapshot, wait->object)->key, wait->flags);
+                fprintf(stderr, "%d waits in %s: %s of %s, flags %x\n", (int)stage->actor[actor], wait->operation,
+                        wait->detail,
+                        wait->object == TONG_NOBODY ? "?" : tong_snapshot_object(snapshot,
+                                                                                 wait->object)->key, wait->flags);
     }
 }
 
@@ -178,6 +182,8 @@ void stage_found(const struct stage *stage, uint32_t kind, const char *word)
     if (getenv("STAGE_PRINT"))
         fprintf(stderr, "%u/%u %s\n%s\n\n", finding->kind, finding->certainty, finding->summary, finding->proof);
     MUST(finding->kind == kind, "a finding of kind %u: %s\n%s", finding->kind, finding->summary, finding->proof);
+    if (actors_in(stage, snapshot, finding) != stage->actors)
+        print_waits(stage, snapshot);
     GIVES(actors_in(stage, snapshot, finding), stage->actors);
     for (int i = 0; i < stage->actors; i++)
         MUST(names(finding, stage->actor[i]), "the proof does not name %d:\n%s", (int)stage->actor[i], finding->proof);

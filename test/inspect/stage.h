@@ -2,8 +2,8 @@
 /*
  * stage.h - processes that wait for each other in earnest, and what a snapshot says of them.
  *
- * Who acts meets the others in shared memory without a system call that sleeps, so that the call it ends in is the only one in
- * which it can be found asleep.  An actor dies with the test, and has no signal handlers.
+ * Who acts meets the others in shared memory without a system call that sleeps, so that the call it ends in is the only
+ * one in which it can be found asleep.  An actor dies with the test, and has no signal handlers.
  */
 #ifndef TEST_INSPECT_STAGE_H
 #define TEST_INSPECT_STAGE_H
@@ -32,7 +32,7 @@ struct stage {
 /* Lies in memory that all actors share. */
 struct shared {
     atomic_int met;
-    atomic_int heir; /* a process that an actor started */
+    atomic_int heir; /* a process or thread that an actor started */
     _Alignas(64) char locks[2][128];
 };
 
@@ -52,8 +52,8 @@ void stage_idle(struct stage *stage);
 /* Pipes, files and sockets that only actors keep: called by the test once all have started. */
 void stage_let_go(struct stage *stage);
 
-/* What a fresh snapshot finds: the actors are the waiting processes of one finding of that kind, whose proof names them and `word`;
- * or no finding knows any of them. */
+/* What a fresh snapshot finds: the actors are the waiting processes of one finding of that kind, whose proof names them
+ * and `word`; or no finding knows any of them. */
 void stage_found(const struct stage *stage, uint32_t kind, const char *word);
 void stage_quiet(const struct stage *stage);
 

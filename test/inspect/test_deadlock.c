@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlocks of every kind, built in earnest, are found and named; and each has a twin that is well, of which nothing is said. */
+/* Deadlocks of every kind, built in earnest, are found and named; and each has a twin that is well, of which nothing
+ * is said. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -96,7 +97,8 @@ static void two_pipes(struct stage *stage)
     must_pipe(stage->pipe[1]);
 }
 
-static void start_two(struct stage *stage, void (*one)(struct stage *), long its_call, void (*other)(struct stage *), long others_call)
+static void start_two(struct stage *stage, void (*one)(struct stage *), long its_call, void (*other)(struct stage *),
+                      long others_call)
 {
     stage_start(stage, one);
     stage_start(stage, other);
@@ -131,7 +133,8 @@ static void pipes_well(int direction)
     struct stage stage;
     two_pipes(&stage);
     stage.step = direction;
-    start_two(&stage, direction ? write_first : read_first, direction ? SYS_write : SYS_read, idle_as_second, SYS_clock_nanosleep);
+    start_two(&stage, direction ? write_first : read_first, direction ? SYS_write : SYS_read, idle_as_second,
+              SYS_clock_nanosleep);
     stage_quiet(&stage);
     stage_end(&stage);
 }
@@ -497,6 +500,33 @@ static void mutexes(int kind)
     stage_end(&stage);
 }
 
+static void mutex_and_read(struct stage *stage)
+{
+    close(stage->pair[1]);
+    pthread_mutex_lock(mutex_of(stage, 0));
+    stage_meet(stage, 2);
+    take_byte(stage->pair[0]);
+}
+
+static void mutex_before_answer(struct stage *stage)
+{
+    close(stage->pair[0]);
+    stage_meet(stage, 2);
+    pthread_mutex_lock(mutex_of(stage, 0));
+}
+
+/* In a plain circle of inheriting mutexes the kernel finds the deadlock itself, and libc makes who closed it sleep
+ * elsewhere. */
+static void socket_and_mutex(int kind)
+{
+    struct stage stage;
+    begin_mutexes(&stage, kind);
+    OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stage.pair));
+    start_two(&stage, mutex_and_read, SYS_read, mutex_before_answer, SYS_futex);
+    stage_found(&stage, TONG_FINDING_STUCK, "mutex in");
+    stage_end(&stage);
+}
+
 static void mutexes_well(int kind)
 {
     struct stage stage;
@@ -561,6 +591,49 @@ static void thread_beside(int i)
     stage_act(&stage, read_beside_thread, SYS_read);
     stage_let_go(&stage);
     stage_quiet(&stage);
+    stage_end(&stage);
+}
+
+static void *hold_second_in_thread(void *argument)
+{
+    atomic_store(&((struct stage *)argument)->shared->heir, (int)gettid());
+    mutex_and_idle(argument);
+    return NULL;
+}
+
+/* Two of three threads lock each other out; the third is at leisure, and could not help. */
+static void *lock_backward_in_thread(void *argument)
+{
+    atomic_store(&((struct stage *)argument)->shared->heir, (int)gettid());
+    lock_mutexes(argument, 1);
+    return NULL;
+}
+
+static void lock_among_threads(struct stage *stage)
+{
+    pthread_t thread;
+    pthread_mutex_init(mutex_of(stage, 0), NULL); /* a private one, wherever it lies */
+    pthread_mutex_init(mutex_of(stage, 1), NULL);
+    pthread_create(&thread, NULL, idle_thread, stage);
+    if (stage->step == 0)
+        pthread_create(&thread, NULL, lock_backward_in_thread, stage);
+    else
+        pthread_create(&thread, NULL, hold_second_in_thread, stage);
+    lock_mutexes(stage, 0);
+}
+
+static void threads(int well)
+{
+    struct stage stage;
+    stage_begin(&stage);
+    stage.step = well;
+    stage_act(&stage, lock_among_threads, SYS_futex);
+    struct stage beside = { .actor = { atomic_load(&stage.shared->heir) }, .actors = 1 };
+    stage_asleep(&beside, 0, well ? SYS_clock_nanosleep : SYS_futex);
+    if (well)
+        stage_quiet(&stage);
+    else
+        stage_found(&stage, TONG_FINDING_STUCK, "(thread ");
     stage_end(&stage);
 }
 
@@ -701,13 +774,16 @@ static void run_all(void)
         { "socket and lock of a description", socket_and_lock, 2 },
         { "mutexes", mutexes, PLAIN },
         { "robust mutexes", mutexes, ROBUST },
-        { "inheriting mutexes", mutexes, INHERITING },
+        { "socket and inheriting mutex", socket_and_mutex, INHERITING },
+        { "socket and robust mutex", socket_and_mutex, ROBUST },
         { "mutexes of one at leisure", mutexes_well, PLAIN },
         { "robust mutexes of one at leisure", mutexes_well, ROBUST },
         { "inheriting mutexes of one at leisure", mutexes_well, INHERITING },
         { "a mutex with a limit", mutex_timed, PLAIN },
         { "a dead owner", dead_owner, 0 },
         { "a thread beside", thread_beside, 0 },
+        { "two threads of three", threads, 0 },
+        { "a thread at leisure has it", threads, 1 },
         { "parent and child", child, 0 },
         { "two FIFOs being opened", fifos, 0 },
         { "one FIFO being opened", fifos, 1 },

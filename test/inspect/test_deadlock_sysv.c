@@ -68,7 +68,8 @@ static void take_for_an_hour(struct stage *stage)
     semtimedop(stage->set, &operation, 1, &(struct timespec){ .tv_sec = 3600 });
 }
 
-static void start_two(struct stage *stage, void (*one)(struct stage *), long its_call, void (*other)(struct stage *), long others_call)
+static void start_two(struct stage *stage, void (*one)(struct stage *), long its_call, void (*other)(struct stage *),
+                      long others_call)
 {
     stage_start(stage, one);
     stage_start(stage, other);
@@ -253,7 +254,8 @@ static void full_queues(int well)
 {
     struct stage stage;
     begin_queues(&stage);
-    start_two(&stage, flood_second, SYS_msgsnd, well ? idle_as_flood : flood_first, well ? SYS_clock_nanosleep : SYS_msgsnd);
+    start_two(&stage, flood_second, SYS_msgsnd, well ? idle_as_flood : flood_first,
+              well ? SYS_clock_nanosleep : SYS_msgsnd);
     if (well)
         stage_quiet(&stage);
     else

@@ -41,7 +41,8 @@ static void test_full(int unused)
         ;
     tong_snapshot *snapshot = look();
     const tong_object *object = behind(snapshot, getpid(), ends[0], &number);
-    MUST(object->flags & TONG_OBJECT_FULL && object->depth < object->capacity, "%llu bytes", (unsigned long long)object->depth);
+    MUST(object->flags & TONG_OBJECT_FULL, "it is full");
+    MUST(object->depth < object->capacity, "%llu bytes", (unsigned long long)object->depth);
     tong_snapshot_free(snapshot);
     close(ends[0]);
     close(ends[1]);
@@ -59,7 +60,8 @@ static void test_hidden(int unused)
     } control = { .head = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
     char byte = 0;
     struct iovec span = { &byte, 1 };
-    struct msghdr message = { .msg_iov = &span, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+    struct msghdr message = { .msg_iov = &span, .msg_iovlen = 1, .msg_control = &control,
+                              .msg_controllen = sizeof control };
     MUST(pipe2(ends, O_CLOEXEC) == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == 0, "pipe2");
     memcpy(CMSG_DATA(&control.head), &ends[1], sizeof ends[1]);
     MUST(sendmsg(sockets[0], &message, 0) == 1, "sendmsg: %s", strerror(errno));

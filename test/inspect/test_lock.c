@@ -28,7 +28,8 @@ static const tong_object *lock_of(const tong_snapshot *snapshot, const char *beg
     const tong_object *found = NULL;
     for (size_t i = 0; i < tong_snapshot_objects(snapshot); i++) {
         const tong_object *object = tong_snapshot_object(snapshot, i);
-        if (object->kind != TONG_KIND_LOCK || strcmp(object->name, path_of_file()) || strncmp(object->key, begins, strlen(begins)))
+        if (object->kind != TONG_KIND_LOCK || strcmp(object->name, path_of_file()) ||
+            strncmp(object->key, begins, strlen(begins)))
             continue;
         MUST(!found, "there are two");
         found = object;
@@ -130,7 +131,8 @@ static void test_description(int unused)
     MUST(fcntl(fd, F_OFD_SETLK, &lock) == 0, "fcntl: %s", strerror(errno));
     tong_snapshot *snapshot = look();
     const tong_object *object = lock_of(snapshot, "OFDLCK:", &number);
-    MUST(strstr(object->key, ":4096:4096") && strstr(object->detail, "reading"), "it is %s, %s", object->key, object->detail);
+    MUST(strstr(object->key, ":4096:4096"), "it is %s", object->key);
+    MUST(strstr(object->detail, "reading"), "it is %s", object->detail);
     MUST(end_of(snapshot, number, getpid(), TONG_END_LOCK), "we hold it");
     tong_snapshot_free(snapshot);
     close(fd);

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -48,7 +50,8 @@ static void test_other_user(int unused)
         prctl(PR_SET_DUMPABLE, 1); /* as if it had been started so */
         tong_snapshot *snapshot = look();
         MUST(process_of(snapshot, getppid())->flags & TONG_PROCESS_HIDDEN, "the parent is hidden");
-        MUST(gaps_of(snapshot, "descriptors of processes") && gaps_of(snapshot, "mappings of processes"), "and that is said");
+        MUST(gaps_of(snapshot, "descriptors of processes"), "and that is said");
+        MUST(gaps_of(snapshot, "mappings of processes"), "of mappings, too");
         MUST(!(process_of(snapshot, getpid())->flags & TONG_PROCESS_HIDDEN), "we are not");
         GIVES(behind(snapshot, getpid(), ends[0], &number)->kind, TONG_KIND_PIPE);
         snprintf(path, sizeof path, "/dev/shm/%s", frame_mark());
@@ -157,6 +160,32 @@ static void test_faults(int error)
     sys_fault = NULL;
 }
 
+/* A proc(5) that does not even list what others run proves no orphan. */
+static void test_hidepid(int unused)
+{
+    (void)unused;
+    int fd = shm_open(frame_mark(), O_RDWR | O_CREAT | O_EXCL, 0600);
+    MUST(fd >= 0, "shm_open: %s", strerror(errno));
+    close(fd);
+    pid_t child = frame_fork();
+    if (child == 0) {
+        char path[128];
+        size_t number;
+        if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("proc", "/proc", "proc", 0, "hidepid=2") < 0)
+            _exit(0); /* not here */
+        tong_snapshot *snapshot = look();
+        MUST(gaps_of(snapshot, "processes of other users"), "that is said");
+        snprintf(path, sizeof path, "/dev/shm/%s", frame_mark());
+        const tong_object *object = see(snapshot, TONG_KIND_SHM, path, &number);
+        MUST(object->flags & TONG_OBJECT_ORPHAN && object->certainty == TONG_UNSURE, "somebody not listed may have it");
+        tong_snapshot_free(snapshot);
+        _exit(0);
+    }
+    frame_join(child);
+    MUST(shm_unlink(frame_mark()) == 0, "shm_unlink");
+}
+
 static void test_no_proc(int unused)
 {
     (void)unused;
@@ -172,8 +201,9 @@ int main(int argc, char **argv)
     if (geteuid() == 0) {
         frame_run("another user", test_other_user, 0, 20);
         frame_run("root with fewer rights", test_lesser_root, 0, 20);
+        frame_run("a proc(5) that hides", test_hidepid, 0, 20);
     } else
-        frame_skip("another user, root with fewer rights", "only root can become them");
+        frame_skip("another user, root with fewer rights, a proc(5) that hides", "only root can make them");
     frame_run("odd names", test_names, 0, 20);
     frame_run("processes come and go", test_churn, 0, 60);
     frame_run("calls fail: not permitted", test_faults, -EACCES, 100);

@@ -168,6 +168,72 @@ static void prepare_coming(void)
     model_spawn("receiver", come_and_receive, NULL);
 }
 
+/* Neither sleeps, so nothing but the floor and the seats tells them of one another. */
+static void send_if_there_is_room(void *unused)
+{
+    unsigned char bytes[MESSAGE_MOST];
+    (void)unused;
+    message_write(bytes, sizes, VICTIM, before);
+    struct message_out out = { bytes, sizes, 0 };
+    int r = sending->base.facet->send(&sending->base, &out, DEADLINE_NOW);
+    MODEL_CHECK(r == 0 || r == -EAGAIN, "send: %d", r);
+}
+
+/* What is there, if there is something: its number must be what the indexes say. */
+static void come_and_look(void *unused)
+{
+    unsigned char bytes[MESSAGE_MOST];
+    struct message_in in = { bytes, MESSAGE_MOST, TONG_MESSAGE_INIT };
+    (void)unused;
+    struct ring_channel *channel = world_open(0, TONG_RECEIVE);
+    ssize_t r = channel->base.facet->receive(&channel->base, &in, DEADLINE_NOW);
+    if ((r == -EAGAIN || r == -ECONNRESET) && world.from == FROM_END) /* the sender goes without saying so */
+        return;
+    MODEL_CHECK(r == (ssize_t)sizes, "receive: %d %s", (int)r, tong_detail());
+    unsigned number = message_read(bytes, sizes, VICTIM);
+    MODEL_CHECK(number + 1 == channel->lanes.reader[0].number, "message %u came, %u are counted", number,
+                (unsigned)channel->lanes.reader[0].number);
+    MODEL_CHECK(world.from == FROM_END ? number == before : number <= 1, "the first is message %u", number);
+}
+
+static void prepare_looking(unsigned messages, int64_t from, unsigned fencing)
+{
+    make(LARGE, messages, messages + 1, 1);
+    model_permit_guesses();
+    world.from = from;
+    world.fencing = fencing;
+    open_ends(0);
+    model_spawn("sender", send_if_there_is_room, NULL);
+    model_spawn("receiver", come_and_look, NULL);
+}
+
+static void prepare_floor_and_seat(void)
+{
+    prepare_looking(3, FROM_START, 0);
+}
+
+static void prepare_fencing(void)
+{
+    prepare_looking(3, FROM_START, 1 << 1);
+}
+
+static void prepare_coming_at_end(void)
+{
+    prepare_looking(2, FROM_END, 0);
+}
+
+/* One message writes over the one at which the receiver stands. */
+static void prepare_copying(void)
+{
+    make(FEW, 6, 7, 1);
+    model_permit_overtaking();
+    may_lose = true;
+    world.slow = SLOW_SKIP;
+    open_ends(1);
+    model_spawn("sender", send_rest, NULL);
+    model_spawn("receiver", receive_one, (void *)0);
+}
+
 static void prepare_coming_overtaken(void)
 {
     make(FEW, 6, 8, 1);
@@ -272,9 +338,13 @@ const struct scenario broadcast_scenarios[] = {
     { "broadcast to two", prepare_two, NULL, world_clean, 1, 1, -1, -1 },
     { "broadcast, empty", prepare_empty, NULL, world_clean, 2, 2, -1, -1 },
     { "broadcast, full", prepare_full, NULL, world_clean, 2, 2, -1, -1 },
-    { "one is overtaken", prepare_overtaken, NULL, world_clean, 2, 2, -1, -1 },
-    { "one comes, the floor moves", prepare_coming, NULL, world_clean, 2, 2, -1, -1 },
-    { "one comes and is overtaken", prepare_coming_overtaken, NULL, world_clean, 2, 2, -1, -1 },
+    { "overwritten while copied", prepare_copying, NULL, world_clean, 2, 2, -1, -1 },
+    { "one is overtaken", prepare_overtaken, NULL, world_clean, 1, 2, -1, -1 },
+    { "one comes, the floor moves", prepare_coming, NULL, world_clean, 1, 2, -1, -1 },
+    { "floor and seat", prepare_floor_and_seat, NULL, world_clean, 2, 2, -1, -1 },
+    { "floor and seat, fencing", prepare_fencing, NULL, world_clean, 2, 2, -1, -1 },
+    { "one comes at the end", prepare_coming_at_end, NULL, world_clean, 2, 2, -1, -1 },
+    { "one comes and is overtaken", prepare_coming_overtaken, NULL, world_clean, 1, 2, -1, -1 },
     { "a dead one is waited for", prepare_dead_receiver, NULL, world_clean, 1, 1, -1, -1 },
     { "a named one is killed", prepare_named, NULL, world_clean, 1, 1, -1, -1 },
     { "a log is taken over", prepare_dead_sender, NULL, world_clean, 1, 1, -1, -1 },

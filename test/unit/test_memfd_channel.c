@@ -2,6 +2,7 @@
 /* memfd: channels: who meets whom, what is handed over, and what a hostile other end gets out of it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -492,6 +493,32 @@ static void test_silent(int unused)
     OK(tong_channel_close(in));
 }
 
+/* A forked child keeps the socket of one who is gone open, which is no reason to be ready for ever. */
+static void test_gone_before_a_fork(int unused)
+{
+    (void)unused;
+    struct pollfd item;
+    choose("");
+    tong_channel *in = come(TONG_RECEIVE, 0);
+    int socket = connect_raw();
+    GIVES(tong_channel_receive(in, NULL, 0, NULL, 10 * TONG_MILLISECOND), -ETIMEDOUT);
+    pid_t pid = frame_fork();
+    if (pid == 0) {
+        close(socket);
+        pause();
+    }
+    close(socket);
+    OK(tong_channel_pollfd(in, TONG_RECEIVE, &item));
+    int ready = 1;
+    for (int i = 0; ready && i < 20; i++) {
+        GIVES(tong_channel_receive(in, NULL, 0, NULL, 0), -EAGAIN);
+        ready = poll(&item, 1, 50);
+    }
+    MUST(ready == 0, "it stays ready");
+    frame_kill(pid);
+    OK(tong_channel_close(in));
+}
+
 /* Those of another user hold up nobody, also where a name has no mode. */
 static void test_silent_strangers(int unused)
 {
@@ -606,7 +633,8 @@ int main(int argc, char **argv)
         { "same-side", test_same_side, 30 }, { "third", test_third, 30 }, { "stale", test_stale, 30 }, { "after-death", test_after_death, 30 },
         { "deaths", test_deaths, 60 }, { "bulk", test_bulk, 100 }, { "foreign", test_foreign, 30 },
         { "agreed", test_agreed, 30 }, { "hostile-hello", test_hostile_hello, 60 }, { "silent", test_silent, 30 },
-        { "silent-strangers", test_silent_strangers, 30 }, { "hostile-first", test_hostile_first, 20 }, { "ftruncate", test_ftruncate, 20 },
+        { "silent-strangers", test_silent_strangers, 30 }, { "gone-before-a-fork", test_gone_before_a_fork, 20 },
+        { "hostile-first", test_hostile_first, 20 }, { "ftruncate", test_ftruncate, 20 },
     };
     frame_begin("memfd-channel", argc, argv);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

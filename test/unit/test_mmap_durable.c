@@ -791,7 +791,8 @@ int main(void)
 {
     const struct { const TTest *test; int times; } tests[] = {
         { survives_power_losses, 16 }, { torn_in_the_middle_of_bulk, 2 }, { a_torn_lane_is_waited_in, 1 },
-        { killed_behind_unused_room, 10 }, { asked_and_refused, 1 }, { every_message_if_asked, 1 }, { a_disk_that_fails_is_told, 1 },
+        { killed_behind_unused_room, 10 }, { asked_and_refused, 1 }, { every_message_if_asked, 1 },
+        { a_disk_that_fails_is_told, 1 },
     };
     Suite *suite = suite_create("mmap_durable");
     TCase *all = tcase_create("mmap_durable");

@@ -377,6 +377,23 @@ START_TEST(who_is_to_be_dropped_is)
 }
 END_TEST
 
+/* It was there before the sender, also one that goes on where it left other lanes. */
+START_TEST(who_is_overtaken_in_a_new_lane_is_dropped)
+{
+    static const char *const options[] = { ALL "&capacity=64K&slow=drop", ALL "&capacity=64K&slow=drop&from=start",
+                                           ALL "&capacity=64K&slow=drop&from=left&as=ann" };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        tong_channel *in = open_with(options[i], TONG_RECEIVE), *out = open_with("", TONG_SEND);
+        uint32_t next = 0;
+        send_range(out, 0, 0, 5000);
+        ck_assert_int_eq(expect_number(in, &next, LONG), -EOVERFLOW);
+        tong_channel_close(in);
+        tong_channel_close(out);
+        tong_remove(address);
+    }
+}
+END_TEST
+
 /* One that is waited for holds the sender up, whatever others do; once it is gone, it does not. */
 static void hold_up(int64_t *ret_best)
 {
@@ -747,9 +764,10 @@ int main(void)
     const TTest *const tests[] = {
         every_receiver_gets_all, from_every_sender, where_a_receiver_begins, one_that_left_goes_on, one_that_died_goes_on,
         names_are_kept, who_skips_knows_how_much, who_skips_under_load, who_comes_back_knows_how_much,
-        who_is_to_be_dropped_is, one_that_is_killed_holds_nobody_up, a_sleeping_sender_is_released,
-        nobody_there_is_not_waited_for, what_the_sender_gives_up_is_told, what_is_overwritten_while_it_is_looked_at,
-        sizes_are_mixed_freely, marks_of_ends_take_no_room_that_is_needed, who_only_looks, lies_are_errors, one_way_to_deliver,
+        who_is_to_be_dropped_is, who_is_overtaken_in_a_new_lane_is_dropped, one_that_is_killed_holds_nobody_up,
+        a_sleeping_sender_is_released, nobody_there_is_not_waited_for, what_the_sender_gives_up_is_told,
+        what_is_overwritten_while_it_is_looked_at, sizes_are_mixed_freely,
+        marks_of_ends_take_no_room_that_is_needed, who_only_looks, lies_are_errors, one_way_to_deliver,
     };
     return run_tests("shm broadcast", tests, sizeof tests / sizeof *tests);
 }

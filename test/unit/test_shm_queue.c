@@ -540,6 +540,28 @@ START_TEST(the_end_waits_for_what_the_dead_had)
 }
 END_TEST
 
+/* Who has all in hand that it may has no hold to take it over with, and is not told the end for that. */
+START_TEST(the_end_waits_for_a_hold)
+{
+    static const char *const texts[] = { "last" };
+    tong_channel *in = open_with(QUEUE, TONG_RECEIVE), *out = open_with("", TONG_SEND);
+    tong_token token[LAYOUT_HOLDS];
+    for (int i = 0; i < LAYOUT_HOLDS - 1; i++)
+        send_text(out, "x");
+    for (int i = 0; i < LAYOUT_HOLDS - 1; i++)
+        peek_text(in, "x", &token[i]);
+    send_text(out, "last");
+    die_with(texts, 1);
+    tong_channel_close(out);
+    ck_assert_int_eq(try_receive(in, LONG), -ENOBUFS);
+    for (int i = 0; i < LAYOUT_HOLDS - 1; i++)
+        ck_assert_int_eq(tong_channel_release(in, &token[i]), 0);
+    expect_again(in, "last");
+    ck_assert_int_eq(try_receive(in, LONG), -ENODATA);
+    tong_channel_close(in);
+}
+END_TEST
+
 /* Who lives and has it in hand keeps nobody; dies it then, the next who comes gets it, and the end behind it. */
 START_TEST(the_end_does_not_wait_for_the_living)
 {
@@ -754,7 +776,8 @@ int main(void)
         a_survivor_gets_what_the_dead_had, a_successor_gets_what_the_dead_had, a_recovery_is_recovered,
         killed_at_any_moment, one_that_is_stopped_stops_nobody, an_end_is_told_to_all, a_death_is_told_to_all,
         a_death_that_one_has_read_is_told_to_all, a_death_is_told_for_its_own_session, the_end_waits_for_what_the_dead_had,
-        the_end_does_not_wait_for_the_living, with_reconnect_no_end_is_told, a_batch_ends_before_what_is_too_long,
+        the_end_waits_for_a_hold, the_end_does_not_wait_for_the_living, with_reconnect_no_end_is_told,
+        a_batch_ends_before_what_is_too_long,
         sixty_four_in_hand, room_comes_back_whole, losses_are_told, cancelling_one, event_loops,
         as_many_as_it_was_made_for,
     };

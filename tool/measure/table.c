@@ -111,7 +111,7 @@ static void print_cell(const struct contestant *c, const struct cell *cell, cons
         snprintf(range, sizeof range, "-");
     else
         snprintf(range, sizeof range, "%s .. %s", bench_time(time->least, least), bench_time(time->most, most));
-    printf("%-6s %-30.30s", group_names[c->group], c->name);
+    printf("%-6s %-34.34s", group_names[c->group], c->name);
     print_if(time, 9);
     printf(" %22s", range);
     if (w->test == TEST_ONE_WAY) {
@@ -135,7 +135,7 @@ static void print_work(const struct round *round, int work)
     int order[CONTESTANTS_MAX], count = bench_ranking(round, work, order);
     const struct work *w = &works[work];
     printf("\n%s\n", w->title);
-    printf("%-37s%9s %22s", "", w->test == TEST_ONE_WAY ? "EACH" : "P50", "RANGE");
+    printf("%-41s%9s %22s", "", w->test == TEST_ONE_WAY ? "EACH" : "P50", "RANGE");
     if (w->test == TEST_ONE_WAY)
         printf("%11s%8s", "RATE", "GB/S");
     else

@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# ls, map, doctor and gc on processes of this test's own.
+. "${0%/*}/shell.sh"
+
+shows() {
+    "$TONG" "$@" 2>err | grep -q -e "$pattern"
+}
+
+tells() {
+    "$TONG" "$@" 2>/dev/null >out
+    got=$?
+    [ $got = "$code" ]
+}
+
+# A reader and a writer of one FIFO, both of which sleep.
+mkfifo channel
+sleep 300 >channel &
+writer=$!
+sleep 300 <channel &
+reader=$!
+pattern="fifo *$directory/channel .*sleep/$writer -> sleep/$reader"
+check "ls names a FIFO, who writes and who reads" until_true sh -c '"$0" ls --kind fifo 2>/dev/null | grep -q -e "$1"' "$TONG" "$pattern"
+check "ls of one process" shows ls --of "$writer"
+pattern='^tong ls: seen: [0-9]* processes'
+check "ls says how much it saw" grep -q "$pattern" err
+pattern="--> fifo *$directory/channel  sleep/$reader"
+check "map shows the way" shows map "$writer"
+pattern="\"sleep/$writer\" -> \"sleep/$reader\""
+check "map draws it" shows map --dot "$writer"
+expect "a process that is not there" 6 'no process' "$TONG" map nobody-is-called-so
+check "the snapshot is JSON" sh -c '"$0" ls --json 2>/dev/null | python3 -c "import json, sys; json.load(sys.stdin)[\"objects\"]"' "$TONG"
+kill $writer $reader
+wait $writer $reader 2>/dev/null
+
+# A name that would do something to a terminal.
+mkfifo "$(printf 'a\033[31mb\nc')"
+sleep 300 <>"$(printf 'a\033[31mb\nc')" &
+holder=$!
+pattern='a\\x1b\[31mb\\nc'
+check "names are shown safely" until_true sh -c '"$0" ls --of "$1" 2>/dev/null | grep -q -F -e "a\x1b[31mb\nc"' "$TONG" $holder
+kill $holder
+wait $holder 2>/dev/null
+
+# Two that read from each other and write nothing: each waits for the other for ever.
+mkfifo one two
+sh -c 'exec 3<>one 4<>two; exec cat one >two' &
+first=$!
+sh -c 'exec cat two >one' &
+second=$!
+stuck() {
+    "$TONG" doctor 2>/dev/null | grep -q -e "^stuck.*cat"
+}
+check "doctor finds who is stuck" until_true stuck
+code=8
+check "and exits with 8" tells doctor --confirm 20ms
+kill $first $second
+wait $first $second 2>/dev/null
+
+# What a killed maker left in shared memory: shown, and removed only when that is asked for.
+"$TONG" send "shm:$mark" hello 2>/dev/null
+check "gc removes nothing by itself" sh -c '"$0" gc >/dev/null 2>&1; test -e /dev/shm/tong."$1"' "$TONG" "$mark"
+"$TONG" rm "shm:$mark"
+rm -f out err
+finish
