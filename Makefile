@@ -38,7 +38,7 @@ test:
 	@$(MESON) test -C $(BUILD) --print-errorlogs $(TESTFLAGS); status=$$?; \
 		scripts/tally.py $(BUILD)/meson-logs/testlog.json && exit $$status
 
-# The manual pages need scdoc, which may come only now; the linker has to hear of a new library.
+# The manual pages need scdoc and tong top ncurses, which may come only now; the linker has to hear of a new library.
 install:
 	@scripts/need.sh install
 	@$(MAKE) -s --no-print-directory $(BUILD)/build.ninja

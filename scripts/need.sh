@@ -38,6 +38,7 @@ if [ "$what" = test ]; then
 fi
 if [ "$what" = install ]; then
     have scdoc || optional="$optional scdoc"
+    compiles '#include <curses.h>' || optional="$optional libncurses-dev"
 fi
 [ "$mode" = install ] && [ "$(id -u)" = 0 ] && have apt-get || optional=
 missing=${missing# }

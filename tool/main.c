@@ -42,6 +42,8 @@ const struct command *const commands[] = {
     &cmd_ls,
     &cmd_map,
     &cmd_doctor,
+    &cmd_top,
+    &cmd_watch,
     &cmd_gc,
     &cmd_bench,
     &cmd_advise,

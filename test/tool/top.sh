@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# tong top in a terminal of tmux: what is full is shown, keys order and choose, it follows the size, and ends in order.
+. "${0%/*}/shell.sh"
+
+expect "without a terminal" 1 "needs a terminal\|without ncurses" "$TONG" top
+expect "no interval" 2 "above 0" "$TONG" top --interval 0
+if ! have tmux || "$TONG" top 2>&1 </dev/null | grep -q "without ncurses"; then
+    skip "in a terminal" "there is no tmux, or tong is built without ncurses"
+    finish
+fi
+
+terminal() {
+    tmux -S "$directory/terminal" -f /dev/null "$@"
+}
+
+shows() {
+    terminal capture-pane -p | grep -q -e "$1"
+}
+
+# The first row below a heading.
+first_is() {
+    terminal capture-pane -p | grep -A 1 -e "^$1" | tail -n 1 | grep -q -e "$2"
+}
+
+mkfifo full
+sh -c 'exec 3<>full; exec yes >&3' &
+writer=$!
+terminal new-session -d -x 120 -y 40 "'$TONG' top --interval 200ms; echo ended with \$?; exec sleep 20"
+check "channels" until_true shows '^CHANNEL  *~CHANGE/s'
+check "processes" until_true shows '^PROCESS  *~CHANGE/s'
+check "what is full is there, and said to be" until_true shows "full .*$directory/full"
+terminal send-keys c
+check "channels alone" until_true sh -c '! tmux -S terminal capture-pane -p | grep -q ^PROCESS'
+terminal send-keys p
+check "processes alone" until_true first_is PROCESS .
+terminal send-keys n
+check "by name" until_true shows '^by name'
+terminal resize-window -x 100 -y 12
+terminal send-keys b
+check "it follows the size" until_true first_is PROCESS .
+terminal send-keys q
+check "q ends it" until_true shows 'ended with 0'
+terminal kill-server
+kill $writer
+wait $writer 2>err
+finish

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* screen.h - what `tong top` shows; screen.c where tong is built with ncurses, no_screen.c where it is not. */
+#ifndef TOOL_SIGHT_SCREEN_H
+#define TOOL_SIGHT_SCREEN_H
+
+#include <stdint.h>
+
+/* Shows who does most and what is wrong, with a new look each `interval` nanoseconds, until a key or a signal ends it.
+ * An exit code, said. */
+int screen_show(int64_t interval);
+
+#endif
