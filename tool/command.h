@@ -51,7 +51,8 @@ extern const struct command
     cmd_signal,
     cmd_signal_show,
     cmd_signal_wait,
-    cmd_talk;
+    cmd_talk,
+    cmd_web;
 
 /* Its last word: "wait" of "sem wait". */
 const char *command_word(const struct command *command);

@@ -43,6 +43,7 @@ const struct command *const commands[] = {
     &cmd_map,
     &cmd_doctor,
     &cmd_gc,
+    &cmd_web,
     &cmd_bench,
     &cmd_advise,
     &cmd_completion,
