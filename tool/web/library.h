@@ -6,8 +6,9 @@
 #include <microhttpd.h>
 
 #define MHD_CALLS(CALL) \
-    CALL(start_daemon) CALL(stop_daemon) CALL(suspend_connection) CALL(resume_connection) CALL(lookup_connection_value) \
-    CALL(create_response_from_buffer) CALL(create_response_from_callback) CALL(add_response_header) \
+    CALL(start_daemon) CALL(stop_daemon) CALL(suspend_connection) CALL(resume_connection) \
+    CALL(lookup_connection_value) CALL(create_response_from_buffer) CALL(create_response_from_callback) \
+    CALL(add_response_header) \
     CALL(queue_response) CALL(destroy_response)
 
 #define MHD_MEMBER(name) __typeof__(&MHD_##name) name;

@@ -86,7 +86,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, 
 
 static enum MHD_Result refuse(struct MHD_Connection *connection, unsigned code, const char *words)
 {
-    struct MHD_Response *response = mhd.create_response_from_buffer(strlen(words), (void *)words, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response =
+        mhd.create_response_from_buffer(strlen(words), (void *)words, MHD_RESPMEM_PERSISTENT);
     return answer(connection, code, response, "text/plain; charset=utf-8");
 }
 
@@ -96,7 +97,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     const struct server *server = context;
     (void)version, (void)body, (void)body_size, (void)place;
     if (!knows_token(server, mhd.lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "token")))
-        return refuse(connection, MHD_HTTP_FORBIDDEN, "The link that tong web printed holds a token; this one does not.\n");
+        return refuse(connection, MHD_HTTP_FORBIDDEN, "The token is missing: use the link that was printed.\n");
     if (strcmp(method, "GET") != 0)
         return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET.\n");
     if (!strcmp(url, "/events"))
@@ -216,7 +217,8 @@ static int listen_path(struct server *server, const char *path)
 static int listen_port(struct server *server, uint16_t port)
 {
     char what[32];
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
     snprintf(what, sizeof what, "127.0.0.1:%u", port);
     int code = listen_at(server, (const struct sockaddr *)&address, sizeof address, what);
@@ -234,7 +236,8 @@ static int start(struct server *server)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    server->daemon = mhd.start_daemon(MHD_USE_AUTO_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
+    server->daemon = mhd.start_daemon(MHD_USE_AUTO_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+                                      on_request, server,
                                       MHD_OPTION_LISTEN_SOCKET, server->listener,
                                       MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
                                       MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
