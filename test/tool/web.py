@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""web.py TONG ROOT found|absent: tong web answers only who has the token, sends valid pictures, and leaves nothing behind."""
+"""web.py TONG ROOT found|absent: tong web answers only who has the token, and sends valid pictures."""
 import ctypes
 import http.client
 import json
@@ -85,8 +85,8 @@ def main():
     report = Report()
     check = lambda name, right, seen="": report.rule(name, [] if right else [str(seen)])
     server, (child, end) = Server(), named_child()
-    check("the link is at the loopback address", re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[0-9a-f]{32}", server.link),
-          server.link)
+    check("the link is at the loopback address", re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[0-9a-f]{32}",
+          server.link), server.link)
     report.rule("who has no token, or a wrong one, is refused", list(refused(server)))
     check("only GET", server.ask("/?token=" + server.token, "POST").status == 405)
     page = server.ask("/?token=" + server.token)
@@ -94,10 +94,12 @@ def main():
     check("the page comes with its policy", page.status == 200 and
           "default-src 'none'" in policy and "unsafe" not in policy, policy)
     check("the page loads nothing from elsewhere", not re.search(r"(src|href)=|url\(|@import|import\(", text))
-    check("names never become markup", not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", text))
+    check("names never become markup",
+          not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", text))
     answer = server.ask("/events?token=" + server.token)
     line, told = picture(answer)
-    check("a picture is valid and of a known version", told["version"] == 1 and told["objects_seen"] >= len(told["objects"]))
+    check("a picture is valid and of a known version",
+          told["version"] == 1 and told["objects_seen"] >= len(told["objects"]))
     check("a name with markup arrives as it is", [p["name"] for p in told["processes"] if p["pid"] == child] == [NAME])
     places = {p["pid"]: i for i, p in enumerate(told["processes"])}
     ends = [{e["process"] for e in o["ends"]} for o in told["objects"]]

@@ -14,11 +14,11 @@
 /* The events of one more follower; `wake`, an eventfd, is written when it is there.  NULL: no memory. */
 struct MHD_Response *stream_join(struct MHD_Connection *connection, int wake);
 
-/* Whether anybody follows.  When nobody does, the picture is forgotten, so that the next one is not shown an old one. */
+/* Whether anybody follows.  When nobody does, the picture is forgotten, so that nobody is shown an old one. */
 bool stream_followed(void);
 
-/* Takes over the event's text and carries it to all, when it differs from the last; else they get a sign of life, by which
- * it is seen who has gone. */
+/* Takes over the event's text and carries it to all, when it differs from the last; else they get a sign of life, by
+ * which it is seen who has gone. */
 void stream_tell(struct text *text);
 
 /* Wakes all of them to their end. */
