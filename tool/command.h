@@ -53,7 +53,8 @@ extern const struct command
     cmd_signal_wait,
     cmd_talk,
     cmd_top,
-    cmd_watch;
+    cmd_watch,
+    cmd_web;
 
 /* Its last word: "wait" of "sem wait". */
 const char *command_word(const struct command *command);

@@ -45,6 +45,7 @@ const struct command *const commands[] = {
     &cmd_top,
     &cmd_watch,
     &cmd_gc,
+    &cmd_web,
     &cmd_bench,
     &cmd_advise,
     &cmd_completion,

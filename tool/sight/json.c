@@ -87,7 +87,30 @@ static void write_object(struct json *json, const tong_snapshot *snapshot, size_
     json_close(json, '}');
 }
 
-static void write_finding(struct json *json, const tong_finding *finding)
+static void write_wait(struct json *json, const tong_wait_seen *wait)
+{
+    json_open(json, '{');
+    json_number(json, "process", wait->process);
+    json_number(json, "thread", (uint64_t)wait->thread);
+    write_index(json, "object", wait->object);
+    json_text(json, "operation", wait->operation);
+    json_text(json, "detail", wait->detail);
+    json_text(json, "certainty", sight_certainty(wait->certainty));
+    json_close(json, '}');
+}
+
+static void write_waits(struct json *json, const tong_snapshot *snapshot, const tong_finding *finding)
+{
+    const tong_wait_seen *wait;
+    json_name(json, "waits");
+    json_open(json, '[');
+    for (size_t i = 0; i < finding->waits; i++)
+        if ((wait = tong_snapshot_wait(snapshot, tong_snapshot_stuck(snapshot, finding->first_wait + i))))
+            write_wait(json, wait);
+    json_close(json, ']');
+}
+
+static void write_finding(struct json *json, const tong_snapshot *snapshot, const tong_finding *finding)
 {
     json_open(json, '{');
     json_number(json, "kind", finding->kind);
@@ -97,6 +120,7 @@ static void write_finding(struct json *json, const tong_finding *finding)
     json_text(json, "proof", finding->proof);
     json_text(json, "advice", finding->advice);
     json_text(json, "address", *finding->address ? finding->address : NULL);
+    write_waits(json, snapshot, finding);
     json_close(json, '}');
 }
 
@@ -109,34 +133,40 @@ static void write_gap(struct json *json, const tong_gap *gap)
     json_close(json, '}');
 }
 
+void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bool *keep)
+{
+    json_open(json, '{');
+    json_number(json, "version", SIGHT_JSON_VERSION);
+    json_text(json, "tier", tong_snapshot_tier(snapshot));
+    json_number(json, "objects_seen", tong_snapshot_objects(snapshot));
+    json_name(json, "processes");
+    json_open(json, '[');
+    for (size_t i = 0; i < tong_snapshot_processes(snapshot); i++)
+        write_process(json, tong_snapshot_process(snapshot, i));
+    json_close(json, ']');
+    json_name(json, "objects");
+    json_open(json, '[');
+    for (size_t i = 0; i < tong_snapshot_objects(snapshot); i++)
+        if (!keep || keep[i])
+            write_object(json, snapshot, i);
+    json_close(json, ']');
+    json_name(json, "findings");
+    json_open(json, '[');
+    for (size_t i = 0; i < tong_snapshot_findings(snapshot); i++)
+        write_finding(json, snapshot, tong_snapshot_finding(snapshot, i));
+    json_close(json, ']');
+    json_name(json, "gaps");
+    json_open(json, '[');
+    for (size_t i = 0; i < tong_snapshot_gaps(snapshot); i++)
+        write_gap(json, tong_snapshot_gap(snapshot, i));
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
 int sight_print_json(const tong_snapshot *snapshot, const bool *keep)
 {
     struct text text = TEXT_INIT;
     struct json json = { &text, false };
-    json_open(&json, '{');
-    json_number(&json, "version", SIGHT_JSON_VERSION);
-    json_text(&json, "tier", tong_snapshot_tier(snapshot));
-    json_name(&json, "processes");
-    json_open(&json, '[');
-    for (size_t i = 0; i < tong_snapshot_processes(snapshot); i++)
-        write_process(&json, tong_snapshot_process(snapshot, i));
-    json_close(&json, ']');
-    json_name(&json, "objects");
-    json_open(&json, '[');
-    for (size_t i = 0; i < tong_snapshot_objects(snapshot); i++)
-        if (!keep || keep[i])
-            write_object(&json, snapshot, i);
-    json_close(&json, ']');
-    json_name(&json, "findings");
-    json_open(&json, '[');
-    for (size_t i = 0; i < tong_snapshot_findings(snapshot); i++)
-        write_finding(&json, tong_snapshot_finding(snapshot, i));
-    json_close(&json, ']');
-    json_name(&json, "gaps");
-    json_open(&json, '[');
-    for (size_t i = 0; i < tong_snapshot_gaps(snapshot); i++)
-        write_gap(&json, tong_snapshot_gap(snapshot, i));
-    json_close(&json, ']');
-    json_close(&json, '}');
+    sight_write_json(&json, snapshot, keep);
     return json_print(&json);
 }

@@ -48,7 +48,10 @@ struct sight_link {
 void sight_links(const tong_snapshot *snapshot, uint32_t process,
                  void (*each)(void *context, const struct sight_link *link), void *context);
 
-/* The snapshot as JSON (doc/json.md), with the objects that `keep` holds (NULL: all): 0 or an exit code. */
+/* The snapshot as JSON (doc/json.md), with the objects that `keep` holds (NULL: all). */
+void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bool *keep);
+
+/* The same, on standard output: 0 or an exit code. */
 int sight_print_json(const tong_snapshot *snapshot, const bool *keep);
 
 /* "exact", "inferred", "unsure". */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* tong web where it was built without its library. */
+#include "report.h"
+#include "web/web.h"
+
+int web_serve(uint16_t port, const char *path)
+{
+    (void)port;
+    (void)path;
+    say("this tong was built without libmicrohttpd: install the package libmicrohttpd-dev and build it again");
+    return CODE_FAILED;
+}
