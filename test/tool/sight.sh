@@ -57,9 +57,24 @@ check "and exits with 8" tells doctor --confirm 20ms
 kill $first $second
 wait $first $second 2>/dev/null
 
-# What a killed maker left in shared memory: shown, and removed only when that is asked for.
-"$TONG" send "shm:$mark" hello 2>/dev/null
-check "gc removes nothing by itself" sh -c '"$0" gc >/dev/null 2>&1; test -e /dev/shm/tong."$1"' "$TONG" "$mark"
-"$TONG" rm "shm:$mark"
+# What a killed receiver left is named, what a living one has is not; nothing is removed, for others' leftovers may lie there.
+"$TONG" recv "shm:$mark-dead" >/dev/null 2>&1 &
+dead=$!
+"$TONG" recv "shm:$mark-live" >/dev/null 2>&1 &
+live=$!
+both() {
+    "$TONG" ls --kind channel --of $dead 2>/dev/null | grep -q -F "$mark-dead" &&
+        "$TONG" ls --kind channel --of $live 2>/dev/null | grep -q -F "$mark-live"
+}
+check "ls shows a channel and its receiver" until_true both
+kill -9 $dead
+wait $dead 2>/dev/null
+"$TONG" gc >out 2>/dev/null
+check "gc names what the dead left, and why" grep -q "^would remove shm:$mark-dead: .*died" out
+check "gc leaves alone what a living one has" sh -c '! grep -q -F "$0-live" out' "$mark"
+check "gc removes nothing by itself" test -e "/dev/shm/tong.$mark-dead"
+kill $live
+wait $live 2>/dev/null
+"$TONG" rm "shm:$mark-dead" "shm:$mark-live"
 rm -f out err
 finish
