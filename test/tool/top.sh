@@ -41,7 +41,6 @@ terminal send-keys b
 check "it follows the size" until_true first_is PROCESS .
 terminal send-keys q
 check "q ends it" until_true shows 'ended with 0'
-terminal kill-server
 kill $writer
 wait $writer 2>err
 
@@ -53,7 +52,8 @@ sh -c 'exec cat two >one' &
 second=$!
 timeout 300 sleep 300 &
 waiter=$!
-terminal new-session -d -x 120 -y 40 "'$TONG' top --interval 200ms"
+terminal resize-window -x 120 -y 40
+terminal respawn-pane -k "'$TONG' top --interval 200ms"
 check "who is stuck comes first" until_true first_is PROCESS "stuck .*cat/\($first\|$second\)"
 check "and what they wait for" until_true first_is CHANNEL "stuck .*$directory/\(one\|two\)"
 check "who waits for a signal is not marked" sh -c '! tmux -S terminal capture-pane -p | grep -e "stuck.*timeout/$1"' sh "$waiter"
