@@ -58,6 +58,7 @@ check "who is stuck comes first" until_true first_is PROCESS "stuck .*cat/\($fir
 check "and what they wait for" until_true first_is CHANNEL "stuck .*$directory/\(one\|two\)"
 check "who waits for a signal is not marked" sh -c '! tmux -S terminal capture-pane -p | grep -e "stuck.*timeout/$1"' sh "$waiter"
 terminal kill-server
+check "its terminal ends" until_true sh -c '! grep -q -F "$1/terminal" /proc/net/unix' sh "$directory"
 kill $first $second $waiter
 wait $first $second $waiter 2>err
 finish
