@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define ENDLESS 60000 /* ms that a process may take to end */
+#define NAPS (2 * TONG_MILLISECOND) /* longer than any pause of a partner between two calls */
 
 static pid_t maker;
 
@@ -383,6 +384,34 @@ void ledger_until(struct ledger *ledger, const volatile int *flag, const char *w
         ledger_sleep(20000);
     }
     MUST(ledger, !ledger->failed, "%s", ledger->failure);
+}
+
+/* How often it went to sleep by itself; negative: it is awake. */
+static long long sleeps_of(pid_t pid)
+{
+    char path[40], line[128], state = 'R';
+    long long count = -1;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file)) {
+        sscanf(line, "State: %c", &state);
+        sscanf(line, "voluntary_ctxt_switches: %lld", &count);
+    }
+    if (file)
+        fclose(file);
+    return state == 'S' ? count : -1;
+}
+
+void ledger_until_asleep(struct ledger *ledger)
+{
+    int64_t until = ledger_now() + LONG;
+    for (long long before = -1, now; !ledger->failed; before = now) {
+        now = ledger->partner ? sleeps_of(ledger->partner) : -1;
+        if (now >= 0 && now == before)
+            return;
+        MUST(ledger, ledger_now() < until, "waited in vain: the partner to sleep");
+        ledger_sleep(NAPS);
+    }
 }
 
 pid_t ledger_fork(struct ledger *ledger)

@@ -65,6 +65,7 @@ struct ledger {
     volatile int ended;           /* how many of them */
     volatile int64_t noticed;     /* when a death was told */
     volatile pid_t noticer;       /* to whom, and */
+    volatile pid_t partner;       /* whom the victim may want to sleep */
     volatile int64_t starved;     /* ledger_starved() of it then */
     bool shared;                  /* a message goes to one of many receivers, each of whom has a view */
     _Atomic uint64_t redelivered, received;
@@ -127,6 +128,8 @@ int64_t ledger_starved(pid_t pid);
 void ledger_sleep(int64_t nanoseconds);
 /* Waits until *flag is not 0, for at most LONG. */
 void ledger_until(struct ledger *ledger, const volatile int *flag, const char *what);
+/* Waits until the partner sleeps in a call that does not end by itself soon, for at most LONG. */
+void ledger_until_asleep(struct ledger *ledger);
 /* fork(); the child dies with its parent. */
 pid_t ledger_fork(struct ledger *ledger);
 /* Waits for a child that must have ended with status 0. */

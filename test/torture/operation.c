@@ -157,7 +157,7 @@ static void prepare_full(struct victim *victim)
 static void prepare_wake(struct victim *victim)
 {
     prepare_send(victim);
-    ledger_sleep(10 * TONG_MILLISECOND);
+    ledger_until_asleep(victim->ledger);
 }
 
 static int run_send(struct victim *victim)
@@ -232,7 +232,7 @@ static void prepare_release_all(struct victim *victim)
 
 static void prepare_wake_sender(struct victim *victim)
 {
-    ledger_sleep(15 * TONG_MILLISECOND);
+    ledger_until_asleep(victim->ledger);
     take_ahead(victim);
 }
 
