@@ -22,6 +22,6 @@ bool finding_is_dead(struct scan *scan, int64_t pid);
 bool finding_is_part(const char *name);
 
 /* An orphan that is told of as a leftover, with what speaks for that, and so not as an orphan. */
-bool finding_is_leftover(const tong_object *object);
+bool finding_is_leftover(struct scan *scan, const tong_object *object);
 
 #endif
