@@ -69,4 +69,4 @@ def play(stage):
         renderers[0] in listed.at(one) for one in listed.all), listed.all)
 
 
-perform(play, "chromium")
+perform(play, "chromium", users=2 if SANDBOX else 1)

@@ -13,8 +13,11 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 
 PR_SET_CHILD_SUBREAPER, IPC_RMID = 36, 0
+CAP_SYS_PTRACE, NOBODY = 19, 65534
+PATIENCE = 5  # seconds that programs have to end by themselves
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,18 +57,28 @@ class Keeper:
         self.size = (1 << 20) + os.getpid()  # of segments that nobody attaches: how they are known again
         self.dead, self.shared = {os.getpid()}, set()
 
-    def kill_all(self):
-        """Until nobody is left: a process that is killed may just have started another."""
-        while everybody := descendants(os.getpid()):
-            for pid in everybody:
-                self.dead.add(pid)
-                self.shared.update(re.findall(r" (/dev/shm/\S+)$", text("/proc/%d/maps" % pid), re.M))
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+    def send_all(self, number):
+        """A signal to all that are left: how many they are."""
+        everybody = descendants(os.getpid())
+        for pid in everybody:
+            self.dead.add(pid)
+            self.shared.update(re.findall(r" (/dev/shm/\S+)$", text("/proc/%d/maps" % pid), re.M))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return len(everybody)
+
+    def end_all(self):
+        """Who is asked removes what it made; who is killed may just have started another one."""
+        limit = time.monotonic() + PATIENCE
+        self.send_all(signal.SIGTERM)
+        while children(os.getpid()) and time.monotonic() < limit:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(0.01)
+        while self.send_all(signal.SIGKILL):
             os.waitpid(-1, 0)
 
     def clean(self):
-        self.kill_all()
+        self.end_all()
         left = [number for number, size, creator, attached in segments()
                 if attached == 0 and (creator in self.dead or size == self.size)]
         for number in left:
@@ -89,14 +102,25 @@ class Keeper:
         os._exit(code if code >= 0 else 1)
 
 
-def keep(work):
-    """Calls work(keeper), which ends by sys.exit(), and exits as it does."""
+def step_down():
+    """Root in a container that may not look at others' processes can as well be an ordinary user."""
+    abilities = int(re.search(r"CapEff:\s*(\w+)", text("/proc/self/status")).group(1), 16)
+    if os.geteuid() == 0 and not abilities >> CAP_SYS_PTRACE & 1:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+def keep(work, users):
+    """Calls work(keeper), which ends by sys.exit(), and exits as it does.  Several users: processes of others, too."""
     alarm, end = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(end)
         os.setsid()
         LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        if users > 1:
+            step_down()
         Keeper().run(work, alarm)
     os.close(alarm)
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))

@@ -55,4 +55,4 @@ def play(stage):
     stage.look("map", str(workers[0]))
 
 
-perform(play, "nginx")
+perform(play, "nginx", users=2)

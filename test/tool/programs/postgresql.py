@@ -89,7 +89,6 @@ def play(stage):
     if "TONG_SHOW" in os.environ:
         for pid in (cluster.server.pid, waiter.pid, *backends):
             stage.look("map", str(pid))
-    cluster.server.terminate()
 
 
-perform(play)
+perform(play, users=2)

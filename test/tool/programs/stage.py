@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from keeper import children, keep, text  # noqa: F401
+from keeper import NOBODY, children, keep, text  # noqa: F401
 
 TONG, ROOT = os.path.realpath(sys.argv[1]), sys.argv[2]
 sys.path.insert(0, os.path.join(ROOT, "test/house"))
@@ -17,7 +17,6 @@ sys.path.insert(0, os.path.join(ROOT, "test/house"))
 from report import Report  # noqa: E402
 
 LONGEST = 50  # seconds until something that is waited for is not coming
-NOBODY = 65534
 SKIPPED = 77
 STUCK, ORPHAN, FULL, WORLD_WRITABLE, LEFTOVER, PERHAPS_STUCK = range(1, 7)
 # Debian keeps daemons where only root looks for them.
@@ -161,15 +160,17 @@ def skip(reason):
     sys.exit(SKIPPED)
 
 
-def perform(play, *programs):
-    """Calls play(stage) if all these programs are there."""
+def perform(play, *programs, users=1):
+    """Calls play(stage) if all these programs are there.  Users: of how many the processes are, if root starts them."""
     for program in programs:
         if not shutil.which(program):
             skip("%s is not installed" % program)
 
     def work(keeper):
+        if not os.access(TONG, os.X_OK):
+            skip("an ordinary user may not run %s" % TONG)
         stage = Stage(keeper)
         play(stage)
         stage.report.end()
     sys.stdout.reconfigure(line_buffering=True)
-    keep(work)
+    keep(work, users)
