@@ -109,7 +109,6 @@ static bool begin_line(struct tree *tree, const struct sight_link *link)
     return true;
 }
 
-/* Of several with one name it is said once: "postgres/8, 9, psql/10". */
 static void add_other(void *context, const struct sight_link *link)
 {
     struct tree *tree = context;
@@ -117,13 +116,8 @@ static void add_other(void *context, const struct sight_link *link)
     if ((tree->others == 0 || tree->object != link->object) && !begin_line(tree, link))
         return;
     struct text *text = &tree->lines[tree->count - 1].text;
-    bool again = tree->others > 0 && !strcmp(tong_snapshot_process(tree->snapshot, tree->last)->name, other->name);
     if (tree->others < OTHERS_SHOWN) {
-        text_print(text, "%s", tree->others > 0 ? ", " : "");
-        if (again)
-            text_print(text, "%" PRId64, other->pid);
-        else
-            sight_process(text, other);
+        sight_next_process(text, other, tree->others ? tong_snapshot_process(tree->snapshot, tree->last) : NULL);
         text_print(text, "%s", sight_role(link->end));
     }
     tree->last = link->other;

@@ -119,8 +119,8 @@ static void judge_memory(struct scan *scan, uint32_t number)
     const char *ends = last ? graph_format(scan->graph, "and %d, which used it last, are dead", last)
                             : "is dead, and nobody ever attached it";
     tell(scan, number, TONG_EXACT,
-         graph_format(scan->graph, "%s is attached by nobody; %d, which made it, %s", finding_title(scan, &object), maker,
-                      ends));
+         graph_format(scan->graph, "%s is attached by nobody; %d, which made it, %s", finding_title(scan, &object),
+                      maker, ends));
 }
 
 static void judge(struct scan *scan, uint32_t number)
@@ -193,7 +193,8 @@ static void tell_socket(struct listing *listing, const char *path)
     finding_add(listing->scan, TONG_FINDING_LEFTOVER, listing->certainty, TONG_NOBODY, path,
                 graph_format(graph, "left behind: the socket's name %s", path),
                 graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", path),
-                "remove it (tong gc)");
+                listing->certainty == TONG_EXACT ? "remove it (tong gc)"
+                                                 : "remove it (rm) if it is not of another network namespace");
 }
 
 static void tell_fifo(struct listing *listing, const char *path)

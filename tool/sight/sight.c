@@ -72,6 +72,15 @@ void sight_process(struct text *text, const tong_process *process)
     text_print(text, "/%" PRId64, process->pid);
 }
 
+void sight_next_process(struct text *text, const tong_process *process, const tong_process *before)
+{
+    text_print(text, "%s", before ? ", " : "");
+    if (before && !strcmp(before->name, process->name))
+        text_print(text, "%" PRId64, process->pid);
+    else
+        sight_process(text, process);
+}
+
 const char *sight_role(const tong_end *end)
 {
     return end->flags & TONG_END_LOCK ? " (holds)" : end->flags & TONG_END_WAITS ? " (waits)" : "";
@@ -128,6 +137,7 @@ void sight_state(struct text *text, const tong_object *object)
 static size_t print_side(struct text *text, const tong_snapshot *snapshot, size_t object, uint32_t direction)
 {
     size_t first, count = tong_snapshot_ends_of(snapshot, object, &first), found = 0;
+    const tong_process *before = NULL;
     for (size_t i = 0; i < count; i++) {
         const tong_end *end = tong_snapshot_end(snapshot, first + i);
         bool again = i > 0 && tong_snapshot_end(snapshot, first + i - 1)->process == end->process &&
@@ -135,9 +145,10 @@ static size_t print_side(struct text *text, const tong_snapshot *snapshot, size_
         if (end->direction != direction || again)
             continue;
         if (found < ENDS_SHOWN) {
-            text_print(text, "%s", found ? ", " : "");
-            sight_process(text, tong_snapshot_process(snapshot, end->process));
+            const tong_process *process = tong_snapshot_process(snapshot, end->process);
+            sight_next_process(text, process, before);
             text_print(text, "%s", sight_role(end));
+            before = process;
         }
         found++;
     }

@@ -28,6 +28,9 @@ bool sight_touches(const tong_snapshot *snapshot, size_t object, const bool *mar
 /* "cat/1222", fit for a terminal. */
 void sight_process(struct text *text, const tong_process *process);
 
+/* The next of a list; what has the name of the one before it (NULL: none) is a number only: "postgres/8, 9, psql/10". */
+void sight_next_process(struct text *text, const tong_process *process, const tong_process *before);
+
 /* " (holds)", " (waits)": what an end is to a lock; "" else. */
 const char *sight_role(const tong_end *end);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""keeper.py: runs a piece of work of which nothing stays behind: no process, System V memory, name in /dev/shm, directory.
+"""keeper.py: runs work of which nothing stays behind: no process, System V memory, name in /dev/shm, directory.
 
 Three processes.  The one that was started waits.  Its child, the keeper, is in a session of its own, and inherits every
 process that loses its parent; it sees by a pipe when the first one dies, of whatever.  The work is the keeper's child.

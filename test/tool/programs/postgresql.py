@@ -24,16 +24,14 @@ class Cluster:
             os.chmod(stage.directory, 0o711)
             os.chown(self.place, NOBODY, NOBODY)
         data = os.path.join(self.place, "data")
-        self.run("initdb", "-D", data, "-A", "trust", "-U", "tong", "-E", "UTF8", "--no-locale", "--no-sync")
+        stage.run(self.program("initdb"), "-D", data, "-A", "trust", "-U", "tong", "-E", "UTF8", "--no-locale",
+                  "--no-sync", unprivileged=True)
         self.server = stage.start(self.program("postgres"), "-D", data, "-k", self.place, "-c", "listen_addresses=",
                                   "-c", "fsync=off", "-c", "dynamic_shared_memory_type=posix", unprivileged=True)
         stage.until("the cluster", lambda: self.program_succeeds("pg_isready", "-q", "-h", self.place))
 
     def program(self, name):
         return os.path.join(self.programs, name)
-
-    def run(self, name, *arguments):
-        self.stage.run(self.program(name), *arguments, unprivileged=True)
 
     def program_succeeds(self, name, *arguments):
         return subprocess.run([self.program(name), *arguments], check=False).returncode == 0

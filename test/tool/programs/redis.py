@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""redis.py TONG ROOT: a server with a client that subscribed and one that waits for a list, over both kinds of sockets."""
+"""redis.py TONG ROOT: a server, a client that subscribed, and one that waits for a list, over both kinds of sockets."""
 import os
 
 from stage import free_port, perform, subprocess_output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""stage.py TONG ROOT: what the tests of real programs share: starting them, waiting, looking, and saying what is right."""
+"""stage.py TONG ROOT: what the tests of real programs share: starting, waiting, looking, and saying what is right."""
 import functools
 import json
 import os
@@ -101,9 +101,10 @@ class Stage:
 
     def start(self, *command, unprivileged=False, log="log", **more):
         """A program with a file of what it says."""
-        who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if unprivileged and is_root() else {}
+        if unprivileged and is_root():
+            more.update(user=NOBODY, group=NOBODY, extra_groups=[])
         with open(self.path(log), "ab") as out:
-            return subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, "stdout": out, "stderr": out, **who, **more})
+            return subprocess.Popen(command, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=out, stderr=out, **more)
 
     def run(self, *command, **more):
         process = self.start(*command, **more)
