@@ -64,6 +64,10 @@ def play(stage):
     stage.check_nobody_stuck(seen, {browser.pid, *seen.descendants(browser.pid)})
     mapped = stage.look("map", str(browser.pid))
     stage.check("the map of the browser has its renderers", any(mapped.sockets(browser.pid, pid) for pid in renderers))
+    stage.check_shown("the map says which process this is", r"^chromium/%d %s /\S+ --type=renderer" % (renderers[0],
+                      r"\(\d+ in its pid namespace\) " if SANDBOX else ""), "map", str(renderers[0]))
+    stage.check_shown("the map counts what is alike", r"^  <-> memfd .*\(gpu-process\)  \(\d+ of them\)$", "map",
+                      str(browser.pid))
     listed = stage.look("ls", "--kind", "unix", "--of", str(renderers[0]))
     stage.check("the list of a renderer has its sockets", len(listed.all) > 0 and all(
         renderers[0] in listed.at(one) for one in listed.all), listed.all)

@@ -21,7 +21,10 @@ def locked(stage):
     holders = {seen.pid(end) for end in lock["ends"] if end["holds_lock"]}
     stage.check("the descendant is named as the holder, not the dead taker", holders == {heir}, lock)
     stage.check_nobody_stuck(seen, {heir, waiter.pid})
-    stage.look("map", str(waiter.pid))
+    stage.check_shown("the map of who waits names the holder", r"^  --- lock +%s  sleep/%d \(holds\)$" % (path, heir),
+                      "map", str(waiter.pid))
+    stage.check_shown("the map of the holder names who waits", r"^  --- lock +%s  flock/%d \(waits\)$" %
+                      (path, waiter.pid), "map", str(heir))
 
 
 def made(stage, *arguments):

@@ -52,7 +52,9 @@ def play(stage):
     listed = stage.look("ls", "--kind", "tcp", "--of", str(master.pid))
     stage.check("the list of the master has its listener", [one["name"] for one in listed.all] == [listener[0]["name"]],
                 listed.all)
-    stage.look("map", str(workers[0]))
+    stage.check_shown("the map: who only share the listener say nothing to each other by it",
+                      r"^  --- tcp +%s \(listens\)  nginx/\d+, \d+$" % name, "map", str(master.pid))
+    stage.check_shown("the map: which of its processes", r"^nginx/\d+  nginx: worker process$", "map", str(workers[0]))
 
 
 perform(play, "nginx", users=2)

@@ -36,6 +36,7 @@ def waiting(stage):
     stage.check_nobody_stuck(seen, {shell.pid, producer, consumer})
     mapped = stage.look("map", str(producer))
     stage.check("the map has this pipe", len(pipes_between(mapped, producer, consumer)) == 1)
+    stage.check_shown("as an arrow", r"^  --> pipe +\[\d+\]  cat/%d$" % consumer, "map", str(producer))
 
 
 def three(stage):
@@ -63,6 +64,8 @@ def full(stage):
     told = seen.found(FULL, pipe["key"])
     stage.check("the doctor tells of it once, and why", len(told) == 1 and "stopped" in told[0]["proof"] and
                 "kill -CONT %d" % consumer in told[0]["advice"], told)
+    stage.check_shown("in words, too", r"^full \(exact\): it is full, and its reader cat %d is stopped" % consumer,
+                      "doctor")
     listed = stage.look("ls", "--full", "--kind", "pipe")
     stage.check("the list of full pipes has it", pipe["key"] in [one["key"] for one in listed.all])
     os.kill(consumer, signal.SIGCONT)

@@ -27,7 +27,7 @@ class Cluster:
         stage.run(self.program("initdb"), "-D", data, "-A", "trust", "-U", "tong", "-E", "UTF8", "--no-locale",
                   "--no-sync", unprivileged=True)
         self.server = stage.start(self.program("postgres"), "-D", data, "-k", self.place, "-c", "listen_addresses=",
-                                  "-c", "fsync=off", "-c", "dynamic_shared_memory_type=posix", unprivileged=True)
+                                  "-c", "fsync=off", "-c", "autovacuum=off", "-c", "dynamic_shared_memory_type=posix", unprivileged=True)
         stage.until("the cluster", lambda: self.program_succeeds("pg_isready", "-q", "-h", self.place))
 
     def program(self, name):
@@ -59,10 +59,9 @@ def play(stage):
     stage.says("holder", "locked")
     say(waiter, "begin;", "lock table t;")
     backends = {cluster.backend("idle in transaction"): holder.pid, cluster.backend("LOCK TABLE waiting"): waiter.pid}
-    cluster_pids = {cluster.server.pid, *children(cluster.server.pid)}
-    everybody = cluster_pids | {holder.pid, waiter.pid}
-    seen = stage.settled(everybody, "clients at their backends", lambda seen: all(
+    seen = stage.settled({*backends, holder.pid, waiter.pid}, "clients at their backends", lambda seen: all(
         seen.sockets(client, backend) for backend, client in backends.items()))
+    cluster_pids = {cluster.server.pid, *seen.descendants(cluster.server.pid)}
 
     attached = [one for one in seen.objects("sysvshm") if cluster.server.pid in seen.at(one)]
     stage.check("one System V segment, attached by all processes of the cluster and by nobody else",
@@ -79,14 +78,20 @@ def play(stage):
                     all(end["sends"] and end["receives"] for end in pair[0]["ends"] + other["ends"]), pair)
         stage.check("the connection bears the name of the socket", other and
                     os.path.join(cluster.place, ".s.PGSQL.5432") in other["name"], other)
-    stage.check_nobody_stuck(seen, everybody)
+    stage.check_nobody_stuck(seen, cluster_pids | {holder.pid, waiter.pid})
     mapped = stage.look("map", str(holder.pid))
     stage.check("the map of a client has its connection", mapped.sockets(holder.pid, next(iter(backends))))
     listed = stage.look("ls", "--kind", "sysvshm", "--of", str(waiter.pid))
     stage.check("the list of a client has no System V memory", listed.all == [], listed.all)
-    if "TONG_SHOW" in os.environ:
-        for pid in (cluster.server.pid, waiter.pid, *backends):
-            stage.look("map", str(pid))
+    server = str(cluster.server.pid)
+    others = r"postgres/\d+" + r", \d+" * (len(cluster_pids) - 2)
+    stage.check_shown("the map names all who attach the segment in one line", r"^  <-> sysvshm  key \S+  %s$" % others,
+                      "map", server)
+    name = r"\S+/\.s\.PGSQL\.5432 "
+    stage.check_shown("the map of a client says what its backend is at",
+                      "^  <-> unix +" + name + r" postgres/\d+ \(.*LOCK TABLE waiting\)$", "map", str(waiter.pid))
+    stage.check_shown("the list says who is at the listener", "^unix +" + name + r".*listens postgres/%s$" % server,
+                      "ls", "--of", server)
 
 
 perform(play, users=2)

@@ -34,6 +34,8 @@ def play(stage):
     mapped = stage.look("map", str(server.pid))
     stage.check("the map of the server has both clients", all(mapped.sockets(server.pid, one.pid)
                 for one in (subscriber, taker)))
+    stage.check_shown("the map names the client at the port", r"^  <-> tcp +127.0.0.1:%d 127.0.0.1:\d+  redis-cli/%d$"
+                      % (port, taker.pid), "map", str(server.pid))
     listed = stage.look("ls", "--kind", "tcp", "--of", str(taker.pid))
     stage.check("the list of one client has its one connection", len(listed.all) == 1, listed.all)
 

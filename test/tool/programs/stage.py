@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -103,8 +104,9 @@ class Stage:
         """A program with a file of what it says."""
         if unprivileged and is_root():
             more.update(user=NOBODY, group=NOBODY, extra_groups=[])
+        more.setdefault("stdin", subprocess.DEVNULL)
         with open(self.path(log), "ab") as out:
-            return subprocess.Popen(command, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=out, stderr=out, **more)
+            return subprocess.Popen(command, stdout=out, stderr=out, **more)
 
     def run(self, *command, **more):
         process = self.start(*command, **more)
@@ -130,9 +132,12 @@ class Stage:
     def says(self, log, words):
         self.until("%r in %s" % (words, log), lambda: words in text(self.path(log)))
 
+    def check_shown(self, name, pattern, *command):
+        """That what a person reads has a line like this, and only one."""
+        told = subprocess_output([TONG, *command])
+        self.check(name, len(re.findall(pattern, told, re.M)) == 1, told)
+
     def look(self, verb="doctor", *arguments):
-        if "TONG_SHOW" in os.environ:  # as a person sees it
-            subprocess.run([TONG, verb, *arguments], check=False)
         told = subprocess.run([TONG, verb, "--json", *arguments], stdout=subprocess.PIPE, timeout=LONGEST, check=False)
         return Sight(json.loads(told.stdout))
 
