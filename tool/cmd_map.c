@@ -50,7 +50,8 @@ static void print_command(struct text *text, const char *command, size_t size)
     while (shown > 0 && command[shown - 1] == ' ') /* titles are padded */
         shown--;
     text_visible(text, command, shown, "");
-    text_print(text, "%s", size > COMMAND_SHOWN && command[COMMAND_SHOWN] != ' ' ? "..." : "");
+    bool cut = size > COMMAND_SHOWN && command[COMMAND_SHOWN + strspn(command + COMMAND_SHOWN, " ")];
+    text_print(text, "%s", cut ? "..." : "");
 }
 
 /*
