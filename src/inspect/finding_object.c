@@ -117,47 +117,9 @@ static void judge(struct scan *scan, uint32_t number)
     }
 }
 
-/* ---- Pipes ------------------------------------------------------------------------------------------------ */
-
-/* The first reader, if every one of them is stopped. */
-static const tong_process *stopped_reader(struct scan *scan, uint32_t number)
-{
-    const tong_process *first = NULL;
-    size_t at, count = tong_snapshot_ends_of(scan->graph, number, &at);
-    for (size_t i = at; i < at + count; i++) {
-        const tong_end *end = &graph_ends(scan->graph)[i];
-        const tong_process *process = graph_process_at(scan->graph, end->process);
-        if (end->direction & TONG_RECEIVE && !(process->flags & TONG_PROCESS_STOPPED))
-            return NULL;
-        first = first || !(end->direction & TONG_RECEIVE) ? first : process;
-    }
-    return first;
-}
-
-/* That a pipe is full is no more than a fast writer, unless nobody reads until somebody says so. */
-static void judge_pipe(struct scan *scan, uint32_t number)
-{
-    const tong_object object = *graph_object_at(scan->graph, number);
-    bool pipe = is_of(KIND(PIPE) | KIND(FIFO), &object);
-    bool full = object.flags & TONG_OBJECT_FULL && !(object.flags & TONG_OBJECT_HIDDEN_ENDS);
-    const tong_process *reader = pipe && full ? stopped_reader(scan, number) : NULL;
-    if (!reader)
-        return;
-    const char *name = reader->name;
-    const long long pid = reader->pid;
-    finding_add(scan, TONG_FINDING_FULL, object.certainty, number, "",
-                graph_format(scan->graph, "it is full, and its reader %s %lld is stopped: %s", name, pid,
-                             finding_title(scan, &object)),
-                graph_format(scan->graph, "%s\n%s %lld, which could take them, was stopped by a signal or a debugger",
-                             why_full(scan, &object), name, pid),
-                graph_format(scan->graph, "let it go on (kill -CONT %lld) or end it", pid));
-}
-
 int find_objects(struct scan *scan)
 {
-    for (uint32_t i = 0; i < scan->graph->objects.count && !scan->graph->error; i++) {
+    for (uint32_t i = 0; i < scan->graph->objects.count && !scan->graph->error; i++)
         judge(scan, i);
-        judge_pipe(scan, i);
-    }
     return scan->graph->error;
 }

@@ -2,7 +2,6 @@
 /* What is wrong with objects, and what the dead left: each with a twin of which nothing, or less, is said. */
 #include <fcntl.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -11,7 +10,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "frame.h"
@@ -125,38 +123,6 @@ static void full_queue(int room)
     must_not_find(snapshot, TONG_FINDING_ORPHAN, key); /* this process used it */
     tong_snapshot_free(snapshot);
     OK(msgctl(id, IPC_RMID, NULL));
-}
-
-/* ---- Pipes ------------------------------------------------------------------------------------------------ */
-
-static void full_pipe(int stopped)
-{
-    static const char block[4096];
-    int ends[2], status;
-    char key[24];
-    struct stat seen;
-    MUST(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 && fstat(ends[0], &seen) == 0, "pipe2");
-    while (write(ends[1], block, sizeof block) > 0)
-        ;
-    pid_t pid = frame_fork();
-    if (pid == 0) {
-        pause();
-        _exit(0);
-    }
-    close(ends[0]);
-    if (stopped) {
-        OK(kill(pid, SIGSTOP));
-        OK(waitpid(pid, &status, WUNTRACED));
-    }
-    snprintf(key, sizeof key, "pipe %lu,", (unsigned long)seen.st_ino);
-    tong_snapshot *snapshot = look();
-    if (stopped)
-        must_find(snapshot, TONG_FINDING_FULL, key, TONG_EXACT);
-    else
-        must_not_find(snapshot, TONG_FINDING_FULL, key);
-    tong_snapshot_free(snapshot);
-    close(ends[1]);
-    frame_kill(pid);
 }
 
 /* ---- Names ------------------------------------------------------------------------------------------------ */
@@ -314,8 +280,6 @@ int main(int argc, char **argv)
         { "memory that is attached", memory_attached, 0 },
         { "a full queue", full_queue, 0 },
         { "a queue with room", full_queue, 1 },
-        { "a full pipe", full_pipe, 0 },
-        { "a full pipe whose reader is stopped", full_pipe, 1 },
         { "a named semaphore that nobody maps", semaphore, 0 },
         { "a named semaphore that somebody maps", semaphore, 1 },
         { "the name of a socket that is gone", socket_name, 0 },

@@ -19,7 +19,7 @@ from report import Report  # noqa: E402
 
 LONGEST = 50  # seconds until something that is waited for is not coming
 SKIPPED = 77
-STUCK, ORPHAN, FULL, WORLD_WRITABLE, LEFTOVER, PERHAPS_STUCK = range(1, 7)
+STUCK, ORPHAN, FULL, WORLD_WRITABLE, LEFTOVER, PERHAPS_STUCK, STOPPED = range(1, 8)
 # Debian keeps daemons where only root looks for them.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
 os.environ["LC_ALL"] = "C"
