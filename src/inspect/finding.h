@@ -21,7 +21,7 @@ bool finding_is_dead(struct scan *scan, int64_t pid);
 /* A file beside a channel of tong, "PATH.0123456789abcdef.bell", which is told of as that channel. */
 bool finding_is_part(const char *name);
 
-/* An orphan that is told of as a leftover, with what speaks for that, and so not as an orphan. */
-bool finding_is_leftover(const tong_object *object);
+/* An orphan that is told of as a leftover, with what speaks for that, and so not as an orphan, nor as full. */
+bool finding_is_leftover(struct scan *scan, const tong_object *object);
 
 #endif

@@ -55,11 +55,22 @@ static bool died_in(const tong_object *object)
         !(object->flags & TONG_OBJECT_HIDDEN_ENDS);
 }
 
-bool finding_is_leftover(const tong_object *object)
+/* The kernel counts who is attached in every namespace. */
+static bool is_of_the_dead(struct scan *scan, const tong_object *object, struct shmid_ds *ret)
 {
+    const char *id = strchr(object->key, ':');
+    return object->kind == TONG_KIND_SYSVSHM && id && object->namespace_inode == scan->namespaces[SCAN_IPC] &&
+           sys_shmctl(atoi(id + 1), IPC_STAT, ret) >= 0 && ret->shm_nattch == 0 &&
+           finding_is_dead(scan, ret->shm_cpid) && finding_is_dead(scan, ret->shm_lpid);
+}
+
+bool finding_is_leftover(struct scan *scan, const tong_object *object)
+{
+    struct shmid_ds state;
     if (!(object->flags & TONG_OBJECT_ORPHAN))
         return false;
-    return object->kind == TONG_KIND_SEM || died_in(object) || (object->kind == TONG_KIND_SHM && library_of(object));
+    return object->kind == TONG_KIND_SEM || died_in(object) || (object->kind == TONG_KIND_SHM && library_of(object)) ||
+           is_of_the_dead(scan, object, &state);
 }
 
 static const char *path_of(struct scan *scan, const tong_object *object)
@@ -98,18 +109,18 @@ static void judge_name(struct scan *scan, uint32_t number)
                       library ? library : ""));
 }
 
-/* The kernel counts who is attached in every namespace. */
 static void judge_memory(struct scan *scan, uint32_t number)
 {
     const tong_object object = *graph_object_at(scan->graph, number);
-    const char *id = strchr(object.key, ':');
     struct shmid_ds state;
-    if (!id || object.namespace_inode != scan->namespaces[SCAN_IPC] || sys_shmctl(atoi(id + 1), IPC_STAT, &state) < 0 ||
-        state.shm_nattch > 0 || !finding_is_dead(scan, state.shm_cpid) || !finding_is_dead(scan, state.shm_lpid))
+    if (!is_of_the_dead(scan, &object, &state))
         return;
+    const int maker = (int)state.shm_cpid, last = (int)state.shm_lpid;
+    const char *ends = last ? graph_format(scan->graph, "and %d, which used it last, are dead", last)
+                            : "is dead, and nobody ever attached it";
     tell(scan, number, TONG_EXACT,
-         graph_format(scan->graph, "%s is attached by nobody; %d, which made it, and %d, which used it last, are dead",
-                      finding_title(scan, &object), (int)state.shm_cpid, (int)state.shm_lpid));
+         graph_format(scan->graph, "%s is attached by nobody; %d, which made it, %s", finding_title(scan, &object),
+                      maker, ends));
 }
 
 static void judge(struct scan *scan, uint32_t number)
@@ -119,7 +130,7 @@ static void judge(struct scan *scan, uint32_t number)
         return;
     if (object->kind == TONG_KIND_SYSVSHM)
         judge_memory(scan, number);
-    else if (finding_is_leftover(object))
+    else if (finding_is_leftover(scan, object))
         (object->kind == TONG_KIND_CHANNEL ? judge_channel : judge_name)(scan, number);
 }
 
@@ -182,7 +193,8 @@ static void tell_socket(struct listing *listing, const char *path)
     finding_add(listing->scan, TONG_FINDING_LEFTOVER, listing->certainty, TONG_NOBODY, path,
                 graph_format(graph, "left behind: the socket's name %s", path),
                 graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", path),
-                "remove it (tong gc)");
+                listing->certainty == TONG_EXACT ? "remove it (tong gc)"
+                                                 : "remove it (rm) if it is not of another network namespace");
 }
 
 static void tell_fifo(struct listing *listing, const char *path)

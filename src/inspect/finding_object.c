@@ -107,7 +107,7 @@ static void judge(struct scan *scan, uint32_t number)
     for (size_t i = 0; i < sizeof judgements / sizeof *judgements; i++) {
         const struct judgement *row = &judgements[i];
         const tong_object object = *graph_object_at(scan->graph, number);
-        bool told = row->flag == TONG_OBJECT_ORPHAN && finding_is_leftover(&object);
+        bool told = row->flag != TONG_OBJECT_WORLD_WRITABLE && finding_is_leftover(scan, &object);
         bool part = object.kind != TONG_KIND_CHANNEL &&
             (object.flags & TONG_OBJECT_OURS || finding_is_part(object.name));
         if (!(object.flags & row->flag) || !is_of(row->kinds, &object) || told || part)

@@ -76,10 +76,11 @@ static void memory(int alive)
     else
         by_dead(make_memory);
     tong_snapshot *snapshot = look();
-    must_find(snapshot, TONG_FINDING_ORPHAN, key, TONG_EXACT);
     if (alive) {
+        must_find(snapshot, TONG_FINDING_ORPHAN, key, TONG_EXACT);
         must_not_find(snapshot, TONG_FINDING_LEFTOVER, key);
     } else {
+        must_not_find(snapshot, TONG_FINDING_ORPHAN, key);
         const tong_finding *finding = must_find(snapshot, TONG_FINDING_LEFTOVER, key, TONG_EXACT);
         MUST(!strcmp(finding->address, address), "to be removed as %s", finding->address);
     }
@@ -242,6 +243,35 @@ static void channel(int received)
     OK(tong_remove(address));
 }
 
+static void fill_and_die(void)
+{
+    static const char block[4096];
+    tong_channel *channel = open_channel(TONG_SEND);
+    for (size_t size = sizeof block; size > 0; size /= 2)
+        while (tong_channel_send(channel, block, size, NULL, 0) >= 0)
+            ;
+}
+
+/* The living are told that it is full; what the dead left is told once. */
+static void full_channel(int received)
+{
+    char address[64];
+    channel_address(address);
+    tong_channel *receiver = received ? open_channel(TONG_RECEIVE) : NULL;
+    by_dead(fill_and_die);
+    tong_snapshot *snapshot = look();
+    if (received) {
+        must_find(snapshot, TONG_FINDING_FULL, address, TONG_EXACT);
+        must_not_find(snapshot, TONG_FINDING_LEFTOVER, address);
+    } else {
+        must_not_find(snapshot, TONG_FINDING_FULL, address);
+        must_find(snapshot, TONG_FINDING_LEFTOVER, address, TONG_INFERRED);
+    }
+    tong_snapshot_free(snapshot);
+    tong_channel_close(receiver);
+    OK(tong_remove(address));
+}
+
 int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*run)(int); int argument; } tests[] = {
@@ -258,6 +288,8 @@ int main(int argc, char **argv)
         { "a FIFO that somebody has", fifo_name, 1 },
         { "a channel whose only user died", channel, 0 },
         { "a channel of which one user died", channel, 1 },
+        { "a full channel whose only user died", full_channel, 0 },
+        { "a full channel that somebody receives from", full_channel, 1 },
     };
     frame_begin("finding", argc, argv);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)

@@ -22,8 +22,11 @@ static void write_process(struct json *json, const tong_process *process)
     json_known(json, "uid", process->uid, process->uid != UINT32_MAX);
     json_text(json, "name", process->name);
     json_text(json, "command", process->command);
+    json_known(json, "inner_pid", (uint64_t)process->inner_pid, process->inner_pid > 0);
     json_name(json, "hidden");
     json_bool(json, process->flags & TONG_PROCESS_HIDDEN);
+    json_name(json, "stopped");
+    json_bool(json, process->flags & TONG_PROCESS_STOPPED);
     json_close(json, '}');
 }
 
@@ -39,17 +42,19 @@ static void write_flags(struct json *json, uint32_t flags)
 
 static void write_end(struct json *json, const tong_end *end)
 {
+    const struct { const char *name; bool is; } facts[] = {
+        { "sends", end->direction & TONG_SEND }, { "receives", end->direction & TONG_RECEIVE },
+        { "mapped", end->flags & TONG_END_MAPPED }, { "inherited", end->flags & TONG_END_INHERITED },
+        { "holds_lock", end->flags & TONG_END_LOCK }, { "waits_for_lock", end->flags & TONG_END_WAITS },
+    };
     json_open(json, '{');
     json_number(json, "process", end->process);
     json_known(json, "fd", (uint64_t)end->fd, end->fd >= 0);
-    json_name(json, "sends");
-    json_bool(json, end->direction & TONG_SEND);
-    json_name(json, "receives");
-    json_bool(json, end->direction & TONG_RECEIVE);
-    json_name(json, "mapped");
-    json_bool(json, end->flags & TONG_END_MAPPED);
-    json_name(json, "inherited");
-    json_bool(json, end->flags & TONG_END_INHERITED);
+    json_known(json, "description", end->description, end->description != 0);
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        json_name(json, facts[i].name);
+        json_bool(json, facts[i].is);
+    }
     json_text(json, "certainty", sight_certainty(end->certainty));
     json_close(json, '}');
 }

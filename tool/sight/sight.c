@@ -72,6 +72,20 @@ void sight_process(struct text *text, const tong_process *process)
     text_print(text, "/%" PRId64, process->pid);
 }
 
+void sight_next_process(struct text *text, const tong_process *process, const tong_process *before)
+{
+    text_print(text, "%s", before ? ", " : "");
+    if (before && !strcmp(before->name, process->name))
+        text_print(text, "%" PRId64, process->pid);
+    else
+        sight_process(text, process);
+}
+
+const char *sight_role(const tong_end *end)
+{
+    return end->flags & TONG_END_LOCK ? " (holds)" : end->flags & TONG_END_WAITS ? " (waits)" : "";
+}
+
 void sight_object(struct text *text, const tong_object *object)
 {
     if (*object->name)
@@ -123,6 +137,7 @@ void sight_state(struct text *text, const tong_object *object)
 static size_t print_side(struct text *text, const tong_snapshot *snapshot, size_t object, uint32_t direction)
 {
     size_t first, count = tong_snapshot_ends_of(snapshot, object, &first), found = 0;
+    const tong_process *before = NULL;
     for (size_t i = 0; i < count; i++) {
         const tong_end *end = tong_snapshot_end(snapshot, first + i);
         bool again = i > 0 && tong_snapshot_end(snapshot, first + i - 1)->process == end->process &&
@@ -130,8 +145,10 @@ static size_t print_side(struct text *text, const tong_snapshot *snapshot, size_
         if (end->direction != direction || again)
             continue;
         if (found < ENDS_SHOWN) {
-            text_print(text, "%s", found ? ", " : "");
-            sight_process(text, tong_snapshot_process(snapshot, end->process));
+            const tong_process *process = tong_snapshot_process(snapshot, end->process);
+            sight_next_process(text, process, before);
+            text_print(text, "%s", sight_role(end));
+            before = process;
         }
         found++;
     }
@@ -179,6 +196,8 @@ struct linking {
 
 static void link_to(const struct linking *linking, uint32_t object, bool at_peer)
 {
+    bool listens = tong_snapshot_object(linking->snapshot, object)->flags & TONG_OBJECT_LISTENING;
+    uint32_t direction = listens ? 0 : linking->ours->direction; /* who accept at one socket say nothing by that */
     size_t first, count = tong_snapshot_ends_of(linking->snapshot, object, &first);
     uint32_t last = TONG_NOBODY;
     for (size_t i = 0; i < count; i++) {
@@ -186,7 +205,7 @@ static void link_to(const struct linking *linking, uint32_t object, bool at_peer
         if (end->process == linking->ours->process || end->process == last || (!at_peer && !reaches(linking->ours, end)))
             continue;
         last = end->process;
-        linking->each(linking->context, &(struct sight_link){ linking->ours->object, linking->ours->direction, last });
+        linking->each(linking->context, &(struct sight_link){ linking->ours->object, direction, last, end });
     }
 }
 

@@ -28,6 +28,12 @@ bool sight_touches(const tong_snapshot *snapshot, size_t object, const bool *mar
 /* "cat/1222", fit for a terminal. */
 void sight_process(struct text *text, const tong_process *process);
 
+/* The next of a list; what has the name of the one before it (NULL: none) is a number only: "postgres/8, 9, psql/10". */
+void sight_next_process(struct text *text, const tong_process *process, const tong_process *before);
+
+/* " (holds)", " (waits)": what an end is to a lock; "" else. */
+const char *sight_role(const tong_end *end);
+
 /* What its users call it, or its key in brackets; fit for a terminal. */
 void sight_object(struct text *text, const tong_object *object);
 
@@ -42,6 +48,7 @@ struct sight_link {
     uint32_t object;    /* to which its own end leads */
     uint32_t direction; /* TONG_SEND, TONG_RECEIVE, of our process; 0: neither or unknown */
     uint32_t other;     /* process */
+    const tong_end *end;/* of the other */
 };
 
 /* Calls `each` with everybody who is connected to a process, an object at a time. */
