@@ -158,7 +158,7 @@ static int run(const struct command *self, int argc, char **argv)
         return code;
     bool *marks = find_all(snapshot, count, argv, &code);
     if (code == 0 && set.json)
-        code = sight_print_json(snapshot, NULL);
+        code = sight_print_json(snapshot, NULL, NULL);
     else if (code == 0)
         (set.dot ? print_dot : print_trees)(snapshot, marks);
     if (code == 0)

@@ -5,6 +5,7 @@
  * whose places are of the dead, a socket's name to which no socket belongs.  A name that might be waiting for its next
  * user is a leftover only as far as its kind suggests.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,11 @@
 
 #include "inspect/diag.h"
 #include "inspect/finding.h"
+#include "inspect/leftover.h"
 #include "sys/sys.h"
 
 #define NAMES_MOST 4096 /* of a directory that are looked at */
-#define PATH_MOST 4200
+#define NAMES_ALL 65536 /* of all together */
 
 /* ---- Objects ---------------------------------------------------------------------------------------------- */
 
@@ -98,6 +100,12 @@ static void judge_name(struct scan *scan, uint32_t number)
                       library ? library : ""));
 }
 
+/* Of memory that nobody ever attached it is nobody. */
+static bool last_is_dead(struct scan *scan, const struct shmid_ds *state)
+{
+    return state->shm_atime == 0 || finding_is_dead(scan, state->shm_lpid);
+}
+
 /* The kernel counts who is attached in every namespace. */
 static void judge_memory(struct scan *scan, uint32_t number)
 {
@@ -105,8 +113,12 @@ static void judge_memory(struct scan *scan, uint32_t number)
     const char *id = strchr(object.key, ':');
     struct shmid_ds state;
     if (!id || object.namespace_inode != scan->namespaces[SCAN_IPC] || sys_shmctl(atoi(id + 1), IPC_STAT, &state) < 0 ||
-        state.shm_nattch > 0 || !finding_is_dead(scan, state.shm_cpid) || !finding_is_dead(scan, state.shm_lpid))
+        state.shm_nattch > 0 || !finding_is_dead(scan, state.shm_cpid) || !last_is_dead(scan, &state))
         return;
+    struct leftover *leftover = graph_push(scan->graph, &scan->graph->leftovers, sizeof *leftover);
+    if (leftover)
+        *leftover = (struct leftover){ .object = number, .remove = leftover_remove_memory, .id = atoi(id + 1),
+                                       .changed = state.shm_ctime, .mark = memory_mark(&state) };
     tell(scan, number, TONG_EXACT,
          graph_format(scan->graph, "%s is attached by nobody; %d, which made it, and %d, which used it last, are dead",
                       finding_title(scan, &object), (int)state.shm_cpid, (int)state.shm_lpid));
@@ -130,13 +142,19 @@ struct inodes {
     size_t count, room;
 };
 
+/* A socket's file. */
+struct candidate {
+    const char *path;
+    uint64_t device, inode;
+    int64_t changed;
+};
+
 struct listing {
     struct scan *scan;
-    struct inodes sockets;  /* files that a socket is bound to */
-    uint32_t certainty;
+    struct graph_array *candidates;
     int directory;
     const char *path;
-    unsigned names;
+    unsigned names, *all;   /* seen in it, and anywhere */
     bool deeper;            /* directories in it are looked at, too */
 };
 
@@ -159,10 +177,10 @@ static int add_inode(void *context, const struct diag_socket *socket)
 }
 
 /* Inodes of 32 bits on any device: rather one too many that is in use. */
-static bool is_bound(const struct inodes *inodes, const struct stat *status)
+static bool is_bound(const struct inodes *inodes, const struct candidate *candidate)
 {
     for (size_t i = 0; i < inodes->count; i++)
-        if ((uint32_t)inodes->inode[i] == (uint32_t)status->st_ino)
+        if ((uint32_t)inodes->inode[i] == (uint32_t)candidate->inode)
             return true;
     return false;
 }
@@ -176,13 +194,26 @@ static bool is_open_fifo(const struct scan *scan, const struct stat *status)
     return object != TONG_NOBODY && tong_snapshot_ends_of(scan->graph, object, &first) > 0;
 }
 
-static void tell_socket(struct listing *listing, const char *path)
+static void tell_socket(struct scan *scan, const struct candidate *candidate, uint32_t certainty)
 {
-    struct tong_snapshot *graph = listing->scan->graph;
-    finding_add(listing->scan, TONG_FINDING_LEFTOVER, listing->certainty, TONG_NOBODY, path,
-                graph_format(graph, "left behind: the socket's name %s", path),
-                graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", path),
+    struct tong_snapshot *graph = scan->graph;
+    struct leftover *leftover = graph_push(graph, &graph->leftovers, sizeof *leftover);
+    if (leftover)
+        *leftover = (struct leftover){ .object = TONG_NOBODY, .remove = leftover_remove_socket, .path = candidate->path,
+                                       .device = candidate->device, .inode = candidate->inode,
+                                       .changed = candidate->changed };
+    finding_add(scan, TONG_FINDING_LEFTOVER, certainty, TONG_NOBODY, candidate->path,
+                graph_format(graph, "left behind: the socket's name %s", candidate->path),
+                graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", candidate->path),
                 "remove it (tong gc)");
+}
+
+static void add_candidate(const struct listing *listing, const char *path, const struct stat *status)
+{
+    struct candidate *added = graph_push(listing->scan->graph, listing->candidates, sizeof *added);
+    if (added)
+        *added = (struct candidate){ path, status->st_dev, status->st_ino,
+                                     status->st_ctim.tv_sec * INT64_C(1000000000) + status->st_ctim.tv_nsec };
 }
 
 static void tell_fifo(struct listing *listing, const char *path)
@@ -200,7 +231,7 @@ static int look_at_name(void *context, const char *name)
 {
     struct listing *listing = context;
     struct stat status;
-    if (++listing->names > NAMES_MOST)
+    if (++listing->names > NAMES_MOST || ++*listing->all > NAMES_ALL)
         return 1;
     if (sys_fstatat(listing->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
@@ -209,8 +240,8 @@ static int look_at_name(void *context, const char *name)
     const char *path = graph_format(listing->scan->graph, "%s/%s", listing->path, name);
     if (S_ISDIR(status.st_mode) && listing->deeper)
         list(listing, path, false);
-    else if (S_ISSOCK(status.st_mode) && !is_bound(&listing->sockets, &status))
-        tell_socket(listing, path);
+    else if (S_ISSOCK(status.st_mode))
+        add_candidate(listing, path, &status);
     else if (S_ISFIFO(status.st_mode) && status.st_mode & 0777 && !finding_is_part(name) &&
              !is_open_fifo(listing->scan, &status))
         tell_fifo(listing, path);
@@ -230,29 +261,38 @@ static void list(struct listing *listing, const char *path, bool deeper)
     sys_close(inner.directory < 0 ? -1 : inner.directory);
 }
 
-/* A socket of another network namespace may be bound to a file that is seen here. */
-static bool has_other_networks(const struct scan *scan)
+/* sock_diag(7) does not show the sockets of other network namespaces; the kernel itself says of every name whether one is
+ * bound to it, to whom may write to it. */
+static void judge_names(struct scan *scan, const struct graph_array *candidates, const struct inodes *sockets)
 {
-    for (uint32_t i = 0; i < scan->graph->processes.count; i++) {
-        const tong_process *process = graph_process_at(scan->graph, i);
-        if (!(process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_GONE)) &&
-            process->namespaces[SCAN_NETWORK] != scan->namespaces[SCAN_NETWORK])
-            return true;
+    const struct candidate *list = candidates->item;
+    for (size_t i = 0; i < candidates->count && !scan->graph->error; i++) {
+        int r = is_bound(sockets, &list[i]) ? -EBUSY : leftover_is_unbound(list[i].path);
+        if (r == 0 || r == -EACCES || r == -EPERM || r == -ENAMETOOLONG)
+            tell_socket(scan, &list[i], r == 0 ? TONG_EXACT : TONG_INFERRED);
     }
-    return false;
 }
 
+/* Names first: a socket that is made in between has one that was not listed. */
 static int find_names(struct scan *scan)
 {
     static const char *const directories[] = { "/dev/shm", "/run", "/tmp" };
-    struct listing listing = { .scan = scan, .certainty = has_other_networks(scan) ? TONG_INFERRED : TONG_EXACT };
+    struct graph_array candidates = { NULL, 0, 0 };
+    unsigned all = 0;
+    struct listing listing = { .scan = scan, .candidates = &candidates, .all = &all };
+    struct inodes sockets = { NULL, 0, 0 };
     const struct unix_diag_req request = { .sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX,
                                            .udiag_show = UDIAG_SHOW_VFS };
-    int r = diag_dump(&request, sizeof request, sizeof(struct unix_diag_msg), add_inode, &listing.sockets);
-    for (size_t i = 0; i < sizeof directories / sizeof *directories && r == 0; i++)
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
         list(&listing, directories[i], true);
-    free(listing.sockets.inode);
-    return r == -ENOMEM ? r : 0;
+    int r = diag_dump(&request, sizeof request, sizeof(struct unix_diag_msg), add_inode, &sockets);
+    if (r == 0)
+        judge_names(scan, &candidates, &sockets);
+    else
+        scan_missed(scan, "names of sockets that nobody has open", r);
+    free(sockets.inode);
+    free(candidates.item);
+    return r == -ENOMEM ? r : scan->graph->error;
 }
 
 int find_leftovers(struct scan *scan)

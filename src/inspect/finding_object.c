@@ -29,7 +29,7 @@ bool finding_is_dead(struct scan *scan, int64_t pid)
     char path[24];
     struct stat status;
     snprintf(path, sizeof path, "%lld", (long long)pid);
-    return pid <= 0 || sys_fstatat(scan->proc.fd, path, &status, 0) == -ENOENT;
+    return pid > 0 && !scan->graph->hides && sys_fstatat(scan->proc.fd, path, &status, 0) == -ENOENT;
 }
 
 bool finding_is_part(const char *name)

@@ -55,6 +55,22 @@ const char *graph_text(struct tong_snapshot *graph, const char *text)
     return copy ? memcpy(copy, text, size) : "";
 }
 
+const char *graph_address(struct tong_snapshot *graph, const char *scheme, const char *name)
+{
+    size_t at = strlen(scheme);
+    char *text = keep(graph, at + 3 * strlen(name) + 1);
+    if (!text)
+        return "";
+    memcpy(text, scheme, at);
+    for (; *name; name++)
+        if (strchr("%?,#", *name) || (unsigned char)*name < ' ' || *name == 0x7f)
+            at += (size_t)sprintf(text + at, "%%%02x", (unsigned)(unsigned char)*name);
+        else
+            text[at++] = *name;
+    text[at] = '\0';
+    return text;
+}
+
 const char *graph_format(struct tong_snapshot *graph, const char *format, ...)
 {
     char text[FORMATTED];

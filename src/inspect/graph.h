@@ -55,6 +55,7 @@ struct graph_watch {
 
 struct tong_snapshot {
     struct graph_array processes, objects, ends, waits, findings, gaps, watches;
+    struct graph_array leftovers;  /* leftover.h */
     struct graph_array stuck;      /* numbers of waits, of one finding after another */
     struct graph_block *text;      /* strings */
     uint32_t *by_key, keys;        /* open addressing: object number + 1; keys is a power of two */
@@ -62,6 +63,7 @@ struct tong_snapshot {
     int64_t began, ended;
     const char *tier;
     bool unseen;                   /* there may be processes that are not even listed here */
+    bool hides;                    /* proc(5) leaves out processes of this very pid namespace */
     int error;                     /* the first that ended it, or 0 */
 };
 
@@ -70,6 +72,8 @@ void *graph_push(struct tong_snapshot *graph, struct graph_array *array, size_t 
 
 /* A copy in the snapshot; "" when memory is short. */
 const char *graph_text(struct tong_snapshot *graph, const char *text);
+/* "shm:NAME" with what would mean something in an address as "%25". */
+const char *graph_address(struct tong_snapshot *graph, const char *scheme, const char *name);
 const char *graph_format(struct tong_snapshot *graph, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Adds a process, whose `name` and `command` are copied. */

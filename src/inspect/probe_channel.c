@@ -18,6 +18,7 @@
 
 #include "base/layout.h"
 #include "inspect/file.h"
+#include "inspect/leftover.h"
 #include "inspect/probe.h"
 #include "sys/sys.h"
 
@@ -216,14 +217,12 @@ static uint32_t add_object(const struct channel *channel)
 {
     struct tong_snapshot *graph = channel->scan->graph;
     const struct stat *status = &channel->senders.status;
-    char address[PATH_MOST];
     bool fresh, in_memory = !strncmp(channel->path, TONG_SHM, sizeof TONG_SHM - 1);
     uint32_t number = file_object(graph, TONG_KIND_CHANNEL, status->st_dev, status->st_ino, &fresh);
     if (number == TONG_NOBODY || !fresh)
         return TONG_NOBODY;
-    snprintf(address, sizeof address, in_memory ? "shm:%s" : "mmap:%s",
-             channel->path + (in_memory ? sizeof TONG_SHM - 1 : 0));
-    const char *name = graph_text(graph, address);
+    const char *name = graph_address(graph, in_memory ? "shm:" : "mmap:",
+                                     channel->path + (in_memory ? sizeof TONG_SHM - 1 : 0));
     tong_object *object = graph_object_at(graph, number);
     object->name = object->address = name;
     object->source = "layout";
@@ -272,6 +271,41 @@ static int open_both(struct channel *channel)
     return r == -ENOMEM ? r : 0;
 }
 
+static uint64_t mix(uint64_t hash, const struct segment *segment, uint32_t kind)
+{
+    const unsigned char *bytes = (const unsigned char *)segment->control;
+    for (size_t i = 0; segment->control && i < layout_control_size(kind); i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t mark_of(const struct channel *channel)
+{
+    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), &channel->senders, LAYOUT_KIND_SENDERS);
+    return mix(hash, &channel->receivers, LAYOUT_KIND_RECEIVERS) | 1;
+}
+
+uint64_t channel_mark(const char *path)
+{
+    struct channel channel = { .path = path, .senders.fd = -1, .receivers.fd = -1 };
+    uint64_t mark = open_both(&channel) == 0 ? mark_of(&channel) : 0;
+    close_segment(&channel.senders);
+    close_segment(&channel.receivers);
+    return mark;
+}
+
+/* Nobody is there: whether it is left over is judged later (finding_leftover.c), and then it is too late to ask. */
+static void remember(const struct channel *channel)
+{
+    struct leftover *leftover = graph_push(channel->scan->graph, &channel->scan->graph->leftovers, sizeof *leftover);
+    if (leftover)
+        *leftover = (struct leftover){
+            .object = channel->object, .remove = leftover_remove_channel,
+            .path = graph_text(channel->scan->graph, channel->path), .device = channel->senders.status.st_dev,
+            .inode = channel->senders.status.st_ino, .channel = channel->header->id, .mark = mark_of(channel),
+        };
+}
+
 /* A segment that is damaged or of another version stays what it is: a file.  So does one that was seen under this name,
  * if that is another's here, in another mount namespace. */
 static int look_at(struct scan *scan, const char *path, uint32_t seen)
@@ -283,6 +317,8 @@ static int look_at(struct scan *scan, const char *path, uint32_t seen)
     channel.object = same ? add_object(&channel) : TONG_NOBODY;
     if (channel.object != TONG_NOBODY)
         describe(&channel);
+    if (channel.object != TONG_NOBODY && channel.count[0] + channel.count[1] == 0)
+        remember(&channel);
     if (r == -EACCES)
         graph_gap(scan->graph, "channels of tong", "not permitted to this user");
     close_segment(&channel.senders);

@@ -58,7 +58,7 @@ void names_describe_queue(struct scan *scan, uint32_t number, bool own, int dire
     tong_object *object = graph_object_at(scan->graph, number);
     object->depth = bytes;
     object->capacity = TONG_UNKNOWN; /* not the size of the file */
-    object->address = own && !(object->flags & TONG_OBJECT_DELETED) ? graph_format(scan->graph, "mq:%s", object->name) : "";
+    object->address = own && !(object->flags & TONG_OBJECT_DELETED) ? graph_address(scan->graph, "mq:", object->name) : "";
     if (r < 0) {
         graph_gap(scan->graph, "what lies in POSIX message queues", "not permitted to this user");
         return;

@@ -15,6 +15,7 @@
 #define FIELD_PARENT 4 /* proc_pid_stat(5) */
 #define FIELD_FLAGS 9
 #define FIELD_START_TIME 22
+#define COMMAND_MOST 4096   /* bytes of a command line, which may have megabytes */
 #define FLAG_KERNEL 0x00200000 /* PF_KTHREAD */
 
 static const char *const namespaces[SCAN_NAMESPACES] = { "pid", "net", "ipc", "mnt" };
@@ -107,19 +108,29 @@ static void read_own(struct scan *scan)
 /* The words, ended by NUL each, become one line. */
 static void read_command(struct scan *scan, int directory, tong_process *process)
 {
-    ssize_t size = proc_read(&scan->proc, directory, "cmdline");
+    ssize_t size = proc_read_some(&scan->proc, directory, "cmdline", COMMAND_MOST);
     char *text = scan->proc.buffer;
     for (ssize_t i = 0; i + 1 < size; i++)
         text[i] = text[i] ? text[i] : ' ';
     process->command = size > 0 ? text : "";
 }
 
-bool process_is_still(struct scan *scan, int directory, uint32_t number)
+int process_is_still(struct scan *scan, int directory, uint32_t number)
 {
     tong_process now = { .size = 0 };
     char name[64];
-    return read_stat(scan, directory, &now, name) == 0 &&
-           now.start_time == graph_process_at(scan->graph, number)->start_time;
+    int r = read_stat(scan, directory, &now, name);
+    return r < 0 ? r : now.start_time == graph_process_at(scan->graph, number)->start_time ? 0 : -ESRCH;
+}
+
+int process_was_there(struct scan *scan, uint32_t number)
+{
+    char path[24];
+    snprintf(path, sizeof path, "%lld", (long long)graph_process_at(scan->graph, number)->pid);
+    int directory = proc_directory(scan->proc.fd, path);
+    int r = directory < 0 ? directory : process_is_still(scan, directory, number);
+    sys_close(directory);
+    return r == -ENOENT ? -ESRCH : r;
 }
 
 static int add_process(void *context, const char *name, int64_t pid)
@@ -138,6 +149,20 @@ static int add_process(void *context, const char *name, int64_t pid)
     }
     sys_close(directory);
     return r == -EMFILE || r == -ENFILE ? r : scan->graph->error;
+}
+
+void scan_missed(struct scan *scan, const char *what, int error)
+{
+    static const struct { int error; const char *why; } reasons[] = {
+        { EACCES, "not permitted to this user" }, { EPERM, "not permitted to this user" },
+        { EMFILE, "this process has too many files open" }, { ENFILE, "the machine has too many files open" },
+        { ENOMEM, "memory is short" }, { EINTR, "it was interrupted" }, { EIO, "they cannot be read" },
+    };
+    const char *why = "the kernel refuses";
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        why = reasons[i].error == -error ? reasons[i].why : why;
+    if (error < 0 && error != -ENOENT && error != -ESRCH)
+        graph_gap(scan->graph, what, why);
 }
 
 /* "... - proc proc rw,hidepid=invisible": processes of other users are not even listed. */
@@ -159,6 +184,7 @@ static void find_unseen(struct scan *scan)
         graph_gap(scan->graph, "processes of other users", "proc(5) is mounted with hidepid");
     if (scan->namespaces[SCAN_PID] != SCAN_FIRST_PIDS)
         graph_gap(scan->graph, "processes outside this pid namespace", "they are not visible from here");
+    scan->graph->hides = hides;
     scan->graph->unseen = hides || scan->namespaces[SCAN_PID] != SCAN_FIRST_PIDS;
 }
 

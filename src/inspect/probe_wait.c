@@ -219,9 +219,25 @@ static int add_thread(void *context, const char *name, int64_t tid)
     return of->scan->graph->error;
 }
 
+/* How much there is before a process is looked at. */
+struct before {
+    size_t threads, facts, waits, ends;
+};
+
+/* Its number was another's: nothing of that one is kept. */
+static void forget(struct scan *scan, const struct before *before)
+{
+    scan->waits->threads.count = before->threads;
+    scan->waits->facts.count = before->facts;
+    scan->graph->waits.count = before->waits;
+    scan->graph->ends.count = before->ends;
+}
+
 static int look_at(struct scan *scan, uint32_t number)
 {
     const tong_process *process = graph_process_at(scan->graph, number);
+    const struct before before = { scan->waits->threads.count, scan->waits->facts.count, scan->graph->waits.count,
+                                   scan->graph->ends.count };
     struct process_threads of = { scan, number, process->pid };
     char path[48];
     if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_HIDDEN | TONG_PROCESS_GONE))
@@ -230,11 +246,15 @@ static int look_at(struct scan *scan, uint32_t number)
     int directory = proc_directory(scan->proc.fd, path);
     int r = directory < 0 ? directory : proc_numbers(directory, add_thread, &of);
     sys_close(directory);
+    r = r < 0 ? r : process_was_there(scan, number);
     if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
         return r;
-    bool refused = r == -EACCES || r == -EPERM;
-    if (r < 0)
-        graph_process_at(scan->graph, number)->flags |= refused ? TONG_PROCESS_HIDDEN : TONG_PROCESS_GONE;
+    if (r < 0) {
+        forget(scan, &before);
+        graph_process_at(scan->graph, number)->flags |=
+            r == -ENOENT || r == -ESRCH ? TONG_PROCESS_GONE : TONG_PROCESS_HIDDEN;
+        scan_missed(scan, "threads of processes", r);
+    }
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/detail.h"
 #include "base/number.h"
@@ -13,24 +14,31 @@
 #define ROOM_FIRST 65536
 #define ENTRIES 32768
 
+/* Its numbers must be those that system calls take: in another pid namespace they are of other processes. */
+static int check_own(const struct proc *proc, const char *path)
+{
+    char self[24];
+    ssize_t r = proc_link(proc->fd, "self", self, sizeof self);
+    if (r < 0 && r != -ENOENT && r != -EINVAL)
+        return fail_call((int)r, "readlink(%s/self)", path);
+    if (r > 0 && strtoll(self, NULL, 10) == getpid())
+        return 0;
+    return fail(-ENOENT, "%s is not proc(5), or is that of another pid namespace than this process's: mount -t proc proc %s",
+                path, path);
+}
+
 int proc_open(struct proc *proc, const char *path)
 {
     *proc = (struct proc){ .fd = sys_open(path, O_RDONLY | O_DIRECTORY, 0) };
     if (proc->fd < 0)
         return fail_call(proc->fd, "open(%s): proc(5) must be mounted there", path);
-    int self = sys_openat(proc->fd, "self/stat", O_RDONLY);
-    if (self < 0) {
-        proc_close(proc);
-        return fail(-ENOENT, "%s is not proc(5), or of a pid namespace in which this process is not: mount -t proc proc %s",
-                    path, path);
-    }
-    sys_close(self);
-    proc->buffer = malloc(ROOM_FIRST);
+    int r = check_own(proc, path);
+    proc->buffer = r < 0 ? NULL : malloc(ROOM_FIRST);
     proc->room = ROOM_FIRST;
     if (proc->buffer)
         return 0;
     proc_close(proc);
-    return fail(-ENOMEM, "a snapshot: out of memory");
+    return r < 0 ? r : fail(-ENOMEM, "a snapshot: out of memory");
 }
 
 void proc_close(struct proc *proc)
@@ -65,6 +73,15 @@ ssize_t proc_read(struct proc *proc, int directory, const char *name)
     sys_close(fd);
     proc->buffer[used] = '\0';
     return r < 0 ? r : (ssize_t)used;
+}
+
+ssize_t proc_read_some(struct proc *proc, int directory, const char *name, size_t most)
+{
+    int fd = sys_openat(directory, name, O_RDONLY);
+    ssize_t r = fd < 0 ? fd : sys_read(fd, proc->buffer, most);
+    sys_close(fd);
+    proc->buffer[r > 0 ? r : 0] = '\0';
+    return r;
 }
 
 ssize_t proc_link(int directory, const char *name, char *ret, size_t size)

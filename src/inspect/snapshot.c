@@ -86,7 +86,7 @@ void tong_snapshot_free(tong_snapshot *snapshot)
         return;
     struct graph_array *arrays[] = { &snapshot->processes, &snapshot->objects, &snapshot->ends, &snapshot->waits,
                                      &snapshot->findings, &snapshot->gaps, &snapshot->watches,
-                                     &snapshot->stuck };
+                                     &snapshot->leftovers, &snapshot->stuck };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]->item);
     for (struct graph_block *block = snapshot->text, *next; block; block = next) {

@@ -170,7 +170,8 @@ static void ask_again(struct judge *judge)
         if (thread->live)
             continue;
         int64_t pid = process_at(judge, thread->process)->pid;
-        thread->certain = wait_mark(judge->scan, pid, thread->tid, call, sizeof call) != thread->mark;
+        thread->certain = wait_mark(judge->scan, pid, thread->tid, call, sizeof call) != thread->mark ||
+                          process_was_there(judge->scan, thread->process) < 0;
         for (uint32_t j = thread->first; j < thread->first + thread->count; j++)
             ask_socket(judge, j);
     }

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* leftover.h - what a snapshot knows of what the dead left behind, so that it can be told later whether it is still that. */
+#ifndef INSPECT_LEFTOVER_H
+#define INSPECT_LEFTOVER_H
+
+#include "inspect/probe.h"
+
+struct leftover {
+    uint32_t object;        /* of the finding, or TONG_NOBODY: then its address is `path` */
+    int (*remove)(const struct leftover *leftover);
+    const char *path;
+    uint64_t device, inode; /* of what has that path */
+    int64_t changed;        /* when it was, in nanoseconds of the epoch; of System V memory, made or given away, in seconds */
+    int id;                 /* of System V memory */
+    uint64_t channel;       /* id of a channel */
+    uint64_t mark;          /* another once anybody came to it: channel_mark, memory_mark */
+};
+
+/* Each removes one, if it is what was seen, and nobody came to it: -ESTALE, -EBUSY. */
+int leftover_remove_memory(const struct leftover *leftover);
+int leftover_remove_socket(const struct leftover *leftover);
+int leftover_remove_channel(const struct leftover *leftover);
+
+/* 0: no socket is bound to that name, in any namespace; -EBUSY: one is; else why the kernel does not say. */
+int leftover_is_unbound(const char *path);
+
+/* A number that changes whenever anybody joins a channel, leaves it, sends or receives; 0: it cannot be read. */
+uint64_t channel_mark(const char *path);
+
+/* The same of System V memory: whoever attaches or detaches. */
+struct shmid_ds;
+uint64_t memory_mark(const struct shmid_ds *state);
+
+#endif
