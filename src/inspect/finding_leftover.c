@@ -19,6 +19,7 @@
 #include "inspect/leftover.h"
 #include "sys/sys.h"
 
+#define NAMES "names of sockets and FIFOs"
 #define NAMES_MOST 4096 /* of a directory that are looked at */
 #define NAMES_ALL 65536 /* of all together */
 
@@ -233,7 +234,9 @@ static int look_at_name(void *context, const char *name)
     struct stat status;
     if (++listing->names > NAMES_MOST || ++*listing->all > NAMES_ALL)
         return 1;
-    if (sys_fstatat(listing->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+    int r = sys_fstatat(listing->directory, name, &status, AT_SYMLINK_NOFOLLOW);
+    graph_missed(listing->scan->graph, NAMES, r);
+    if (r < 0)
         return 0;
     if (!S_ISDIR(status.st_mode) && !S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode))
         return 0;
@@ -255,10 +258,12 @@ static void list(struct listing *listing, const char *path, bool deeper)
     inner.deeper = deeper;
     inner.names = 0;
     inner.directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (inner.directory >= 0 && proc_names(inner.directory, look_at_name, &inner) > 0)
-        graph_gap(listing->scan->graph, "names of sockets and FIFOs",
-                  "directories with very many names are read in part");
-    sys_close(inner.directory < 0 ? -1 : inner.directory);
+    int r = inner.directory < 0 ? inner.directory : proc_names(inner.directory, look_at_name, &inner);
+    if (r > 0)
+        graph_gap(listing->scan->graph, NAMES, "directories with very many names are read in part");
+    else if (r != -ELOOP && r != -ENOTDIR)
+        graph_missed(listing->scan->graph, NAMES, r);
+    sys_close(inner.directory);
 }
 
 /* sock_diag(7) does not show the sockets of other network namespaces; the kernel itself says of every name whether one is
@@ -270,6 +275,8 @@ static void judge_names(struct scan *scan, const struct graph_array *candidates,
         int r = is_bound(sockets, &list[i]) ? -EBUSY : leftover_is_unbound(list[i].path);
         if (r == 0 || r == -EACCES || r == -EPERM || r == -ENAMETOOLONG)
             tell_socket(scan, &list[i], r == 0 ? TONG_EXACT : TONG_INFERRED);
+        if (r != -EBUSY)
+            graph_missed(scan->graph, NAMES, r);
     }
 }
 
@@ -289,7 +296,7 @@ static int find_names(struct scan *scan)
     if (r == 0)
         judge_names(scan, &candidates, &sockets);
     else
-        scan_missed(scan, "names of sockets that nobody has open", r);
+        graph_missed(scan->graph, NAMES, r);
     free(sockets.inode);
     free(candidates.item);
     return r == -ENOMEM ? r : scan->graph->error;

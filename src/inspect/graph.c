@@ -265,6 +265,20 @@ void graph_gap(struct tong_snapshot *graph, const char *what, const char *why)
         *added = (tong_gap){ sizeof *added, 1, what, why };
 }
 
+void graph_missed(struct tong_snapshot *graph, const char *what, int64_t error)
+{
+    static const struct { int error; const char *why; } reasons[] = {
+        { EACCES, "not permitted to this user" }, { EPERM, "not permitted to this user" },
+        { EMFILE, "this process has too many files open" }, { ENFILE, "the machine has too many files open" },
+        { ENOMEM, "memory is short" }, { EINTR, "it was interrupted" }, { EIO, "they cannot be read" },
+    };
+    const char *why = "the kernel refuses";
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        why = reasons[i].error == -error ? reasons[i].why : why;
+    if (error < 0 && error != -ENOENT && error != -ESRCH)
+        graph_gap(graph, what, why);
+}
+
 /* What is not known of a description cannot be told apart by it: then the direction tells. */
 static int compare_ends(const void *left, const void *right)
 {

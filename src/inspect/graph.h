@@ -100,6 +100,9 @@ uint32_t graph_add_finding(struct tong_snapshot *graph, const tong_finding *find
 /* One more that could not be seen; equal words are counted together.  Both are static or the snapshot's. */
 void graph_gap(struct tong_snapshot *graph, const char *what, const char *why);
 
+/* The same of what a failed call leaves out, by its negative errno.  What is gone, or was closed, leaves nothing out. */
+void graph_missed(struct tong_snapshot *graph, const char *what, int64_t error);
+
 /* Ends in the order that the public header promises; several descriptors of a process for one description become one. */
 void graph_settle(struct tong_snapshot *graph);
 

@@ -33,9 +33,6 @@ int process_is_still(struct scan *scan, int directory, uint32_t number);
 /* The same without a directory: then everything that was read by its number until now was its own. */
 int process_was_there(struct scan *scan, uint32_t number);
 
-/* What a failed call leaves out, counted by its reason.  What is gone, or was closed, leaves nothing out. */
-void scan_missed(struct scan *scan, const char *what, int error);
-
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);
 int probe_networks(struct scan *scan);

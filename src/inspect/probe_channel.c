@@ -61,8 +61,9 @@ static int open_segment(const char *path, uint32_t kind, struct segment *ret)
     struct layout_header header;
     ret->fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     int r = ret->fd < 0 ? ret->fd : sys_fstat(ret->fd, &ret->status);
-    if (r == 0 && (!S_ISREG(ret->status.st_mode) || sys_pread(ret->fd, &header, sizeof header, 0) != sizeof header))
-        r = -ENODEV;
+    ssize_t got = r == 0 && S_ISREG(ret->status.st_mode) ? sys_pread(ret->fd, &header, sizeof header, 0) : 0;
+    if (r == 0 && got != sizeof header)
+        r = got < 0 ? (int)got : -ENODEV;
     if (r == 0 && layout_refusal(&header, kind, (uint64_t)ret->status.st_size))
         r = -ENODEV;
     return r ? r : read_segment(ret, layout_control_size(kind));
@@ -74,11 +75,13 @@ static void close_segment(struct segment *segment)
     free(segment->control);
 }
 
-static bool is_held(const struct segment *segment, unsigned place)
+/* 1: somebody has it; 0: nobody; else why that is not known. */
+static int is_held(const struct segment *segment, unsigned place)
 {
     size_t row = offsetof(struct layout_control, places) + place * sizeof(struct layout_place);
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)row, .l_len = 1 };
-    return sys_fcntl_lock(segment->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    int r = sys_fcntl_lock(segment->fd, F_OFD_GETLK, &lock);
+    return r < 0 ? r : lock.l_type != F_UNLCK;
 }
 
 static uint64_t load(const _Atomic uint64_t *word)
@@ -115,9 +118,11 @@ static void add_place(struct channel *channel, const struct segment *segment, un
 {
     const struct layout_place *row = &segment->control->places[place];
     const char *side = sends ? "sender" : "receiver";
-    bool held = is_held(segment, place), open = session_state(load(&row->session)) == SESSION_OPEN;
+    int answer = is_held(segment, place);
+    bool held = answer != 0, open = session_state(load(&row->session)) == SESSION_OPEN;
     const tong_end end = { .object = channel->object, .process = process_of(channel->scan, row), .flags = TONG_END_MAPPED,
                            .direction = sends ? TONG_SEND : TONG_RECEIVE, .fd = -1, .certainty = TONG_INFERRED };
+    graph_missed(channel->scan->graph, "who is in channels of tong", answer);
     channel->count[sends] += held;
     channel->dead[sends] += open && !held;
     if (held && end.process != TONG_NOBODY)
@@ -208,7 +213,9 @@ static void mark_fifos(const struct channel *channel, const char *word, const st
         int at = snprintf(path, sizeof path, "%s.%016llx.%s", channel->path, (unsigned long long)channel->header->id, word);
         if (place && at > 0 && at < PATH_MOST)
             snprintf(path + at, sizeof path - (size_t)at, ".%u", place);
-        if ((place == 0 || used >> place & 1) && sys_lstat(path, &status) == 0)
+        int r = place == 0 || used >> place & 1 ? sys_lstat(path, &status) : -ENOENT;
+        graph_missed(channel->scan->graph, "files of channels of tong", r);
+        if (r == 0)
             mark_ours(channel->scan->graph, &status);
     }
 }
@@ -268,7 +275,7 @@ static int open_both(struct channel *channel)
     channel->header = &channel->senders.control->header;
     snprintf(side, sizeof side, "%s.%016llx" RECEIVE, channel->path, (unsigned long long)channel->header->id);
     r = open_segment(side, LAYOUT_KIND_RECEIVERS, &channel->receivers);
-    return r == -ENOMEM ? r : 0;
+    return r == -ENOENT || r == -ENODEV ? 0 : r;
 }
 
 static uint64_t mix(uint64_t hash, const struct segment *segment, uint32_t kind)
@@ -319,8 +326,8 @@ static int look_at(struct scan *scan, const char *path, uint32_t seen)
         describe(&channel);
     if (channel.object != TONG_NOBODY && channel.count[0] + channel.count[1] == 0)
         remember(&channel);
-    if (r == -EACCES)
-        graph_gap(scan->graph, "channels of tong", "not permitted to this user");
+    if (r != -ENODEV && r != -ELOOP)
+        graph_missed(scan->graph, "channels of tong", r);
     close_segment(&channel.senders);
     close_segment(&channel.receivers);
     return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : scan->graph->error;

@@ -43,6 +43,7 @@ void descriptor_add_end(const struct descriptor *descriptor, uint32_t object, ui
 {
     struct stat link;
     int r = sys_fstatat(descriptor->directory, descriptor->name, &link, AT_SYMLINK_NOFOLLOW);
+    graph_missed(descriptor->scan->graph, "directions of descriptors", r);
     add_end(descriptor, object, flags, r < 0 ? 0 : direction_of(&link));
 }
 
@@ -50,7 +51,9 @@ ssize_t descriptor_read(const struct descriptor *descriptor)
 {
     char path[40];
     snprintf(path, sizeof path, "../fdinfo/%s", descriptor->name);
-    return proc_read(&descriptor->scan->proc, descriptor->directory, path);
+    ssize_t r = proc_read(&descriptor->scan->proc, descriptor->directory, path);
+    graph_missed(descriptor->scan->graph, "what descriptors are of", r);
+    return r;
 }
 
 const char *descriptor_field(const struct descriptor *descriptor, const char *name)
@@ -119,7 +122,9 @@ static void add_file(const struct descriptor *descriptor)
     struct tong_snapshot *graph = descriptor->scan->graph;
     struct stat status;
     bool fresh;
-    if (sys_fstatat(descriptor->directory, descriptor->name, &status, 0) < 0)
+    int r = sys_fstatat(descriptor->directory, descriptor->name, &status, 0);
+    graph_missed(graph, "files that processes have open", r);
+    if (r < 0)
         return;
     locks_add_held(descriptor, &status);
     if (descriptor_is_terminal(&status)) {
@@ -199,7 +204,7 @@ static int look_at(struct scan *scan, uint32_t number)
         return r;
     if (r < 0)
         process->flags |= r == -ENOENT || r == -ESRCH ? TONG_PROCESS_GONE : TONG_PROCESS_HIDDEN;
-    scan_missed(scan, "descriptors of processes", r);
+    graph_missed(scan->graph, "descriptors of processes", r);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/detail.h"
 #include "inspect/probe.h"
 #include "sys/sys.h"
 
@@ -71,7 +72,9 @@ static int64_t last_number(const char *text)
 
 static void read_status(struct scan *scan, int directory, tong_process *process)
 {
-    if (proc_read(&scan->proc, directory, "status") <= 0)
+    ssize_t r = proc_read(&scan->proc, directory, "status");
+    graph_missed(scan->graph, "users and signals of processes", r);
+    if (r <= 0)
         return;
     const char *text = scan->proc.buffer;
     process->uid = second_number(line_of(text, "Uid"));
@@ -83,21 +86,26 @@ static void read_status(struct scan *scan, int directory, tong_process *process)
     process->signals_caught = strtoull(line_of(text, "SigCgt"), NULL, 16);
 }
 
-static void read_namespaces(int directory, uint64_t ret[SCAN_NAMESPACES])
+static void read_namespaces(struct scan *scan, int directory, uint64_t ret[SCAN_NAMESPACES])
 {
     char path[16], target[48];
+    ssize_t missed = 0;
     for (size_t i = 0; i < SCAN_NAMESPACES; i++) {
         snprintf(path, sizeof path, "ns/%s", namespaces[i]);
-        const char *number = proc_link(directory, path, target, sizeof target) > 0 ? strchr(target, '[') : NULL;
+        ssize_t r = proc_link(directory, path, target, sizeof target);
+        const char *number = r > 0 ? strchr(target, '[') : NULL;
         ret[i] = number ? strtoull(number + 1, NULL, 10) : 0;
+        missed = r < 0 ? r : missed;
     }
+    graph_missed(scan->graph, "namespaces of processes", missed);
 }
 
 static void read_own(struct scan *scan)
 {
     int self = proc_directory(scan->proc.fd, "self");
     if (self >= 0)
-        read_namespaces(self, scan->namespaces);
+        read_namespaces(scan, self, scan->namespaces);
+    graph_missed(scan->graph, "namespaces of this process", self);
     sys_close(self);
     if (proc_read(&scan->proc, scan->proc.fd, "stat") > 0) {
         const char *line = strstr(scan->proc.buffer, "\nbtime ");
@@ -109,6 +117,7 @@ static void read_own(struct scan *scan)
 static void read_command(struct scan *scan, int directory, tong_process *process)
 {
     ssize_t size = proc_read_some(&scan->proc, directory, "cmdline", COMMAND_MOST);
+    graph_missed(scan->graph, "command lines of processes", size);
     char *text = scan->proc.buffer;
     for (ssize_t i = 0; i + 1 < size; i++)
         text[i] = text[i] ? text[i] : ' ';
@@ -143,26 +152,13 @@ static int add_process(void *context, const char *name, int64_t pid)
     if (r == 0) {
         read_status(scan, directory, &process);
         if (!(process.flags & TONG_PROCESS_KERNEL))
-            read_namespaces(directory, process.namespaces);
+            read_namespaces(scan, directory, process.namespaces);
         read_command(scan, directory, &process);
         graph_add_process(scan->graph, &process);
     }
     sys_close(directory);
+    graph_missed(scan->graph, "processes", r);
     return r == -EMFILE || r == -ENFILE ? r : scan->graph->error;
-}
-
-void scan_missed(struct scan *scan, const char *what, int error)
-{
-    static const struct { int error; const char *why; } reasons[] = {
-        { EACCES, "not permitted to this user" }, { EPERM, "not permitted to this user" },
-        { EMFILE, "this process has too many files open" }, { ENFILE, "the machine has too many files open" },
-        { ENOMEM, "memory is short" }, { EINTR, "it was interrupted" }, { EIO, "they cannot be read" },
-    };
-    const char *why = "the kernel refuses";
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        why = reasons[i].error == -error ? reasons[i].why : why;
-    if (error < 0 && error != -ENOENT && error != -ESRCH)
-        graph_gap(scan->graph, what, why);
 }
 
 /* "... - proc proc rw,hidepid=invisible": processes of other users are not even listed. */
@@ -195,5 +191,5 @@ int probe_processes(struct scan *scan)
     int directory = sys_openat(scan->proc.fd, ".", O_RDONLY | O_DIRECTORY);
     int r = directory < 0 ? directory : proc_numbers(directory, add_process, scan);
     sys_close(directory);
-    return r;
+    return r < 0 && r != -ENOMEM ? fail_call(r, "listing the processes in proc(5)") : r;
 }

@@ -14,6 +14,7 @@
 #define CALL 256
 #define STACK_LOWEST (UINT64_C(1) << 32) /* below it, a program of 32 bits, whose calls have other numbers */
 #define SETS_DEEP 4
+#define ARGUMENTS "arguments of system calls"
 
 /* ---- For those who decode --------------------------------------------------------------------------------- */
 
@@ -46,14 +47,16 @@ void wait_open(struct look_at_thread *look, const char *detail)
 bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
 {
     ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
-    if (r == -EPERM || r == -EACCES || r == -ENOSYS)
-        graph_gap(look->scan->graph, "arguments of system calls", "not permitted to this user");
+    if (r != -EFAULT)
+        graph_missed(look->scan->graph, ARGUMENTS, r);
     return r == (ssize_t)size;
 }
 
 bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size)
 {
     ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
+    if (r != -EFAULT)
+        graph_missed(look->scan->graph, ARGUMENTS, r);
     return r > 0 && memchr(ret, '\0', (size_t)r);
 }
 
@@ -98,7 +101,9 @@ static bool is_still(struct look_at_thread *look, int fd, const tong_object *obj
 {
     char path[48], inode[24];
     snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->pid, fd);
-    if (proc_link(look->scan->proc.fd, path, target, size) < 0)
+    ssize_t r = proc_link(look->scan->proc.fd, path, target, size);
+    graph_missed(look->scan->graph, "files that threads wait for", r);
+    if (r < 0)
         return false;
     const char *open = strchr(target, '[');
     snprintf(inode, sizeof inode, "[%llu]", (unsigned long long)object->inode);
@@ -253,7 +258,7 @@ static int look_at(struct scan *scan, uint32_t number)
         forget(scan, &before);
         graph_process_at(scan->graph, number)->flags |=
             r == -ENOENT || r == -ESRCH ? TONG_PROCESS_GONE : TONG_PROCESS_HIDDEN;
-        scan_missed(scan, "threads of processes", r);
+        graph_missed(scan->graph, "threads of processes", r);
     }
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "base/detail.h"
 #include "base/number.h"
+#include "inspect/graph.h"
 #include "sys/sys.h"
 
 #define ROOM_FIRST 65536
@@ -58,13 +59,21 @@ static int widen(struct proc *proc)
     return 0;
 }
 
+/* What one has no right to, its callers say by its own name. */
+static ssize_t told(const struct proc *proc, ssize_t r)
+{
+    if (r < 0 && r != -EACCES && r != -EPERM && proc->graph)
+        graph_missed(proc->graph, "files of proc(5)", r);
+    return r;
+}
+
 ssize_t proc_read(struct proc *proc, int directory, const char *name)
 {
     int fd = sys_openat(directory, name, O_RDONLY);
-    if (fd < 0)
-        return fd;
     size_t used = 0;
     ssize_t r;
+    if (fd < 0)
+        return told(proc, fd);
     while ((r = sys_read(fd, proc->buffer + used, proc->room - 1 - used)) > 0) {
         used += (size_t)r;
         if (used == proc->room - 1 && (r = widen(proc)) < 0)
@@ -72,7 +81,7 @@ ssize_t proc_read(struct proc *proc, int directory, const char *name)
     }
     sys_close(fd);
     proc->buffer[used] = '\0';
-    return r < 0 ? r : (ssize_t)used;
+    return r < 0 ? told(proc, r) : (ssize_t)used;
 }
 
 ssize_t proc_read_some(struct proc *proc, int directory, const char *name, size_t most)
@@ -81,7 +90,7 @@ ssize_t proc_read_some(struct proc *proc, int directory, const char *name, size_
     ssize_t r = fd < 0 ? fd : sys_read(fd, proc->buffer, most);
     sys_close(fd);
     proc->buffer[r > 0 ? r : 0] = '\0';
-    return r;
+    return told(proc, r);
 }
 
 ssize_t proc_link(int directory, const char *name, char *ret, size_t size)

@@ -8,8 +8,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct tong_snapshot;
+
 struct proc {
     int fd;          /* of /proc */
+    struct tong_snapshot *graph; /* which is told of files that cannot be read, but not of rights; NULL: nobody is */
     char *buffer;    /* what was read last, with a NUL behind it */
     size_t room;
 };

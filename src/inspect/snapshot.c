@@ -48,6 +48,7 @@ static int run(struct scan *scan, const struct probe *table, size_t count)
 static int look(struct scan *scan)
 {
     int r = proc_open(&scan->proc, scan->look.proc ? scan->look.proc : "/proc");
+    scan->proc.graph = scan->graph;
     if (r == 0)
         r = run(scan, probes, sizeof probes / sizeof *probes);
     if (r == 0) {
@@ -77,7 +78,9 @@ int tong_snapshot_take(const tong_look *asked, tong_snapshot **ret)
         return 0;
     }
     tong_snapshot_free(scan.graph);
-    return r == -ENOMEM ? fail(r, "a snapshot: out of memory") : r;
+    if (r == -ENOMEM)
+        return fail(r, "a snapshot: out of memory");
+    return r == -EMFILE || r == -ENFILE ? fail_call(r, "a snapshot, which needs a few descriptors") : r;
 }
 
 void tong_snapshot_free(tong_snapshot *snapshot)
