@@ -161,6 +161,40 @@ static int add_process(void *context, const char *name, int64_t pid)
     return r == -EMFILE || r == -ENFILE ? r : scan->graph->error;
 }
 
+struct newcomers {
+    struct scan *scan;
+    struct graph_array *parents;
+};
+
+/* A number that was known may be another's only if it was seen to be gone. */
+static int add_newcomer(void *context, const char *name, int64_t pid)
+{
+    const struct newcomers *newcomers = context;
+    struct scan *scan = newcomers->scan;
+    uint32_t known = graph_process(scan->graph, pid);
+    tong_process process = { .size = 0 };
+    char comm[64];
+    if (known != TONG_NOBODY && !(graph_process_at(scan->graph, known)->flags & TONG_PROCESS_GONE))
+        return 0;
+    int directory = proc_directory(scan->proc.fd, name);
+    int r = directory < 0 ? directory : read_stat(scan, directory, &process, comm);
+    sys_close(directory);
+    int64_t *parent = r < 0 ? NULL : graph_push(scan->graph, newcomers->parents, sizeof *parent);
+    if (parent)
+        *parent = process.parent;
+    graph_missed(scan->graph, "processes", r);
+    return scan->graph->error;
+}
+
+int processes_since(struct scan *scan, struct graph_array *parents)
+{
+    struct newcomers newcomers = { scan, parents };
+    int directory = sys_openat(scan->proc.fd, ".", O_RDONLY | O_DIRECTORY);
+    int r = directory < 0 ? directory : proc_numbers(directory, add_newcomer, &newcomers);
+    sys_close(directory);
+    return r;
+}
+
 /* "... - proc proc rw,hidepid=invisible": processes of other users are not even listed. */
 static int find_hiding(void *context, char *line)
 {

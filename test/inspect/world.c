@@ -66,7 +66,7 @@ static int live(void (*fn)(int), int argument)
             fn(argument);
         _exit(0);
     }
-    while (waitpid(child, &status, 0) != child)
+    while (waitpid(-1, &status, 0) != child) /* orphans are its, too */
         ;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
@@ -116,29 +116,32 @@ pid_t world_fork_as(pid_t pid)
     return child;
 }
 
-static struct {
-    const char *call;
-    unsigned left;
-    void (*then)(void);
-} trap;
+static unsigned calls_left;
+static void (*at_call)(void);
 
 static int spring(const char *call)
 {
-    if (trap.then && !strcmp(call, trap.call) && trap.left-- == 0) {
-        void (*then)(void) = trap.then;
-        trap.then = NULL;
-        sys_fault = NULL;
-        then();
-    }
+    (void)call;
+    if (calls_left-- > 0)
+        return 0;
+    void (*then)(void) = at_call;
+    world_at_call(0, NULL);
+    then();
     return 0;
 }
 
-void world_at_call(const char *call, unsigned nth, void (*then)(void))
+void world_at_call(unsigned nth, void (*then)(void))
 {
-    trap.call = call;
-    trap.left = nth;
-    trap.then = then;
+    calls_left = nth;
+    at_call = then;
     sys_fault = then ? spring : NULL;
+}
+
+bool world_was_called(void)
+{
+    bool called = !at_call;
+    world_at_call(0, NULL);
+    return called;
 }
 
 const tong_process *world_process(const tong_snapshot *snapshot, pid_t pid)

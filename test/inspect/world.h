@@ -20,8 +20,10 @@ void world_run(void (*fn)(int), int argument);
 /* A child with that number, which nobody must have: -1, this kernel gives no numbers. */
 pid_t world_fork_as(pid_t pid);
 
-/* Lets the system call `call`, on its nth time from now (0: the next), do `then` before it is made.  NULL: nothing. */
-void world_at_call(const char *call, unsigned nth, void (*then)(void));
+/* Before the nth system call of the library from now (0: the next) `then` is called, once.  NULL: nothing is. */
+void world_at_call(unsigned nth, void (*then)(void));
+/* Whether it was; then nothing is called any more. */
+bool world_was_called(void);
 
 const tong_process *world_process(const tong_snapshot *snapshot, pid_t pid);
 
