@@ -139,12 +139,15 @@ static void share(void)
     MUST(shared != MAP_FAILED, "mmap");
 }
 
-/* Reads what only a child that it starts at that moment will write; has forgotten to close its own writing end. */
+/* Reads what only a child that it starts at that moment will write; has forgotten to close its own writing end.  Who
+ * catches signals would be taken for an event loop. */
 static void rely_on_child(void)
 {
     int ends[2];
     char byte;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (int number = 1; number < SIGRTMIN; number++)
+        signal(number, SIG_DFL);
     MUST(pipe(ends) == 0, "pipe");
     while (!shared->go)
         poll(NULL, 0, 1);
