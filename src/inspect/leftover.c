@@ -7,8 +7,9 @@
  *                      must be as they were, to the byte
  *     System V memory  by its identifier, which has a number of uses in it, and when it was made; the kernel has no way to
  *                      keep others from it, but removes only the name from under who comes at the last moment
- *     a socket's name  by its file; a socket is bound to a name but once, when it makes it.  It is moved out of the way
- *                      before it is removed, so that what is looked at last is what is removed
+ *     a socket's name  by its file; a socket is bound to a name but once, when it makes it
+ *
+ * A file is moved out of the way before it is removed, so that what is looked at last is what is removed.
  */
 #include "inspect/leftover.h"
 
@@ -24,20 +25,6 @@
 #include "sys/sys.h"
 
 #define PATH_MOST 4200
-
-/* ---- Channels -------------------------------------------------------------------------------------------------- */
-
-static bool is_unchanged(const void *context)
-{
-    const struct leftover *leftover = context;
-    return channel_mark(leftover->path) == leftover->mark;
-}
-
-int leftover_remove_channel(const struct leftover *leftover)
-{
-    return ring_object_remove_dead(leftover->path, leftover->channel, leftover->device, leftover->inode, is_unchanged,
-                                   leftover);
-}
 
 /* ---- System V memory ------------------------------------------------------------------------------------------- */
 
@@ -55,16 +42,23 @@ static void remove_lock(const struct ipc_perm *who)
         companion_remove(&companion);
 }
 
+static int gone(const struct leftover *leftover)
+{
+    return fail(-ESTALE, "sysvshm:id=%d is another by now, or gone", leftover->id);
+}
+
 int leftover_remove_memory(const struct leftover *leftover)
 {
     struct shmid_ds state;
     int r = sys_shmctl(leftover->id, IPC_STAT, &state);
     if (r == -EINVAL || r == -EIDRM || (r == 0 && (int64_t)state.shm_ctime != leftover->changed))
-        return fail(-ESTALE, "sysvshm:id=%d is another by now, or gone", leftover->id);
+        return gone(leftover);
     if (r == 0 && (state.shm_nattch > 0 || memory_mark(&state) != leftover->mark))
         return fail(-EBUSY, "sysvshm:id=%d was attached by somebody meanwhile", leftover->id);
     if (r == 0)
         r = sys_shmctl(leftover->id, IPC_RMID, NULL);
+    if (r == -EINVAL || r == -EIDRM)
+        return gone(leftover);
     if (r < 0)
         return fail_call(r, "sysvshm:id=%d: shmctl", leftover->id);
     remove_lock(&state.shm_perm);
@@ -94,11 +88,11 @@ static int64_t nanoseconds(const struct timespec *time)
 
 static bool is_same(const struct leftover *leftover, const struct stat *status)
 {
-    return S_ISSOCK(status->st_mode) && status->st_dev == leftover->device && status->st_ino == leftover->inode;
+    return status->st_dev == leftover->device && status->st_ino == leftover->inode;
 }
 
 /* Moves it away, looks at what was moved, and gives that its name back if it is another. */
-static int take_away(const struct leftover *leftover, int directory, const char *name, const struct timespec *made)
+static int take_away(const struct leftover *leftover, int directory, const char *name, const struct stat *seen)
 {
     struct stat status;
     char aside[48];
@@ -109,25 +103,25 @@ static int take_away(const struct leftover *leftover, int directory, const char 
     r = r < 0 ? r : sys_fstatat(directory, aside, &status, AT_SYMLINK_NOFOLLOW);
     if (r < 0)
         return r;
-    if (is_same(leftover, &status) && nanoseconds(&status.st_mtim) == nanoseconds(made))
+    if (is_same(leftover, &status) && nanoseconds(&status.st_mtim) == nanoseconds(&seen->st_mtim))
         return sys_unlinkat(directory, aside);
     r = sys_rename_fresh(directory, aside, name);
     return r < 0 ? r : -ESTALE;
 }
 
-static int remove_name(const struct leftover *leftover, int directory, const char *name)
+/* A channel's file is written to without its times being changed: `check` asks more than they tell. */
+static int remove_name(const struct leftover *leftover, int directory, const char *name,
+                       int (*check)(const struct leftover *leftover, const struct stat *status))
 {
     struct stat status;
     int r = sys_fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW);
-    if (r < 0)
-        return r == -ENOENT ? -ESTALE : r;
-    if (!is_same(leftover, &status) || nanoseconds(&status.st_ctim) != leftover->changed)
-        return -ESTALE;
-    r = leftover_is_unbound(leftover->path);
-    return r < 0 ? r : take_away(leftover, directory, name, &status.st_mtim);
+    if (r == 0)
+        r = is_same(leftover, &status) ? check(leftover, &status) : -ESTALE;
+    return r < 0 ? r : take_away(leftover, directory, name, &status);
 }
 
-int leftover_remove_socket(const struct leftover *leftover)
+static int remove_path(const struct leftover *leftover,
+                       int (*check)(const struct leftover *leftover, const struct stat *status))
 {
     char path[PATH_MOST];
     snprintf(path, sizeof path, "%s", leftover->path);
@@ -136,13 +130,44 @@ int leftover_remove_socket(const struct leftover *leftover)
         return -EINVAL;
     *slash = '\0';
     int directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    int r = directory < 0 ? directory : remove_name(leftover, directory, slash + 1);
+    int r = directory < 0 ? directory : remove_name(leftover, directory, slash + 1, check);
     sys_close(directory);
     if (r == -ESTALE || r == -ENOENT)
         return fail(-ESTALE, "%s is another by now, or gone", leftover->path);
     if (r == -EBUSY)
-        return fail(-EBUSY, "%s: a socket is bound to it", leftover->path);
+        return fail(-EBUSY, "%s has been used meanwhile", leftover->path);
     return r < 0 ? fail_call(r, "removing %s", leftover->path) : 0;
+}
+
+static int check_socket(const struct leftover *leftover, const struct stat *status)
+{
+    if (!S_ISSOCK(status->st_mode) || nanoseconds(&status->st_ctim) != leftover->changed)
+        return -ESTALE;
+    return leftover_is_unbound(leftover->path);
+}
+
+int leftover_remove_socket(const struct leftover *leftover)
+{
+    return remove_path(leftover, check_socket);
+}
+
+/* ---- Channels -------------------------------------------------------------------------------------------------- */
+
+static int check_channel(const struct leftover *leftover, const struct stat *status)
+{
+    (void)status;
+    return channel_mark(leftover->path) == leftover->mark ? 0 : -EBUSY;
+}
+
+static int take_channel(const void *leftover)
+{
+    return remove_path(leftover, check_channel);
+}
+
+int leftover_remove_channel(const struct leftover *leftover)
+{
+    return ring_object_remove_dead(leftover->path, leftover->channel, leftover->device, leftover->inode, take_channel,
+                                   leftover);
 }
 
 /* ---- The public face ------------------------------------------------------------------------------------------- */
