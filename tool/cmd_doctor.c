@@ -7,6 +7,7 @@
 
 #include "command.h"
 #include "report.h"
+#include "sight/identity.h"
 #include "sight/sight.h"
 
 struct settings {
@@ -52,26 +53,54 @@ static void print_finding(const tong_finding *finding)
     text_free(&text);
 }
 
-/* Whether the earlier look found the same. */
-static bool was_there(const tong_snapshot *before, const tong_finding *finding)
+/* Whether the earlier look found the same, of the same processes and objects and not only of what is called so. */
+static bool was_there(const tong_snapshot *before, uint64_t identity)
 {
     const tong_finding *other;
     for (size_t i = 0; (other = tong_snapshot_finding(before, i)); i++)
-        if (other->kind == finding->kind && !strcmp(other->summary, finding->summary))
+        if (identity_of_finding(before, other) == identity)
             return true;
     return false;
 }
 
-static size_t print_findings(const tong_snapshot *snapshot, const tong_snapshot *before)
+/* Which findings are told, one for each; NULL: memory is short. */
+static bool *choose(const tong_snapshot *snapshot, const tong_snapshot *before, size_t *ret_count)
 {
     const tong_finding *finding;
-    size_t found = 0;
+    bool *told = calloc(tong_snapshot_findings(snapshot) + 1, sizeof *told);
+    *ret_count = 0;
+    for (size_t i = 0; told && (finding = tong_snapshot_finding(snapshot, i)); i++) {
+        told[i] = !before || was_there(before, identity_of_finding(snapshot, finding));
+        *ret_count += told[i];
+    }
+    return told;
+}
+
+static void print_findings(const tong_snapshot *snapshot, const bool *told)
+{
+    const tong_finding *finding;
     for (size_t i = 0; (finding = tong_snapshot_finding(snapshot, i)); i++)
-        if (!before || was_there(before, finding)) {
+        if (told[i])
             print_finding(finding);
-            found++;
-        }
-    return found;
+}
+
+/* What is told of a look, and the exit code that goes with it. */
+static int tell(const tong_snapshot *snapshot, const tong_snapshot *before, bool as_json)
+{
+    size_t found;
+    int code = CODE_DONE;
+    bool *told = choose(snapshot, before, &found);
+    if (!told)
+        return fail_usage("out of memory");
+    if (as_json)
+        code = sight_print_json(snapshot, NULL, told);
+    else if (found)
+        print_findings(snapshot, told);
+    else
+        puts("nothing is stuck, forgotten, full or open to everybody, as far as could be seen");
+    free(told);
+    sight_say_coverage(snapshot);
+    return code ? code : found ? CODE_FINDINGS : tong_snapshot_gaps(snapshot) ? CODE_INCOMPLETE : CODE_DONE;
 }
 
 static int take_second(int64_t pause, tong_snapshot **snapshot, tong_snapshot **before)
@@ -93,16 +122,8 @@ static int run(const struct command *self, int argc, char **argv)
     code = sight_take(TONG_LOOK_ALL, &snapshot);
     if (code == 0 && set.confirm > 0)
         code = take_second(set.confirm, &snapshot, &before);
-    if (code == 0) {
-        size_t found = set.json ? tong_snapshot_findings(snapshot) : print_findings(snapshot, before);
-        if (set.json)
-            code = sight_print_json(snapshot, NULL);
-        else if (found == 0)
-            puts("nothing is stuck, forgotten, full or open to everybody, as far as could be seen");
-        sight_say_coverage(snapshot);
-        if (code == 0)
-            code = found ? CODE_FINDINGS : tong_snapshot_gaps(snapshot) ? CODE_INCOMPLETE : CODE_DONE;
-    }
+    if (code == 0)
+        code = tell(snapshot, before, set.json);
     tong_snapshot_free(before);
     tong_snapshot_free(snapshot);
     return code;

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* tong gc: removes what the dead left behind, and nothing that is not proved to be dead. */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "command.h"
 #include "report.h"
 #include "sight/sight.h"
-#include "tong/channel.h"
 
 struct settings {
     bool remove;
@@ -25,11 +22,10 @@ static bool is_dead(const tong_finding *finding)
     return finding->kind == TONG_FINDING_LEFTOVER && finding->certainty == TONG_EXACT && *finding->address;
 }
 
-static int remove_it(const tong_finding *finding)
+static int remove_it(const tong_snapshot *snapshot, size_t number)
 {
-    if (*finding->address != '/')
-        return tong_remove(finding->address) < 0 ? fail_library(-EIO, finding->address) : CODE_DONE;
-    return unlink(finding->address) < 0 ? fail_system(-errno, finding->address) : CODE_DONE;
+    int r = tong_snapshot_remove(snapshot, number);
+    return r < 0 ? fail_library(r, NULL) : CODE_DONE;
 }
 
 static void print_line(const tong_finding *finding, bool removed)
@@ -55,7 +51,7 @@ static int run(const struct command *self, int argc, char **argv)
     if (code)
         return code;
     for (size_t i = 0; (finding = tong_snapshot_finding(snapshot, i)); i++) {
-        int r = !is_dead(finding) ? -1 : set.remove ? remove_it(finding) : CODE_DONE;
+        int r = !is_dead(finding) ? -1 : set.remove ? remove_it(snapshot, i) : CODE_DONE;
         if (r == CODE_DONE)
             print_line(finding, set.remove);
         code = r > 0 ? r : code;

@@ -85,7 +85,7 @@ static int run(const struct command *self, int argc, char **argv)
     bool *keep = calloc(tong_snapshot_objects(snapshot) + 1, sizeof *keep);
     code = keep ? choose(snapshot, &set, keep) : CODE_FAILED;
     if (code == 0 && set.json)
-        code = sight_print_json(snapshot, keep);
+        code = sight_print_json(snapshot, keep, NULL);
     else if (code == 0)
         print_rows(snapshot, keep);
     if (code == 0)

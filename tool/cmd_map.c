@@ -198,6 +198,7 @@ static void print_trees(const tong_snapshot *snapshot, const bool *marks)
 
 /* ---- As a graph ------------------------------------------------------------------------------------------ */
 
+/* Graphviz reads "&lt;" as HTML does, between quotes too. */
 static void print_quoted(const char *text)
 {
     putchar('"');
@@ -205,6 +206,8 @@ static void print_quoted(const char *text)
         if (*text == '"' || *text == '\\')
             putchar('\\');
         putchar(*text);
+        if (*text == '&')
+            fputs("amp;", stdout);
     }
     putchar('"');
 }
@@ -282,7 +285,7 @@ static int print_json(const tong_snapshot *snapshot, const bool *marks)
             keep[i] = true;
             keep[object->peer == TONG_NOBODY ? i : object->peer] = true;
         }
-    int code = sight_print_json(snapshot, keep);
+    int code = sight_print_json(snapshot, keep, NULL);
     free(keep);
     return code;
 }

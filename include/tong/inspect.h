@@ -15,6 +15,7 @@
  * Rights.  An ordinary user sees its own processes; of others, what everybody may see, and a gap for the rest.  Nothing is
  * opened but files of /proc and, read-only, names in /dev/shm, in the file system of POSIX queues, and mapped files that
  * have the name or size of tong's own channels; a descriptor that is copied from a process to be asked is closed at once.
+ * The name of a socket that seems to be nobody's is asked by connecting a datagram socket to it, of which nobody is told.
  *
  * Orphans.  That nobody has an object is exact where the kernel counts (System V memory) or a lock says so (tong's channels);
  * concluded of System V queues and semaphores, whose last users are gone; and else as sure as everybody could be seen.
@@ -202,7 +203,8 @@ typedef struct tong_look {
 
 /*
  * Looks at the whole machine, which takes milliseconds to some tenths of a second, without waiting for anybody.  What
- * cannot be seen becomes gaps, not an error.  -ENOENT: no proc(5) is mounted there; -ENOMEM; -EMFILE.
+ * cannot be seen becomes gaps, not an error.  -ENOENT: no proc(5) is mounted there, or that of another pid namespace; -ENOMEM;
+ * -EMFILE.
  * Source: proc(5), sock_diag(7), pidfd_getfd(2), bpf(2).
  */
 int tong_snapshot_take(const tong_look *look, tong_snapshot **ret);
@@ -231,6 +233,16 @@ uint32_t tong_snapshot_stuck(const tong_snapshot *snapshot, size_t place);
 
 /* The ends of one object: the first, and how many follow it. */
 size_t tong_snapshot_ends_of(const tong_snapshot *snapshot, size_t object, size_t *ret_first);
+
+/* ---- Removing ---------------------------------------------------------------------------------------------- */
+
+/*
+ * Removes what a finding of the kind TONG_FINDING_LEFTOVER names, if it is TONG_EXACT, still the very object that was seen,
+ * and still dead: that is asked again, and where locks can keep others away they do.  -EINVAL: no such finding, or one that
+ * is not proved; -ESTALE: it is gone, or another has its name now; -EBUSY: somebody came to it; -EACCES; -EPERM.
+ * Source: unlinkat(2), renameat2(2), shmctl(2), F_OFD_SETLK.
+ */
+int tong_snapshot_remove(const tong_snapshot *snapshot, size_t finding);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -116,7 +116,7 @@ static uint32_t object_of(const tong_end *ends, size_t count, int32_t fd)
 /* What was closed here, while others still have it, is found by its inode, if that is of a pipe or a socket. */
 static uint32_t object_of_inode(const struct tong_snapshot *graph, uint64_t inode)
 {
-    static const uint32_t kinds[] = { TONG_KIND_PIPE, TONG_KIND_UNIX, TONG_KIND_TCP, TONG_KIND_UDP, TONG_KIND_NETLINK };
+    static const uint32_t kinds[] = { TONG_KIND_PIPE, TONG_KIND_TCP, TONG_KIND_UDP, TONG_KIND_NETLINK, TONG_KIND_UNIX };
     uint32_t object = TONG_NOBODY;
     char key[24];
     snprintf(key, sizeof key, "%llu", (unsigned long long)inode);

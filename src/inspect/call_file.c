@@ -39,7 +39,9 @@ static void wait_for_lock(struct look_at_thread *look, const char *detail)
     char path[64];
     struct stat status;
     snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->pid, (int)look->argument[0]);
-    if (sys_fstatat(look->scan->proc.fd, path, &status, 0) < 0) {
+    int r = sys_fstatat(look->scan->proc.fd, path, &status, 0);
+    graph_missed(look->scan->graph, "files that threads wait for", r);
+    if (r < 0) {
         wait_open(look, "a lock on a file that could not be asked");
         return;
     }
@@ -77,7 +79,9 @@ static int stat_of(struct look_at_thread *look, int directory, const char *path,
         snprintf(from, sizeof from, "%lld/cwd/%s", (long long)look->pid, path);
     else
         snprintf(from, sizeof from, "%lld/fd/%d/%s", (long long)look->pid, directory, path);
-    return sys_fstatat(look->scan->proc.fd, from, ret, 0);
+    int r = sys_fstatat(look->scan->proc.fd, from, ret, 0);
+    graph_missed(look->scan->graph, "files that threads wait for", r);
+    return r;
 }
 
 static uint32_t fifo_object(struct look_at_thread *look, const struct stat *status, const char *path)
@@ -106,8 +110,9 @@ static bool is_interruptible(struct look_at_thread *look)
 {
     char path[64];
     snprintf(path, sizeof path, "%lld/task/%lld/stat", (long long)look->pid, (long long)look->tid);
-    const char *name_end = proc_read(&look->scan->proc, look->scan->proc.fd, path) > 0
-                               ? strrchr(look->scan->proc.buffer, ')') : NULL;
+    ssize_t r = proc_read(&look->scan->proc, look->scan->proc.fd, path);
+    const char *name_end = r > 0 ? strrchr(look->scan->proc.buffer, ')') : NULL;
+    graph_missed(look->scan->graph, "states of threads", r);
     return name_end && name_end[1] == ' ' && name_end[2] == 'S';
 }
 

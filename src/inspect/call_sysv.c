@@ -4,6 +4,7 @@
  * object last is all there is to conclude from.  A counter whose last user is dead or is the one who waits says
  * nothing.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,21 +25,23 @@ static uint32_t object_of(struct look_at_thread *look, uint32_t kind, int id)
     return object;
 }
 
-static int ask(int id, int counter, int command)
+static int ask(struct look_at_thread *look, int id, int counter, int command)
 {
-    return sys_semctl(id, counter, command, (union sem_argument){ .values = NULL });
+    int r = sys_semctl(id, counter, command, (union sem_argument){ .values = NULL });
+    graph_missed(look->scan->graph, "values of System V semaphores", r == -EINVAL || r == -EIDRM ? 0 : r);
+    return r;
 }
 
-static bool blocks(int id, const struct sembuf *operation)
+static bool blocks(struct look_at_thread *look, int id, const struct sembuf *operation)
 {
-    int value = ask(id, operation->sem_num, GETVAL);
+    int value = ask(look, id, operation->sem_num, GETVAL);
     return value >= 0 && (operation->sem_op < 0 ? value + operation->sem_op < 0 : operation->sem_op == 0 && value > 0);
 }
 
-static const struct sembuf *blocking(int id, const struct sembuf *operations, uint64_t count)
+static const struct sembuf *blocking(struct look_at_thread *look, int id, const struct sembuf *operations, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++)
-        if (blocks(id, &operations[i]))
+        if (blocks(look, id, &operations[i]))
             return &operations[i];
     return NULL;
 }
@@ -52,12 +55,12 @@ void call_semop(struct look_at_thread *look)
     struct wait_fact fact = { .rule = RULE_OPEN, .fd = -1, .inferred = true };
     bool read = wait_same_namespace(look, SCAN_IPC) && count <= OPERATIONS &&
                 wait_peek(look, look->argument[1], operations, count * sizeof *operations);
-    const struct sembuf *operation = read ? blocking(id, operations, count) : NULL;
+    const struct sembuf *operation = read ? blocking(look, id, operations, count) : NULL;
     if (!operation) {
         wait_add(look, &fact, object, TONG_RECEIVE, "a counter that could not be read");
         return;
     }
-    int last = ask(id, operation->sem_num, GETPID);
+    int last = ask(look, id, operation->sem_num, GETPID);
     fact.rule = last > 0 ? RULE_USED : RULE_OPEN;
     fact.number = last;
     wait_add(look, &fact, object, operation->sem_op < 0 ? TONG_RECEIVE : TONG_SEND,

@@ -70,7 +70,7 @@ static void describe_status(tong_object *object, const struct stat *status)
 static const char *address_of(struct tong_snapshot *graph, const struct file_place *place, const char *path)
 {
     const char *name = path + strlen(place ? place->begins : "");
-    return place && place->scheme && !strchr(name, '/') ? graph_format(graph, "%s%s", place->scheme, name) : "";
+    return place && place->scheme && !strchr(name, '/') ? graph_address(graph, place->scheme, name) : "";
 }
 
 void file_describe(struct tong_snapshot *graph, uint32_t number, const char *path, const struct stat *status,

@@ -15,7 +15,7 @@ void finding_add(struct scan *scan, uint32_t kind, uint32_t certainty, uint32_t 
 /* "msgq key 0x4d2" */
 const char *finding_title(struct scan *scan, const tong_object *object);
 
-/* No process, and no thread, of this number is there.  0 is nobody, so nobody lives by it. */
+/* No process, and no thread, of this number is there.  0 is one that cannot be named here, of another pid namespace. */
 bool finding_is_dead(struct scan *scan, int64_t pid);
 
 /* A file beside a channel of tong, "PATH.0123456789abcdef.bell", which is told of as that channel. */

@@ -5,20 +5,24 @@
  * whose places are of the dead, a socket's name to which no socket belongs.  A name that might be waiting for its next
  * user is a leftover only as far as its kind suggests.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/shm.h>
+#include <sys/un.h>
 
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
 
 #include "inspect/diag.h"
 #include "inspect/finding.h"
+#include "inspect/leftover.h"
 #include "sys/sys.h"
 
+#define NAMES "names of sockets and FIFOs"
 #define NAMES_MOST 4096 /* of a directory that are looked at */
-#define PATH_MOST 4200
+#define NAMES_ALL 65536 /* of all together */
 
 /* ---- Objects ---------------------------------------------------------------------------------------------- */
 
@@ -55,13 +59,24 @@ static bool died_in(const tong_object *object)
         !(object->flags & TONG_OBJECT_HIDDEN_ENDS);
 }
 
+uint64_t memory_mark(const struct shmid_ds *state)
+{
+    return (uint64_t)state->shm_atime << 32 ^ (uint64_t)state->shm_dtime << 16 ^ (uint32_t)state->shm_lpid;
+}
+
+/* Of memory that nobody ever attached it is nobody. */
+static bool last_is_dead(struct scan *scan, const struct shmid_ds *state)
+{
+    return state->shm_atime == 0 || finding_is_dead(scan, state->shm_lpid);
+}
+
 /* The kernel counts who is attached in every namespace. */
 static bool is_of_the_dead(struct scan *scan, const tong_object *object, struct shmid_ds *ret)
 {
     const char *id = strchr(object->key, ':');
     return object->kind == TONG_KIND_SYSVSHM && id && object->namespace_inode == scan->namespaces[SCAN_IPC] &&
            sys_shmctl(atoi(id + 1), IPC_STAT, ret) >= 0 && ret->shm_nattch == 0 &&
-           finding_is_dead(scan, ret->shm_cpid) && finding_is_dead(scan, ret->shm_lpid);
+           finding_is_dead(scan, ret->shm_cpid) && last_is_dead(scan, ret);
 }
 
 bool finding_is_leftover(struct scan *scan, const tong_object *object)
@@ -118,6 +133,11 @@ static void judge_memory(struct scan *scan, uint32_t number)
     const int maker = (int)state.shm_cpid, last = (int)state.shm_lpid;
     const char *ends = last ? graph_format(scan->graph, "and %d, which used it last, are dead", last)
                             : "is dead, and nobody ever attached it";
+    struct leftover *leftover = graph_push(scan->graph, &scan->graph->leftovers, sizeof *leftover);
+    if (leftover)
+        *leftover = (struct leftover){ .object = number, .kind = TONG_KIND_SYSVSHM,
+                                       .id = atoi(strchr(object.key, ':') + 1), .changed = state.shm_ctime,
+                                       .mark = memory_mark(&state) };
     tell(scan, number, TONG_EXACT,
          graph_format(scan->graph, "%s is attached by nobody; %d, which made it, %s", finding_title(scan, &object),
                       maker, ends));
@@ -141,13 +161,19 @@ struct inodes {
     size_t count, room;
 };
 
+/* A socket's file. */
+struct candidate {
+    const char *path;
+    uint64_t device, inode;
+    int64_t changed;
+};
+
 struct listing {
     struct scan *scan;
-    struct inodes sockets;  /* files that a socket is bound to */
-    uint32_t certainty;
+    struct graph_array *candidates;
     int directory;
     const char *path;
-    unsigned names;
+    unsigned names, *all;   /* seen in it, and anywhere */
     bool deeper;            /* directories in it are looked at, too */
 };
 
@@ -170,10 +196,10 @@ static int add_inode(void *context, const struct diag_socket *socket)
 }
 
 /* Inodes of 32 bits on any device: rather one too many that is in use. */
-static bool is_bound(const struct inodes *inodes, const struct stat *status)
+static bool is_bound(const struct inodes *inodes, const struct candidate *candidate)
 {
     for (size_t i = 0; i < inodes->count; i++)
-        if ((uint32_t)inodes->inode[i] == (uint32_t)status->st_ino)
+        if ((uint32_t)inodes->inode[i] == (uint32_t)candidate->inode)
             return true;
     return false;
 }
@@ -187,22 +213,37 @@ static bool is_open_fifo(const struct scan *scan, const struct stat *status)
     return object != TONG_NOBODY && tong_snapshot_ends_of(scan->graph, object, &first) > 0;
 }
 
-static void tell_socket(struct listing *listing, const char *path)
+static void tell_socket(struct scan *scan, const struct candidate *candidate, uint32_t certainty)
 {
-    struct tong_snapshot *graph = listing->scan->graph;
-    finding_add(listing->scan, TONG_FINDING_LEFTOVER, listing->certainty, TONG_NOBODY, path,
-                graph_format(graph, "left behind: the socket's name %s", path),
-                graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", path),
-                listing->certainty == TONG_EXACT ? "remove it (tong gc)"
-                                                 : "remove it (rm) if it is not of another network namespace");
+    struct tong_snapshot *graph = scan->graph;
+    const char *line = graph_line(graph, candidate->path);
+    struct leftover *leftover = graph_push(graph, &graph->leftovers, sizeof *leftover);
+    if (leftover)
+        *leftover = (struct leftover){ .object = TONG_NOBODY, .kind = TONG_KIND_UNIX, .path = candidate->path,
+                                       .device = candidate->device, .inode = candidate->inode,
+                                       .changed = candidate->changed };
+    finding_add(scan, TONG_FINDING_LEFTOVER, certainty, TONG_NOBODY, candidate->path,
+                graph_format(graph, "left behind: the socket's name %s", line),
+                graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", line),
+                certainty == TONG_EXACT ? "remove it (tong gc)"
+                                        : "remove it (rm) if it is not of another network namespace");
+}
+
+static void add_candidate(const struct listing *listing, const char *path, const struct stat *status)
+{
+    struct candidate *added = graph_push(listing->scan->graph, listing->candidates, sizeof *added);
+    if (added)
+        *added = (struct candidate){ path, status->st_dev, status->st_ino,
+                                     status->st_ctim.tv_sec * INT64_C(1000000000) + status->st_ctim.tv_nsec };
 }
 
 static void tell_fifo(struct listing *listing, const char *path)
 {
     struct tong_snapshot *graph = listing->scan->graph;
+    const char *line = graph_line(graph, path);
     finding_add(listing->scan, TONG_FINDING_ORPHAN, TONG_INFERRED, TONG_NOBODY, path,
-                graph_format(graph, "nobody uses FIFO %s", path),
-                graph_format(graph, "no process that could be seen has %s open, or waits to open it", path),
+                graph_format(graph, "nobody uses FIFO %s", line),
+                graph_format(graph, "no process that could be seen has %s open, or waits to open it", line),
                 "if nobody will open it again, remove it");
 }
 
@@ -212,17 +253,19 @@ static int look_at_name(void *context, const char *name)
 {
     struct listing *listing = context;
     struct stat status;
-    if (++listing->names > NAMES_MOST)
+    if (++listing->names > NAMES_MOST || ++*listing->all > NAMES_ALL)
         return 1;
-    if (sys_fstatat(listing->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+    int r = sys_fstatat(listing->directory, name, &status, AT_SYMLINK_NOFOLLOW);
+    graph_missed(listing->scan->graph, NAMES, r);
+    if (r < 0)
         return 0;
     if (!S_ISDIR(status.st_mode) && !S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode))
         return 0;
     const char *path = graph_format(listing->scan->graph, "%s/%s", listing->path, name);
     if (S_ISDIR(status.st_mode) && listing->deeper)
         list(listing, path, false);
-    else if (S_ISSOCK(status.st_mode) && !is_bound(&listing->sockets, &status))
-        tell_socket(listing, path);
+    else if (S_ISSOCK(status.st_mode))
+        add_candidate(listing, path, &status);
     else if (S_ISFIFO(status.st_mode) && status.st_mode & 0777 && !finding_is_part(name) &&
              !is_open_fifo(listing->scan, &status))
         tell_fifo(listing, path);
@@ -236,35 +279,62 @@ static void list(struct listing *listing, const char *path, bool deeper)
     inner.deeper = deeper;
     inner.names = 0;
     inner.directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (inner.directory >= 0 && proc_names(inner.directory, look_at_name, &inner) > 0)
-        graph_gap(listing->scan->graph, "names of sockets and FIFOs",
-                  "directories with very many names are read in part");
-    sys_close(inner.directory < 0 ? -1 : inner.directory);
+    int r = inner.directory < 0 ? inner.directory : proc_names(inner.directory, look_at_name, &inner);
+    if (r > 0)
+        graph_gap(listing->scan->graph, NAMES, "directories with very many names are read in part");
+    else if (r != -ELOOP && r != -ENOTDIR)
+        graph_missed(listing->scan->graph, NAMES, r);
+    sys_close(inner.directory);
 }
 
-/* A socket of another network namespace may be bound to a file that is seen here. */
-static bool has_other_networks(const struct scan *scan)
+/* A datagram socket disturbs nobody whom it is connected to, and is refused by sockets of another type. */
+int leftover_is_unbound(const char *path)
 {
-    for (uint32_t i = 0; i < scan->graph->processes.count; i++) {
-        const tong_process *process = graph_process_at(scan->graph, i);
-        if (!(process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_GONE)) &&
-            process->namespaces[SCAN_NETWORK] != scan->namespaces[SCAN_NETWORK])
-            return true;
-    }
-    return false;
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    size_t size = strlen(path);
+    if (size >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, size);
+    int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
+    int r = fd < 0 ? fd : sys_connect(fd, (const struct sockaddr *)&address, sizeof address);
+    sys_close(fd);
+    return r == -ECONNREFUSED ? 0 : r == 0 || r == -EPROTOTYPE ? -EBUSY : r;
 }
 
+/* sock_diag(7) does not show the sockets of other network namespaces; the kernel itself says of every name whether one is
+ * bound to it, to whom may write to it. */
+static void judge_names(struct scan *scan, const struct graph_array *candidates, const struct inodes *sockets)
+{
+    const struct candidate *list = candidates->item;
+    for (size_t i = 0; i < candidates->count && !scan->graph->error; i++) {
+        int r = is_bound(sockets, &list[i]) ? -EBUSY : leftover_is_unbound(list[i].path);
+        if (r == 0 || r == -EACCES || r == -EPERM || r == -ENAMETOOLONG)
+            tell_socket(scan, &list[i], r == 0 ? TONG_EXACT : TONG_INFERRED);
+        if (r != -EBUSY)
+            graph_missed(scan->graph, NAMES, r);
+    }
+}
+
+/* Names first: a socket that is made in between has one that was not listed. */
 static int find_names(struct scan *scan)
 {
     static const char *const directories[] = { "/dev/shm", "/run", "/tmp" };
-    struct listing listing = { .scan = scan, .certainty = has_other_networks(scan) ? TONG_INFERRED : TONG_EXACT };
+    struct graph_array candidates = { NULL, 0, 0 };
+    unsigned all = 0;
+    struct listing listing = { .scan = scan, .candidates = &candidates, .all = &all };
+    struct inodes sockets = { NULL, 0, 0 };
     const struct unix_diag_req request = { .sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX,
                                            .udiag_show = UDIAG_SHOW_VFS };
-    int r = diag_dump(&request, sizeof request, sizeof(struct unix_diag_msg), add_inode, &listing.sockets);
-    for (size_t i = 0; i < sizeof directories / sizeof *directories && r == 0; i++)
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
         list(&listing, directories[i], true);
-    free(listing.sockets.inode);
-    return r == -ENOMEM ? r : 0;
+    int r = diag_dump(&request, sizeof request, sizeof(struct unix_diag_msg), add_inode, &sockets);
+    if (r == 0)
+        judge_names(scan, &candidates, &sockets);
+    else
+        graph_missed(scan->graph, NAMES, r);
+    free(sockets.inode);
+    free(candidates.item);
+    return r == -ENOMEM ? r : scan->graph->error;
 }
 
 int find_leftovers(struct scan *scan)

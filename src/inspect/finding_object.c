@@ -21,7 +21,8 @@ void finding_add(struct scan *scan, uint32_t kind, uint32_t certainty, uint32_t 
 
 const char *finding_title(struct scan *scan, const tong_object *object)
 {
-    return graph_format(scan->graph, "%s %s", tong_kind_name(object->kind), *object->name ? object->name : object->key);
+    return graph_format(scan->graph, "%s %s", tong_kind_name(object->kind),
+                        graph_line(scan->graph, *object->name ? object->name : object->key));
 }
 
 bool finding_is_dead(struct scan *scan, int64_t pid)
@@ -29,7 +30,7 @@ bool finding_is_dead(struct scan *scan, int64_t pid)
     char path[24];
     struct stat status;
     snprintf(path, sizeof path, "%lld", (long long)pid);
-    return pid <= 0 || sys_fstatat(scan->proc.fd, path, &status, 0) == -ENOENT;
+    return pid > 0 && !scan->graph->hides && sys_fstatat(scan->proc.fd, path, &status, 0) == -ENOENT;
 }
 
 bool finding_is_part(const char *name)

@@ -55,6 +55,37 @@ const char *graph_text(struct tong_snapshot *graph, const char *text)
     return copy ? memcpy(copy, text, size) : "";
 }
 
+const char *graph_line(struct tong_snapshot *graph, const char *name)
+{
+    char *text = keep(graph, 4 * strlen(name) + 1);
+    size_t at = 0;
+    if (!text)
+        return "";
+    for (; *name; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7f)
+            at += (size_t)sprintf(text + at, "\\%03o", (unsigned)(unsigned char)*name);
+        else
+            text[at++] = *name;
+    text[at] = '\0';
+    return text;
+}
+
+const char *graph_address(struct tong_snapshot *graph, const char *scheme, const char *name)
+{
+    size_t at = strlen(scheme);
+    char *text = keep(graph, at + 3 * strlen(name) + 1);
+    if (!text)
+        return "";
+    memcpy(text, scheme, at);
+    for (; *name; name++)
+        if (strchr("%?,#", *name) || (unsigned char)*name < ' ' || *name == 0x7f)
+            at += (size_t)sprintf(text + at, "%%%02x", (unsigned)(unsigned char)*name);
+        else
+            text[at++] = *name;
+    text[at] = '\0';
+    return text;
+}
+
 const char *graph_format(struct tong_snapshot *graph, const char *format, ...)
 {
     char text[FORMATTED];
@@ -247,6 +278,20 @@ void graph_gap(struct tong_snapshot *graph, const char *what, const char *why)
     tong_gap *added = graph_push(graph, &graph->gaps, sizeof *added);
     if (added)
         *added = (tong_gap){ sizeof *added, 1, what, why };
+}
+
+void graph_missed(struct tong_snapshot *graph, const char *what, int64_t error)
+{
+    static const struct { int error; const char *why; } reasons[] = {
+        { EACCES, "not permitted to this user" }, { EPERM, "not permitted to this user" },
+        { EMFILE, "this process has too many files open" }, { ENFILE, "the machine has too many files open" },
+        { ENOMEM, "memory is short" }, { EINTR, "it was interrupted" }, { EIO, "they cannot be read" },
+    };
+    const char *why = "the kernel refuses";
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        why = reasons[i].error == -error ? reasons[i].why : why;
+    if (error < 0 && error != -ENOENT && error != -ESRCH)
+        graph_gap(graph, what, why);
 }
 
 /* What is not known of a description cannot be told apart by it: then the direction tells. */

@@ -55,6 +55,7 @@ struct graph_watch {
 
 struct tong_snapshot {
     struct graph_array processes, objects, ends, waits, findings, gaps, watches;
+    struct graph_array leftovers;  /* leftover.h */
     struct graph_array stuck;      /* numbers of waits, of one finding after another */
     struct graph_block *text;      /* strings */
     uint32_t *by_key, keys;        /* open addressing: object number + 1; keys is a power of two */
@@ -62,6 +63,7 @@ struct tong_snapshot {
     int64_t began, ended;
     const char *tier;
     bool unseen;                   /* there may be processes that are not even listed here */
+    bool hides;                    /* proc(5) leaves out processes of this very pid namespace */
     int error;                     /* the first that ended it, or 0 */
 };
 
@@ -70,6 +72,10 @@ void *graph_push(struct tong_snapshot *graph, struct graph_array *array, size_t 
 
 /* A copy in the snapshot; "" when memory is short. */
 const char *graph_text(struct tong_snapshot *graph, const char *text);
+/* A name in which a line stays a line: control characters as "\\012". */
+const char *graph_line(struct tong_snapshot *graph, const char *name);
+/* "shm:NAME" with what would mean something in an address as "%25". */
+const char *graph_address(struct tong_snapshot *graph, const char *scheme, const char *name);
 const char *graph_format(struct tong_snapshot *graph, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Adds a process, whose `name` and `command` are copied. */
@@ -95,6 +101,9 @@ uint32_t graph_add_finding(struct tong_snapshot *graph, const tong_finding *find
 
 /* One more that could not be seen; equal words are counted together.  Both are static or the snapshot's. */
 void graph_gap(struct tong_snapshot *graph, const char *what, const char *why);
+
+/* The same of what a failed call leaves out, by its negative errno.  What is gone, or was closed, leaves nothing out. */
+void graph_missed(struct tong_snapshot *graph, const char *what, int64_t error);
 
 /* Ends in the order that the public header promises; several descriptors of a process for one description become one. */
 void graph_settle(struct tong_snapshot *graph);

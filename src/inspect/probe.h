@@ -27,8 +27,14 @@ struct probe {
     uint32_t asked; /* TONG_LOOK_... without which it is left out */
 };
 
-/* Whether /proc/PID, which is open as `directory`, is still that process: its number may be another's by now. */
-bool process_is_still(struct scan *scan, int directory, uint32_t number);
+/* Whether /proc/PID, which is open as `directory`, is still that process: its number may be another's by now.  -ESRCH: it
+ * is not; else why that is not known. */
+int process_is_still(struct scan *scan, int directory, uint32_t number);
+/* The same without a directory: then everything that was read by its number until now was its own. */
+int process_was_there(struct scan *scan, uint32_t number);
+
+/* Processes that began since they were listed: the pids of their parents (int64_t). */
+int processes_since(struct scan *scan, struct graph_array *parents);
 
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);

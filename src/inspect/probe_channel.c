@@ -18,6 +18,7 @@
 
 #include "base/layout.h"
 #include "inspect/file.h"
+#include "inspect/leftover.h"
 #include "inspect/probe.h"
 #include "sys/sys.h"
 
@@ -60,8 +61,9 @@ static int open_segment(const char *path, uint32_t kind, struct segment *ret)
     struct layout_header header;
     ret->fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
     int r = ret->fd < 0 ? ret->fd : sys_fstat(ret->fd, &ret->status);
-    if (r == 0 && (!S_ISREG(ret->status.st_mode) || sys_pread(ret->fd, &header, sizeof header, 0) != sizeof header))
-        r = -ENODEV;
+    ssize_t got = r == 0 && S_ISREG(ret->status.st_mode) ? sys_pread(ret->fd, &header, sizeof header, 0) : 0;
+    if (r == 0 && got != sizeof header)
+        r = got < 0 ? (int)got : -ENODEV;
     if (r == 0 && layout_refusal(&header, kind, (uint64_t)ret->status.st_size))
         r = -ENODEV;
     return r ? r : read_segment(ret, layout_control_size(kind));
@@ -73,11 +75,13 @@ static void close_segment(struct segment *segment)
     free(segment->control);
 }
 
-static bool is_held(const struct segment *segment, unsigned place)
+/* 1: somebody has it; 0: nobody; else why that is not known. */
+static int is_held(const struct segment *segment, unsigned place)
 {
     size_t row = offsetof(struct layout_control, places) + place * sizeof(struct layout_place);
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)row, .l_len = 1 };
-    return sys_fcntl_lock(segment->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    int r = sys_fcntl_lock(segment->fd, F_OFD_GETLK, &lock);
+    return r < 0 ? r : lock.l_type != F_UNLCK;
 }
 
 static uint64_t load(const _Atomic uint64_t *word)
@@ -114,9 +118,11 @@ static void add_place(struct channel *channel, const struct segment *segment, un
 {
     const struct layout_place *row = &segment->control->places[place];
     const char *side = sends ? "sender" : "receiver";
-    bool held = is_held(segment, place), open = session_state(load(&row->session)) == SESSION_OPEN;
+    int answer = is_held(segment, place);
+    bool held = answer != 0, open = session_state(load(&row->session)) == SESSION_OPEN;
     const tong_end end = { .object = channel->object, .process = process_of(channel->scan, row), .flags = TONG_END_MAPPED,
                            .direction = sends ? TONG_SEND : TONG_RECEIVE, .fd = -1, .certainty = TONG_INFERRED };
+    graph_missed(channel->scan->graph, "who is in channels of tong", answer);
     channel->count[sends] += held;
     channel->dead[sends] += open && !held;
     if (held && end.process != TONG_NOBODY)
@@ -207,7 +213,9 @@ static void mark_fifos(const struct channel *channel, const char *word, const st
         int at = snprintf(path, sizeof path, "%s.%016llx.%s", channel->path, (unsigned long long)channel->header->id, word);
         if (place && at > 0 && at < PATH_MOST)
             snprintf(path + at, sizeof path - (size_t)at, ".%u", place);
-        if ((place == 0 || used >> place & 1) && sys_lstat(path, &status) == 0)
+        int r = place == 0 || used >> place & 1 ? sys_lstat(path, &status) : -ENOENT;
+        graph_missed(channel->scan->graph, "files of channels of tong", r);
+        if (r == 0)
             mark_ours(channel->scan->graph, &status);
     }
 }
@@ -216,14 +224,12 @@ static uint32_t add_object(const struct channel *channel)
 {
     struct tong_snapshot *graph = channel->scan->graph;
     const struct stat *status = &channel->senders.status;
-    char address[PATH_MOST];
     bool fresh, in_memory = !strncmp(channel->path, TONG_SHM, sizeof TONG_SHM - 1);
     uint32_t number = file_object(graph, TONG_KIND_CHANNEL, status->st_dev, status->st_ino, &fresh);
     if (number == TONG_NOBODY || !fresh)
         return TONG_NOBODY;
-    snprintf(address, sizeof address, in_memory ? "shm:%s" : "mmap:%s",
-             channel->path + (in_memory ? sizeof TONG_SHM - 1 : 0));
-    const char *name = graph_text(graph, address);
+    const char *name = graph_address(graph, in_memory ? "shm:" : "mmap:",
+                                     channel->path + (in_memory ? sizeof TONG_SHM - 1 : 0));
     tong_object *object = graph_object_at(graph, number);
     object->name = object->address = name;
     object->source = "layout";
@@ -269,7 +275,42 @@ static int open_both(struct channel *channel)
     channel->header = &channel->senders.control->header;
     snprintf(side, sizeof side, "%s.%016llx" RECEIVE, channel->path, (unsigned long long)channel->header->id);
     r = open_segment(side, LAYOUT_KIND_RECEIVERS, &channel->receivers);
-    return r == -ENOMEM ? r : 0;
+    return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
+static uint64_t mix(uint64_t hash, const struct segment *segment, uint32_t kind)
+{
+    const unsigned char *bytes = (const unsigned char *)segment->control;
+    for (size_t i = 0; segment->control && i < layout_control_size(kind); i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static uint64_t mark_of(const struct channel *channel)
+{
+    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), &channel->senders, LAYOUT_KIND_SENDERS);
+    return mix(hash, &channel->receivers, LAYOUT_KIND_RECEIVERS) | 1;
+}
+
+uint64_t channel_mark(const char *path)
+{
+    struct channel channel = { .path = path, .senders.fd = -1, .receivers.fd = -1 };
+    uint64_t mark = open_both(&channel) == 0 ? mark_of(&channel) : 0;
+    close_segment(&channel.senders);
+    close_segment(&channel.receivers);
+    return mark;
+}
+
+/* Nobody is there: whether it is left over is judged later (finding_leftover.c), and then it is too late to ask. */
+static void remember(const struct channel *channel)
+{
+    struct leftover *leftover = graph_push(channel->scan->graph, &channel->scan->graph->leftovers, sizeof *leftover);
+    if (leftover)
+        *leftover = (struct leftover){
+            .object = channel->object, .kind = TONG_KIND_CHANNEL,
+            .path = graph_text(channel->scan->graph, channel->path), .device = channel->senders.status.st_dev,
+            .inode = channel->senders.status.st_ino, .channel = channel->header->id, .mark = mark_of(channel),
+        };
 }
 
 /* A segment that is damaged or of another version stays what it is: a file.  So does one that was seen under this name,
@@ -283,8 +324,10 @@ static int look_at(struct scan *scan, const char *path, uint32_t seen)
     channel.object = same ? add_object(&channel) : TONG_NOBODY;
     if (channel.object != TONG_NOBODY)
         describe(&channel);
-    if (r == -EACCES)
-        graph_gap(scan->graph, "channels of tong", "not permitted to this user");
+    if (channel.object != TONG_NOBODY && channel.count[0] + channel.count[1] == 0)
+        remember(&channel);
+    if (r != -ENODEV && r != -ELOOP)
+        graph_missed(scan->graph, "channels of tong", r);
     close_segment(&channel.senders);
     close_segment(&channel.receivers);
     return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : scan->graph->error;

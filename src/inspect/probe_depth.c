@@ -15,6 +15,8 @@
 #include "inspect/probe.h"
 #include "sys/sys.h"
 
+#define UNKNOWN "how full pipes are"
+
 struct pipe_ends {
     uint32_t writer, reader; /* an end each, or TONG_NOBODY */
 };
@@ -62,14 +64,16 @@ static int copy_of(struct depth_scan *scan, const tong_end *end, const tong_obje
     return r < 0 ? r : fd;
 }
 
-static void read_depth(tong_object *object, const struct pipe_ends *pipe, int fd)
+static void read_depth(struct tong_snapshot *graph, tong_object *object, const struct pipe_ends *pipe, int fd)
 {
     bool writes = pipe->writer != TONG_NOBODY;
     struct pollfd asked = { .fd = fd, .events = writes ? POLLOUT : POLLIN };
     int bytes, capacity = sys_fcntl_int(fd, F_GETPIPE_SZ, 0);
-    object->depth = sys_ioctl_int(fd, FIONREAD, &bytes) < 0 ? TONG_UNKNOWN : (uint64_t)bytes;
+    int filled = sys_ioctl_int(fd, FIONREAD, &bytes), r = sys_ppoll(&asked, 1, &(struct timespec){ 0, 0 });
+    object->depth = filled < 0 ? TONG_UNKNOWN : (uint64_t)bytes;
     object->capacity = capacity < 0 ? TONG_UNKNOWN : (uint64_t)capacity;
-    if (sys_ppoll(&asked, 1, &(struct timespec){ 0, 0 }) < 0)
+    graph_missed(graph, UNKNOWN, filled < 0 ? filled : capacity < 0 ? capacity : r);
+    if (r < 0)
         return;
     bool alone = asked.revents & (writes ? POLLERR : POLLHUP);
     bool tells = writes ? pipe->reader == TONG_NOBODY : object->kind == TONG_KIND_PIPE;
@@ -84,11 +88,11 @@ static void look_at(struct depth_scan *scan, uint32_t number)
     uint32_t end = pipe->writer != TONG_NOBODY ? pipe->writer : pipe->reader;
     int fd = copy_of(scan, graph_ends(scan->graph) + end, object);
     if (fd >= 0)
-        read_depth(object, pipe, fd);
-    else if (fd == -EPERM || fd == -EACCES)
-        graph_gap(scan->graph, "how full pipes are", "not permitted to this user");
+        read_depth(scan->graph, object, pipe, fd);
     else if (fd == -ENOSYS)
-        graph_gap(scan->graph, "how full pipes are", "this kernel copies no descriptors (Linux 5.6)");
+        graph_gap(scan->graph, UNKNOWN, "this kernel copies no descriptors (Linux 5.6)");
+    else if (fd != -ESTALE && fd != -EBADF)
+        graph_missed(scan->graph, UNKNOWN, fd);
     sys_close(fd < 0 ? -1 : fd);
 }
 

@@ -44,8 +44,11 @@ static bool has_one(uint32_t kind)
 static int compare(const struct comparing *comparing, const tong_end *one, const tong_end *other)
 {
     struct tong_snapshot *graph = comparing->graph;
-    return sys_kcmp_file((pid_t)graph_process_at(graph, one->process)->pid, one->fd,
-                         (pid_t)graph_process_at(graph, other->process)->pid, other->fd);
+    int r = sys_kcmp_file((pid_t)graph_process_at(graph, one->process)->pid, one->fd,
+                          (pid_t)graph_process_at(graph, other->process)->pid, other->fd);
+    if (r != -EBADF)
+        graph_missed(graph, "which descriptors were inherited", r);
+    return r;
 }
 
 /* The number of a description is that of the first end that was seen of it, and one. */

@@ -43,6 +43,7 @@ void descriptor_add_end(const struct descriptor *descriptor, uint32_t object, ui
 {
     struct stat link;
     int r = sys_fstatat(descriptor->directory, descriptor->name, &link, AT_SYMLINK_NOFOLLOW);
+    graph_missed(descriptor->scan->graph, "directions of descriptors", r);
     add_end(descriptor, object, flags, r < 0 ? 0 : direction_of(&link));
 }
 
@@ -50,7 +51,9 @@ ssize_t descriptor_read(const struct descriptor *descriptor)
 {
     char path[40];
     snprintf(path, sizeof path, "../fdinfo/%s", descriptor->name);
-    return proc_read(&descriptor->scan->proc, descriptor->directory, path);
+    ssize_t r = proc_read(&descriptor->scan->proc, descriptor->directory, path);
+    graph_missed(descriptor->scan->graph, "what descriptors are of", r);
+    return r;
 }
 
 const char *descriptor_field(const struct descriptor *descriptor, const char *name)
@@ -85,10 +88,10 @@ static void add_pipe(const struct descriptor *descriptor)
     descriptor_add_end(descriptor, object, 0);
 }
 
-/* A socket that no probe knows has a family that none asks for. */
+/* A socket that no probe knows has a family that none asks for.  Unix comes last: its rows can be forged. */
 static void add_socket(const struct descriptor *descriptor)
 {
-    static const uint32_t kinds[] = { TONG_KIND_UNIX, TONG_KIND_TCP, TONG_KIND_UDP, TONG_KIND_NETLINK };
+    static const uint32_t kinds[] = { TONG_KIND_TCP, TONG_KIND_UDP, TONG_KIND_NETLINK, TONG_KIND_UNIX };
     uint32_t object = TONG_NOBODY;
     char key[24];
     bracketed(descriptor->target, key);
@@ -119,7 +122,9 @@ static void add_file(const struct descriptor *descriptor)
     struct tong_snapshot *graph = descriptor->scan->graph;
     struct stat status;
     bool fresh;
-    if (sys_fstatat(descriptor->directory, descriptor->name, &status, 0) < 0)
+    int r = sys_fstatat(descriptor->directory, descriptor->name, &status, 0);
+    graph_missed(graph, "files that processes have open", r);
+    if (r < 0)
         return;
     locks_add_held(descriptor, &status);
     if (descriptor_is_terminal(&status)) {
@@ -158,7 +163,7 @@ static int add_descriptor(void *context, const char *name, int64_t number)
     const char *target = descriptor->target;
     ssize_t r = proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target);
     if (r < 0) /* closed meanwhile; or root may list what it may not read */
-        return r == -EACCES || r == -EPERM ? (int)r : 0;
+        return r == -ENOENT || r == -ESRCH ? 0 : (int)r;
     descriptor->name = name;
     descriptor->fd = (int)number;
     for (size_t i = 0; i < sizeof link_kinds / sizeof *link_kinds; i++)
@@ -173,11 +178,12 @@ static int look_at_all(struct descriptor *descriptor, int process)
 {
     struct tong_snapshot *graph = descriptor->scan->graph;
     size_t first_end = graph->ends.count, first_watch = graph->watches.count;
-    if (!process_is_still(descriptor->scan, process, descriptor->process))
-        return -ESRCH;
+    int r = process_is_still(descriptor->scan, process, descriptor->process);
+    if (r < 0)
+        return r;
     descriptor->directory = proc_directory(process, "fd");
-    int r = descriptor->directory < 0 ? descriptor->directory
-                                      : proc_numbers(descriptor->directory, add_descriptor, descriptor);
+    r = descriptor->directory < 0 ? descriptor->directory
+                                  : proc_numbers(descriptor->directory, add_descriptor, descriptor);
     sys_close(descriptor->directory);
     descriptor_watched(graph, descriptor->process, first_end, first_watch);
     return r;
@@ -194,13 +200,12 @@ static int look_at(struct scan *scan, uint32_t number)
     int directory = proc_directory(scan->proc.fd, path);
     int r = directory < 0 ? directory : look_at_all(&descriptor, directory);
     sys_close(directory);
-    if (r == -EACCES || r == -EPERM) {
-        process->flags |= TONG_PROCESS_HIDDEN;
-        graph_gap(scan->graph, "descriptors of processes", "not permitted to this user");
-        return 0;
-    }
-    process->flags |= r == -ENOENT || r == -ESRCH ? TONG_PROCESS_GONE : 0;
-    return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
+    if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+        return r;
+    if (r < 0)
+        process->flags |= r == -ENOENT || r == -ESRCH ? TONG_PROCESS_GONE : TONG_PROCESS_HIDDEN;
+    graph_missed(scan->graph, "descriptors of processes", r);
+    return 0;
 }
 
 int probe_descriptors(struct scan *scan)

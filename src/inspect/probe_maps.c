@@ -152,13 +152,9 @@ static int look_at(struct maps_scan *maps, uint32_t number)
     snprintf(path, sizeof path, "%lld", (long long)process->pid);
     maps->process = number;
     maps->directory = proc_directory(maps->scan->proc.fd, path);
-    ssize_t r = maps->directory;
-    if (r >= 0 && process_is_still(maps->scan, maps->directory, number))
-        r = proc_read(&maps->scan->proc, maps->directory, "maps");
-    else if (r >= 0)
-        r = 0;
-    if (r == -EACCES || r == -EPERM)
-        graph_gap(maps->scan->graph, "mappings of processes", "not permitted to this user");
+    ssize_t r = maps->directory < 0 ? maps->directory : process_is_still(maps->scan, maps->directory, number);
+    r = r < 0 ? r : proc_read(&maps->scan->proc, maps->directory, "maps");
+    graph_missed(maps->scan->graph, "mappings of processes", r);
     r = r > 0 ? proc_lines(&maps->scan->proc, add_line, maps) : r;
     sys_close(maps->directory);
     return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? (int)r : 0;

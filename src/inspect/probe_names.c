@@ -58,11 +58,10 @@ void names_describe_queue(struct scan *scan, uint32_t number, bool own, int dire
     tong_object *object = graph_object_at(scan->graph, number);
     object->depth = bytes;
     object->capacity = TONG_UNKNOWN; /* not the size of the file */
-    object->address = own && !(object->flags & TONG_OBJECT_DELETED) ? graph_format(scan->graph, "mq:%s", object->name) : "";
-    if (r < 0) {
-        graph_gap(scan->graph, "what lies in POSIX message queues", "not permitted to this user");
+    object->address = own && !(object->flags & TONG_OBJECT_DELETED) ? graph_address(scan->graph, "mq:", object->name) : "";
+    graph_missed(scan->graph, "what lies in POSIX message queues", r);
+    if (r < 0)
         return;
-    }
     object->messages = (uint64_t)attributes.mq_curmsgs;
     object->capacity = (uint64_t)attributes.mq_maxmsg * (uint64_t)attributes.mq_msgsize;
     object->flags |= attributes.mq_curmsgs >= attributes.mq_maxmsg ? TONG_OBJECT_FULL : 0;
@@ -77,7 +76,9 @@ static int add_queue(void *context, const char *name)
     struct stat status;
     char path[PATH_MOST];
     bool fresh;
-    if (sys_fstatat(names->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode))
+    int r = sys_fstatat(names->directory, name, &status, AT_SYMLINK_NOFOLLOW);
+    graph_missed(graph, "POSIX message queues", r);
+    if (r < 0 || !S_ISREG(status.st_mode))
         return 0;
     uint32_t object = file_object(graph, TONG_KIND_MQ, status.st_dev, status.st_ino, &fresh);
     if (object == TONG_NOBODY || !fresh)
@@ -111,7 +112,9 @@ static int add_file(void *context, const char *name)
     struct stat status;
     char path[PATH_MOST];
     bool fresh;
-    if (sys_fstatat(names->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+    int r = sys_fstatat(names->directory, name, &status, AT_SYMLINK_NOFOLLOW);
+    graph_missed(graph, "files in /dev/shm", r);
+    if (r < 0)
         return 0;
     names->directories += S_ISDIR(status.st_mode);
     snprintf(path, sizeof path, "%s%s", names->path, name);

@@ -36,7 +36,10 @@ static uint64_t number_at(const char *line, unsigned word, int base)
     return strtoull(proc_word(line, word), NULL, base);
 }
 
-/* The object with that inode, and what all kinds have. */
+/*
+ * The object with that inode, and what all kinds have; NULL: it is known, or memory is short.  A socket's name may hold a
+ * newline, and behind it what looks like a row: so no row changes what another said.
+ */
 static tong_object *object_of(const struct network *network, uint32_t kind, const char *inode, const char *name,
                               const char *source)
 {
@@ -44,9 +47,9 @@ static tong_object *object_of(const struct network *network, uint32_t kind, cons
     char key[24];
     snprintf(key, sizeof key, "%llu", strtoull(inode, NULL, 10));
     uint32_t number = graph_object(graph, kind, key, NULL);
-    if (number == TONG_NOBODY)
+    tong_object *object = number == TONG_NOBODY ? NULL : graph_object_at(graph, number);
+    if (!object || *object->source)
         return NULL;
-    tong_object *object = graph_object_at(graph, number);
     object->name = name;
     object->source = source;
     object->inode = strtoull(inode, NULL, 10);

@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/detail.h"
 #include "inspect/probe.h"
 #include "sys/sys.h"
 
 #define FIELD_PARENT 4 /* proc_pid_stat(5) */
 #define FIELD_FLAGS 9
 #define FIELD_START_TIME 22
+#define COMMAND_MOST 4096   /* bytes of a command line, which may have megabytes */
 #define FLAG_KERNEL 0x00200000 /* PF_KTHREAD */
 
 static const char *const namespaces[SCAN_NAMESPACES] = { "pid", "net", "ipc", "mnt" };
@@ -70,7 +72,9 @@ static int64_t last_number(const char *text)
 
 static void read_status(struct scan *scan, int directory, tong_process *process)
 {
-    if (proc_read(&scan->proc, directory, "status") <= 0)
+    ssize_t r = proc_read(&scan->proc, directory, "status");
+    graph_missed(scan->graph, "users and signals of processes", r);
+    if (r <= 0)
         return;
     const char *text = scan->proc.buffer;
     process->uid = second_number(line_of(text, "Uid"));
@@ -82,21 +86,26 @@ static void read_status(struct scan *scan, int directory, tong_process *process)
     process->signals_caught = strtoull(line_of(text, "SigCgt"), NULL, 16);
 }
 
-static void read_namespaces(int directory, uint64_t ret[SCAN_NAMESPACES])
+static void read_namespaces(struct scan *scan, int directory, uint64_t ret[SCAN_NAMESPACES])
 {
     char path[16], target[48];
+    ssize_t missed = 0;
     for (size_t i = 0; i < SCAN_NAMESPACES; i++) {
         snprintf(path, sizeof path, "ns/%s", namespaces[i]);
-        const char *number = proc_link(directory, path, target, sizeof target) > 0 ? strchr(target, '[') : NULL;
+        ssize_t r = proc_link(directory, path, target, sizeof target);
+        const char *number = r > 0 ? strchr(target, '[') : NULL;
         ret[i] = number ? strtoull(number + 1, NULL, 10) : 0;
+        missed = r < 0 ? r : missed;
     }
+    graph_missed(scan->graph, "namespaces of processes", missed);
 }
 
 static void read_own(struct scan *scan)
 {
     int self = proc_directory(scan->proc.fd, "self");
     if (self >= 0)
-        read_namespaces(self, scan->namespaces);
+        read_namespaces(scan, self, scan->namespaces);
+    graph_missed(scan->graph, "namespaces of this process", self);
     sys_close(self);
     if (proc_read(&scan->proc, scan->proc.fd, "stat") > 0) {
         const char *line = strstr(scan->proc.buffer, "\nbtime ");
@@ -107,19 +116,30 @@ static void read_own(struct scan *scan)
 /* The words, ended by NUL each, become one line. */
 static void read_command(struct scan *scan, int directory, tong_process *process)
 {
-    ssize_t size = proc_read(&scan->proc, directory, "cmdline");
+    ssize_t size = proc_read_some(&scan->proc, directory, "cmdline", COMMAND_MOST);
+    graph_missed(scan->graph, "command lines of processes", size);
     char *text = scan->proc.buffer;
     for (ssize_t i = 0; i + 1 < size; i++)
         text[i] = text[i] ? text[i] : ' ';
     process->command = size > 0 ? text : "";
 }
 
-bool process_is_still(struct scan *scan, int directory, uint32_t number)
+int process_is_still(struct scan *scan, int directory, uint32_t number)
 {
     tong_process now = { .size = 0 };
     char name[64];
-    return read_stat(scan, directory, &now, name) == 0 &&
-           now.start_time == graph_process_at(scan->graph, number)->start_time;
+    int r = read_stat(scan, directory, &now, name);
+    return r < 0 ? r : now.start_time == graph_process_at(scan->graph, number)->start_time ? 0 : -ESRCH;
+}
+
+int process_was_there(struct scan *scan, uint32_t number)
+{
+    char path[24];
+    snprintf(path, sizeof path, "%lld", (long long)graph_process_at(scan->graph, number)->pid);
+    int directory = proc_directory(scan->proc.fd, path);
+    int r = directory < 0 ? directory : process_is_still(scan, directory, number);
+    sys_close(directory);
+    return r == -ENOENT ? -ESRCH : r;
 }
 
 static int add_process(void *context, const char *name, int64_t pid)
@@ -132,12 +152,47 @@ static int add_process(void *context, const char *name, int64_t pid)
     if (r == 0) {
         read_status(scan, directory, &process);
         if (!(process.flags & TONG_PROCESS_KERNEL))
-            read_namespaces(directory, process.namespaces);
+            read_namespaces(scan, directory, process.namespaces);
         read_command(scan, directory, &process);
         graph_add_process(scan->graph, &process);
     }
     sys_close(directory);
+    graph_missed(scan->graph, "processes", r);
     return r == -EMFILE || r == -ENFILE ? r : scan->graph->error;
+}
+
+struct newcomers {
+    struct scan *scan;
+    struct graph_array *parents;
+};
+
+/* A number that was known may be another's only if it was seen to be gone. */
+static int add_newcomer(void *context, const char *name, int64_t pid)
+{
+    const struct newcomers *newcomers = context;
+    struct scan *scan = newcomers->scan;
+    uint32_t known = graph_process(scan->graph, pid);
+    tong_process process = { .size = 0 };
+    char comm[64];
+    if (known != TONG_NOBODY && !(graph_process_at(scan->graph, known)->flags & TONG_PROCESS_GONE))
+        return 0;
+    int directory = proc_directory(scan->proc.fd, name);
+    int r = directory < 0 ? directory : read_stat(scan, directory, &process, comm);
+    sys_close(directory);
+    int64_t *parent = r < 0 ? NULL : graph_push(scan->graph, newcomers->parents, sizeof *parent);
+    if (parent)
+        *parent = process.parent;
+    graph_missed(scan->graph, "processes", r);
+    return scan->graph->error;
+}
+
+int processes_since(struct scan *scan, struct graph_array *parents)
+{
+    struct newcomers newcomers = { scan, parents };
+    int directory = sys_openat(scan->proc.fd, ".", O_RDONLY | O_DIRECTORY);
+    int r = directory < 0 ? directory : proc_numbers(directory, add_newcomer, &newcomers);
+    sys_close(directory);
+    return r;
 }
 
 /* "... - proc proc rw,hidepid=invisible": processes of other users are not even listed. */
@@ -159,6 +214,7 @@ static void find_unseen(struct scan *scan)
         graph_gap(scan->graph, "processes of other users", "proc(5) is mounted with hidepid");
     if (scan->namespaces[SCAN_PID] != SCAN_FIRST_PIDS)
         graph_gap(scan->graph, "processes outside this pid namespace", "they are not visible from here");
+    scan->graph->hides = hides;
     scan->graph->unseen = hides || scan->namespaces[SCAN_PID] != SCAN_FIRST_PIDS;
 }
 
@@ -169,5 +225,5 @@ int probe_processes(struct scan *scan)
     int directory = sys_openat(scan->proc.fd, ".", O_RDONLY | O_DIRECTORY);
     int r = directory < 0 ? directory : proc_numbers(directory, add_process, scan);
     sys_close(directory);
-    return r;
+    return r < 0 && r != -ENOMEM ? fail_call(r, "listing the processes in proc(5)") : r;
 }

@@ -73,18 +73,18 @@ static int add_queue(struct scan *scan, uint32_t number, int id, const char *lin
 {
     struct msqid_ds state;
     uint64_t sender = number_at(line, 5), receiver = number_at(line, 6);
-    bool known = sys_msgctl(id, IPC_STAT, &state) == 0;
+    int r = sys_msgctl(id, IPC_STAT, &state);
     const char *detail = graph_format(scan->graph, "last sender %llu, last receiver %llu", (unsigned long long)sender,
                                       (unsigned long long)receiver);
     tong_object *object = graph_object_at(scan->graph, number);
     object->depth = number_at(line, 3);
     object->messages = number_at(line, 4);
     object->detail = detail;
-    if (known) {
+    if (r == 0) {
         object->capacity = state.msg_qbytes;
         object->flags |= object->depth >= state.msg_qbytes || object->messages >= state.msg_qbytes ? TONG_OBJECT_FULL : 0;
-    } else
-        graph_gap(scan->graph, "sizes of System V queues", "not permitted to this user");
+    } else if (r != -EINVAL && r != -EIDRM)
+        graph_missed(scan->graph, "sizes of System V queues", r);
     unsigned alive = add_user(scan, number, sender, number_at(line, 11), TONG_SEND) +
                      add_user(scan, number, receiver, number_at(line, 12), TONG_RECEIVE);
     conclude_orphan(scan, number, sender || receiver, alive);
@@ -129,8 +129,8 @@ static int add_values(struct scan *scan, uint32_t number, int id, size_t count)
         write_values(words, sizeof words, values, count);
         const char *detail = graph_text(scan->graph, words);
         graph_object_at(scan->graph, number)->detail = detail;
-    } else if (r == -EACCES)
-        graph_gap(scan->graph, "values of System V semaphores", "not permitted to this user");
+    } else if (r != -EINVAL && r != -EIDRM)
+        graph_missed(scan->graph, "values of System V semaphores", r);
     free(values);
     return r == -ENOMEM ? r : 0;
 }
@@ -143,6 +143,7 @@ static int add_set(struct scan *scan, uint32_t number, int id, const char *line)
     int r = count <= COUNTERS_MOST ? add_values(scan, number, id, (size_t)count) : 0;
     for (int i = 0; r == 0 && i < (int)count && i < COUNTERS_MOST; i++) {
         int pid = sys_semctl(id, i, GETPID, (union sem_argument){ 0 });
+        graph_missed(scan->graph, "users of System V semaphores", pid == -EINVAL || pid == -EIDRM ? 0 : pid);
         if (pid < 0)
             break;
         used += pid > 0;

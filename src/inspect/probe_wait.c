@@ -14,6 +14,7 @@
 #define CALL 256
 #define STACK_LOWEST (UINT64_C(1) << 32) /* below it, a program of 32 bits, whose calls have other numbers */
 #define SETS_DEEP 4
+#define ARGUMENTS "arguments of system calls"
 
 /* ---- For those who decode --------------------------------------------------------------------------------- */
 
@@ -46,14 +47,16 @@ void wait_open(struct look_at_thread *look, const char *detail)
 bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
 {
     ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
-    if (r == -EPERM || r == -EACCES || r == -ENOSYS)
-        graph_gap(look->scan->graph, "arguments of system calls", "not permitted to this user");
+    if (r != -EFAULT)
+        graph_missed(look->scan->graph, ARGUMENTS, r);
     return r == (ssize_t)size;
 }
 
 bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size)
 {
     ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
+    if (r != -EFAULT)
+        graph_missed(look->scan->graph, ARGUMENTS, r);
     return r > 0 && memchr(ret, '\0', (size_t)r);
 }
 
@@ -98,7 +101,9 @@ static bool is_still(struct look_at_thread *look, int fd, const tong_object *obj
 {
     char path[48], inode[24];
     snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->pid, fd);
-    if (proc_link(look->scan->proc.fd, path, target, size) < 0)
+    ssize_t r = proc_link(look->scan->proc.fd, path, target, size);
+    graph_missed(look->scan->graph, "files that threads wait for", r);
+    if (r < 0)
         return false;
     const char *open = strchr(target, '[');
     snprintf(inode, sizeof inode, "[%llu]", (unsigned long long)object->inode);
@@ -219,9 +224,25 @@ static int add_thread(void *context, const char *name, int64_t tid)
     return of->scan->graph->error;
 }
 
+/* How much there is before a process is looked at. */
+struct before {
+    size_t threads, facts, waits, ends;
+};
+
+/* Its number was another's: nothing of that one is kept. */
+static void forget(struct scan *scan, const struct before *before)
+{
+    scan->waits->threads.count = before->threads;
+    scan->waits->facts.count = before->facts;
+    scan->graph->waits.count = before->waits;
+    scan->graph->ends.count = before->ends;
+}
+
 static int look_at(struct scan *scan, uint32_t number)
 {
     const tong_process *process = graph_process_at(scan->graph, number);
+    const struct before before = { scan->waits->threads.count, scan->waits->facts.count, scan->graph->waits.count,
+                                   scan->graph->ends.count };
     struct process_threads of = { scan, number, process->pid };
     char path[48];
     if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_HIDDEN | TONG_PROCESS_GONE))
@@ -230,11 +251,15 @@ static int look_at(struct scan *scan, uint32_t number)
     int directory = proc_directory(scan->proc.fd, path);
     int r = directory < 0 ? directory : proc_numbers(directory, add_thread, &of);
     sys_close(directory);
+    r = r < 0 ? r : process_was_there(scan, number);
     if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
         return r;
-    bool refused = r == -EACCES || r == -EPERM;
-    if (r < 0)
-        graph_process_at(scan->graph, number)->flags |= refused ? TONG_PROCESS_HIDDEN : TONG_PROCESS_GONE;
+    if (r < 0) {
+        forget(scan, &before);
+        graph_process_at(scan->graph, number)->flags |=
+            r == -ENOENT || r == -ESRCH ? TONG_PROCESS_GONE : TONG_PROCESS_HIDDEN;
+        graph_missed(scan->graph, "threads of processes", r);
+    }
     return 0;
 }
 

@@ -5,32 +5,41 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/detail.h"
 #include "base/number.h"
+#include "inspect/graph.h"
 #include "sys/sys.h"
 
 #define ROOM_FIRST 65536
 #define ENTRIES 32768
+
+/* Its numbers must be those that system calls take: in another pid namespace they are of other processes. */
+static int check_own(const struct proc *proc, const char *path)
+{
+    char self[24];
+    ssize_t r = proc_link(proc->fd, "self", self, sizeof self);
+    if (r < 0 && r != -ENOENT && r != -EINVAL)
+        return fail_call((int)r, "readlink(%s/self)", path);
+    if (r > 0 && strtoll(self, NULL, 10) == getpid())
+        return 0;
+    return fail(-ENOENT, "%s is not proc(5), or is that of another pid namespace than this process's: mount -t proc proc %s",
+                path, path);
+}
 
 int proc_open(struct proc *proc, const char *path)
 {
     *proc = (struct proc){ .fd = sys_open(path, O_RDONLY | O_DIRECTORY, 0) };
     if (proc->fd < 0)
         return fail_call(proc->fd, "open(%s): proc(5) must be mounted there", path);
-    int self = sys_openat(proc->fd, "self/stat", O_RDONLY);
-    if (self < 0) {
-        proc_close(proc);
-        return fail(-ENOENT, "%s is not proc(5), or of a pid namespace in which this process is not: mount -t proc proc %s",
-                    path, path);
-    }
-    sys_close(self);
-    proc->buffer = malloc(ROOM_FIRST);
+    int r = check_own(proc, path);
+    proc->buffer = r < 0 ? NULL : malloc(ROOM_FIRST);
     proc->room = ROOM_FIRST;
     if (proc->buffer)
         return 0;
     proc_close(proc);
-    return fail(-ENOMEM, "a snapshot: out of memory");
+    return r < 0 ? r : fail(-ENOMEM, "a snapshot: out of memory");
 }
 
 void proc_close(struct proc *proc)
@@ -50,13 +59,21 @@ static int widen(struct proc *proc)
     return 0;
 }
 
+/* What one has no right to, its callers say by its own name. */
+static ssize_t told(const struct proc *proc, ssize_t r)
+{
+    if (r < 0 && r != -EACCES && r != -EPERM && proc->graph)
+        graph_missed(proc->graph, "files of proc(5)", r);
+    return r;
+}
+
 ssize_t proc_read(struct proc *proc, int directory, const char *name)
 {
     int fd = sys_openat(directory, name, O_RDONLY);
-    if (fd < 0)
-        return fd;
     size_t used = 0;
     ssize_t r;
+    if (fd < 0)
+        return told(proc, fd);
     while ((r = sys_read(fd, proc->buffer + used, proc->room - 1 - used)) > 0) {
         used += (size_t)r;
         if (used == proc->room - 1 && (r = widen(proc)) < 0)
@@ -64,7 +81,16 @@ ssize_t proc_read(struct proc *proc, int directory, const char *name)
     }
     sys_close(fd);
     proc->buffer[used] = '\0';
-    return r < 0 ? r : (ssize_t)used;
+    return r < 0 ? told(proc, r) : (ssize_t)used;
+}
+
+ssize_t proc_read_some(struct proc *proc, int directory, const char *name, size_t most)
+{
+    int fd = sys_openat(directory, name, O_RDONLY);
+    ssize_t r = fd < 0 ? fd : sys_read(fd, proc->buffer, most);
+    sys_close(fd);
+    proc->buffer[r > 0 ? r : 0] = '\0';
+    return told(proc, r);
 }
 
 ssize_t proc_link(int directory, const char *name, char *ret, size_t size)

@@ -8,18 +8,23 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct tong_snapshot;
+
 struct proc {
     int fd;          /* of /proc */
+    struct tong_snapshot *graph; /* which is told of files that cannot be read, but not of rights; NULL: nobody is */
     char *buffer;    /* what was read last, with a NUL behind it */
     size_t room;
 };
 
-/* -ENOENT: no proc(5) there. */
+/* -ENOENT: no proc(5) of this process's pid namespace there. */
 int proc_open(struct proc *proc, const char *path);
 void proc_close(struct proc *proc);
 
 /* Reads a file relative to `directory` (proc->fd: "net/unix"), whole; its size, or a negative errno. */
 ssize_t proc_read(struct proc *proc, int directory, const char *name);
+/* The same of no more than its first bytes; most < 65536. */
+ssize_t proc_read_some(struct proc *proc, int directory, const char *name, size_t most);
 
 /* The target of a link; its size, or a negative errno; NUL-ended, cut to `size`. */
 ssize_t proc_link(int directory, const char *name, char *ret, size_t size);

@@ -48,6 +48,7 @@ static int run(struct scan *scan, const struct probe *table, size_t count)
 static int look(struct scan *scan)
 {
     int r = proc_open(&scan->proc, scan->look.proc ? scan->look.proc : "/proc");
+    scan->proc.graph = scan->graph;
     if (r == 0)
         r = run(scan, probes, sizeof probes / sizeof *probes);
     if (r == 0) {
@@ -77,7 +78,9 @@ int tong_snapshot_take(const tong_look *asked, tong_snapshot **ret)
         return 0;
     }
     tong_snapshot_free(scan.graph);
-    return r == -ENOMEM ? fail(r, "a snapshot: out of memory") : r;
+    if (r == -ENOMEM)
+        return fail(r, "a snapshot: out of memory");
+    return r == -EMFILE || r == -ENFILE ? fail_call(r, "a snapshot, which needs a few descriptors") : r;
 }
 
 void tong_snapshot_free(tong_snapshot *snapshot)
@@ -86,7 +89,7 @@ void tong_snapshot_free(tong_snapshot *snapshot)
         return;
     struct graph_array *arrays[] = { &snapshot->processes, &snapshot->objects, &snapshot->ends, &snapshot->waits,
                                      &snapshot->findings, &snapshot->gaps, &snapshot->watches,
-                                     &snapshot->stuck };
+                                     &snapshot->leftovers, &snapshot->stuck };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]->item);
     for (struct graph_block *block = snapshot->text, *next; block; block = next) {

@@ -28,6 +28,7 @@ struct judge {
     struct waits *waits;
     uint32_t threads;
     bool any_hidden;
+    struct graph_array newcomers; /* parents of who began while the others were looked at, and was not */
     bool strict;       /* the second round */
     bool *looks_stuck; /* threads: left over by the first round */
 };
@@ -111,13 +112,36 @@ static uint32_t family_of(const struct judge *judge, uint32_t process, const str
     return process;
 }
 
+/* Of a newcomer whose parent is not known it may be that it descends from anybody. */
+static bool any_descends(const struct judge *judge, uint32_t head)
+{
+    const int64_t *parents = judge->newcomers.item;
+    for (size_t i = 0; i < judge->newcomers.count; i++) {
+        uint32_t parent = graph_process(judge->graph, parents[i]);
+        if (parent == TONG_NOBODY || is_ancestor(judge, head, parent))
+            return true;
+    }
+    return false;
+}
+
+static bool has_newcomer(const struct judge *judge, int64_t parent)
+{
+    const int64_t *parents = judge->newcomers.item;
+    for (size_t i = 0; i < judge->newcomers.count; i++)
+        if (parents[i] == parent)
+            return true;
+    return false;
+}
+
 /*
  * What has no name is handed down from parent to child (or through a socket, which is not followed).  So a process that
  * cannot be seen has it only if it is of the same family, whose head, which made it, may have let go of it.
  */
 static bool could_be_hidden(const struct judge *judge, uint32_t process, const struct wait_fact *fact)
 {
-    if (!judge->any_hidden || !fact->hideable)
+    if (fact->rule == RULE_CHILDREN)
+        return has_newcomer(judge, process_at(judge, process)->pid);
+    if ((!judge->any_hidden && !judge->newcomers.count) || !fact->hideable)
         return false;
     uint32_t head = family_of(judge, process, fact);
     head = head == TONG_NOBODY ? head : parent_of(judge, head);
@@ -126,7 +150,7 @@ static bool could_be_hidden(const struct judge *judge, uint32_t process, const s
     for (uint32_t i = 0; i < judge->graph->processes.count; i++)
         if (process_at(judge, i)->flags & TONG_PROCESS_HIDDEN && is_ancestor(judge, head, i))
             return true;
-    return false;
+    return any_descends(judge, head);
 }
 
 /* ---- Asking once more ------------------------------------------------------------------------------------- */
@@ -162,18 +186,23 @@ static void ask_socket(struct judge *judge, uint32_t number)
     waits_threads(judge->waits)[fact->thread].certain = true;
 }
 
-static void ask_again(struct judge *judge)
+/* Who sleeps may have left it to a child to wake it that was not there yet when processes were listed. */
+static int ask_again(struct judge *judge)
 {
     char call[CALL];
+    bool any = false;
     for (uint32_t i = 0; i < judge->threads; i++) {
         struct thread_seen *thread = &waits_threads(judge->waits)[i];
         if (thread->live)
             continue;
+        any = true;
         int64_t pid = process_at(judge, thread->process)->pid;
-        thread->certain = wait_mark(judge->scan, pid, thread->tid, call, sizeof call) != thread->mark;
+        thread->certain = wait_mark(judge->scan, pid, thread->tid, call, sizeof call) != thread->mark ||
+                          process_was_there(judge->scan, thread->process) < 0;
         for (uint32_t j = thread->first; j < thread->first + thread->count; j++)
             ask_socket(judge, j);
     }
+    return any ? processes_since(judge->scan, &judge->newcomers) : 0;
 }
 
 /* ---- Event loops ------------------------------------------------------------------------------------------ */
@@ -425,7 +454,7 @@ int find_stuck(struct scan *scan)
         judge.any_hidden |= (graph_process_at(scan->graph, i)->flags & TONG_PROCESS_HIDDEN) != 0;
     if (r == 0) {
         spread(&judge);
-        ask_again(&judge);
+        r = ask_again(&judge);
         spread(&judge);
         for (uint32_t i = 0; i < scan->graph->processes.count; i++)
             excuse(&judge, i);
@@ -434,9 +463,10 @@ int find_stuck(struct scan *scan)
             judge.looks_stuck[i] = !waits_threads(scan->waits)[i].live;
         judge.strict = true;
         spread(&judge);
-        r = report_all(&judge, is_stuck, true);
+        r = r ? r : report_all(&judge, is_stuck, true);
     }
     r = r ? r : report_all(&judge, looks_stuck, false);
     free(judge.looks_stuck);
+    free(judge.newcomers.item);
     return r ? r : scan->graph->error;
 }

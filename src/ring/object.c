@@ -437,29 +437,38 @@ static int unlink_channel(const char *path, uint64_t id)
 
 /* All places are held while the names go, so nobody can come in between and find himself in a channel without a
  * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
-static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd)
+static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd,
+                            int (*take_name)(const void *context), const void *context)
 {
     int r = ring_places_lock(senders_fd);
+    r = r == 0 && receivers_fd >= 0 ? ring_places_lock(receivers_fd) : r;
+    r = r == 0 ? named(object) : r;
+    if (r <= 0 || !take_name)
+        return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
+    r = take_name(context);
     if (r == 0)
-        r = ring_places_lock(receivers_fd);
-    if (r == 0)
-        r = named(object);
-    return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
+        unlink_sides(object->path, object->shape.id);
+    return r < 0 ? r : 1;
 }
 
-static int remove_unused(const struct ring_object *object)
+static int remove_unused_by(const struct ring_object *object, int (*take_name)(const void *context), const void *context)
 {
     char side[RING_PATH_MAX];
     side_path(object->path, object->shape.id, "receive", side);
     int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
-    int r = senders_fd < 0 ? senders_fd : receivers_fd;
+    int r = senders_fd < 0 ? senders_fd : receivers_fd == -ENOENT ? 0 : receivers_fd;
     if (r >= 0)
-        r = remove_if_unused(object, senders_fd, receivers_fd);
+        r = remove_if_unused(object, senders_fd, receivers_fd, take_name, context);
     ring_places_unlock(senders_fd);
     ring_places_unlock(receivers_fd);
     sys_close(senders_fd);
     sys_close(receivers_fd);
     return r;
+}
+
+static int remove_unused(const struct ring_object *object)
+{
+    return remove_unused_by(object, NULL, NULL);
 }
 
 static int try_open(struct ring_object *object, const struct address *address, bool sender)
@@ -546,6 +555,20 @@ int ring_object_remove(const struct ring_home *home, const char *name)
     if (refusal)
         return fail(-EPROTO, "%s: %s, so what belongs to it is not known: remove its files by hand", path, refusal);
     return unlink_channel(path, header.id);
+}
+
+int ring_object_remove_dead(const char *path, uint64_t id, uint64_t device, uint64_t inode,
+                            int (*take_name)(const void *context), const void *context)
+{
+    struct ring_object object = ring_object_closed;
+    if (strlen(path) >= sizeof object.path)
+        return fail(-ENAMETOOLONG, "%s: no channel has so long a name", path);
+    strcpy(object.path, path);
+    object.shape.id = id;
+    object.device = (dev_t)device;
+    object.inode = (ino_t)inode;
+    int r = remove_unused_by(&object, take_name, context);
+    return r > 0 ? 0 : r == 0 || r == -ENOENT ? fail(-ESTALE, "%s is another by now, or gone", path) : r;
 }
 
 static int remove_ours(const struct ring_object *object)

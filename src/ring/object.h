@@ -96,4 +96,12 @@ void ring_object_close(struct ring_object *object);
 /* Removes the names of the channel; refuses what is not one. */
 int ring_object_remove(const struct ring_home *home, const char *name);
 
+/*
+ * Removes the channel at a path if it still is that file and everybody in it is dead, and nobody can come to it meanwhile.
+ * `take_name` takes its name away while all places are held, or says why it must stay.  -EBUSY: somebody has a place;
+ * -ESTALE: it is another, or gone.
+ */
+int ring_object_remove_dead(const char *path, uint64_t id, uint64_t device, uint64_t inode,
+                            int (*take_name)(const void *context), const void *context);
+
 #endif

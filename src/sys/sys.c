@@ -107,6 +107,16 @@ int sys_unlink(const char *path)
     SYS_CALL(int, "unlink", unlink(path));
 }
 
+int sys_unlinkat(int directory, const char *name)
+{
+    SYS_CALL(int, "unlinkat", unlinkat(directory, name, 0));
+}
+
+int sys_rename_fresh(int directory, const char *from, const char *to)
+{
+    SYS_CALL(int, "renameat2", renameat2(directory, from, directory, to, RENAME_NOREPLACE));
+}
+
 int sys_linkat(int from, const char *path, int to, const char *name, int flags)
 {
     SYS_CALL(int, "linkat", linkat(from, path, to, name, flags));

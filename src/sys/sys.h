@@ -111,6 +111,8 @@ ssize_t sys_readlinkat(int directory, const char *name, char *ret, size_t size);
 int sys_chmod(const char *path, mode_t mode); /* of the name itself: a link is not followed */
 int sys_fchmod(int fd, mode_t mode);
 int sys_unlink(const char *path);
+int sys_unlinkat(int directory, const char *name);
+int sys_rename_fresh(int directory, const char *from, const char *to); /* -EEXIST: replaces nothing */
 int sys_linkat(int from, const char *path, int to, const char *name, int flags);
 int sys_mkfifo(const char *path, mode_t mode);
 int sys_ftruncate(int fd, off_t size);

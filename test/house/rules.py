@@ -16,6 +16,7 @@ BELOW = {
     "bpf": {"bpf", "base", "tong"},
     "inspect": {"inspect", "bpf", "sys", "base", "tong"},
     "ring": {"ring", "core", "sys", "base", "tong"},
+    "leftover": {"leftover", "inspect", "mechanism", "ring", "core", "sys", "base", "tong"},
     "mechanism": {"mechanism", "ring", "core", "sys", "base", "tong"},
     "": {"", "core", "sys", "base", "tong"},
     "bench": {"bench", "tong"},

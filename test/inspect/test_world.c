@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "look.h"
-#include "sys/sys.h"
 
 #define NOBODY 65534
 
@@ -134,32 +133,6 @@ static void test_churn(int unused)
     close(ends[1]);
 }
 
-static unsigned calls, fails_at;
-static int fails_with;
-
-static int fail_one(const char *call)
-{
-    return calls++ == fails_at && strcmp(call, "close") ? fails_with : 0;
-}
-
-/* Whatever call fails, there is a snapshot or an error, and nothing is left. */
-static void test_faults(int error)
-{
-    tong_snapshot *snapshot;
-    fails_with = error;
-    fails_at = UINT32_MAX;
-    sys_fault = fail_one;
-    tong_snapshot_free(look());
-    unsigned all = calls, step = all / 60 + 1;
-    for (fails_at = 0; fails_at < all; fails_at += fails_at < 40 ? 1 : step) {
-        calls = 0;
-        int r = tong_snapshot_take(NULL, &snapshot);
-        if (r == 0)
-            tong_snapshot_free(snapshot);
-    }
-    sys_fault = NULL;
-}
-
 /* A proc(5) that does not even list what others run proves no orphan. */
 static void test_hidepid(int unused)
 {
@@ -206,8 +179,6 @@ int main(int argc, char **argv)
         frame_skip("another user, root with fewer rights, a proc(5) that hides", "only root can make them");
     frame_run("odd names", test_names, 0, 20);
     frame_run("processes come and go", test_churn, 0, 60);
-    frame_run("calls fail: not permitted", test_faults, -EACCES, 100);
-    frame_run("calls fail: too many descriptors", test_faults, -EMFILE, 100);
     frame_run("no proc(5)", test_no_proc, 0, 20);
     return frame_end();
 }

@@ -40,6 +40,18 @@ uint64_t identity_of_wait(const tong_snapshot *snapshot, const tong_wait_seen *w
     return hash_number(hash, object ? identity_of_object(object) : 0);
 }
 
+uint64_t identity_of_finding(const tong_snapshot *snapshot, const tong_finding *finding)
+{
+    const tong_object *object = finding->waits ? NULL : tong_snapshot_object(snapshot, finding->object);
+    uint64_t waits = 0; /* in any order */
+    for (uint32_t i = 0; i < finding->waits; i++) {
+        uint32_t wait = tong_snapshot_stuck(snapshot, finding->first_wait + i);
+        waits += identity_of_wait(snapshot, tong_snapshot_wait(snapshot, wait));
+    }
+    uint64_t hash = hash_number(hash_number(HASH_BEGIN, finding->kind), object ? identity_of_object(object) : 0);
+    return hash_text(hash_number(hash, waits), finding->address);
+}
+
 uint64_t identity_of_name(const char *name)
 {
     return hash_text(HASH_BEGIN, name);

@@ -138,7 +138,7 @@ static void write_gap(struct json *json, const tong_gap *gap)
     json_close(json, '}');
 }
 
-void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bool *keep)
+void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bool *objects, const bool *findings)
 {
     json_open(json, '{');
     json_number(json, "version", SIGHT_JSON_VERSION);
@@ -152,13 +152,14 @@ void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bo
     json_name(json, "objects");
     json_open(json, '[');
     for (size_t i = 0; i < tong_snapshot_objects(snapshot); i++)
-        if (!keep || keep[i])
+        if (!objects || objects[i])
             write_object(json, snapshot, i);
     json_close(json, ']');
     json_name(json, "findings");
     json_open(json, '[');
     for (size_t i = 0; i < tong_snapshot_findings(snapshot); i++)
-        write_finding(json, snapshot, tong_snapshot_finding(snapshot, i));
+        if (!findings || findings[i])
+            write_finding(json, snapshot, tong_snapshot_finding(snapshot, i));
     json_close(json, ']');
     json_name(json, "gaps");
     json_open(json, '[');
@@ -168,10 +169,10 @@ void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bo
     json_close(json, '}');
 }
 
-int sight_print_json(const tong_snapshot *snapshot, const bool *keep)
+int sight_print_json(const tong_snapshot *snapshot, const bool *objects, const bool *findings)
 {
     struct text text = TEXT_INIT;
     struct json json = { &text, false };
-    sight_write_json(&json, snapshot, keep);
+    sight_write_json(&json, snapshot, objects, findings);
     return json_print(&json);
 }

@@ -55,11 +55,11 @@ struct sight_link {
 void sight_links(const tong_snapshot *snapshot, uint32_t process,
                  void (*each)(void *context, const struct sight_link *link), void *context);
 
-/* The snapshot as JSON (doc/json.md), with the objects that `keep` holds (NULL: all). */
-void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bool *keep);
+/* The snapshot as JSON (doc/json.md), with the objects and the findings that are marked (NULL: all). */
+void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bool *objects, const bool *findings);
 
 /* The same, on standard output: 0 or an exit code. */
-int sight_print_json(const tong_snapshot *snapshot, const bool *keep);
+int sight_print_json(const tong_snapshot *snapshot, const bool *objects, const bool *findings);
 
 /* "exact", "inferred", "unsure". */
 const char *sight_certainty(uint32_t certainty);

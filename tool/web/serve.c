@@ -160,7 +160,7 @@ static int tell(void)
     if (keep)
         choose(snapshot, keep);
     text_print(&text, "data: ");
-    sight_write_json(&json, snapshot, keep);
+    sight_write_json(&json, snapshot, keep, NULL);
     text_print(&text, "\n\n");
     stream_tell(&text);
     free(keep);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Removing what the dead left behind.  A snapshot is old when it is acted upon: the name may lead to another object by now,
+ * or somebody may have come to this one.  So each is known by more than its name, and is asked again:
+ *
+ *     a channel        by its file and id, with all its places held meanwhile, so that nobody can join; its control areas
+ *                      must be as they were, to the byte
+ *     System V memory  by its identifier, which has a number of uses in it, and when it was made; the kernel has no way to
+ *                      keep others from it, but removes only the name from under who comes at the last moment
+ *     a socket's name  by its file; a socket is bound to a name but once, when it makes it
+ *
+ * A file is moved out of the way before it is removed, so that what is looked at last is what is removed.
+ */
+#include "inspect/leftover.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/shm.h>
+
+#include "base/detail.h"
+#include "mechanism/sysvshm_lock.h"
+#include "ring/object.h"
+#include "sys/sys.h"
+
+#define PATH_MOST 4200
+
+/* ---- System V memory ------------------------------------------------------------------------------------------- */
+
+/* The lock of a segment's key goes with it, unless the key has another segment by now. */
+static void remove_lock(const struct ipc_perm *who)
+{
+    struct companion companion;
+    if (who->__key != IPC_PRIVATE && sys_shmget(who->__key, 0, 0) == -ENOENT &&
+        companion_init(&companion, who->__key, who, "") == 0 && companion_holder(&companion) == 0)
+        companion_remove(&companion);
+}
+
+static int gone(const struct leftover *leftover)
+{
+    return fail(-ESTALE, "sysvshm:id=%d is another by now, or gone", leftover->id);
+}
+
+static int remove_memory(const struct leftover *leftover)
+{
+    struct shmid_ds state;
+    int r = sys_shmctl(leftover->id, IPC_STAT, &state);
+    if (r == -EINVAL || r == -EIDRM || (r == 0 && (int64_t)state.shm_ctime != leftover->changed))
+        return gone(leftover);
+    if (r == 0 && (state.shm_nattch > 0 || memory_mark(&state) != leftover->mark))
+        return fail(-EBUSY, "sysvshm:id=%d was attached by somebody meanwhile", leftover->id);
+    if (r == 0)
+        r = sys_shmctl(leftover->id, IPC_RMID, NULL);
+    if (r == -EINVAL || r == -EIDRM)
+        return gone(leftover);
+    if (r < 0)
+        return fail_call(r, "sysvshm:id=%d: shmctl", leftover->id);
+    remove_lock(&state.shm_perm);
+    return 0;
+}
+
+/* ---- Names of sockets ------------------------------------------------------------------------------------------ */
+
+static int64_t nanoseconds(const struct timespec *time)
+{
+    return (int64_t)time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
+}
+
+static bool is_same(const struct leftover *leftover, const struct stat *status)
+{
+    return status->st_dev == leftover->device && status->st_ino == leftover->inode;
+}
+
+/* Moves it away, looks at what was moved, and gives that its name back if it is another. */
+static int take_away(const struct leftover *leftover, int directory, const char *name, const struct stat *seen)
+{
+    struct stat status;
+    char aside[48];
+    uint64_t chance;
+    int r = sys_getrandom(&chance, sizeof chance);
+    snprintf(aside, sizeof aside, ".tong-gc-%016" PRIx64, chance);
+    r = r < 0 ? r : sys_rename_fresh(directory, name, aside);
+    r = r < 0 ? r : sys_fstatat(directory, aside, &status, AT_SYMLINK_NOFOLLOW);
+    if (r < 0)
+        return r;
+    if (is_same(leftover, &status) && nanoseconds(&status.st_mtim) == nanoseconds(&seen->st_mtim))
+        return sys_unlinkat(directory, aside);
+    r = sys_rename_fresh(directory, aside, name);
+    return r < 0 ? r : -ESTALE;
+}
+
+/* A channel's file is written to without its times being changed: `check` asks more than they tell. */
+static int remove_name(const struct leftover *leftover, int directory, const char *name,
+                       int (*check)(const struct leftover *leftover, const struct stat *status))
+{
+    struct stat status;
+    int r = sys_fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW);
+    if (r == 0)
+        r = is_same(leftover, &status) ? check(leftover, &status) : -ESTALE;
+    return r < 0 ? r : take_away(leftover, directory, name, &status);
+}
+
+static int remove_path(const struct leftover *leftover,
+                       int (*check)(const struct leftover *leftover, const struct stat *status))
+{
+    char path[PATH_MOST];
+    snprintf(path, sizeof path, "%s", leftover->path);
+    char *slash = strrchr(path, '/');
+    if (!slash || slash == path)
+        return -EINVAL;
+    *slash = '\0';
+    int directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    int r = directory < 0 ? directory : remove_name(leftover, directory, slash + 1, check);
+    sys_close(directory);
+    if (r == -ESTALE || r == -ENOENT)
+        return fail(-ESTALE, "%s is another by now, or gone", leftover->path);
+    if (r == -EBUSY)
+        return fail(-EBUSY, "%s has been used meanwhile", leftover->path);
+    return r < 0 ? fail_call(r, "removing %s", leftover->path) : 0;
+}
+
+static int check_socket(const struct leftover *leftover, const struct stat *status)
+{
+    if (!S_ISSOCK(status->st_mode) || nanoseconds(&status->st_ctim) != leftover->changed)
+        return -ESTALE;
+    return leftover_is_unbound(leftover->path);
+}
+
+static int remove_socket(const struct leftover *leftover)
+{
+    return remove_path(leftover, check_socket);
+}
+
+/* ---- Channels -------------------------------------------------------------------------------------------------- */
+
+static int check_channel(const struct leftover *leftover, const struct stat *status)
+{
+    (void)status;
+    return channel_mark(leftover->path) == leftover->mark ? 0 : -EBUSY;
+}
+
+static int take_channel(const void *leftover)
+{
+    return remove_path(leftover, check_channel);
+}
+
+static int remove_channel(const struct leftover *leftover)
+{
+    return ring_object_remove_dead(leftover->path, leftover->channel, leftover->device, leftover->inode, take_channel,
+                                   leftover);
+}
+
+/* ---- The public face ------------------------------------------------------------------------------------------- */
+
+static const struct {
+    uint32_t kind;
+    int (*remove)(const struct leftover *leftover);
+} removals[] = {
+    { TONG_KIND_CHANNEL, remove_channel }, { TONG_KIND_SYSVSHM, remove_memory }, { TONG_KIND_UNIX, remove_socket },
+};
+
+static const struct leftover *leftover_of(const struct tong_snapshot *snapshot, const tong_finding *finding)
+{
+    const struct leftover *all = snapshot->leftovers.item;
+    for (size_t i = 0; i < snapshot->leftovers.count; i++)
+        if (finding->object == TONG_NOBODY ? all[i].object == TONG_NOBODY && !strcmp(all[i].path, finding->address)
+                                           : all[i].object == finding->object)
+            return &all[i];
+    return NULL;
+}
+
+int tong_snapshot_remove(const tong_snapshot *snapshot, size_t number)
+{
+    const tong_finding *finding = tong_snapshot_finding(snapshot, number);
+    bool proved = finding && finding->kind == TONG_FINDING_LEFTOVER && finding->certainty == TONG_EXACT;
+    const struct leftover *leftover = proved ? leftover_of(snapshot, finding) : NULL;
+    if (!leftover)
+        return fail(-EINVAL, "finding %zu is not of something that is proved to be left over", number);
+    for (size_t i = 0; i < sizeof removals / sizeof *removals; i++)
+        if (removals[i].kind == leftover->kind)
+            return removals[i].remove(leftover);
+    return -EINVAL;
+}

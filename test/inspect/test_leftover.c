@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tong_snapshot_remove(): what was left behind goes, and what has come in its place since it was seen, or is used by now,
+ * stays.  The change happens before each system call of the removal, one after the other.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "look.h"
+#include "world.h"
+
+#define NAME "/tmp/socket"
+#define KEY 0x70010001
+#define SURELY 24 /* calls of a removal that are all tried: then come files that nobody can mistake */
+#define NONE ((size_t)-1)
+
+/* The finding of that kind whose address this is. */
+static size_t found(const tong_snapshot *snapshot, const char *address)
+{
+    const tong_finding *finding;
+    for (size_t i = 0; (finding = tong_snapshot_finding(snapshot, i)); i++)
+        if (finding->kind == TONG_FINDING_LEFTOVER && !strcmp(finding->address, address))
+            return i;
+    return NONE;
+}
+
+static size_t find(const tong_snapshot *snapshot, const char *address)
+{
+    size_t number = found(snapshot, address);
+    MUST(number != NONE, "%s is not seen to be left over", address);
+    GIVES(tong_snapshot_finding(snapshot, number)->certainty, TONG_EXACT);
+    return number;
+}
+
+/* ---- What is left over, and what becomes of it --------------------------------------------------------------------- */
+
+static int bind_name(void)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = NAME };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    MUST(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0, "bind");
+    return fd;
+}
+
+static void leave_socket(void)
+{
+    close(bind_name());
+}
+
+static int listener = -1;
+
+static void replace_socket(void)
+{
+    unlink(NAME);
+    listener = bind_name();
+}
+
+static void replace_by_file(void)
+{
+    unlink(NAME);
+    listener = open(NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
+/* Who was dead is gone, or the new one is there. */
+static bool name_is_right(bool replaced)
+{
+    struct stat status;
+    return (lstat(NAME, &status) == 0) == replaced;
+}
+
+static void clear_socket(void)
+{
+    close(listener);
+    unlink(NAME);
+    listener = -1;
+}
+
+static int memory = -1, first_memory = -1;
+static void *attached;
+
+/* Of a maker that is dead. */
+static void leave_memory(void)
+{
+    pid_t child = frame_fork();
+    if (child == 0)
+        _exit(shmget(KEY, 4096, IPC_CREAT | IPC_EXCL | 0600) < 0);
+    frame_join(child);
+    memory = first_memory = shmget(KEY, 0, 0);
+    MUST(memory >= 0, "shmget: %s", strerror(errno));
+}
+
+static void replace_memory(void)
+{
+    shmctl(first_memory, IPC_RMID, NULL);
+    memory = shmget(KEY, 4096, IPC_CREAT | IPC_EXCL | 0600);
+    MUST(memory >= 0 && memory != first_memory, "shmget: %s", strerror(errno));
+}
+
+/* -EIDRM is no harm: who comes at the last moment keeps what he has. */
+static void attach_memory(void)
+{
+    attached = shmat(memory, NULL, 0);
+    attached = attached == (void *)-1 ? NULL : attached;
+}
+
+static void attach_for_a_moment(void)
+{
+    attach_memory();
+    if (attached)
+        shmdt(attached);
+    attached = NULL;
+}
+
+static bool memory_is_right(bool replaced)
+{
+    struct shmid_ds state;
+    return !replaced || memory == first_memory || shmctl(memory, IPC_STAT, &state) == 0;
+}
+
+static void clear_memory(void)
+{
+    if (attached)
+        shmdt(attached);
+    attached = NULL;
+    shmctl(memory, IPC_RMID, NULL);
+}
+
+static tong_channel *channel;
+
+static void leave_channel(void)
+{
+    pid_t child = frame_fork();
+    if (child == 0)
+        _exit(tong_channel_open("shm:left", TONG_SEND, 0, &channel) < 0);
+    frame_join(child);
+}
+
+/* While it is removed nobody gets in. */
+static bool kept_out;
+
+static void join_channel(void)
+{
+    int r = tong_channel_open("shm:left", TONG_SEND, 0, &channel);
+    kept_out = r == -EBUSY;
+    MUST(r == 0 || kept_out, "joining gives %d: %s", r, tong_detail());
+}
+
+/* Somebody came, left a message, and went. */
+static void use_channel(void)
+{
+    join_channel();
+    if (!kept_out)
+        OK(tong_channel_send(channel, "kept", 4, NULL, 0));
+    tong_channel_close(channel);
+    channel = NULL;
+}
+
+static void replace_channel(void)
+{
+    tong_remove("shm:left");
+    OK(tong_channel_open("shm:left", TONG_SEND, TONG_SECOND, &channel));
+}
+
+/* What is in use has its name: it can be opened without being made. */
+static bool channel_is_right(bool replaced)
+{
+    tong_channel *again = NULL;
+    int r = tong_channel_open("shm:left?create=no", TONG_RECEIVE, 0, &again);
+    tong_channel_close(again);
+    return (r == 0) == replaced;
+}
+
+static void clear_channel(void)
+{
+    tong_channel_close(channel);
+    channel = NULL;
+    tong_remove("shm:left");
+}
+
+static const struct row {
+    const char *name, *address;
+    void (*leave)(void), (*change)(void);
+    bool (*is_right)(bool changed);
+    void (*clear)(void);
+} rows[] = {
+    { "a socket's name", NAME, leave_socket, replace_socket, name_is_right, clear_socket },
+    { "a socket's name, for a file", NAME, leave_socket, replace_by_file, name_is_right, clear_socket },
+    { "memory of the same key", "sysvshm:1879113729", leave_memory, replace_memory, memory_is_right, clear_memory },
+    { "memory that is attached", "sysvshm:1879113729", leave_memory, attach_memory, memory_is_right, clear_memory },
+    { "memory that was attached", "sysvshm:1879113729", leave_memory, attach_for_a_moment, memory_is_right, clear_memory },
+    { "a channel that is joined", "shm:left", leave_channel, join_channel, channel_is_right, clear_channel },
+    { "a channel that was used", "shm:left", leave_channel, use_channel, channel_is_right, clear_channel },
+    { "another channel", "shm:left", leave_channel, replace_channel, channel_is_right, clear_channel },
+};
+
+/* ---- The tests -------------------------------------------------------------------------------------------------------- */
+
+static void test_removed(int which)
+{
+    const struct row *row = &rows[which];
+    row->leave();
+    tong_snapshot *snapshot = look();
+    OK(tong_snapshot_remove(snapshot, find(snapshot, row->address)));
+    MUST(row->is_right(false), "it is still there");
+    MUST(tong_snapshot_remove(snapshot, find(snapshot, row->address)) == -ESTALE, "it goes twice");
+    tong_snapshot_free(snapshot);
+    row->clear();
+}
+
+/* Between the look and the removal. */
+static void test_changed_before(int which)
+{
+    const struct row *row = &rows[which];
+    row->leave();
+    tong_snapshot *snapshot = look();
+    size_t number = find(snapshot, row->address);
+    row->change();
+    int r = tong_snapshot_remove(snapshot, number);
+    MUST(r == -ESTALE || r == -EBUSY, "the removal gives %d", r);
+    MUST(row->is_right(true), "what came is gone");
+    tong_snapshot_free(snapshot);
+    row->clear();
+}
+
+/* During it: where it comes after the removal, it is made anew and stays. */
+static void test_changed_during(int which)
+{
+    const struct row *row = &rows[which];
+    bool changed = true;
+    unsigned nth;
+    for (nth = 0; changed; nth += nth < SURELY ? 1 : 8) {
+        row->leave();
+        tong_snapshot *snapshot = look();
+        size_t number = find(snapshot, row->address);
+        kept_out = false;
+        world_at_call(nth, row->change);
+        int r = tong_snapshot_remove(snapshot, number);
+        changed = world_was_called();
+        MUST(r == 0 || r == -ESTALE || r == -EBUSY, "call %u: the removal gives %d: %s", nth, r,
+             tong_detail());
+        MUST(row->is_right(changed && !kept_out), "call %u: what came is gone (%d)", nth, r);
+        tong_snapshot_free(snapshot);
+        row->clear();
+    }
+    MUST(nth > 2, "a removal has only %u calls", nth);
+}
+
+static void test_row(int which)
+{
+    test_removed(which);
+    test_changed_before(which);
+    test_changed_during(which);
+}
+
+/* Its name would be an address with an option, of a channel that somebody has. */
+static void test_name(int unused)
+{
+    (void)unused;
+    tong_channel *sender;
+    struct stat status;
+    OK(tong_channel_open("shm:victim", TONG_SEND, 0, &sender));
+    pid_t child = frame_fork();
+    if (child == 0) {
+        tong_channel *dead;
+        _exit(tong_channel_open("shm:victim%3fcreate=no", TONG_SEND, 0, &dead) < 0);
+    }
+    frame_join(child);
+    tong_snapshot *snapshot = look();
+    OK(tong_snapshot_remove(snapshot, find(snapshot, "shm:victim%3fcreate=no")));
+    MUST(lstat("/dev/shm/tong.victim?create=no", &status) < 0, "the dead one is there");
+    MUST(lstat("/dev/shm/tong.victim", &status) == 0, "the living one is gone");
+    tong_snapshot_free(snapshot);
+    tong_channel_close(sender);
+    tong_remove("shm:victim");
+}
+
+/* What is not a leftover for certain is not to be removed by this. */
+static void test_others(int unused)
+{
+    (void)unused;
+    OK(mkfifo("/tmp/fifo", 0666));
+    tong_snapshot *snapshot = look();
+    MUST(tong_snapshot_findings(snapshot) > 0, "a FIFO that nobody has is found");
+    for (size_t i = 0; i <= tong_snapshot_findings(snapshot); i++)
+        GIVES(tong_snapshot_remove(snapshot, i), -EINVAL);
+    tong_snapshot_free(snapshot);
+}
+
+/* A socket that somebody has is none, whatever network it is in; who may not ask is told that it is not certain. */
+static void test_bound(int unused)
+{
+    (void)unused;
+    int fd = bind_name();
+    tong_snapshot *snapshot = look();
+    MUST(found(snapshot, NAME) == NONE, "somebody has it");
+    tong_snapshot_free(snapshot);
+    close(fd);
+    OK(chmod(NAME, 0600));
+    pid_t child = frame_fork();
+    if (child == 0) {
+        if (setgid(65534) < 0 || setuid(65534) < 0) /* there is only one user */
+            _exit(0);
+        snapshot = look();
+        size_t number = found(snapshot, NAME);
+        MUST(number == NONE || tong_snapshot_finding(snapshot, number)->certainty == TONG_INFERRED, "it is certain");
+        GIVES(tong_snapshot_remove(snapshot, number == NONE ? 1000 : number), -EINVAL);
+        _exit(0);
+    }
+    frame_join(child);
+}
+
+static void row_in_world(int which)
+{
+    world_run(test_row, which);
+}
+
+static void (*const tests[])(int) = { test_name, test_others, test_bound };
+
+static void in_world(int which)
+{
+    world_run(tests[which], 0);
+}
+
+int main(int argc, char **argv)
+{
+    frame_begin("inspect_leftover", argc, argv);
+    if (!world_is_possible()) {
+        frame_skip("all", "namespaces cannot be made here");
+        return frame_end();
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        frame_run(rows[i].name, row_in_world, (int)i, 60);
+    frame_run("a name that reads like an address", in_world, 0, 20);
+    frame_run("what is no leftover", in_world, 1, 20);
+    frame_run("a socket that is bound", in_world, 2, 20);
+    return frame_end();
+}
