@@ -78,6 +78,7 @@ const char *tong_kind_name(uint32_t kind);
 #define TONG_PROCESS_STOPPED UINT32_C(0x4)
 #define TONG_PROCESS_KERNEL UINT32_C(0x8)
 #define TONG_PROCESS_GONE UINT32_C(0x10)     /* it ended while it was looked at, or is known by its number only */
+#define TONG_PROCESS_HEADLESS UINT32_C(0x20) /* its first thread has ended, and others run */
 
 typedef struct tong_process {
     uint32_t size;
@@ -91,6 +92,7 @@ typedef struct tong_process {
     const char *name;        /* comm, as the kernel has it */
     const char *command;     /* the command line, its words joined by blanks; "" unknown */
     uint64_t signals_pending, signals_blocked, signals_ignored, signals_caught; /* bit n - 1: signal n */
+    int64_t tracer;          /* pid of its debugger; 0: none */
 } tong_process;
 
 #define TONG_OBJECT_ORPHAN UINT32_C(0x1)         /* nobody has it open, mapped or attached; as sure as `certainty` says */
@@ -162,7 +164,8 @@ enum {
     TONG_FINDING_FULL = 3,
     TONG_FINDING_WORLD_WRITABLE = 4,
     TONG_FINDING_LEFTOVER = 5,       /* its owner is dead, and nobody will come back for it */
-    TONG_FINDING_UNSURE = 6          /* it looks stuck, but somebody who cannot be seen could help */
+    TONG_FINDING_UNSURE = 6,         /* it looks stuck, but somebody who cannot be seen could help */
+    TONG_FINDING_STOPPED = 7         /* threads that only somebody who is stopped (SIGSTOP, a debugger) could wake */
 };
 
 typedef struct tong_finding {

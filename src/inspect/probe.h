@@ -30,6 +30,12 @@ struct probe {
 /* Whether /proc/PID, which is open as `directory`, is still that process: its number may be another's by now. */
 bool process_is_still(struct scan *scan, int directory, uint32_t number);
 
+/* Whether it had begun by then, in seconds of the epoch: else its number was another's. */
+bool process_was_there(const struct scan *scan, uint32_t number, uint64_t seconds);
+
+/* Where below /proc/PID, open as `directory`, that part of it ("fd", "maps") is found: with a thread that has not ended. */
+void process_part(struct scan *scan, int directory, uint32_t number, const char *part, char *ret, size_t size);
+
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);
 int probe_networks(struct scan *scan);
@@ -46,6 +52,7 @@ int probe_depths(struct scan *scan);
 int probe_orphans(struct scan *scan);
 int probe_descriptors(struct scan *scan);
 int probe_waits(struct scan *scan);
+int probe_lock_waiters(struct scan *scan);
 
 /* What is concluded once all is seen and ends are in order: they add findings. */
 int find_stuck(struct scan *scan);

@@ -173,9 +173,11 @@ static int look_at_all(struct descriptor *descriptor, int process)
 {
     struct tong_snapshot *graph = descriptor->scan->graph;
     size_t first_end = graph->ends.count, first_watch = graph->watches.count;
+    char path[48];
     if (!process_is_still(descriptor->scan, process, descriptor->process))
         return -ESRCH;
-    descriptor->directory = proc_directory(process, "fd");
+    process_part(descriptor->scan, process, descriptor->process, "fd", path, sizeof path);
+    descriptor->directory = proc_directory(process, path);
     int r = descriptor->directory < 0 ? descriptor->directory
                                       : proc_numbers(descriptor->directory, add_descriptor, descriptor);
     sys_close(descriptor->directory);

@@ -146,16 +146,18 @@ static int add_line(void *context, char *text)
 static int look_at(struct maps_scan *maps, uint32_t number)
 {
     tong_process *process = graph_process_at(maps->scan->graph, number);
-    char path[24];
+    char path[48];
     if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_GONE))
         return 0;
     snprintf(path, sizeof path, "%lld", (long long)process->pid);
     maps->process = number;
     maps->directory = proc_directory(maps->scan->proc.fd, path);
     ssize_t r = maps->directory;
-    if (r >= 0 && process_is_still(maps->scan, maps->directory, number))
-        r = proc_read(&maps->scan->proc, maps->directory, "maps");
-    else if (r >= 0)
+    bool still = r >= 0 && process_is_still(maps->scan, maps->directory, number);
+    if (still) {
+        process_part(maps->scan, maps->directory, number, "maps", path, sizeof path);
+        r = proc_read(&maps->scan->proc, maps->directory, path);
+    } else if (r >= 0)
         r = 0;
     if (r == -EACCES || r == -EPERM)
         graph_gap(maps->scan->graph, "mappings of processes", "not permitted to this user");

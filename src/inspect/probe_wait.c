@@ -45,7 +45,7 @@ void wait_open(struct look_at_thread *look, const char *detail)
 
 bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
 {
-    ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
+    ssize_t r = sys_process_read((pid_t)look->tid, at, ret, size);
     if (r == -EPERM || r == -EACCES || r == -ENOSYS)
         graph_gap(look->scan->graph, "arguments of system calls", "not permitted to this user");
     return r == (ssize_t)size;
@@ -53,7 +53,7 @@ bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
 
 bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size)
 {
-    ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
+    ssize_t r = sys_process_read((pid_t)look->tid, at, ret, size);
     return r > 0 && memchr(ret, '\0', (size_t)r);
 }
 
@@ -97,7 +97,7 @@ static const struct descriptor_seen *find_descriptor(const struct waits *waits, 
 static bool is_still(struct look_at_thread *look, int fd, const tong_object *object, char *target, size_t size)
 {
     char path[48], inode[24];
-    snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->pid, fd);
+    snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->tid, fd);
     if (proc_link(look->scan->proc.fd, path, target, size) < 0)
         return false;
     const char *open = strchr(target, '[');
@@ -161,6 +161,13 @@ static uint64_t mix(uint64_t hash, const char *text)
     return hash;
 }
 
+uint64_t wait_turns(struct scan *scan, int64_t pid, int64_t tid)
+{
+    char path[80];
+    snprintf(path, sizeof path, "%lld/task/%lld/schedstat", (long long)pid, (long long)tid);
+    return proc_read(&scan->proc, scan->proc.fd, path) > 0 ? mix(UINT64_C(0xcbf29ce484222325), scan->proc.buffer) : 0;
+}
+
 uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size_t size)
 {
     char path[80];
@@ -171,11 +178,7 @@ uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size
         return 0;
     }
     snprintf(call, size, "%s", scan->proc.buffer);
-    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), call);
-    snprintf(path, sizeof path, "%lld/task/%lld/schedstat", (long long)pid, (long long)tid);
-    if (proc_read(&scan->proc, scan->proc.fd, path) > 0)
-        hash = mix(hash, scan->proc.buffer);
-    return hash | 1;
+    return mix(wait_turns(scan, pid, tid), call) | 1;
 }
 
 /* "number a0 a1 a2 a3 a4 a5 stack instruction" */
@@ -208,8 +211,9 @@ static int add_thread(void *context, const char *name, int64_t tid)
         return of->scan->graph->error;
     *thread = (struct thread_seen){ .process = of->process, .tid = tid, .first = (uint32_t)waits->facts.count };
     thread->mark = wait_mark(of->scan, of->pid, tid, call, sizeof call);
-    thread->certain = !thread->mark || tid == gettid() ||
-        graph_process_at(of->scan->graph, of->process)->flags & TONG_PROCESS_STOPPED;
+    thread->stopped = graph_process_at(of->scan->graph, of->process)->flags & TONG_PROCESS_STOPPED;
+    thread->turns = thread->stopped ? wait_turns(of->scan, of->pid, tid) : 0;
+    thread->certain = !thread->mark || tid == gettid();
     if (!strcmp(call, "refused"))
         graph_gap(of->scan->graph, "system calls of threads", "not permitted to this user");
     if (thread->mark && !parse_call(call, &number, look.argument))
