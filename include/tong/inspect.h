@@ -102,6 +102,8 @@ typedef struct tong_process {
 #define TONG_OBJECT_LISTENING UINT32_C(0x10)
 #define TONG_OBJECT_HIDDEN_ENDS UINT32_C(0x20)   /* the kernel counts more ends than could be seen */
 #define TONG_OBJECT_OURS UINT32_C(0x40)          /* part of a channel of tong */
+#define TONG_OBJECT_DEAD_PLACES UINT32_C(0x80)   /* a channel of tong in which somebody died, and nobody took the place since */
+#define TONG_OBJECT_DURABLE UINT32_C(0x100)      /* a channel of tong that survives a power loss */
 
 typedef struct tong_object {
     uint32_t size;
@@ -127,6 +129,7 @@ typedef struct tong_object {
 #define TONG_END_LOCK UINT32_C(0x4)      /* holds a lock on it */
 #define TONG_END_WAITS UINT32_C(0x8)     /* waits for a lock on it, or in an open of it */
 #define TONG_END_MASTER UINT32_C(0x10)   /* of a terminal: the side of who shows it */
+#define TONG_END_COUNTED UINT32_C(0x20)  /* a receiver of a channel of tong: `behind` and what follows it are known */
 
 typedef struct tong_end {
     uint32_t size;
@@ -138,6 +141,9 @@ typedef struct tong_end {
     int32_t fd;              /* the lowest descriptor that leads to it; -1: none does */
     uint32_t count;          /* descriptors or mappings of this process that do */
     uint64_t description;    /* equal in two ends of one object: the same open file description; 0: not known */
+    uint64_t behind;         /* bytes that it has not taken yet */
+    uint64_t messages_behind;/* the same in messages; TONG_UNKNOWN */
+    uint64_t lost;           /* messages of which it was told that they are lost */
 } tong_end;
 
 #define TONG_WAIT_TIMED UINT32_C(0x1)  /* ends by itself */

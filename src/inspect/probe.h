@@ -31,7 +31,7 @@ struct probe {
 bool process_is_still(struct scan *scan, int directory, uint32_t number);
 
 /* Whether it had begun by then, in seconds of the epoch: else its number was another's. */
-bool process_was_there(const struct scan *scan, uint32_t number, uint64_t seconds);
+bool process_had_begun(const struct scan *scan, uint32_t number, uint64_t seconds);
 
 /* Where below /proc/PID, open as `directory`, that part of it ("fd", "maps") is found: with a thread that has not ended. */
 void process_part(struct scan *scan, int directory, uint32_t number, const char *part, char *ret, size_t size);

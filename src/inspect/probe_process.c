@@ -118,7 +118,7 @@ static void read_command(struct scan *scan, int directory, tong_process *process
     process->command = size > 0 ? text : "";
 }
 
-bool process_was_there(const struct scan *scan, uint32_t number, uint64_t seconds)
+bool process_had_begun(const struct scan *scan, uint32_t number, uint64_t seconds)
 {
     long ticks = sysconf(_SC_CLK_TCK);
     uint64_t began = graph_process_at(scan->graph, number)->start_time;

@@ -41,7 +41,7 @@ static uint64_t number_at(const char *line, unsigned column)
 static uint32_t user_of(struct scan *scan, uint64_t pid, uint64_t seconds)
 {
     uint32_t process = pid ? graph_process(scan->graph, (int64_t)pid) : TONG_NOBODY;
-    return process != TONG_NOBODY && process_was_there(scan, process, seconds) ? process : TONG_NOBODY;
+    return process != TONG_NOBODY && process_had_begun(scan, process, seconds) ? process : TONG_NOBODY;
 }
 
 /* 1: it lives. */

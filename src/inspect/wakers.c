@@ -309,7 +309,7 @@ static void by_last_use(struct search *search)
 {
     uint32_t process = graph_process(search->graph, search->fact->number);
     if (process != TONG_NOBODY && search->fact->used_at &&
-        !process_was_there(search->scan, process, search->fact->used_at))
+        !process_had_begun(search->scan, process, search->fact->used_at))
         process = TONG_NOBODY;
     bool is_counter = graph_object_at(search->graph, search->wait->object)->kind == TONG_KIND_SYSVSEM;
     bool gone = process == TONG_NOBODY || graph_process_at(search->graph, process)->flags & TONG_PROCESS_ZOMBIE;
