@@ -50,6 +50,16 @@ static const char *range_of(const struct flock *lock, char ret[48])
     return ret;
 }
 
+/* "an exclusive lock of bytes 7 to 9"; of a whole file only the kind. */
+static const char *with_range(struct look_at_thread *look, const struct flock *lock, const char *kind)
+{
+    char range[48];
+    if (!range_of(lock, range) || !strcmp(range, "0:EOF"))
+        return kind;
+    return graph_format(look->scan->graph, "%s of bytes %.*s to %s", kind, (int)strcspn(range, ":"), range,
+                        strchr(range, ':') + 1);
+}
+
 /* Of descriptions' locks the kernel does not say who waits, so it is told here. */
 static uint32_t find_lock(struct look_at_thread *look, const struct stat *status, const struct flock *described)
 {
@@ -89,8 +99,8 @@ void call_fcntl(struct look_at_thread *look)
         return;
     }
     bool read = wait_peek(look, look->argument[2], &lock, sizeof lock);
-    wait_for_lock(look, read && command == F_OFD_SETLKW ? &lock : NULL,
-                  !read ? "a lock" : lock.l_type == F_RDLCK ? "a shared lock" : "an exclusive lock");
+    const char *kind = !read ? "a lock" : lock.l_type == F_RDLCK ? "a shared lock" : "an exclusive lock";
+    wait_for_lock(look, read && command == F_OFD_SETLKW ? &lock : NULL, read ? with_range(look, &lock, kind) : kind);
 }
 
 /* ---- Leases ----------------------------------------------------------------------------------------------- */
@@ -159,11 +169,7 @@ static uint32_t fifo_object(struct look_at_thread *look, const struct stat *stat
 /* Who opens a FIFO can be interrupted; who cannot waits for a disk or a server, of which nothing is asked here. */
 static bool is_interruptible(struct look_at_thread *look)
 {
-    char path[64];
-    snprintf(path, sizeof path, "%lld/task/%lld/stat", (long long)look->pid, (long long)look->tid);
-    const char *name_end = proc_read(&look->scan->proc, look->scan->proc.fd, path) > 0
-                               ? strrchr(look->scan->proc.buffer, ')') : NULL;
-    return name_end && name_end[1] == ' ' && name_end[2] == 'S';
+    return wait_state(look->scan, look->pid, look->tid) == 'S';
 }
 
 static void wait_for_open(struct look_at_thread *look, int directory, uint64_t at, int flags)

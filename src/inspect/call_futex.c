@@ -137,7 +137,7 @@ static uint32_t object_of(struct look_at_thread *look, const struct mapping *map
     if (number == TONG_NOBODY || !fresh)
         return number;
     const char *memory = strcmp(mapping->name, NOT_NAMED) ? mapping->name : "memory without a name";
-    const char *name = graph_format(look->scan->graph, "%s+%llu", memory, (unsigned long long)mapping->offset);
+    const char *name = graph_format(look->scan->graph, "%s, byte %llu", memory, (unsigned long long)mapping->offset);
     tong_object *object = graph_object_at(look->scan->graph, number);
     object->name = name;
     object->source = "/proc/TID/syscall and maps";

@@ -29,7 +29,7 @@ static int ask(int id, int counter, int command)
     return sys_semctl(id, counter, command, (union sem_argument){ .values = NULL });
 }
 
-/* "counter 1, which is 0 (2 wait for more)".  How many wait is the kernel's own count. */
+/* "counter 1 (now 0; 2 wait for more)".  How many wait is the kernel's own count. */
 static const char *describe(struct look_at_thread *look, int id, const struct sembuf *operation)
 {
     int counter = operation->sem_num, value = ask(id, counter, GETVAL), wish = -operation->sem_op;
@@ -42,7 +42,7 @@ static const char *describe(struct look_at_thread *look, int id, const struct se
     if (zero > 0)
         snprintf(waiting[1], sizeof waiting[1], "%d wait%s for zero", zero, zero == 1 ? "s" : "");
     const char *comma = more > 0 && zero > 0 ? ", " : "";
-    return graph_format(look->scan->graph, "counter %d, which is %d%s (%s%s%s)", counter, value, wished, waiting[0], comma,
+    return graph_format(look->scan->graph, "counter %d (now %d%s; %s%s%s)", counter, value, wished, waiting[0], comma,
                         waiting[1]);
 }
 

@@ -161,6 +161,22 @@ static uint64_t mix(uint64_t hash, const char *text)
     return hash;
 }
 
+char wait_state(struct scan *scan, int64_t pid, int64_t tid)
+{
+    char path[80];
+    snprintf(path, sizeof path, "%lld/task/%lld/stat", (long long)pid, (long long)tid);
+    const char *name_end = proc_read(&scan->proc, scan->proc.fd, path) > 0 ? strrchr(scan->proc.buffer, ')') : NULL;
+    return name_end && name_end[1] == ' ' ? name_end[2] : 0;
+}
+
+/* A debugger may stop one thread of several. */
+static bool is_stopped(struct scan *scan, uint32_t process, int64_t tid)
+{
+    const tong_process *of = graph_process_at(scan->graph, process);
+    char state = of->flags & TONG_PROCESS_STOPPED ? wait_state(scan, of->pid, tid) : 0;
+    return state == 'T' || state == 't';
+}
+
 uint64_t wait_turns(struct scan *scan, int64_t pid, int64_t tid)
 {
     char path[80];
@@ -211,7 +227,7 @@ static int add_thread(void *context, const char *name, int64_t tid)
         return of->scan->graph->error;
     *thread = (struct thread_seen){ .process = of->process, .tid = tid, .first = (uint32_t)waits->facts.count };
     thread->mark = wait_mark(of->scan, of->pid, tid, call, sizeof call);
-    thread->stopped = graph_process_at(of->scan->graph, of->process)->flags & TONG_PROCESS_STOPPED;
+    thread->stopped = is_stopped(of->scan, of->process, tid);
     thread->turns = thread->stopped ? wait_turns(of->scan, of->pid, tid) : 0;
     thread->certain = !thread->mark || tid == gettid();
     if (!strcmp(call, "refused"))

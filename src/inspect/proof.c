@@ -49,7 +49,7 @@ static const struct words {
     const char *noun;
     struct { const char *before, *behind; } one, several;
 } words[] = {
-    { 0, 0, RULE_OWNER, " in ", "mutex in", { ", which is held by ", "" }, { ", which is held by ", "" } },
+    { 0, 0, RULE_OWNER, " in ", "lock in", { ", which is held by ", "" }, { ", which is held by ", "" } },
     { 0, 0, RULE_LOCK, " on ", "", { ", which is held by ", "" }, { ", which is held by ", "" } },
     { 0, 0, RULE_CHILDREN, "", NULL, { "its child ", " to end" }, { "one of its children to end: ", "" } },
     { 0, 0, RULE_OPENING, " of ", "FIFO", { ", which nobody has open; it may be meant for ", "" },
@@ -155,7 +155,8 @@ static void write_wakers(struct text *out, const struct scan *scan, const struct
     say(out, "%s", different == 1 ? row->one.before : row->several.before);
     for (uint32_t i = 0; i < fact->count && named < NAMED; i++)
         if (!is_named_before(wakers, i)) {
-            say(out, "%s", named++ ? ", " : "");
+            say(out, "%s", named == 0 ? "" : named + 1 == different ? " and " : ", ");
+            named++;
             write_waker(out, scan, &wakers[i], process);
         }
     if (different > named)

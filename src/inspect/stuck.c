@@ -406,7 +406,7 @@ static void describe_stuck(struct judge *judge, const struct group *group, tong_
 {
     const char *names = names_of(judge, group);
     ret->certainty = is_concluded(judge, group) ? TONG_INFERRED : TONG_EXACT;
-    ret->summary = graph_format(judge->graph, group->count == 1 ? "%s waits for what nobody can do"
+    ret->summary = graph_format(judge->graph, group->count == 1 ? "%s waits, and nobody is left who could wake it"
                                                                 : "%s wait, and nobody can wake them", names);
     ret->advice = graph_format(judge->graph, group->count == 1
                                ? "end it (kill %lld), and then look why nobody is left who could wake it"
@@ -418,7 +418,7 @@ static void describe_unsure(struct judge *judge, const struct group *group, tong
 {
     ret->certainty = TONG_UNSURE;
     ret->summary = graph_format(judge->graph, group->count == 1
-                                ? "%s waits for what nobody can do, as far as can be seen"
+                                ? "%s waits, and nobody is left who could wake it, as far as can be seen"
                                 : "%s wait, and nobody can wake them, as far as can be seen", names_of(judge, group));
     ret->advice = "look again as root, or later: somebody who could not be seen, or who comes anew, may still wake them";
 }

@@ -136,6 +136,9 @@ void call_connect(struct look_at_thread *look);
 /* What a thread's call and its turns are now, in one number; 0: it runs, or is gone. */
 uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size_t size);
 
+/* "S", "D", "T": its state, as proc(5) has it; 0: it is gone. */
+char wait_state(struct scan *scan, int64_t pid, int64_t tid);
+
 /* Its turns alone. */
 uint64_t wait_turns(struct scan *scan, int64_t pid, int64_t tid);
 

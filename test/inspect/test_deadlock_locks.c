@@ -78,7 +78,7 @@ static void file_locks(int kind)
     stage.step = kind;
     stage.certainty = TONG_EXACT;
     stage_start_two(&stage, lock_forward, locks[kind].call, lock_backward, locks[kind].call);
-    stage_found(&stage, TONG_FINDING_STUCK, "an exclusive lock on |which is held by");
+    stage_found(&stage, TONG_FINDING_STUCK, "an exclusive lock|which is held by");
     stage_end(&stage);
 }
 
@@ -139,8 +139,8 @@ static void bytes(int well)
     if (well)
         stage_quiet(&stage);
     else
-        stage_found(&stage, TONG_FINDING_STUCK, "an exclusive lock on |which is held by");
-    stage_waits(&stage, 0, TONG_KIND_LOCK, 0, "an exclusive lock");
+        stage_found(&stage, TONG_FINDING_STUCK, "an exclusive lock|which is held by");
+    stage_waits(&stage, 0, TONG_KIND_LOCK, 0, "an exclusive lock of bytes 1 to 1");
     stage_end(&stage);
     frame_kill(third);
 }
@@ -335,6 +335,41 @@ static void traced(int well)
     stage_end(&stage);
 }
 
+#define LOOKS 3
+
+static void lock_and_call(struct stage *stage)
+{
+    locks[stage->step].take((int)OK(open(stage->path[1], O_RDWR | O_CREAT | O_CLOEXEC, 0600)));
+    OK(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
+    raise(SIGSTOP);
+    stage_meet(stage, 2);
+    for (;;)
+        getppid();
+}
+
+/* As strace(1) does it: stopped at each call, and let go. */
+static void trace(struct stage *stage)
+{
+    stage_heir(stage, 0, lock_and_call);
+    while (waitpid(atomic_load(&stage->shared->heir[0]), NULL, 0) > 0)
+        ptrace(PTRACE_SYSCALL, atomic_load(&stage->shared->heir[0]), NULL, NULL);
+}
+
+/* Whoever holds it is stopped most of the time, and goes on all the time. */
+static void shown(int i)
+{
+    struct stage stage;
+    (void)i;
+    stage_begin(&stage);
+    stage_start(&stage, wait_for_second);
+    stage_start(&stage, trace);
+    stage_adopt(&stage, 0);
+    stage_asleep(&stage, 0, SYS_flock);
+    for (int look = 0; look < LOOKS; look++)
+        stage_quiet(&stage);
+    stage_end(&stage);
+}
+
 /* ---- Leases ----------------------------------------------------------------------------------------------- */
 
 static void lease_and_idle(struct stage *stage)
@@ -378,6 +413,7 @@ static const struct stage_case cases[] = {
     { "a lock of a description of who is stopped", stopped, 2, "a lock of a description of who was stopped", continued, 2 },
     { "a flock of who is traced", traced, 0, "a flock of who was traced", traced, 1 },
     { NULL, NULL, 0, "fcntl of one at leisure", file_locks_well, 1 },
+    { NULL, NULL, 0, "a flock of whose holder strace shows the calls", shown, 0 },
     { NULL, NULL, 0, "a lease", lease, 0 },
 };
 

@@ -116,7 +116,7 @@ static void socket_and_mutex(int kind)
     begin_mutexes(&stage, kind);
     OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, stage.pair));
     stage_start_two(&stage, mutex_and_read, SYS_read, mutex_before_answer, SYS_futex);
-    stage_found(&stage, TONG_FINDING_STUCK, "mutex in");
+    stage_found(&stage, TONG_FINDING_STUCK, "lock in");
     stage_end(&stage);
 }
 

@@ -118,8 +118,8 @@ static void crowd(int well)
         stage_quiet(&stage);
     else
         stage_found(&stage, TONG_FINDING_STUCK, "which was last taken by");
-    stage_waits(&stage, 2, TONG_KIND_SYSVSEM, 0, well ? "counter 0, which is 0 (1 waits for more)"
-                                                      : "counter 0, which is 0 (2 wait for more)");
+    stage_waits(&stage, 2, TONG_KIND_SYSVSEM, 0, well ? "counter 0 (now 0; 1 waits for more)"
+                                                      : "counter 0 (now 0; 2 wait for more)");
     end_counters(&stage);
 }
 
@@ -137,7 +137,7 @@ static void zero(int i)
     begin_counters(&stage, 0);
     stage_act(&stage, wait_for_zero, SEMOP);
     stage_quiet(&stage);
-    stage_waits(&stage, 0, TONG_KIND_SYSVSEM, 0, "counter 1, which is 1, to be 0 (1 waits for zero)");
+    stage_waits(&stage, 0, TONG_KIND_SYSVSEM, 0, "counter 1 (now 1, to be 0; 1 waits for zero)");
     end_counters(&stage);
 }
 

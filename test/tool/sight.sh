@@ -96,6 +96,11 @@ both() {
         "$TONG" ls --kind channel --of $live 2>/dev/null | grep -q -F "$mark-live"
 }
 check "ls shows a channel and its receiver" until_true both
+check "and how far that is, and what it lost" sh -c '"$0" ls --kind channel --of '$live' --json 2>/dev/null | python3 -c "
+import json, sys
+(channel,) = [o for o in json.load(sys.stdin)[\"objects\"] if o[\"kind\"] == \"channel\"]
+(end,) = channel[\"ends\"]
+sys.exit(not (end[\"receives\"] and end[\"lost\"] == 0 and end[\"behind\"] == 0))"' "$TONG"
 kill -9 $dead
 wait $dead 2>/dev/null
 "$TONG" gc >out 2>/dev/null
