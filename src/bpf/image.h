@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* image.h - the images that scripts/bpf.py makes. */
+#ifndef BPF_IMAGE_H
+#define BPF_IMAGE_H
+
+#include "bpf/programs.h"
+
+extern const struct bpf_image files_image;
+
+#endif
