@@ -41,6 +41,49 @@ static const tong_process *process_at(const struct judge *judge, uint32_t proces
     return graph_process_at(judge->graph, process);
 }
 
+/* ---- Who cannot be seen ----------------------------------------------------------------------------------- */
+
+static uint32_t parent_of(const struct judge *judge, uint32_t process)
+{
+    int64_t parent = process_at(judge, process)->parent;
+    return parent > 0 ? graph_process(judge->graph, parent) : TONG_NOBODY;
+}
+
+static bool is_ancestor(const struct judge *judge, uint32_t ancestor, uint32_t process)
+{
+    for (unsigned i = 0; i < GENERATIONS && process != TONG_NOBODY && process != ancestor; i++)
+        process = parent_of(judge, process);
+    return process == ancestor;
+}
+
+/* From whom a process and all its wakers descend. */
+static uint32_t family_of(const struct judge *judge, uint32_t process, const struct wait_fact *fact)
+{
+    const struct waker *wakers = waits_wakers(judge->waits) + fact->first;
+    for (uint32_t i = 0; i < fact->count; i++)
+        while (process != TONG_NOBODY && !is_ancestor(judge, process, wakers[i].process))
+            process = parent_of(judge, process);
+    return process;
+}
+
+/*
+ * What has no name is handed down from parent to child (or through a socket, which is not followed).  So a process that
+ * cannot be seen has it only if it is of the same family, whose head, which made it, may have let go of it.
+ */
+static bool could_be_hidden(const struct judge *judge, uint32_t process, const struct wait_fact *fact)
+{
+    if (!judge->any_hidden || !fact->hideable)
+        return false;
+    uint32_t head = family_of(judge, process, fact);
+    head = head == TONG_NOBODY ? head : parent_of(judge, head);
+    if (head == TONG_NOBODY || process_at(judge, head)->flags & TONG_PROCESS_HIDDEN)
+        return true;
+    for (uint32_t i = 0; i < judge->graph->processes.count; i++)
+        if (process_at(judge, i)->flags & TONG_PROCESS_HIDDEN && is_ancestor(judge, head, i))
+            return true;
+    return false;
+}
+
 /* ---- Liveness --------------------------------------------------------------------------------------------- */
 
 /* Of whom no thread was seen.  A known waker that cannot be looked at is taken for live: its clients are no finding. */
@@ -61,10 +104,6 @@ static bool is_woken(const struct judge *judge, const struct wait_fact *fact)
             return true;
     return false;
 }
-
-static bool could_be_hidden(const struct judge *judge, uint32_t process, const struct wait_fact *fact);
-
-static uint32_t parent_of(const struct judge *judge, uint32_t process);
 
 /* Who has no parent but the first process has no family that would be known. */
 static bool has_live_relative(const struct judge *judge, uint32_t process)
@@ -115,49 +154,6 @@ static void spread(struct judge *judge)
     }
 }
 
-/* ---- Who cannot be seen ----------------------------------------------------------------------------------- */
-
-static uint32_t parent_of(const struct judge *judge, uint32_t process)
-{
-    int64_t parent = process_at(judge, process)->parent;
-    return parent > 0 ? graph_process(judge->graph, parent) : TONG_NOBODY;
-}
-
-static bool is_ancestor(const struct judge *judge, uint32_t ancestor, uint32_t process)
-{
-    for (unsigned i = 0; i < GENERATIONS && process != TONG_NOBODY && process != ancestor; i++)
-        process = parent_of(judge, process);
-    return process == ancestor;
-}
-
-/* From whom a process and all its wakers descend. */
-static uint32_t family_of(const struct judge *judge, uint32_t process, const struct wait_fact *fact)
-{
-    const struct waker *wakers = waits_wakers(judge->waits) + fact->first;
-    for (uint32_t i = 0; i < fact->count; i++)
-        while (process != TONG_NOBODY && !is_ancestor(judge, process, wakers[i].process))
-            process = parent_of(judge, process);
-    return process;
-}
-
-/*
- * What has no name is handed down from parent to child (or through a socket, which is not followed).  So a process that
- * cannot be seen has it only if it is of the same family, whose head, which made it, may have let go of it.
- */
-static bool could_be_hidden(const struct judge *judge, uint32_t process, const struct wait_fact *fact)
-{
-    if (!judge->any_hidden || !fact->hideable)
-        return false;
-    uint32_t head = family_of(judge, process, fact);
-    head = head == TONG_NOBODY ? head : parent_of(judge, head);
-    if (head == TONG_NOBODY || process_at(judge, head)->flags & TONG_PROCESS_HIDDEN)
-        return true;
-    for (uint32_t i = 0; i < judge->graph->processes.count; i++)
-        if (process_at(judge, i)->flags & TONG_PROCESS_HIDDEN && is_ancestor(judge, head, i))
-            return true;
-    return false;
-}
-
 /* ---- Asking once more ------------------------------------------------------------------------------------- */
 
 /* A socket may have a time limit of its own, which no argument shows: 1 it has, 0, or a negative errno. */
@@ -205,17 +201,21 @@ static void ask_again(struct judge *judge)
     }
 }
 
-/* Who has run meanwhile was stopped for a moment only, as everybody is whose system calls are shown. */
-static void ask_stopped(struct judge *judge)
+/* Who has run meanwhile was stopped for a moment only, as everybody is whose system calls are shown.  Whether any stays. */
+static bool ask_stopped(struct judge *judge)
 {
+    bool any = false;
     for (uint32_t i = 0; i < judge->threads; i++) {
         struct thread_seen *thread = &waits_threads(judge->waits)[i];
         if (!thread->stopped ||
-            wait_turns(judge->scan, process_at(judge, thread->process)->pid, thread->tid) == thread->turns)
+            wait_turns(judge->scan, process_at(judge, thread->process)->pid, thread->tid) == thread->turns) {
+            any |= thread->stopped;
             continue;
+        }
         thread->stopped = false;
         thread->certain = true;
     }
+    return any;
 }
 
 /* ---- Event loops ------------------------------------------------------------------------------------------ */
@@ -547,8 +547,9 @@ static void judge_all(struct judge *judge)
 /* What waits for who is stopped is asked once more, too. */
 static void judge_stopped(struct judge *judge)
 {
-    judge->stopping = true;
-    ask_stopped(judge);
+    judge->stopping = ask_stopped(judge);
+    if (!judge->stopping)
+        return;
     spread(judge);
     ask_again(judge);
     spread(judge);

@@ -138,6 +138,8 @@ static void inheriting(int i)
     (void)i;
     begin_mutexes(&stage, INHERITING);
     stage_start_two(&stage, mutex_forward, SYS_futex, mutex_backward, SYS_futex);
+    for (int actor = 0; actor < 2; actor++) /* who is refused leaves that call for the one that it stays in */
+        frame_asleep(stage.actor[actor], stage.actor[actor]);
     stage_found(&stage, TONG_FINDING_STUCK, "which is held by|its own threads alone");
     stage_end(&stage);
 }

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -144,6 +145,34 @@ static void write_end_forgotten(int well)
         stage_quiet(&stage);
     else
         stage_found(&stage, TONG_FINDING_STUCK, "whose only writer is itself");
+    stage_end(&stage);
+}
+
+static void read_only(struct stage *stage)
+{
+    close(stage->pipe[0][1]);
+    stage_take_byte(stage->pipe[0][0]);
+}
+
+/* Two could write; well: only one of them is stopped. */
+static void writers_stopped(int well)
+{
+    struct stage stage;
+    stage_begin(&stage);
+    must_pipe(stage.pipe[0]);
+    stage_act(&stage, read_only, SYS_read);
+    for (int i = 1; i <= 2; i++)
+        stage_act(&stage, stage_idle, SYS_clock_nanosleep);
+    stage_let_go(&stage);
+    for (int i = 1; i <= 2 - well; i++) {
+        OK(kill(stage.actor[i], SIGSTOP));
+        stage_until(&stage, i, 'T');
+    }
+    stage.beside = 2;
+    if (well)
+        stage_quiet(&stage);
+    else
+        stage_found(&stage, TONG_FINDING_STOPPED, "whose writers are |(which is stopped) and |(which is stopped)");
     stage_end(&stage);
 }
 
@@ -389,6 +418,7 @@ static const struct stage_case cases[] = {
     { "two pipes, read and read", pipes_read, 0, "two pipes, read and at leisure", pipes_well, 0 },
     { "two pipes, write and write", pipes_written, 0, "two pipes, write and at leisure", pipes_well, 1 },
     { "a forgotten write end", write_end_forgotten, 0, "a write end that somebody has", write_end_forgotten, 1 },
+    { "two writers that are stopped", writers_stopped, 0, "two writers of which one is stopped", writers_stopped, 1 },
     { "a splice to itself", spliced, 0, "a splice whose pipes somebody has", spliced, 1 },
     { "an eventfd of one alone", eventfds, 0, "an eventfd that somebody has", eventfds, 1 },
     { "a pipeline whose reader kept a write end", pipeline, 0, "a pipeline whose writer is at leisure", pipeline, 1 },
