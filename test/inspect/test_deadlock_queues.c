@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /* System V semaphores, and queues of both kinds, whose users wait for each other; and their twins that are well. */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <mqueue.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "frame.h"
 #include "stage.h"
+
+#define PATIENCE (10 * INT64_C(1000000000))
 
 /* ---- Semaphores ------------------------------------------------------------------------------------------- */
 
@@ -173,6 +181,44 @@ static void dead_taker(int i)
     stage_act(&stage, take_once, SEMOP);
     stage_found(&stage, TONG_FINDING_UNSURE, "which is no more");
     end_counters(&stage);
+}
+
+/* A child with that number, which nobody has now, that is at leisure; -1: this user may not choose numbers. */
+static pid_t idle_with_number(pid_t number, struct stage *stage)
+{
+    struct clone_args arguments = { .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&number, .set_tid_size = 1 };
+    long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        stage_idle(stage);
+    }
+    return (pid_t)pid;
+}
+
+/* Who took it is dead, and its number is another's by now: of a process that began after that use. */
+static void number_of_another(int i)
+{
+    struct stage stage;
+    struct semid_ds state;
+    (void)i;
+    begin_counters(&stage, 0);
+    pid_t taker = frame_fork();
+    if (taker == 0) {
+        take(&stage, 0);
+        _exit(0);
+    }
+    frame_join(taker);
+    OK(semctl(stage.set, 0, IPC_STAT, &state));
+    while (time(NULL) < state.sem_otime + 3) /* the kernel counts these in seconds */
+        sched_yield();
+    pid_t other = idle_with_number(taker, &stage);
+    for (int64_t end = frame_now() + PATIENCE; other < 0 && errno == EEXIST && frame_now() < end; sched_yield())
+        other = idle_with_number(taker, &stage); /* a stranger had it for a moment */
+    MUST(other == taker, "clone3: %s", strerror(errno));
+    stage_act(&stage, take_once, SEMOP);
+    stage_found(&stage, TONG_FINDING_UNSURE, "which is no more");
+    end_counters(&stage);
+    frame_kill(other);
 }
 
 /* ---- System V queues -------------------------------------------------------------------------------------- */
@@ -434,7 +480,31 @@ static const struct stage_case cases[] = {
     { NULL, NULL, 0, "a server on a POSIX queue", server_posix, 0 },
 };
 
+static const struct stage_case numbers[] = {
+    { "a dead taker whose number is another's", number_of_another, 0, "a taker that lives", counters_well, 0 },
+};
+
+/* A number that was free a moment ago: of a child that ended. */
+static bool may_choose_numbers(void)
+{
+    struct stage stage = { .actors = 0 };
+    pid_t ended = fork();
+    if (ended == 0)
+        _exit(0);
+    waitpid(ended, NULL, 0);
+    pid_t chosen = idle_with_number(ended, &stage);
+    if (chosen > 0)
+        frame_kill(chosen);
+    return chosen > 0 || errno == EEXIST;
+}
+
 int main(int argc, char **argv)
 {
-    return stage_main("deadlock_queues", argc, argv, cases, sizeof cases / sizeof *cases);
+    frame_begin("deadlock_queues", argc, argv);
+    stage_run(cases, sizeof cases / sizeof *cases);
+    if (may_choose_numbers())
+        stage_run(numbers, 1);
+    else
+        frame_skip(numbers[0].name, "only root may choose a process's number");
+    return frame_end();
 }
