@@ -26,7 +26,7 @@
 
 struct settings {
     int64_t size, rate, senders, receivers;
-    bool durable, remote, related, lossy, json;
+    bool broadcast, durable, remote, related, lossy, json;
     const char *from;
 };
 
@@ -35,6 +35,7 @@ static const struct option_row options[] = {
     VALUE(rate, TAKES_COUNT, "N", "messages a second; without it: as many as can be"),
     VALUE(senders, TAKES_COUNT, "N", "processes that send (1)"),
     VALUE(receivers, TAKES_COUNT, "N", "processes that receive (1)"),
+    FLAG(broadcast, "every receiver gets every message; else each message goes to one"),
     FLAG(durable, "messages must survive a restart of the machine; a power loss: ?durable=yes"),
     FLAG(remote, "the processes may be on different machines"),
     FLAG(related, "the processes have a common parent that can make the channel"),
@@ -61,65 +62,101 @@ struct question {
 
 /* ---- What the table says ---------------------------------------------------------------------------------- */
 
-static bool lacks_senders(const struct settings *s, const tong_mechanism_info *m)
+/* A limit by its name; TONG_UNKNOWN: the mechanism has none such. */
+static uint64_t limit_of(const struct contestant *c, const char *name)
 {
-    return s->senders > 1 && !(m->offers & (TONG_HAS_MANY_SENDERS | TONG_HAS_LISTENER));
+    tong_limit_info limit = TONG_LIMIT_INFO_INIT;
+    for (size_t i = 0; tong_mechanism_limit(c->mechanism.scheme, i, &limit) == 0; i++)
+        if (!strcmp(limit.name, name))
+            return limit.value;
+    return TONG_UNKNOWN;
+}
+
+static bool has_listener(const struct contestant *c)
+{
+    return c->mechanism.offers & TONG_HAS_LISTENER;
+}
+
+static bool lacks_senders(const struct settings *s, const struct contestant *c)
+{
+    return s->senders > 1 && !(c->mechanism.offers & TONG_HAS_MANY_SENDERS) && !has_listener(c);
 }
 
 /* Whether its address says how many may receive; a variant is what it is. */
-static bool counts_receivers(const tong_mechanism_info *m)
+static bool counts_receivers(const struct contestant *c)
 {
     tong_option_info option = TONG_OPTION_INFO_INIT;
-    for (size_t i = 0; !*m->variant && tong_mechanism_option(m->scheme, i, &option) == 0; i++)
+    for (size_t i = 0; !*c->mechanism.variant && tong_mechanism_option(c->mechanism.scheme, i, &option) == 0; i++)
         if (option.noun == TONG_HAS_CHANNEL && !strcmp(option.name, "receivers"))
             return true;
     return false;
 }
 
-static bool lacks_receivers(const struct settings *s, const tong_mechanism_info *m)
+static bool lacks_receivers(const struct settings *s, const struct contestant *c)
 {
-    return s->receivers > 1 && !(m->offers & (TONG_HAS_MANY_RECEIVERS | TONG_HAS_LISTENER)) && !counts_receivers(m);
+    return s->receivers > 1 && !s->broadcast && !(c->mechanism.offers & TONG_HAS_MANY_RECEIVERS) && !has_listener(c) &&
+           !counts_receivers(c);
 }
 
-static bool is_near(const struct settings *s, const tong_mechanism_info *m)
+static bool has_few_senders(const struct settings *s, const struct contestant *c)
 {
-    return s->remote && strncmp(m->reach, "network", 7) != 0;
+    return (uint64_t)s->senders > limit_of(c, "senders at once");
 }
 
-static bool is_for_family(const struct settings *s, const tong_mechanism_info *m)
+static bool has_few_receivers(const struct settings *s, const struct contestant *c)
 {
-    return !s->related && !strncmp(m->reach, "related", 7);
+    return (uint64_t)s->receivers > limit_of(c, "receivers at once");
 }
 
-static bool is_lost(const struct settings *s, const tong_mechanism_info *m)
+static bool gives_to_one(const struct settings *s, const struct contestant *c)
 {
-    return s->durable && !strstr(m->lifetime, "survives");
+    return s->broadcast && !c->broadcasts;
 }
 
-static bool loses(const struct settings *s, const tong_mechanism_info *m)
+static bool gives_to_all(const struct settings *s, const struct contestant *c)
 {
-    return !s->lossy && m->offers & TONG_MAY_LOSE;
+    return !s->broadcast && s->receivers > 1 && c->broadcasts;
 }
 
-static bool is_too_small(const struct settings *s, const tong_mechanism_info *m)
+static bool is_near(const struct settings *s, const struct contestant *c)
 {
-    tong_limit_info limit = TONG_LIMIT_INFO_INIT;
-    for (size_t i = 0; tong_mechanism_limit(m->scheme, i, &limit) == 0; i++)
-        if (!strcmp(limit.name, "largest message") && limit.value < (uint64_t)s->size)
-            return true;
-    return false;
+    return s->remote && strncmp(c->mechanism.reach, "network", 7) != 0;
+}
+
+static bool is_for_family(const struct settings *s, const struct contestant *c)
+{
+    return !s->related && !strncmp(c->mechanism.reach, "related", 7);
+}
+
+static bool is_lost(const struct settings *s, const struct contestant *c)
+{
+    return s->durable && !strstr(c->mechanism.lifetime, "survives");
+}
+
+static bool loses(const struct settings *s, const struct contestant *c)
+{
+    return !s->lossy && c->mechanism.offers & TONG_MAY_LOSE;
+}
+
+static bool is_too_small(const struct settings *s, const struct contestant *c)
+{
+    return (uint64_t)s->size > limit_of(c, "largest message");
 }
 
 static const struct {
-    bool (*rules_out)(const struct settings *, const tong_mechanism_info *);
+    bool (*rules_out)(const struct settings *, const struct contestant *);
     const char *reason;
 } rules[] = {
     { is_near, "it does not leave this machine" },
     { is_for_family, "it needs a common parent (--related)" },
     { is_lost, "it does not survive a restart" },
     { loses, "it may lose messages (--lossy allows that)" },
+    { gives_to_one, "each message goes to one receiver" },
+    { gives_to_all, "every message goes to every receiver (--broadcast asks for that)" },
     { lacks_senders, "it has one sender" },
     { lacks_receivers, "it has one receiver" },
+    { has_few_senders, "it has fewer senders at once" },
+    { has_few_receivers, "it has fewer receivers at once" },
     { is_too_small, "its largest message is smaller" },
 };
 
@@ -132,7 +169,7 @@ static void apply_rules(struct question *q)
         struct verdict *v = &q->verdicts[q->count++];
         *v = (struct verdict){ .contestant = c, .time = -1, .cpu = -1 };
         for (size_t k = 0; k < sizeof rules / sizeof *rules && !*v->reason; k++)
-            if (rules[k].rules_out(q->settings, &c->mechanism))
+            if (rules[k].rules_out(q->settings, c))
                 snprintf(v->reason, sizeof v->reason, "%s", rules[k].reason);
     }
 }
@@ -155,7 +192,8 @@ static int nearest_work(const struct settings *s)
 static int work_of_ends(const struct settings *s)
 {
     for (int w = 0; w < work_count && (s->senders > 1 || s->receivers > 1); w++)
-        if (!works[w].broadcast && works[w].senders > 1 && (works[w].receivers > 1) == (s->receivers > 1))
+        if (works[w].broadcast == s->broadcast && (works[w].senders > 1 || s->broadcast) &&
+            (works[w].receivers > 1) == (s->receivers > 1))
             return w;
     return -1;
 }

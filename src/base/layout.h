@@ -137,8 +137,9 @@ struct layout_count {
  *
  * head      bytes ever released.  It only grows.  Release: the reads before it are done, so the sender, who acquires it,
  *           may write there again.
- * intent    end of the last message handed out.  What lies between the head and here when a new receiver comes was in
- *           the hands of one that is gone.  Release, though only ordering against the holder's own death matters.
+ * intent    end of what was handed out and not released, by the holder or by those before it: while it is ahead of the
+ *           head it does not fall.  What lies between the head and here when a new receiver comes was in the hands of one
+ *           that is gone.  Release, though only ordering against the holder's own death matters.
  * told      the newest session of the lane whose end a receiver was told; with LAYOUT_QUEUE, whose end is known.  Release;
  *           read by successors and by the other receivers.
  * died      LAYOUT_QUEUE: the newest session of the lane whose sender is known to have died.  Release, before told.

@@ -312,3 +312,9 @@ uint64_t ring_channel_largest(const char *source)
     (void)source;
     return record_largest(LAYOUT_CAPACITY_HIGH);
 }
+
+uint64_t ring_channel_places(const char *source)
+{
+    (void)source;
+    return LAYOUT_PLACES;
+}

@@ -22,8 +22,9 @@ extern const struct channel_facet *const ring_channel_durable_variants[];
 extern const struct option_use ring_channel_durable_options[];
 int ring_channel_open(const struct ring_home *home, const struct open_request *request, struct conduit **ret);
 int ring_channel_remove(const struct ring_home *home, const struct address *address);
-/* A limit: the largest message there can be. */
+/* Limits: the largest message there can be; how many senders, and how many receivers, at once. */
 uint64_t ring_channel_largest(const char *source);
+uint64_t ring_channel_places(const char *source);
 
 /* ---- Inside ---------------------------------------------------------------------------------------------- */
 

@@ -261,6 +261,14 @@ static inline void ring_set_head(struct ring_reader *reader, uint64_t head, uint
     shared_set_head(reader->own, head);
 }
 
+/* What ends there is in the hands of this reader, or will come again with what is.  The intent never falls: who takes the
+ * first of several that its predecessor had in hand may be gone before it has them all, and they say so to the next one, too. */
+static inline void ring_intend(struct ring_reader *reader, uint64_t end)
+{
+    if (__builtin_expect((int64_t)(end - reader->redelivered_to) > 0, 1))
+        shared_set_intent(reader->own, end);
+}
+
 /* Claims that message.  -ENOMEM. */
 static inline int ring_take(struct ring_reader *reader, const struct ring_record *record, uint64_t *ret_claim)
 {
@@ -269,7 +277,7 @@ static inline int ring_take(struct ring_reader *reader, const struct ring_record
         return r;
     reader->seen = record->end;
     ring_claim_at(&reader->claims, *ret_claim)->number = ++reader->number;
-    shared_set_intent(reader->own, record->end);
+    ring_intend(reader, record->end);
     return 0;
 }
 
@@ -300,12 +308,15 @@ int ring_pass(struct ring_reader *reader, uint64_t end);
  * not fit or has something to be said of; returns how many. */
 uint64_t ring_receive_batch(struct ring_reader *reader, tong_batch *batch, uint64_t count);
 
-/* Takes that record, which was copied and stands for `messages` of them, and releases it.  -ENOMEM. */
+/* Takes that record, which was copied and stands for `messages` of them, and releases it, if nothing older is outstanding.
+ * -ENOMEM. */
 static inline int ring_consume(struct ring_reader *reader, const struct ring_record *record, uint64_t messages)
 {
     reader->number += messages;
-    if (__builtin_expect(!ring_claims_empty(&reader->claims), 0))
+    if (__builtin_expect(!ring_claims_empty(&reader->claims), 0)) {
+        ring_intend(reader, record->end);
         return ring_pass(reader, record->end);
+    }
     reader->seen = record->end;
     ring_set_head(reader, record->end, reader->number);
     return 0;

@@ -288,6 +288,61 @@ static void prepare_named(void)
     model_spawn("heir", succeed_as_receiver, NULL);
 }
 
+static void peek_next(unsigned who, bool may_be_new, tong_token *ret)
+{
+    tong_message meta = TONG_MESSAGE_INIT;
+    ssize_t r = receiving[who]->base.facet->peek(&receiving[who]->base, DEADLINE_NOW, &meta, ret);
+    MODEL_CHECK(r == (ssize_t)sizes, "peek: %d %s", (int)r, tong_detail());
+    unsigned number = message_read(ret->span[0].data, sizes, VICTIM);
+    MODEL_CHECK(number == next[who]++, "message %u came, not %u", number, next[who] - 1);
+    MODEL_CHECK(may_be_new || meta.flags & TONG_MESSAGE_REDELIVERED, "message %u came again and does not say so", number);
+}
+
+/* Takes a part of what comes again, and gives it back, the older last. */
+static void peek_and_die(void *unused)
+{
+    tong_token token[2] = { TONG_TOKEN_INIT, TONG_TOKEN_INIT };
+    (void)unused;
+    receiving[VICTIM] = world_open(0, TONG_RECEIVE);
+    for (unsigned i = 0; i < 2; i++)
+        peek_next(VICTIM, false, &token[i]);
+    for (unsigned i = 2; i-- > 0; )
+        MODEL_CHECK(receiving[VICTIM]->base.facet->release(&receiving[VICTIM]->base, &token[i]) == 0, "release");
+}
+
+static void succeed_by_hand(void *unused)
+{
+    (void)unused;
+    model_await(victim);
+    receiving[HEIR] = world_open(0, TONG_RECEIVE);
+    next[HEIR] = (unsigned)receiving[HEIR]->lanes.reader[0].number;
+    MODEL_CHECK(next[HEIR] == 0 || (next[HEIR] == 2 && next[VICTIM] == 2), "%u are counted", next[HEIR]);
+    while (next[HEIR] < before) {
+        tong_token token = TONG_TOKEN_INIT;
+        peek_next(HEIR, false, &token);
+    }
+}
+
+/* One who is gone had all in hand. */
+static void prepare_named_again(void)
+{
+    make(FEW, 3, 3, 1);
+    model_permit_guesses();
+    world.name = NAME;
+    world.from = FROM_LEFT;
+    sending = world_open(1, TONG_SEND);
+    receiving[VICTIM] = world_open(0, TONG_RECEIVE);
+    send_up_to(sending, VICTIM, 0, before);
+    for (unsigned number = 0; number < before; number++) {
+        tong_token token = TONG_TOKEN_INIT;
+        peek_next(VICTIM, true, &token);
+    }
+    ring_channel_close(&receiving[VICTIM]->base, false);
+    next[VICTIM] = 0;
+    victim = model_spawn_mortal("victim", peek_and_die, NULL);
+    model_spawn("heir", succeed_by_hand, NULL);
+}
+
 static void send_and_die(void *unused)
 {
     (void)unused;
@@ -347,6 +402,7 @@ const struct scenario broadcast_scenarios[] = {
     { "one comes and is overtaken", prepare_coming_overtaken, NULL, world_clean, 1, 2, -1, -1 },
     { "a dead one is waited for", prepare_dead_receiver, NULL, world_clean, 1, 1, -1, -1 },
     { "a named one is killed", prepare_named, NULL, world_clean, 1, 1, -1, -1 },
+    { "a named one is killed again", prepare_named_again, NULL, world_clean, 1, 1, -1, -1 },
     { "a log is taken over", prepare_dead_sender, NULL, world_clean, 1, 1, -1, -1 },
     { .name = NULL }
 };

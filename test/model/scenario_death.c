@@ -15,11 +15,12 @@ static struct ring_writer writers[2];
 static struct ring_reader readers[2];
 static struct ring_channel *sending, *receiving;
 static unsigned done, heard[2], taken, released;
+static unsigned held; /* messages that one who is gone had in hand before the victim came */
 static int victim;
 
 static void clear(void)
 {
-    done = heard[VICTIM] = heard[HEIR] = taken = released = 0;
+    done = heard[VICTIM] = heard[HEIR] = taken = released = held = 0;
 }
 
 /* ---- Rings ------------------------------------------------------------------------------------------------------- */
@@ -159,45 +160,90 @@ static void finish_whole(void)
     MODEL_CHECK(heard[VICTIM] == 3 || (heard[VICTIM] == 0 && done == 0), "%u of a batch came", heard[VICTIM]);
 }
 
-/* Takes two and gives them back, the older first; then one more. */
-static void receive_and_die(void *unused)
+static uint64_t take_one(unsigned who)
 {
     struct ring_record record;
-    uint64_t claim[3];
+    uint64_t claim;
+    ring_next_one(who, &record);
+    MODEL_CHECK(ring_take(&readers[who], &record, &claim) == 0, "take");
+    return claim;
+}
+
+/* Takes two and gives them back, the older first. */
+static void receive_and_die(void *unused)
+{
+    uint64_t claim[2];
     (void)unused;
-    for (; taken < 2; taken++) {
-        ring_next_one(VICTIM, &record);
-        MODEL_CHECK(ring_take(&readers[VICTIM], &record, &claim[taken]) == 0, "take");
-    }
+    for (; taken < 2; taken++)
+        claim[taken] = take_one(VICTIM);
     for (; released < 2; released++)
         MODEL_CHECK(ring_release(&readers[VICTIM], claim[released]) == 1, "release");
 }
 
-static void succeed_as_reader(void *unused)
+/* Takes one, copies one, which waits for it, and gives both back at once. */
+static void copy_and_die(void *unused)
+{
+    struct ring_record record;
+    (void)unused;
+    uint64_t claim = take_one(VICTIM);
+    taken++;
+    ring_next_one(VICTIM, &record);
+    MODEL_CHECK(ring_consume(&readers[VICTIM], &record, 1) == 0, "consume");
+    taken++;
+    MODEL_CHECK(ring_release(&readers[VICTIM], claim) == 1, "release");
+    released = 2;
+}
+
+/* The first that it had in hand comes again, or is the one behind what it gave back and did not live to say so. */
+static void succeed_as_reader(void *step)
 {
     struct ring_record record;
     unsigned again = 0;
-    (void)unused;
     model_await(victim);
     MODEL_CHECK(open_reader(HEIR) == 0, "the successor cannot open");
+    unsigned known = taken > held ? taken : held;
     for (unsigned number = 0, first = 1; first || number < 2; first = 0) {
         ring_next_one(HEIR, &record);
         unsigned got = message_read(record.data, record.length, VICTIM);
-        MODEL_CHECK(first ? got >= released && got <= released + 1 : got == number + 1, "message %u came after %u", got, number);
+        bool next = first ? got == released || got == released + (uintptr_t)step : got == number + 1;
+        MODEL_CHECK(next, "message %u came after %u", got, number);
         again = record.redelivered ? got + 1 : again;
-        MODEL_CHECK(record.redelivered || got >= taken, "message %u came again and does not say so", got);
+        MODEL_CHECK(record.redelivered || got >= known, "message %u came again and does not say so", got);
         number = got;
         MODEL_CHECK(ring_consume(&readers[HEIR], &record, 1) == 0, "consume");
     }
-    MODEL_CHECK(again <= taken + 1, "%u came again of %u that were taken", again, taken);
+    MODEL_CHECK(again <= known + 1, "%u came again of %u that were taken", again, known);
+}
+
+static void start_readers(void (*receive)(void *), unsigned step)
+{
+    victim = model_spawn_mortal("victim", receive, NULL);
+    model_spawn("heir", succeed_as_reader, (void *)(uintptr_t)step);
 }
 
 static void prepare_reader(void)
 {
     make(64);
     model_spawn("sender", send_three, (void *)(uintptr_t)VICTIM);
-    victim = model_spawn_mortal("victim", receive_and_die, NULL);
-    model_spawn("heir", succeed_as_reader, NULL);
+    start_readers(receive_and_die, 1);
+}
+
+static void prepare_copier(void)
+{
+    make(64);
+    model_spawn("sender", send_three, (void *)(uintptr_t)VICTIM);
+    start_readers(copy_and_die, 2);
+}
+
+/* The victim takes only a part of what comes again. */
+static void prepare_reader_again(void)
+{
+    make(128);
+    send_three((void *)(uintptr_t)VICTIM);
+    for (; held < 3; held++)
+        take_one(VICTIM);
+    MODEL_CHECK(open_reader(VICTIM) == 0, "the victim cannot open");
+    start_readers(receive_and_die, 1);
 }
 
 /* ---- Channels ---------------------------------------------------------------------------------------------------- */
@@ -313,6 +359,8 @@ const struct scenario death_scenarios[] = {
     { "a batch is killed", prepare_batch, finish_whole, NULL, -1, -1, -1, -1 },
     { "claims are killed", prepare_claims, finish_whole, NULL, -1, -1, -1, -1 },
     { "a receiver is killed", prepare_reader, NULL, NULL, 3, 3, -1, -1 },
+    { "a copier is killed", prepare_copier, NULL, NULL, 3, 3, -1, -1 },
+    { "a receiver is killed again", prepare_reader_again, NULL, NULL, -1, -1, -1, -1 },
     { "a death is told", prepare_told, finish_writer, world_clean, 2, 2, -1, -1 },
     { "a successor sends", prepare_heir, finish_writer, world_clean, 2, 2, -1, -1 },
     { "a death frees the sender", prepare_dead_receiver, finish_dead_receiver, world_clean, 2, 2, -1, -1 },

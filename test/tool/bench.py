@@ -156,7 +156,8 @@ def saved(directory, times, sleepy={}):
 
 
 def test_advice(directory):
-    times = {"pipe": 900, "fifo": 950, "tcp": 2500, "shm": 60, "mmap": 70, "file": 4000, "msgq": 1200, "unix stream": 1500}
+    times = {"pipe": 900, "fifo": 950, "tcp": 2500, "shm": 60, "mmap": 70, "file": 4000, "msgq": 1200, "unix stream": 1500,
+             "shm deliver=broadcast": 300}
     path = saved(directory, times, {"fifo": 15000})
 
     def use(*words, codes=(0,)):
@@ -172,6 +173,12 @@ def test_advice(directory):
     check("at a slow pace the processor's time decides", best == "fifo", best)
     best, rejected = use("--rate", "10000000")
     check("what cannot keep up is rejected", "too slow" in (rejected["fifo"] or ""), rejected["fifo"])
+    best, rejected = use("--broadcast", "--receivers", "4")
+    check("every receiver gets every message of a broadcast only", best == "shm deliver=broadcast", best)
+    check("what gives a message to one is rejected then", "one receiver" in (rejected["msgq"] or ""), rejected["msgq"])
+    best, rejected = use("--receivers", "20")
+    check("more receivers than there are places are too many", "fewer" in (rejected["shm"] or ""), rejected["shm"])
+    check("who serves any number is left", best == "msgq", best)
     best, rejected = use("--remote", "--durable", codes=(1,))
     check("what nothing can do has no answer", best is None, best)
     best, rejected = use("--related", "--size", "64")

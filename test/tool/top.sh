@@ -41,7 +41,24 @@ terminal send-keys b
 check "it follows the size" until_true first_is PROCESS .
 terminal send-keys q
 check "q ends it" until_true shows 'ended with 0'
-terminal kill-server
 kill $writer
 wait $writer 2>err
+
+# Two that read from each other come before all others; who waits for a signal, which anybody can send, is not marked.
+mkfifo one two
+sh -c 'exec 3<>one 4<>two; exec cat one >two' &
+first=$!
+sh -c 'exec cat two >one' &
+second=$!
+timeout 300 sleep 300 &
+waiter=$!
+terminal resize-window -x 120 -y 40
+terminal respawn-pane -k "'$TONG' top --interval 200ms"
+check "who is stuck comes first" until_true first_is PROCESS "stuck .*cat/\($first\|$second\)"
+check "and what they wait for" until_true first_is CHANNEL "stuck .*$directory/\(one\|two\)"
+check "who waits for a signal is not marked" sh -c '! tmux -S terminal capture-pane -p | grep -e "stuck.*timeout/$1"' sh "$waiter"
+terminal kill-server
+check "its terminal ends" until_true sh -c '! grep -q -F "$1/terminal" /proc/net/unix' sh "$directory"
+kill $first $second $waiter
+wait $first $second $waiter 2>err
 finish

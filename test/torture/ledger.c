@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define ENDLESS 60000 /* ms that a process may take to end */
+#define NAPS (2 * TONG_MILLISECOND) /* longer than any pause of a partner between two calls */
 
 static pid_t maker;
 
@@ -40,8 +41,10 @@ struct ledger *ledger_make(void)
 
 void ledger_clear(struct ledger *ledger, unsigned senders)
 {
-    for (unsigned sender = 0; ledger->shared && sender < senders; sender++)
+    for (unsigned sender = 0; ledger->shared && sender < senders; sender++) {
         memset(ledger->seen[sender], 0, ledger->sender[sender].begun / 8 + 8);
+        memset(ledger->plain[sender], 0, ledger->sender[sender].begun / 8 + 8);
+    }
     memset(ledger, 0, offsetof(struct ledger, sender));
     memset(ledger->sender, 0, senders * sizeof *ledger->sender);
     for (unsigned view = 0; view < LEDGER_VIEWS; view++) {
@@ -108,14 +111,26 @@ static bool is_flagged(const tong_message *meta)
 
 /* ---- Views that see every message ------------------------------------------------------------------------------- */
 
-static void check_again(struct ledger *ledger, struct ledger_row *row, const struct message_head *head, bool flagged)
+/* Of what had to come again, that which was overwritten before it could is told of as a loss; what remains. */
+static uint64_t write_off(struct ledger *ledger, struct ledger_view *view, uint64_t owed)
 {
+    uint64_t told = owed < view->lost ? owed : view->lost;
+    view->lost -= told;
+    ledger->lost += told;
+    return owed - told;
+}
+
+static void check_again(struct ledger *ledger, struct ledger_view *view, const struct message_head *head, bool flagged)
+{
+    struct ledger_row *row = &view->row[head->sender];
     uint64_t seen = row->seen, number = head->number;
     MUST(ledger, seen - number <= row->again, "sender %u: message %llu came again, %llu is next%s", head->sender,
          (unsigned long long)number, (unsigned long long)seen, flagged ? " (redelivered)" : "");
-    MUST(ledger, flagged, "sender %u: message %llu came again and is not flagged", head->sender, (unsigned long long)number);
-    MUST(ledger, seen - number >= row->owed, "sender %u: message %llu came again without those before it", head->sender,
-         (unsigned long long)number);
+    MUST(ledger, flagged, "sender %u: message %llu came again and is not flagged, %llu is next", head->sender,
+         (unsigned long long)number, (unsigned long long)seen);
+    uint64_t passed = row->owed > seen - number ? row->owed - (seen - number) : 0;
+    MUST(ledger, write_off(ledger, view, passed) == 0, "sender %u: message %llu came again without those before it",
+         head->sender, (unsigned long long)number);
     row->again = row->owed = seen - number - 1;
     ledger->redelivered++;
 }
@@ -127,9 +142,10 @@ static void check_gap(struct ledger *ledger, struct ledger_view *view, const str
     uint64_t told = gap < view->lost ? gap : view->lost;
     MUST(ledger, gap <= row->ahead + told, "sender %u: message %llu came, %llu was next (%llu were lost)", head->sender,
          (unsigned long long)head->number, (unsigned long long)row->seen, (unsigned long long)view->lost);
+    uint64_t buried = gap - told < row->buried ? gap - told : row->buried;
     view->lost -= told;
-    ledger->lost += told;
-    ledger->missing += gap - told;
+    ledger->lost += gap - buried;
+    ledger->missing += buried;
 }
 
 static void check_next(struct ledger *ledger, struct ledger_view *view, const struct message_head *head,
@@ -139,15 +155,16 @@ static void check_next(struct ledger *ledger, struct ledger_view *view, const st
     uint64_t seen = row->seen, number = head->number;
     view->lost += meta ? meta->lost : 0;
     if (number < seen) {
-        check_again(ledger, row, head, is_flagged(meta));
+        check_again(ledger, view, head, is_flagged(meta));
         return;
     }
+    row->owed = write_off(ledger, view, row->owed);
     MUST(ledger, row->owed == 0, "sender %u: %llu messages that were never released did not come again", head->sender,
          (unsigned long long)row->owed);
     if (seen > 0 || head->sender >= view->since)
         check_gap(ledger, view, head, number - seen);
     row->seen = number + 1;
-    row->again = row->ahead = 0;
+    row->again = row->ahead = row->buried = 0;
 }
 
 /* ---- Views that share them -------------------------------------------------------------------------------------- */
@@ -171,11 +188,13 @@ static void check_share(struct ledger *ledger, unsigned view, const struct messa
     uint64_t number = head->number, bit = UINT64_C(1) << number % 64;
     MUST(ledger, number < LEDGER_NUMBERS, "sender %u sent too many", head->sender);
     bool again = atomic_fetch_or(&ledger->seen[head->sender][number / 64], bit) & bit;
-    MUST(ledger, !again || flagged, "sender %u: message %llu came again and is not flagged", head->sender,
+    bool twice = !flagged && atomic_fetch_or(&ledger->plain[head->sender][number / 64], bit) & bit;
+    MUST(ledger, !twice, "sender %u: message %llu came again and is not flagged", head->sender,
          (unsigned long long)number);
     MUST(ledger, flagged || number >= row->seen, "sender %u: message %llu came, %llu was next", head->sender,
          (unsigned long long)number, (unsigned long long)row->seen);
     ledger->redelivered += again;
+    ledger->late += again && !flagged;
     ledger->sender[head->sender].arrived += !again;
     if (!flagged)
         row->seen = number + 1;
@@ -220,10 +239,64 @@ void ledger_hold(struct ledger *ledger, unsigned view, const void *data, bool mu
     }
 }
 
+/* Of messages that go to one of many: nobody else may get it. */
+static void bury_shared(struct ledger *ledger, const struct message_head *head)
+{
+    bool entered = ledger->seen[head->sender][head->number / 64] >> head->number % 64 & 1;
+    ledger->ahead += !entered;
+}
+
+/* What it was told of with a message may be the rest of all who had the lane before. */
+static void bury_losses(struct ledger *ledger, struct ledger_view *view, unsigned before)
+{
+    for (unsigned sender = 0; sender < before; sender++) {
+        struct ledger_row *row = &view->row[sender];
+        uint64_t end = row->seen + row->ahead, done = ledger->sender[sender].done;
+        row->ahead += done > end ? done - end : 0;
+    }
+}
+
+/* One that came again may have been the first of those that are owed. */
+static void bury_copy(struct ledger *ledger, struct ledger_view *view, const struct message_head *head, bool lossy)
+{
+    struct ledger_row *row = &view->row[head->sender];
+    uint64_t seen = row->seen, number = head->number;
+    if (number < seen) {
+        row->owed = seen - number - 1 < row->owed ? seen - number - 1 : row->owed;
+        return;
+    }
+    MUST(ledger, lossy || number - seen <= row->ahead, "sender %u: a dead receiver had message %llu, %llu was next",
+         head->sender, (unsigned long long)number, (unsigned long long)seen);
+    row->ahead = number - seen + 1;
+    row->buried++;
+    if (lossy)
+        bury_losses(ledger, view, head->sender);
+}
+
+/* A copy is whole before it is taken (the head moves behind it, or a hold is cleared), and this is the last one: so it was
+ * entered, or it may be gone, or it was not taken and still comes.  A receiver that copied nothing has none, because that of
+ * its predecessor is cleared here. */
+void ledger_bury(struct ledger *ledger, unsigned view, unsigned hands, bool lossy, unsigned senders)
+{
+    struct ledger_view *gone = &ledger->view[view];
+    struct message_head head = head_of(gone->copy);
+    bool whole = head.size >= sizeof head && head.size <= LEDGER_BIGGEST && head.sender < senders &&
+                 sum_of(gone->copy, head.size) == head.sum;
+    if (ledger->shared && whole)
+        bury_shared(ledger, &head);
+    else if (whole)
+        bury_copy(ledger, gone, &head, lossy);
+    memset(gone->copy, 0, sizeof head);
+    for (unsigned sender = 0; sender < senders; sender++)
+        gone->row[sender].again = hands;
+    if (ledger->shared)
+        ledger_renew(ledger, view, senders);
+}
+
 void ledger_risk(struct ledger *ledger, unsigned view, unsigned messages, unsigned senders)
 {
     for (unsigned sender = 0; !ledger->shared && sender < senders; sender++)
-        ledger->view[view].row[sender].ahead = messages;
+        ledger->view[view].row[sender].ahead = ledger->view[view].row[sender].buried = messages;
     ledger->ahead = ledger->shared ? messages : 0;
 }
 
@@ -311,6 +384,34 @@ void ledger_until(struct ledger *ledger, const volatile int *flag, const char *w
         ledger_sleep(20000);
     }
     MUST(ledger, !ledger->failed, "%s", ledger->failure);
+}
+
+/* How often it went to sleep by itself; negative: it is awake. */
+static long long sleeps_of(pid_t pid)
+{
+    char path[40], line[128], state = 'R';
+    long long count = -1;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file)) {
+        sscanf(line, "State: %c", &state);
+        sscanf(line, "voluntary_ctxt_switches: %lld", &count);
+    }
+    if (file)
+        fclose(file);
+    return state == 'S' ? count : -1;
+}
+
+void ledger_until_asleep(struct ledger *ledger)
+{
+    int64_t until = ledger_now() + LONG;
+    for (long long before = -1, now; !ledger->failed; before = now) {
+        now = ledger->partner ? sleeps_of(ledger->partner) : -1;
+        if (now >= 0 && now == before)
+            return;
+        MUST(ledger, ledger_now() < until, "waited in vain: the partner to sleep");
+        ledger_sleep(NAPS);
+    }
 }
 
 pid_t ledger_fork(struct ledger *ledger)

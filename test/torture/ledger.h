@@ -9,6 +9,10 @@
  * A view is what must come in order: all that one receiver and its successors see, or, if a message goes to one of many,
  * what each of them sees.  In a view that sees every message the next of a sender must come; among many receivers, one
  * that nobody has seen.  What comes again must be flagged, and must have been in the hands of one who is gone.
+ *
+ * Receivers that share take and enter at the same time.  One who dies before its claim is made leaves a hold on what another
+ * one then claims, and a third one gets that again, flagged, perhaps before the other has entered it (ring/queue_again.c).
+ * So of a message all that came may be flagged but one, which need not be the first; but if it is not, somebody has died so.
  */
 #ifndef TORTURE_LEDGER_H
 #define TORTURE_LEDGER_H
@@ -43,13 +47,14 @@ struct ledger_row {
     _Atomic uint64_t again; /* so many before that may come once more: their receiver died with them in hand */
     _Atomic uint64_t owed;  /* so many before that must come once more */
     _Atomic uint64_t ahead; /* so many may be missing: their receiver died before it could enter them */
+    _Atomic uint64_t buried; /* of them those that it had copied; of the others it was told that they are lost */
 };
 
 struct ledger_view {
     _Atomic uint64_t since; /* the first sender that came after this view; of those before, the first may be any */
     _Atomic uint64_t lost;  /* messages that it was told it missed, and that are not accounted for yet */
-    volatile int inside;    /* a receiver is where it has messages that it has not entered */
     volatile int ready;
+    unsigned char copy[LEDGER_BIGGEST]; /* the last message that its receiver copied */
     struct ledger_row row[LEDGER_SENDERS];
 };
 
@@ -60,6 +65,7 @@ struct ledger {
     volatile int ended;           /* how many of them */
     volatile int64_t noticed;     /* when a death was told */
     volatile pid_t noticer;       /* to whom, and */
+    volatile pid_t partner;       /* whom the victim may want to sleep */
     volatile int64_t starved;     /* ledger_starved() of it then */
     bool shared;                  /* a message goes to one of many receivers, each of whom has a view */
     _Atomic uint64_t redelivered, received;
@@ -67,6 +73,7 @@ struct ledger {
     _Atomic uint64_t missing;     /* messages that a dead receiver took and nobody saw */
     _Atomic uint64_t lost;        /* messages that receivers had missed, and were told of */
     _Atomic uint64_t ahead;       /* shared: so many may be missing */
+    _Atomic uint64_t late;        /* shared: messages that came flagged before they came without */
     _Atomic uint64_t owed[LEDGER_OWED]; /* shared: messages that must come once more, or 0 */
     volatile int result;          /* of the victim's operation */
     volatile int beat[LEDGER_ENDS]; /* each process raises its own as it goes on */
@@ -76,6 +83,7 @@ struct ledger {
     struct ledger_sender sender[LEDGER_SENDERS];
     struct ledger_view view[LEDGER_VIEWS];
     _Atomic uint64_t seen[LEDGER_SENDERS][LEDGER_NUMBERS / 64]; /* shared: bits of messages that arrived */
+    _Atomic uint64_t plain[LEDGER_SENDERS][LEDGER_NUMBERS / 64]; /* of those that did without a flag */
 };
 
 struct ledger *ledger_make(void);
@@ -101,6 +109,9 @@ unsigned ledger_enter(struct ledger *ledger, unsigned view, const void *data, si
 
 /* A message is in the hands of one who may die: it may come again, or it must. */
 void ledger_hold(struct ledger *ledger, unsigned view, const void *data, bool must);
+/* A receiver that copied into its view is gone.  The message that it did not live to enter may be gone, too, and if receivers are
+ * overtaken (`lossy`), the losses that it was told of with it.  Up to `hands` of each sender's messages may come again. */
+void ledger_bury(struct ledger *ledger, unsigned view, unsigned hands, bool lossy, unsigned senders);
 /* Of what is received now so many may never be entered. */
 void ledger_risk(struct ledger *ledger, unsigned view, unsigned messages, unsigned senders);
 /* Messages that must come once more. */
@@ -117,6 +128,8 @@ int64_t ledger_starved(pid_t pid);
 void ledger_sleep(int64_t nanoseconds);
 /* Waits until *flag is not 0, for at most LONG. */
 void ledger_until(struct ledger *ledger, const volatile int *flag, const char *what);
+/* Waits until the partner sleeps in a call that does not end by itself soon, for at most LONG. */
+void ledger_until_asleep(struct ledger *ledger);
 /* fork(); the child dies with its parent. */
 pid_t ledger_fork(struct ledger *ledger);
 /* Waits for a child that must have ended with status 0. */

@@ -157,7 +157,7 @@ static void prepare_full(struct victim *victim)
 static void prepare_wake(struct victim *victim)
 {
     prepare_send(victim);
-    ledger_sleep(10 * TONG_MILLISECOND);
+    ledger_until_asleep(victim->ledger);
 }
 
 static int run_send(struct victim *victim)
@@ -232,7 +232,7 @@ static void prepare_release_all(struct victim *victim)
 
 static void prepare_wake_sender(struct victim *victim)
 {
-    ledger_sleep(15 * TONG_MILLISECOND);
+    ledger_until_asleep(victim->ledger);
     take_ahead(victim);
 }
 
@@ -310,6 +310,7 @@ const struct operation operations[] = {
     { "receive in bulk", R, LARGE, 0, 1, 0, 0, prepare_receive, run_receive },
     { "receive_batch", R, 0, 0, 2, 0, 0, prepare_receive, run_receive_batch },
     { "peek", R, 0, 0, 0, 1, 0, prepare_peek, run_peek },
+    { "peek again", R, HEIR, 0, 0, 1, 0, NULL, run_peek },
     { "release", R, PART, 0, 0, 0, 1, prepare_release, run_release },
     { "release of three", R, FULL, 0, 0, 0, 3, prepare_release_all, run_release },
     { "wait for a message", R, HELD | PART, 0, 1, 0, 0, take_ahead, run_receive },

@@ -89,6 +89,8 @@ void partner_receive(const struct scene *scene, unsigned view)
     struct ledger *ledger = scene->ledger;
     unsigned char buffer[LEDGER_BIGGEST];
     ledger->ready |= scene->delivery->meets;
+    if (view == FIRST)
+        ledger->partner = getpid();
     tong_channel *channel = scene_open(scene, TONG_RECEIVE, view);
     *(view == SURVIVOR ? &ledger->survivor_ready : &ledger->ready) = 1;
     await_prod(scene, view);
@@ -138,6 +140,8 @@ void partner_send(const struct scene *scene, unsigned sender)
     const size_t least = flags & LARGE ? 4500 : 0;
     tong_channel *channel = scene_open(scene, TONG_SEND, FIRST);
     int before = flags & HELD ? 0 : BEFORE_PROD, after = AFTER_PROD;
+    if (sender != OTHER)
+        ledger->partner = getpid();
     *(sender == OTHER ? &ledger->other_ready : &ledger->ready) = 1;
     while (!ledger->stop || before > 0) {
         bool room = before > 0 || flags & FULL || (ledger->prodded && after > 0);

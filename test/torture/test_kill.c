@@ -16,7 +16,10 @@
 
 #define SHORT_SECONDS 5
 #define LONG_SECONDS 300
-#define HANDS 3 /* messages that a receiver holds at most */
+#define HANDS 4 /* messages that a receiver has at most and has not given back; the last of them is a copy */
+#define LINGERING 256 /* rounds of which it lingers in one */
+#define LINGER (50 * TONG_MICROSECOND)
+#define LINGER_AGAIN TONG_MILLISECOND
 #define MOST 6  /* senders, or receivers, at a time */
 #define WHILE (50 * TONG_MILLISECOND)
 
@@ -26,14 +29,15 @@ struct delivery {
     const char *receiver; /* more of them, of the receiver with this number */
     unsigned senders, receivers;
     bool shared;
+    bool overtakes; /* messages are overwritten that a receiver has not seen, at least while it is dead */
     bool copies; /* what is looked at may be overwritten meanwhile */
 };
 
 static const struct delivery deliveries[] = {
-    { "one receiver", "", "", 4, 1, false, false },
-    { "many receivers", "&receivers=16", "", 3, 3, true, false },
-    { "a broadcast", "&deliver=broadcast", "&from=left&as=r%u", 3, 3, false, false },
-    { "a broadcast, skipping", "&deliver=broadcast", "&from=left&slow=skip&as=r%u", 3, 3, false, true },
+    { "one receiver", "", "", 4, 1, false, false, false },
+    { "many receivers", "&receivers=16", "", 3, 3, true, false, false },
+    { "a broadcast", "&deliver=broadcast", "&from=left&as=r%u", 3, 3, false, true, false },
+    { "a broadcast, skipping", "&deliver=broadcast", "&from=left&slow=skip&as=r%u", 3, 3, false, true, true },
 };
 
 static struct ledger *ledger;
@@ -72,35 +76,48 @@ static void start_sender(unsigned slot)
 
 /* ---- Receivers -------------------------------------------------------------------------------------------------- */
 
-/* Said before the receive, since what is received by one who is killed before it can enter it is gone. */
-static ssize_t take_copy(tong_channel *channel, unsigned view)
+/* Into the ledger, where it is seen if the receiver is killed before it can enter it. */
+static ssize_t take_copy(tong_channel *channel, unsigned view, int64_t timeout)
 {
-    static unsigned char buffer[LEDGER_BIGGEST];
+    unsigned char *buffer = ledger->view[view].copy;
     tong_message meta = TONG_MESSAGE_INIT;
-    ledger->view[view].inside = 1;
-    ssize_t r = tong_channel_receive(channel, buffer, LEDGER_BIGGEST, &meta, WHILE);
+    ssize_t r = tong_channel_receive(channel, buffer, LEDGER_BIGGEST, &meta, timeout);
     if (r >= 0)
         ledger_enter(ledger, view, buffer, (size_t)r, &meta);
-    ledger->view[view].inside = 0;
     return r;
 }
 
-/* What is peeked comes again if its holder dies; all that were entered are flagged. */
-static ssize_t take_by_hand(tong_channel *channel, unsigned view)
+/* Now and then, so that many die with something in hand; and longer before what comes again, so that some die when they have
+ * taken only a part of it. */
+static void linger(unsigned round, uint32_t flags)
 {
-    tong_token token[HANDS];
+    if (flags & TONG_MESSAGE_REDELIVERED)
+        ledger_sleep(LINGER_AGAIN);
+    else if (round % LINGERING == 0)
+        ledger_sleep(LINGER);
+}
+
+/* What is peeked comes again if its holder dies, and so does what is copied behind it; all that were entered are flagged. */
+static ssize_t take_by_hand(tong_channel *channel, unsigned view, unsigned round)
+{
+    tong_token token[HANDS - 1];
     int held = 0;
     ssize_t r = 0;
-    for (; held < HANDS; held++) {
+    for (; held < HANDS - 1; held++) {
         tong_message meta = TONG_MESSAGE_INIT;
         token[held] = (tong_token)TONG_TOKEN_INIT;
         r = tong_channel_peek(channel, held ? 0 : WHILE, &meta, &token[held]);
         if (r < 0)
             break;
         ledger_enter(ledger, view, token[held].span[0].data, (size_t)r, &meta);
+        linger(round, meta.flags);
     }
-    for (int i = 0; i < held; i++)
+    if (held == HANDS - 1 && take_copy(channel, view, 0) >= 0)
+        linger(round, 0);
+    for (int i = 0; i < held; i++) {
         MUST(ledger, tong_channel_release(channel, &token[(i + 1) % held]) == 0, "release: %s", tong_detail());
+        linger(round, 0);
+    }
     return held ? 0 : r;
 }
 
@@ -117,8 +134,8 @@ static tong_channel *open_receiver(unsigned view)
 static void receive_for_ever(unsigned view, bool by_hand)
 {
     tong_channel *channel = open_receiver(view);
-    for (;;) {
-        ssize_t r = by_hand ? take_by_hand(channel, view) : take_copy(channel, view);
+    for (unsigned round = 0; ; round++) {
+        ssize_t r = by_hand ? take_by_hand(channel, view, round) : take_copy(channel, view, WHILE);
         if (r == -ETIMEDOUT && ledger->over)
             _exit(0);
         if (r >= 0 || r == -ETIMEDOUT)
@@ -129,30 +146,14 @@ static void receive_for_ever(unsigned view, bool by_hand)
     }
 }
 
+/* Two after one another have some in hand, then comes one who copies. */
 static void start_receiver(unsigned slot)
 {
-    static bool by_hand;
-    by_hand = !by_hand;
+    static unsigned turn;
+    turn++;
     receiver[slot] = ledger_fork(ledger);
     if (receiver[slot] == 0)
-        receive_for_ever(slot, by_hand && !delivery->copies);
-}
-
-/* What the receiver that is gone may have had in hand, or in its buffer, of whatever sender. */
-static void forgive(unsigned view)
-{
-    struct ledger_view *gone = &ledger->view[view];
-    bool inside = gone->inside;
-    gone->inside = 0;
-    if (ledger->shared) {
-        ledger->ahead += inside;
-        ledger_renew(ledger, view, senders);
-        return;
-    }
-    for (unsigned number = 0; number < senders; number++) {
-        gone->row[number].again = HANDS;
-        gone->row[number].ahead += inside;
-    }
+        receive_for_ever(slot, turn % 3 != 0 && !delivery->copies);
 }
 
 /* ---- A delivery ------------------------------------------------------------------------------------------------- */
@@ -194,7 +195,7 @@ static bool kill_one(unsigned choice)
     }
     unsigned slot = (choice - delivery->senders) % delivery->receivers;
     ledger_kill(receiver[slot]);
-    forgive(slot);
+    ledger_bury(ledger, slot, HANDS, delivery->overtakes, senders);
     start_receiver(slot);
     return false;
 }
@@ -218,6 +219,7 @@ static void run(int64_t seconds)
            (unsigned long long)ledger->lost);
     fflush(stdout);
     MUST(ledger, ledger->missing <= killed_receivers, "more messages are missing than receivers died");
+    MUST(ledger, ledger->late <= killed_receivers, "more messages came again before they came than receivers died");
     deaths += killed_senders + killed_receivers;
 }
 

@@ -229,6 +229,7 @@ static void check_rest(const struct episode *episode)
     MUST(ledger, ledger->missing <= operation->receives, "%llu messages are missing",
          (unsigned long long)ledger->missing);
     MUST(ledger, ledger_owed(ledger, FIRST, SENDERS) == 0, "what was not released did not come again");
+    MUST(ledger, ledger->late <= 1, "%llu messages came again before they came", (unsigned long long)ledger->late);
     if (operation->flags & WHOLE && !(episode->delivery->pieces && operation->sends == LEDGER_BATCH))
         check_whole(operation);
     if (operation->direction == TONG_SEND)

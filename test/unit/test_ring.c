@@ -240,6 +240,69 @@ START_TEST(what_was_not_released_comes_again)
 }
 END_TEST
 
+static void expect_next(bool redelivered)
+{
+    struct ring_record record;
+    ck_assert_int_eq(ring_next(&reader, &record), 0);
+    ck_assert_int_eq(record.redelivered, redelivered);
+}
+
+static void take_next(uint64_t number)
+{
+    uint64_t claim;
+    struct ring_record record;
+    ck_assert_int_eq(ring_next(&reader, &record), 0);
+    verify(&record, number, 20);
+    ck_assert_int_eq(ring_take(&reader, &record, &claim), 0);
+}
+
+static void consume_next(uint64_t number)
+{
+    struct ring_record record;
+    ck_assert_int_eq(ring_next(&reader, &record), 0);
+    verify(&record, number, 20);
+    ck_assert_int_eq(ring_consume(&reader, &record, 1), 0);
+}
+
+static void replace_reader(void)
+{
+    ring_reader_close(&reader);
+    ck_assert_int_eq(reopen_reader(), 0);
+}
+
+/* The second one is gone before it took all that the first one had in hand. */
+START_TEST(what_two_had_in_hand_comes_again)
+{
+    for (uint64_t n = 0; n < 4; n++)
+        ck_assert_int_eq(send_one(n, 20), 0);
+    for (uint64_t n = 0; n < 3; n++)
+        take_next(n);
+    replace_reader();
+    take_next(0);
+    replace_reader();
+    for (uint64_t n = 0; n < 3; n++) {
+        expect_next(true);
+        ck_assert_int_eq(receive_one(n, 20), 0);
+    }
+    expect_next(false);
+}
+END_TEST
+
+START_TEST(what_was_copied_behind_what_is_in_hand_comes_again)
+{
+    for (uint64_t n = 0; n < 3; n++)
+        ck_assert_int_eq(send_one(n, 20), 0);
+    take_next(0);
+    consume_next(1);
+    replace_reader();
+    for (uint64_t n = 0; n < 2; n++) {
+        expect_next(true);
+        ck_assert_int_eq(receive_one(n, 20), 0);
+    }
+    expect_next(false);
+}
+END_TEST
+
 START_TEST(what_was_not_committed_never_was)
 {
     uint64_t claim;
@@ -442,6 +505,8 @@ int main(void)
     tcase_add_test(tests, aborted_room_is_given_back);
     tcase_add_test(tests, random_claims_against_a_model);
     tcase_add_test(tests, what_was_not_released_comes_again);
+    tcase_add_test(tests, what_two_had_in_hand_comes_again);
+    tcase_add_test(tests, what_was_copied_behind_what_is_in_hand_comes_again);
     tcase_add_test(tests, what_was_not_committed_never_was);
     tcase_add_test(tests, a_lying_writer);
     tcase_add_test(tests, a_ring_without_an_end);

@@ -85,17 +85,32 @@ static void count_waits(struct ranking *ranking)
     int64_t last = 0;
     for (size_t i = 0; (wait = tong_snapshot_wait(ranking->snapshot, i)); i++) {
         struct rank_row *process = &ranking->processes[wait->process];
-        bool stuck = wait->flags & TONG_WAIT_STUCK, perhaps = wait->flags & TONG_WAIT_UNKNOWN;
         process->waits += wait->thread != last;
-        process->stuck |= stuck;
-        process->perhaps |= perhaps;
         last = wait->thread;
-        if (wait->object == TONG_NOBODY)
-            continue;
-        ranking->channels[wait->object].waits++;
-        ranking->channels[wait->object].stuck |= stuck;
-        ranking->channels[wait->object].perhaps |= perhaps;
+        if (wait->object != TONG_NOBODY)
+            ranking->channels[wait->object].waits++;
     }
+}
+
+static void mark(struct ranking *ranking, const tong_wait_seen *wait, bool sure)
+{
+    struct rank_row *rows[] = {
+        &ranking->processes[wait->process], wait->object == TONG_NOBODY ? NULL : &ranking->channels[wait->object],
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && rows[i]; i++) {
+        rows[i]->stuck |= sure;
+        rows[i]->perhaps |= !sure;
+    }
+}
+
+/* Only what a finding says: of many a wait nobody knows who can end it, and nothing is wrong with it. */
+static void count_stuck(struct ranking *ranking)
+{
+    const tong_finding *finding;
+    for (size_t i = 0; (finding = tong_snapshot_finding(ranking->snapshot, i)); i++)
+        for (uint32_t k = 0; k < finding->waits; k++)
+            mark(ranking, tong_snapshot_wait(ranking->snapshot, tong_snapshot_stuck(ranking->snapshot, finding->first_wait + k)),
+                 finding->kind == TONG_FINDING_STUCK);
 }
 
 static void count_wrong(struct ranking *ranking)
@@ -134,6 +149,7 @@ int rank_make(const tong_snapshot *before, const tong_snapshot *now, struct rank
     int r = before ? count_rates(before, ret) : 0;
     count_ends(ret);
     count_waits(ret);
+    count_stuck(ret);
     count_wrong(ret);
     drop_lonely(ret);
     return r;
