@@ -26,7 +26,7 @@ static const char *kind_words(uint32_t kind)
     static const char *const words[] = {
         [TONG_FINDING_STUCK] = "stuck", [TONG_FINDING_ORPHAN] = "orphan", [TONG_FINDING_FULL] = "full",
         [TONG_FINDING_WORLD_WRITABLE] = "world-writable", [TONG_FINDING_LEFTOVER] = "leftover",
-        [TONG_FINDING_UNSURE] = "perhaps stuck",
+        [TONG_FINDING_UNSURE] = "perhaps stuck", [TONG_FINDING_STOPPED] = "stopped",
     };
     return kind < sizeof words / sizeof *words && words[kind] ? words[kind] : "?";
 }

@@ -79,6 +79,7 @@ const char *tong_kind_name(uint32_t kind);
 #define TONG_PROCESS_STOPPED UINT32_C(0x4)
 #define TONG_PROCESS_KERNEL UINT32_C(0x8)
 #define TONG_PROCESS_GONE UINT32_C(0x10)     /* it ended while it was looked at, or is known by its number only */
+#define TONG_PROCESS_HEADLESS UINT32_C(0x20) /* its first thread has ended, and others run */
 
 typedef struct tong_process {
     uint32_t size;
@@ -92,6 +93,7 @@ typedef struct tong_process {
     const char *name;        /* comm, as the kernel has it */
     const char *command;     /* the command line, its words joined by blanks; "" unknown */
     uint64_t signals_pending, signals_blocked, signals_ignored, signals_caught; /* bit n - 1: signal n */
+    int64_t tracer;          /* pid of its debugger; 0: none */
 } tong_process;
 
 #define TONG_OBJECT_ORPHAN UINT32_C(0x1)         /* nobody has it open, mapped or attached; as sure as `certainty` says */
@@ -101,6 +103,8 @@ typedef struct tong_process {
 #define TONG_OBJECT_LISTENING UINT32_C(0x10)
 #define TONG_OBJECT_HIDDEN_ENDS UINT32_C(0x20)   /* the kernel counts more ends than could be seen */
 #define TONG_OBJECT_OURS UINT32_C(0x40)          /* part of a channel of tong */
+#define TONG_OBJECT_DEAD_PLACES UINT32_C(0x80)   /* a channel of tong in which somebody died, and nobody took the place since */
+#define TONG_OBJECT_DURABLE UINT32_C(0x100)      /* a channel of tong that survives a power loss */
 
 typedef struct tong_object {
     uint32_t size;
@@ -126,6 +130,7 @@ typedef struct tong_object {
 #define TONG_END_LOCK UINT32_C(0x4)      /* holds a lock on it */
 #define TONG_END_WAITS UINT32_C(0x8)     /* waits for a lock on it, or in an open of it */
 #define TONG_END_MASTER UINT32_C(0x10)   /* of a terminal: the side of who shows it */
+#define TONG_END_COUNTED UINT32_C(0x20)  /* a receiver of a channel of tong: `behind` and what follows it are known */
 
 typedef struct tong_end {
     uint32_t size;
@@ -137,6 +142,9 @@ typedef struct tong_end {
     int32_t fd;              /* the lowest descriptor that leads to it; -1: none does */
     uint32_t count;          /* descriptors or mappings of this process that do */
     uint64_t description;    /* equal in two ends of one object: the same open file description; 0: not known */
+    uint64_t behind;         /* bytes that it has not taken yet */
+    uint64_t messages_behind;/* the same in messages; TONG_UNKNOWN */
+    uint64_t lost;           /* messages of which it was told that they are lost */
 } tong_end;
 
 #define TONG_WAIT_TIMED UINT32_C(0x1)  /* ends by itself */
@@ -163,7 +171,8 @@ enum {
     TONG_FINDING_FULL = 3,
     TONG_FINDING_WORLD_WRITABLE = 4,
     TONG_FINDING_LEFTOVER = 5,       /* its owner is dead, and nobody will come back for it */
-    TONG_FINDING_UNSURE = 6          /* it looks stuck, but somebody who cannot be seen could help */
+    TONG_FINDING_UNSURE = 6,         /* it looks stuck, but somebody who cannot be seen could help */
+    TONG_FINDING_STOPPED = 7         /* threads that only somebody who is stopped (SIGSTOP, a debugger) could wake */
 };
 
 typedef struct tong_finding {

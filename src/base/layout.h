@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define LAYOUT_MAGIC "TONGRING" /* 8 bytes, no NUL */
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 #define LAYOUT_BYTE_ORDER UINT32_C(0x01020304)
 #define LAYOUT_DURABLE UINT32_C(1) /* feature: every record has a check, and room is given once the disk knows of it */
 #define LAYOUT_FEATURES LAYOUT_DURABLE /* bits that this build understands; any other is refused */
@@ -80,6 +80,7 @@ struct layout_header {
  * mark      senders of a broadcast: where the newest index begins; 0: there is none.  Release, after it was published.
  * reach     receivers of a queue: how many holds of the seat were ever used, by whomever.  Stored before the first hold
  *           that it covers, and only grows, so who looks for holds looks no further.
+ * lost      receivers: messages of which the holder was told, in this session, that they are lost.  For who looks only.
  *
  * Of a durable channel:
  * boot      names the file and the boot of the machine in which the holder began.  Senders: release, after the lane was
@@ -100,6 +101,7 @@ struct layout_place {
     _Atomic uint64_t boot;
     _Atomic uint64_t cut;
     _Atomic uint64_t since;
+    _Atomic uint64_t lost;
     _Alignas(LAYOUT_LINE) _Atomic uint32_t bell;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t tail;
     _Alignas(LAYOUT_LINE) _Atomic uint64_t floor;

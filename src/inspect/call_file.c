@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Locks on files, the opening of a FIFO, and connect: calls whose object has no descriptor, or not the one that is
+/* Locks on files, leases, the opening of a FIFO, and connect: calls whose object has no descriptor, or not the one that is
  * named. */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "inspect/locks.h"
 #include "inspect/waits.h"
 #include "sys/sys.h"
 
@@ -15,37 +17,71 @@
 
 /* ---- Locks ------------------------------------------------------------------------------------------------ */
 
+static bool is_lock_of(const tong_object *object, const struct stat *status)
+{
+    return object->kind == TONG_KIND_LOCK && object->device == status->st_dev && object->inode == status->st_ino;
+}
+
 /* The lock that the kernel says this process waits for; else any on that file, which has the number of its file. */
 static uint32_t lock_object(struct look_at_thread *look, const struct stat *status)
 {
     const struct tong_snapshot *graph = look->scan->graph;
     for (size_t i = 0; i < graph->ends.count; i++) {
         const tong_end *end = &graph_ends(graph)[i];
-        const tong_object *object = graph_object_at(look->scan->graph, end->object);
-        if (object->kind == TONG_KIND_LOCK && end->process == look->process && end->flags & TONG_END_WAITS &&
-            object->inode == status->st_ino)
+        if (end->process == look->process && end->flags & TONG_END_WAITS &&
+            is_lock_of(graph_object_at(look->scan->graph, end->object), status))
             return end->object;
     }
-    for (uint32_t i = 0; i < graph->objects.count; i++) {
-        const tong_object *object = graph_object_at(look->scan->graph, i);
-        if (object->kind == TONG_KIND_LOCK && object->device == status->st_dev && object->inode == status->st_ino)
+    for (uint32_t i = 0; i < graph->objects.count; i++)
+        if (is_lock_of(graph_object_at(look->scan->graph, i), status))
             return i;
-    }
     return TONG_NOBODY;
 }
 
-static void wait_for_lock(struct look_at_thread *look, const char *detail)
+/* As /proc/locks writes it; NULL: it depends on where the file's end, or the descriptor, is. */
+static const char *range_of(const struct flock *lock, char ret[48])
+{
+    if (lock->l_whence != SEEK_SET || lock->l_start < 0 || lock->l_len < 0)
+        return NULL;
+    if (lock->l_len == 0)
+        snprintf(ret, 48, "%lld:EOF", (long long)lock->l_start);
+    else
+        snprintf(ret, 48, "%lld:%lld", (long long)lock->l_start, (long long)(lock->l_start + lock->l_len - 1));
+    return ret;
+}
+
+/* "an exclusive lock of bytes 7 to 9"; of a whole file only the kind. */
+static const char *with_range(struct look_at_thread *look, const struct flock *lock, const char *kind)
+{
+    char range[48];
+    if (!range_of(lock, range) || !strcmp(range, "0:EOF"))
+        return kind;
+    return graph_format(look->scan->graph, "%s of bytes %.*s to %s", kind, (int)strcspn(range, ":"), range,
+                        strchr(range, ':') + 1);
+}
+
+/* Of descriptions' locks the kernel does not say who waits, so it is told here. */
+static uint32_t find_lock(struct look_at_thread *look, const struct stat *status, const struct flock *described)
+{
+    char range[48];
+    uint32_t found = !described ? TONG_NOBODY
+        : locks_find_waiter(look->scan, look->process, status->st_dev, status->st_ino, range_of(described, range));
+    return found == TONG_NOBODY ? lock_object(look, status) : found;
+}
+
+/* `described`: of an open file description; else NULL. */
+static void wait_for_lock(struct look_at_thread *look, const struct flock *described, const char *detail)
 {
     char path[64];
     struct stat status;
-    snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->pid, (int)look->argument[0]);
+    snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->tid, (int)look->argument[0]);
     int r = sys_fstatat(look->scan->proc.fd, path, &status, 0);
     graph_missed(look->scan->graph, "files that threads wait for", r);
     if (r < 0) {
         wait_open(look, "a lock on a file that could not be asked");
         return;
     }
-    uint32_t object = lock_object(look, &status);
+    uint32_t object = find_lock(look, &status, described);
     const struct wait_fact fact = { .rule = object == TONG_NOBODY ? RULE_OPEN : RULE_LOCK, .fd = (int)look->argument[0],
                                     .device = status.st_dev, .inode = status.st_ino };
     wait_add(look, &fact, object, 0, detail);
@@ -53,18 +89,47 @@ static void wait_for_lock(struct look_at_thread *look, const char *detail)
 
 void call_flock(struct look_at_thread *look)
 {
-    wait_for_lock(look, look->argument[1] & LOCK_SH ? "a shared lock" : "an exclusive lock");
+    wait_for_lock(look, NULL, look->argument[1] & LOCK_SH ? "a shared lock" : "an exclusive lock");
 }
 
 void call_fcntl(struct look_at_thread *look)
 {
     struct flock lock;
     int command = (int)look->argument[1];
-    if (command != F_SETLKW && command != F_OFD_SETLKW)
+    if (command != F_SETLKW && command != F_OFD_SETLKW) {
         wait_open(look, "fcntl");
-    else
-        wait_for_lock(look, !wait_peek(look, look->argument[2], &lock, sizeof lock) ? "a lock"
-                            : lock.l_type == F_RDLCK ? "a shared lock" : "an exclusive lock");
+        return;
+    }
+    bool read = wait_peek(look, look->argument[2], &lock, sizeof lock);
+    const char *kind = !read ? "a lock" : lock.l_type == F_RDLCK ? "a shared lock" : "an exclusive lock";
+    wait_for_lock(look, read && command == F_OFD_SETLKW ? &lock : NULL, read ? with_range(look, &lock, kind) : kind);
+}
+
+/* ---- Leases ----------------------------------------------------------------------------------------------- */
+
+/* Whether the kernel takes a lease back by itself after a while. */
+static bool leases_end(struct scan *scan)
+{
+    return proc_read(&scan->proc, scan->proc.fd, "sys/fs/lease-break-time") <= 0 || atoi(scan->proc.buffer) > 0;
+}
+
+/* Who opens a file that another has a lease on waits until that gives it back. */
+static bool wait_for_lease(struct look_at_thread *look, const struct stat *status)
+{
+    struct tong_snapshot *graph = look->scan->graph;
+    for (uint32_t i = 0; i < graph->objects.count; i++) {
+        const tong_object *object = graph_object_at(graph, i);
+        if (!is_lock_of(object, status) || strncmp(object->key, "LEASE", 5))
+            continue;
+        const tong_end end = { .object = i, .process = look->process, .flags = TONG_END_WAITS, .certainty = TONG_EXACT,
+                               .fd = -1 };
+        const struct wait_fact fact = { .rule = RULE_LOCK, .fd = -1, .device = status->st_dev, .inode = status->st_ino };
+        look->timed = leases_end(look->scan);
+        graph_add_end(graph, &end);
+        wait_add(look, &fact, i, 0, "the end of a lease");
+        return true;
+    }
+    return false;
 }
 
 /* ---- Opening a FIFO --------------------------------------------------------------------------------------- */
@@ -74,11 +139,11 @@ static int stat_of(struct look_at_thread *look, int directory, const char *path,
 {
     char from[PATH + 64];
     if (*path == '/')
-        snprintf(from, sizeof from, "%lld/root%s", (long long)look->pid, path);
+        snprintf(from, sizeof from, "%lld/root%s", (long long)look->tid, path);
     else if (directory == AT_FDCWD)
-        snprintf(from, sizeof from, "%lld/cwd/%s", (long long)look->pid, path);
+        snprintf(from, sizeof from, "%lld/cwd/%s", (long long)look->tid, path);
     else
-        snprintf(from, sizeof from, "%lld/fd/%d/%s", (long long)look->pid, directory, path);
+        snprintf(from, sizeof from, "%lld/fd/%d/%s", (long long)look->tid, directory, path);
     int r = sys_fstatat(look->scan->proc.fd, from, ret, 0);
     graph_missed(look->scan->graph, "files that threads wait for", r);
     return r;
@@ -108,12 +173,7 @@ static uint32_t fifo_object(struct look_at_thread *look, const struct stat *stat
 /* Who opens a FIFO can be interrupted; who cannot waits for a disk or a server, of which nothing is asked here. */
 static bool is_interruptible(struct look_at_thread *look)
 {
-    char path[64];
-    snprintf(path, sizeof path, "%lld/task/%lld/stat", (long long)look->pid, (long long)look->tid);
-    ssize_t r = proc_read(&look->scan->proc, look->scan->proc.fd, path);
-    const char *name_end = r > 0 ? strrchr(look->scan->proc.buffer, ')') : NULL;
-    graph_missed(look->scan->graph, "states of threads", r);
-    return name_end && name_end[1] == ' ' && name_end[2] == 'S';
+    return wait_state(look->scan, look->pid, look->tid) == 'S';
 }
 
 static void wait_for_open(struct look_at_thread *look, int directory, uint64_t at, int flags)
@@ -122,10 +182,12 @@ static void wait_for_open(struct look_at_thread *look, int directory, uint64_t a
     struct stat status;
     uint32_t direction = (flags & O_ACCMODE) == O_RDONLY ? TONG_RECEIVE : TONG_SEND;
     if (!is_interruptible(look) || !wait_peek_path(look, at, path, sizeof path) ||
-        stat_of(look, directory, path, &status) < 0 || !S_ISFIFO(status.st_mode)) {
+        stat_of(look, directory, path, &status) < 0 || (!S_ISFIFO(status.st_mode) && !wait_for_lease(look, &status))) {
         wait_open(look, "a file");
         return;
     }
+    if (!S_ISFIFO(status.st_mode))
+        return;
     uint32_t object = fifo_object(look, &status, path);
     const tong_end end = { .object = object, .process = look->process, .flags = TONG_END_WAITS, .direction = direction,
                            .certainty = TONG_EXACT, .fd = -1 };

@@ -32,6 +32,32 @@ static int ask(struct look_at_thread *look, int id, int counter, int command)
     return r;
 }
 
+/* "counter 1 (now 0; 2 wait for more)".  How many wait is the kernel's own count. */
+static const char *describe(struct look_at_thread *look, int id, const struct sembuf *operation)
+{
+    int counter = operation->sem_num, value = ask(look, id, counter, GETVAL), wish = -operation->sem_op;
+    int more = ask(look, id, counter, GETNCNT), zero = ask(look, id, counter, GETZCNT);
+    char wished[48] = "", waiting[2][48] = { "", "" };
+    if (wish != 1)
+        snprintf(wished, sizeof wished, wish ? ", to be %d or more" : ", to be %d", wish);
+    if (more > 0)
+        snprintf(waiting[0], sizeof waiting[0], "%d wait%s for more", more, more == 1 ? "s" : "");
+    if (zero > 0)
+        snprintf(waiting[1], sizeof waiting[1], "%d wait%s for zero", zero, zero == 1 ? "s" : "");
+    const char *comma = more > 0 && zero > 0 ? ", " : "";
+    return graph_format(look->scan->graph, "counter %d (now %d%s; %s%s%s)", counter, value, wished, waiting[0], comma,
+                        waiting[1]);
+}
+
+/* When a set was used last, or changed, which names its users, too. */
+static uint64_t used_at(int id)
+{
+    struct semid_ds state;
+    if (sys_semctl(id, 0, IPC_STAT, (union sem_argument){ .state = &state }) < 0)
+        return 0;
+    return (uint64_t)(state.sem_otime > state.sem_ctime ? state.sem_otime : state.sem_ctime);
+}
+
 static bool blocks(struct look_at_thread *look, int id, const struct sembuf *operation)
 {
     int value = ask(look, id, operation->sem_num, GETVAL);
@@ -63,14 +89,15 @@ void call_semop(struct look_at_thread *look)
     int last = ask(look, id, operation->sem_num, GETPID);
     fact.rule = last > 0 ? RULE_USED : RULE_OPEN;
     fact.number = last;
-    wait_add(look, &fact, object, operation->sem_op < 0 ? TONG_RECEIVE : TONG_SEND,
-             graph_format(look->scan->graph, "counter %u", operation->sem_num));
+    fact.used_at = used_at(id);
+    wait_add(look, &fact, object, operation->sem_op < 0 ? TONG_RECEIVE : TONG_SEND, describe(look, id, operation));
 }
 
 /* The last sender and the last receiver of a queue, which everybody may read here. */
 struct last_users {
     int id;
     int64_t sender, receiver;
+    uint64_t sent_at, received_at;
 };
 
 static int find_users(void *context, char *line)
@@ -80,6 +107,8 @@ static int find_users(void *context, char *line)
         return 0;
     users->sender = atoll(proc_word(line, 5));
     users->receiver = atoll(proc_word(line, 6));
+    users->sent_at = strtoull(proc_word(line, 11), NULL, 10);
+    users->received_at = strtoull(proc_word(line, 12), NULL, 10);
     return 1;
 }
 
@@ -90,6 +119,7 @@ static void wait_for_queue(struct look_at_thread *look, uint32_t direction, cons
     if (wait_same_namespace(look, SCAN_IPC) && proc_read(&look->scan->proc, look->scan->proc.fd, "sysvipc/msg") > 0)
         proc_lines(&look->scan->proc, find_users, &users);
     fact.number = direction == TONG_RECEIVE ? users.sender : users.receiver;
+    fact.used_at = direction == TONG_RECEIVE ? users.sent_at : users.received_at;
     fact.rule = fact.number > 0 ? RULE_USED : RULE_OPEN;
     wait_add(look, &fact, object_of(look, TONG_KIND_MSGQ, users.id), direction, detail);
 }

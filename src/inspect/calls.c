@@ -4,11 +4,17 @@
  * table waits for something that nobody here can name, so whoever is in it may come back at any time.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "inspect/waits.h"
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449 /* on every port, though older headers lack it */
+#endif
 
 #define NEVER 7 /* no argument says until when */
 #define MILLISECONDS 8 /* it is the argument below this bit, a number; else a pointer, NULL for ever */
@@ -91,6 +97,29 @@ static void child_of_vfork(struct look_at_thread *look)
     wait_child(look, 0);
 }
 
+/* posix_spawn(3): until the child runs another program, or ends. */
+static void child_of_clone(struct look_at_thread *look)
+{
+    uint64_t flags = look->argument[0];
+    bool known = strcmp(look->operation, "clone3") || wait_peek(look, flags, &flags, sizeof flags);
+    if (known && flags & CLONE_VFORK)
+        wait_child(look, 0);
+    else
+        wait_open(look, "the kernel");
+}
+
+static void in_uring(struct look_at_thread *look)
+{
+    graph_gap(look->scan->graph, "what threads in io_uring wait for", "their rings are not read");
+    wait_open(look, "what it asked of io_uring");
+}
+
+/* A stop interrupted it, and its arguments are gone. */
+static void interrupted(struct look_at_thread *look)
+{
+    wait_open(look, "what it waited for before it was stopped");
+}
+
 static const struct call calls[] = {
     { SYS_read, "read", read_first, NEVER },
     { SYS_readv, "readv", read_first, NEVER },
@@ -122,12 +151,17 @@ static const struct call calls[] = {
     { SYS_mq_timedreceive, "mq_receive", read_first, 4 },
     { SYS_mq_timedsend, "mq_send", write_first, 4 },
     { SYS_futex, "futex", call_futex, 3 },
+    { SYS_futex_waitv, "futex_waitv", call_futex_waitv, 3 },
     { SYS_flock, "flock", call_flock, NEVER },
     { SYS_fcntl, "fcntl", call_fcntl, NEVER },
     { SYS_openat, "openat", call_openat, NEVER },
     { SYS_openat2, "openat2", call_openat, NEVER },
     { SYS_wait4, "wait4", child_of_wait4, NEVER },
     { SYS_waitid, "waitid", child_of_waitid, NEVER },
+    { SYS_clone, "clone", child_of_clone, NEVER },
+    { SYS_clone3, "clone3", child_of_clone, NEVER },
+    { SYS_io_uring_enter, "io_uring_enter", in_uring, NEVER },
+    { SYS_restart_syscall, "restart_syscall", interrupted, NEVER },
     { SYS_rt_sigsuspend, "sigsuspend", any_signal, NEVER },
     { SYS_rt_sigtimedwait, "sigtimedwait", any_signal, 2 },
     { SYS_nanosleep, "nanosleep", only_time, NEVER },

@@ -55,7 +55,7 @@ static const char *library_of(const tong_object *object)
 /* A channel that was closed in order waits for its next users, and so does one in which messages lie. */
 static bool died_in(const tong_object *object)
 {
-    return object->kind == TONG_KIND_CHANNEL && strstr(object->detail, ", died") &&
+    return object->kind == TONG_KIND_CHANNEL && object->flags & TONG_OBJECT_DEAD_PLACES &&
         !(object->flags & TONG_OBJECT_HIDDEN_ENDS);
 }
 
@@ -107,7 +107,7 @@ static void tell(struct scan *scan, uint32_t number, uint32_t certainty, const c
 static void judge_channel(struct scan *scan, uint32_t number)
 {
     const tong_object object = *graph_object_at(scan->graph, number);
-    bool kept = object.depth != 0 || strstr(object.detail, "durable") || strncmp(object.address, "shm:", 4) != 0;
+    bool kept = object.depth != 0 || object.flags & TONG_OBJECT_DURABLE || strncmp(object.address, "shm:", 4) != 0;
     tell(scan, number, kept ? TONG_INFERRED : TONG_EXACT,
          graph_format(scan->graph, "everybody who had a place in %s has died, and nobody has it now (%s)",
                       object.name, object.detail));

@@ -36,6 +36,12 @@ int process_was_there(struct scan *scan, uint32_t number);
 /* Processes that began since they were listed: the pids of their parents (int64_t). */
 int processes_since(struct scan *scan, struct graph_array *parents);
 
+/* Whether it had begun by then, in seconds of the epoch: else its number was another's. */
+bool process_had_begun(const struct scan *scan, uint32_t number, uint64_t seconds);
+
+/* Where below /proc/PID, open as `directory`, that part of it ("fd", "maps") is found: with a thread that has not ended. */
+void process_part(struct scan *scan, int directory, uint32_t number, const char *part, char *ret, size_t size);
+
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);
 int probe_networks(struct scan *scan);
@@ -52,6 +58,7 @@ int probe_depths(struct scan *scan);
 int probe_orphans(struct scan *scan);
 int probe_descriptors(struct scan *scan);
 int probe_waits(struct scan *scan);
+int probe_lock_waiters(struct scan *scan);
 
 /* What is concluded once all is seen and ends are in order: they add findings. */
 int find_stuck(struct scan *scan);

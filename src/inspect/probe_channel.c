@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/layout.h"
+#include "inspect/channel.h"
 #include "inspect/file.h"
 #include "inspect/leftover.h"
 #include "inspect/probe.h"
@@ -41,6 +42,7 @@ struct channel {
     const struct layout_header *header;
     uint32_t object;
     unsigned count[2], dead[2];          /* of receivers, of senders */
+    struct channel_progress progress;
     char words[WORDS_MOST];              /* for the detail of the object */
 };
 
@@ -114,23 +116,52 @@ static uint32_t process_of(const struct scan *scan, const struct layout_place *r
     return same ? process : TONG_NOBODY;
 }
 
+/* "receiver 3", "receiver 3 'logger'" */
+static void say_who(struct channel *channel, const struct layout_place *row, unsigned place, bool sends)
+{
+    char name[sizeof(uint64_t) + 1] = "";
+    uint64_t word = load(&row->name);
+    memcpy(name, &word, sizeof word);
+    say(channel, "; %s %u", sends ? "sender" : "receiver", place);
+    if (*name && !sends)
+        say(channel, " '%s'", name);
+}
+
+static void say_progress(struct channel *channel, const tong_end *end)
+{
+    say(channel, ", %llu bytes", (unsigned long long)end->behind);
+    if (end->messages_behind != TONG_UNKNOWN)
+        say(channel, " (%llu messages)", (unsigned long long)end->messages_behind);
+    say(channel, channel->header->deliver == LAYOUT_QUEUE ? " in hand" : " behind");
+    if (end->lost)
+        say(channel, ", %llu lost", (unsigned long long)end->lost);
+}
+
+/* One that left in order and has a name comes back to its place; of any other nothing is to be said. */
 static void add_place(struct channel *channel, const struct segment *segment, unsigned place, bool sends)
 {
     const struct layout_place *row = &segment->control->places[place];
-    const char *side = sends ? "sender" : "receiver";
     int answer = is_held(segment, place);
     bool held = answer != 0, open = session_state(load(&row->session)) == SESSION_OPEN;
-    const tong_end end = { .object = channel->object, .process = process_of(channel->scan, row), .flags = TONG_END_MAPPED,
-                           .direction = sends ? TONG_SEND : TONG_RECEIVE, .fd = -1, .certainty = TONG_INFERRED };
+    bool left = !held && !open && !sends && load(&row->name) && channel->header->deliver == LAYOUT_BROADCAST;
+    tong_end end = { .object = channel->object, .process = process_of(channel->scan, row), .flags = TONG_END_MAPPED,
+                     .direction = sends ? TONG_SEND : TONG_RECEIVE, .fd = -1, .certainty = TONG_INFERRED,
+                     .description = place + 1 };
     graph_missed(channel->scan->graph, "who is in channels of tong", answer);
     channel->count[sends] += held;
     channel->dead[sends] += open && !held;
+    if (!sends)
+        channel_progress(&channel->progress, place, &end);
     if (held && end.process != TONG_NOBODY)
         graph_add_end(channel->scan->graph, &end);
     else if (held)
         graph_object_at(channel->scan->graph, channel->object)->flags |= TONG_OBJECT_HIDDEN_ENDS;
-    if (held || open)
-        say(channel, "; %s %u: pid %llu%s", side, place, (unsigned long long)load(&row->pid), held ? "" : ", died");
+    if (!held && !open && !left)
+        return;
+    say_who(channel, row, place, sends);
+    say(channel, ": pid %llu%s", (unsigned long long)load(&row->pid), left ? ", left" : held ? "" : ", died");
+    if (end.flags & TONG_END_COUNTED)
+        say_progress(channel, &end);
 }
 
 static void add_places(struct channel *channel, const struct segment *segment, bool sends)
@@ -245,6 +276,8 @@ static void describe(struct channel *channel)
     static const char *const delivers[] = { "to one", "queue", "broadcast" };
     struct tong_snapshot *graph = channel->scan->graph;
     say(channel, "%s%s", delivers[channel->header->deliver], channel->header->features & LAYOUT_DURABLE ? ", durable" : "");
+    if (channel->receivers.control)
+        channel->progress = channel_begin(channel->senders.fd, channel->senders.control, channel->receivers.control);
     add_places(channel, &channel->senders, true);
     add_places(channel, &channel->receivers, false);
     if (channel->receivers.control)
@@ -258,6 +291,8 @@ static void describe(struct channel *channel)
     tong_object *object = graph_object_at(graph, channel->object);
     object->detail = detail;
     object->flags |= channel->count[0] + channel->count[1] == 0 ? TONG_OBJECT_ORPHAN : 0;
+    object->flags |= channel->dead[0] + channel->dead[1] > 0 ? TONG_OBJECT_DEAD_PLACES : 0;
+    object->flags |= channel->header->features & LAYOUT_DURABLE ? TONG_OBJECT_DURABLE : 0;
 }
 
 static bool is_file(const struct segment *segment, const tong_object *object)

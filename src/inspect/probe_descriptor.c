@@ -178,10 +178,12 @@ static int look_at_all(struct descriptor *descriptor, int process)
 {
     struct tong_snapshot *graph = descriptor->scan->graph;
     size_t first_end = graph->ends.count, first_watch = graph->watches.count;
+    char path[48];
     int r = process_is_still(descriptor->scan, process, descriptor->process);
     if (r < 0)
         return r;
-    descriptor->directory = proc_directory(process, "fd");
+    process_part(descriptor->scan, process, descriptor->process, "fd", path, sizeof path);
+    descriptor->directory = proc_directory(process, path);
     r = descriptor->directory < 0 ? descriptor->directory
                                   : proc_numbers(descriptor->directory, add_descriptor, descriptor);
     sys_close(descriptor->directory);

@@ -24,7 +24,7 @@
 struct lock {
     char kind[16];
     char range[48];      /* "0:EOF" */
-    bool writes, waits;
+    bool writes, waits, told; /* told: of who waits, its thread was found */
     int64_t pid;         /* that took it or waits; -1: not known */
     uint64_t device, inode;
     size_t held;         /* of who waits: the lock, by its number in the list */
@@ -221,8 +221,6 @@ static void add_waiting(struct tong_snapshot *graph, const struct lock *lock, co
     struct lock wanted = *held;
     wanted.waits = true;
     add_end(graph, &wanted, lock->pid > 0 ? graph_process(graph, lock->pid) : TONG_NOBODY, -1, TONG_EXACT);
-    if (lock->pid <= 0)
-        graph_gap(graph, "who waits for locks of open file descriptions", "the kernel does not say");
 }
 
 static void add_listed(struct tong_snapshot *graph, const struct locks *locks, const struct locks *now, const bool *held,
@@ -257,4 +255,33 @@ int probe_locks(struct scan *scan)
     free(now.list);
     free(held);
     return r;
+}
+
+/* ---- With the threads ------------------------------------------------------------------------------------------ */
+
+uint32_t locks_find_waiter(struct scan *scan, uint32_t process, uint64_t device, uint64_t inode, const char *range)
+{
+    const struct lock file = { .device = device, .inode = inode };
+    for (size_t i = 0; i < scan->locks->count; i++) {
+        struct lock *lock = &scan->locks->list[i];
+        if (!lock->waits || lock->told || lock->pid > 0 || strcmp(lock->kind, "OFDLCK") || compare(lock, &file) != 0 ||
+            (range && strcmp(lock->range, range)))
+            continue;
+        lock->told = true;
+        struct lock wanted = scan->locks->list[lock->held];
+        wanted.waits = true;
+        add_end(scan->graph, &wanted, process, -1, TONG_EXACT);
+        return object_of(scan->graph, &wanted);
+    }
+    return TONG_NOBODY;
+}
+
+int probe_lock_waiters(struct scan *scan)
+{
+    for (size_t i = 0; i < scan->locks->count; i++) {
+        const struct lock *lock = &scan->locks->list[i];
+        if (lock->waits && lock->pid <= 0 && !lock->told)
+            graph_gap(scan->graph, "who waits for locks of open file descriptions", "the kernel does not say");
+    }
+    return scan->graph->error;
 }

@@ -146,14 +146,17 @@ static int add_line(void *context, char *text)
 static int look_at(struct maps_scan *maps, uint32_t number)
 {
     tong_process *process = graph_process_at(maps->scan->graph, number);
-    char path[24];
+    char path[48];
     if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_GONE))
         return 0;
     snprintf(path, sizeof path, "%lld", (long long)process->pid);
     maps->process = number;
     maps->directory = proc_directory(maps->scan->proc.fd, path);
     ssize_t r = maps->directory < 0 ? maps->directory : process_is_still(maps->scan, maps->directory, number);
-    r = r < 0 ? r : proc_read(&maps->scan->proc, maps->directory, "maps");
+    if (r >= 0) {
+        process_part(maps->scan, maps->directory, number, "maps", path, sizeof path);
+        r = proc_read(&maps->scan->proc, maps->directory, path);
+    }
     graph_missed(maps->scan->graph, "mappings of processes", r);
     r = r > 0 ? proc_lines(&maps->scan->proc, add_line, maps) : r;
     sys_close(maps->directory);

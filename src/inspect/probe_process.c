@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/detail.h"
 #include "inspect/probe.h"
@@ -15,6 +16,7 @@
 
 #define FIELD_PARENT 4 /* proc_pid_stat(5) */
 #define FIELD_FLAGS 9
+#define FIELD_THREADS 20
 #define FIELD_START_TIME 22
 #define COMMAND_MOST 4096   /* bytes of a command line, which may have megabytes */
 #define FLAG_KERNEL 0x00200000 /* PF_KTHREAD */
@@ -40,7 +42,8 @@ static int read_stat(struct scan *scan, int directory, tong_process *process, ch
     process->name = name;
     process->parent = (int64_t)field_of(state, FIELD_PARENT);
     process->start_time = field_of(state, FIELD_START_TIME);
-    process->flags |= *state == 'Z' || *state == 'X' ? TONG_PROCESS_ZOMBIE : 0;
+    bool ended = *state == 'Z' || *state == 'X', headless = ended && field_of(state, FIELD_THREADS) > 1;
+    process->flags |= headless ? TONG_PROCESS_HEADLESS : ended ? TONG_PROCESS_ZOMBIE : 0;
     process->flags |= *state == 'T' || *state == 't' ? TONG_PROCESS_STOPPED : 0;
     process->flags |= field_of(state, FIELD_FLAGS) & FLAG_KERNEL ? TONG_PROCESS_KERNEL : 0;
     return 0;
@@ -79,6 +82,7 @@ static void read_status(struct scan *scan, int directory, tong_process *process)
     const char *text = scan->proc.buffer;
     process->uid = second_number(line_of(text, "Uid"));
     process->gid = second_number(line_of(text, "Gid"));
+    process->tracer = strtoll(line_of(text, "TracerPid"), NULL, 10);
     process->inner_pid = last_number(line_of(text, "NSpid"));
     process->signals_pending = strtoull(line_of(text, "SigPnd"), NULL, 16) | strtoull(line_of(text, "ShdPnd"), NULL, 16);
     process->signals_blocked = strtoull(line_of(text, "SigBlk"), NULL, 16);
@@ -122,6 +126,39 @@ static void read_command(struct scan *scan, int directory, tong_process *process
     for (ssize_t i = 0; i + 1 < size; i++)
         text[i] = text[i] ? text[i] : ' ';
     process->command = size > 0 ? text : "";
+}
+
+bool process_had_begun(const struct scan *scan, uint32_t number, uint64_t seconds)
+{
+    long ticks = sysconf(_SC_CLK_TCK);
+    uint64_t began = graph_process_at(scan->graph, number)->start_time;
+    return ticks > 0 && scan->boot_time + began / (uint64_t)ticks <= seconds + 1;
+}
+
+struct thread_search {
+    int64_t leader, found;
+};
+
+static int find_other(void *context, const char *name, int64_t tid)
+{
+    struct thread_search *search = context;
+    (void)name;
+    search->found = tid;
+    return tid != search->leader;
+}
+
+void process_part(struct scan *scan, int directory, uint32_t number, const char *part, char *ret, size_t size)
+{
+    const tong_process *process = graph_process_at(scan->graph, number);
+    struct thread_search search = { process->pid, process->pid };
+    int threads = process->flags & TONG_PROCESS_HEADLESS ? proc_directory(directory, "task") : -1;
+    if (threads >= 0)
+        proc_numbers(threads, find_other, &search);
+    sys_close(threads);
+    if (search.found == process->pid)
+        snprintf(ret, size, "%s", part);
+    else
+        snprintf(ret, size, "task/%lld/%s", (long long)search.found, part);
 }
 
 int process_is_still(struct scan *scan, int directory, uint32_t number)

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "inspect/probe.h"
 #include "sys/sys.h"
@@ -42,11 +41,7 @@ static uint64_t number_at(const char *line, unsigned column)
 static uint32_t user_of(struct scan *scan, uint64_t pid, uint64_t seconds)
 {
     uint32_t process = pid ? graph_process(scan->graph, (int64_t)pid) : TONG_NOBODY;
-    long ticks = sysconf(_SC_CLK_TCK);
-    if (process == TONG_NOBODY || ticks <= 0)
-        return TONG_NOBODY;
-    uint64_t began = scan->boot_time + graph_process_at(scan->graph, process)->start_time / (uint64_t)ticks;
-    return began > seconds + 1 ? TONG_NOBODY : process;
+    return process != TONG_NOBODY && process_had_begun(scan, process, seconds) ? process : TONG_NOBODY;
 }
 
 /* 1: it lives. */
@@ -135,21 +130,39 @@ static int add_values(struct scan *scan, uint32_t number, int id, size_t count)
     return r == -ENOMEM ? r : 0;
 }
 
-/* key semid perms nsems uid gid cuid cgid otime ctime.  Each counter remembers who changed it last. */
+static int ask(int id, int counter, int command)
+{
+    return sys_semctl(id, counter, command, (union sem_argument){ 0 });
+}
+
+static void add_waiting(struct scan *scan, uint32_t number, unsigned more, unsigned zero)
+{
+    const char *before = graph_object_at(scan->graph, number)->detail;
+    const char *detail = graph_format(scan->graph, "%s%s%u wait for more, %u for zero", before, *before ? "; " : "", more,
+                                      zero);
+    if (more + zero > 0)
+        graph_object_at(scan->graph, number)->detail = detail;
+}
+
+/* key semid perms nsems uid gid cuid cgid otime ctime.  Each counter remembers who changed it last, and who waits is
+ * counted. */
 static int add_set(struct scan *scan, uint32_t number, int id, const char *line)
 {
     uint64_t count = number_at(line, 3), used_at = number_at(line, 8), changed_at = number_at(line, 9);
-    unsigned alive = 0, used = 0;
+    unsigned alive = 0, used = 0, more = 0, zero = 0;
     int r = count <= COUNTERS_MOST ? add_values(scan, number, id, (size_t)count) : 0;
     for (int i = 0; r == 0 && i < (int)count && i < COUNTERS_MOST; i++) {
-        int pid = sys_semctl(id, i, GETPID, (union sem_argument){ 0 });
+        int pid = ask(id, i, GETPID), for_more = ask(id, i, GETNCNT), for_zero = ask(id, i, GETZCNT);
         graph_missed(scan->graph, "users of System V semaphores", pid == -EINVAL || pid == -EIDRM ? 0 : pid);
         if (pid < 0)
             break;
+        more += for_more > 0 ? (unsigned)for_more : 0;
+        zero += for_zero > 0 ? (unsigned)for_zero : 0;
         used += pid > 0;
         alive += add_user(scan, number, (uint64_t)pid, used_at > changed_at ? used_at : changed_at,
                           TONG_SEND | TONG_RECEIVE);
     }
+    add_waiting(scan, number, more, zero);
     conclude_orphan(scan, number, used, alive);
     return r ? r : scan->graph->error;
 }

@@ -46,7 +46,7 @@ void wait_open(struct look_at_thread *look, const char *detail)
 
 bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
 {
-    ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
+    ssize_t r = sys_process_read((pid_t)look->tid, at, ret, size);
     if (r != -EFAULT)
         graph_missed(look->scan->graph, ARGUMENTS, r);
     return r == (ssize_t)size;
@@ -54,7 +54,7 @@ bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
 
 bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size)
 {
-    ssize_t r = sys_process_read((pid_t)look->pid, at, ret, size);
+    ssize_t r = sys_process_read((pid_t)look->tid, at, ret, size);
     if (r != -EFAULT)
         graph_missed(look->scan->graph, ARGUMENTS, r);
     return r > 0 && memchr(ret, '\0', (size_t)r);
@@ -100,7 +100,7 @@ static const struct descriptor_seen *find_descriptor(const struct waits *waits, 
 static bool is_still(struct look_at_thread *look, int fd, const tong_object *object, char *target, size_t size)
 {
     char path[48], inode[24];
-    snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->pid, fd);
+    snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->tid, fd);
     ssize_t r = proc_link(look->scan->proc.fd, path, target, size);
     graph_missed(look->scan->graph, "files that threads wait for", r);
     if (r < 0)
@@ -166,6 +166,29 @@ static uint64_t mix(uint64_t hash, const char *text)
     return hash;
 }
 
+char wait_state(struct scan *scan, int64_t pid, int64_t tid)
+{
+    char path[80];
+    snprintf(path, sizeof path, "%lld/task/%lld/stat", (long long)pid, (long long)tid);
+    const char *name_end = proc_read(&scan->proc, scan->proc.fd, path) > 0 ? strrchr(scan->proc.buffer, ')') : NULL;
+    return name_end && name_end[1] == ' ' ? name_end[2] : 0;
+}
+
+/* A debugger may stop one thread of several. */
+static bool is_stopped(struct scan *scan, uint32_t process, int64_t tid)
+{
+    const tong_process *of = graph_process_at(scan->graph, process);
+    char state = of->flags & TONG_PROCESS_STOPPED ? wait_state(scan, of->pid, tid) : 0;
+    return state == 'T' || state == 't';
+}
+
+uint64_t wait_turns(struct scan *scan, int64_t pid, int64_t tid)
+{
+    char path[80];
+    snprintf(path, sizeof path, "%lld/task/%lld/schedstat", (long long)pid, (long long)tid);
+    return proc_read(&scan->proc, scan->proc.fd, path) > 0 ? mix(UINT64_C(0xcbf29ce484222325), scan->proc.buffer) : 0;
+}
+
 uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size_t size)
 {
     char path[80];
@@ -176,11 +199,7 @@ uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size
         return 0;
     }
     snprintf(call, size, "%s", scan->proc.buffer);
-    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), call);
-    snprintf(path, sizeof path, "%lld/task/%lld/schedstat", (long long)pid, (long long)tid);
-    if (proc_read(&scan->proc, scan->proc.fd, path) > 0)
-        hash = mix(hash, scan->proc.buffer);
-    return hash | 1;
+    return mix(wait_turns(scan, pid, tid), call) | 1;
 }
 
 /* "number a0 a1 a2 a3 a4 a5 stack instruction" */
@@ -213,8 +232,9 @@ static int add_thread(void *context, const char *name, int64_t tid)
         return of->scan->graph->error;
     *thread = (struct thread_seen){ .process = of->process, .tid = tid, .first = (uint32_t)waits->facts.count };
     thread->mark = wait_mark(of->scan, of->pid, tid, call, sizeof call);
-    thread->certain = !thread->mark || tid == gettid() ||
-        graph_process_at(of->scan->graph, of->process)->flags & TONG_PROCESS_STOPPED;
+    thread->stopped = is_stopped(of->scan, of->process, tid);
+    thread->turns = thread->stopped ? wait_turns(of->scan, of->pid, tid) : 0;
+    thread->certain = !thread->mark || tid == gettid();
     if (!strcmp(call, "refused"))
         graph_gap(of->scan->graph, "system calls of threads", "not permitted to this user");
     if (thread->mark && !parse_call(call, &number, look.argument))

@@ -37,32 +37,42 @@ void proof_thread(const struct scan *scan, uint32_t number, char *ret, size_t si
         snprintf(ret, size, "%s %lld (thread %lld)", process->name, (long long)process->pid, (long long)thread->tid);
 }
 
-/* How an object is called, and by what words its wakers are: of one, of several.  The first row that fits. */
+/*
+ * How an object is called, and what is said of its wakers, of one and of several: their names stand between the two parts of
+ * a phrase.  NULL for the noun: neither the object nor the detail is named.  The first row that fits.
+ */
 static const struct words {
     uint32_t kind;      /* 0: any */
     uint32_t direction; /* 0: any */
     enum rule rule;
-    const char *noun, *one, *several;
+    const char *join;   /* between the detail and the object */
+    const char *noun;
+    struct { const char *before, *behind; } one, several;
 } words[] = {
-    { 0, 0, RULE_OWNER, "mutex in", "which is held by", "which is held by" },
-    { 0, 0, RULE_LOCK, "", "which is held by", "which is held by" },
-    { 0, 0, RULE_CHILDREN, "child", "which is", "which are" },
-    { 0, 0, RULE_OPENING, "FIFO", "which nobody has open; it may be meant for",
-      "which nobody has open; it may be meant for" },
-    { TONG_KIND_SYSVSEM, 0, RULE_USED, "set", "which was last taken by", "which was last taken by" },
-    { TONG_KIND_MSGQ, TONG_RECEIVE, RULE_USED, "queue", "whose last sender is", "whose last senders are" },
-    { TONG_KIND_MSGQ, TONG_SEND, RULE_USED, "queue", "whose last receiver is", "whose last receivers are" },
-    { TONG_KIND_PIPE, TONG_RECEIVE, RULE_OBJECT, "pipe", "whose only writer is", "whose writers are" },
-    { TONG_KIND_PIPE, TONG_SEND, RULE_OBJECT, "pipe", "whose only reader is", "whose readers are" },
-    { TONG_KIND_FIFO, TONG_RECEIVE, RULE_OBJECT, "FIFO", "whose only writer is", "whose writers are" },
-    { TONG_KIND_FIFO, TONG_SEND, RULE_OBJECT, "FIFO", "whose only reader is", "whose readers are" },
-    { TONG_KIND_MQ, TONG_RECEIVE, RULE_OBJECT, "queue", "whose only sender is", "whose senders are" },
-    { TONG_KIND_MQ, TONG_SEND, RULE_OBJECT, "queue", "whose only receiver is", "whose receivers are" },
-    { TONG_KIND_UNIX, 0, RULE_OBJECT, "socket", "whose other end has", "whose other end have" },
-    { TONG_KIND_TCP, 0, RULE_OBJECT, "connection", "whose other end has", "whose other end have" },
-    { TONG_KIND_EVENTFD, 0, RULE_OBJECT, "eventfd", "which only it has:", "which have" },
-    { TONG_KIND_FUTEX, 0, RULE_OBJECT, "futex in", "which is mapped by", "which is mapped by" },
-    { 0, 0, RULE_OBJECT, "object", "which has", "which have" },
+    { 0, 0, RULE_OWNER, " in ", "lock in", { ", which is held by ", "" }, { ", which is held by ", "" } },
+    { 0, 0, RULE_LOCK, " on ", "", { ", which is held by ", "" }, { ", which is held by ", "" } },
+    { 0, 0, RULE_CHILDREN, "", NULL, { "its child ", " to end" }, { "one of its children to end: ", "" } },
+    { 0, 0, RULE_OPENING, " of ", "FIFO", { ", which nobody has open; it may be meant for ", "" },
+      { ", which nobody has open; it may be meant for ", "" } },
+    { TONG_KIND_SYSVSEM, 0, RULE_USED, " of ", "set", { ", which was last taken by ", "" },
+      { ", which was last taken by ", "" } },
+    { TONG_KIND_MSGQ, TONG_RECEIVE, RULE_USED, " from ", "queue", { ", whose last sender is ", "" },
+      { ", whose last senders are ", "" } },
+    { TONG_KIND_MSGQ, TONG_SEND, RULE_USED, " in ", "queue", { ", whose last receiver is ", "" },
+      { ", whose last receivers are ", "" } },
+    { TONG_KIND_PIPE, TONG_RECEIVE, RULE_OBJECT, "", "pipe", { ", whose only writer is ", "" }, { ", whose writers are ", "" } },
+    { TONG_KIND_PIPE, TONG_SEND, RULE_OBJECT, "", "pipe", { ", whose only reader is ", "" }, { ", whose readers are ", "" } },
+    { TONG_KIND_FIFO, TONG_RECEIVE, RULE_OBJECT, "", "FIFO", { ", whose only writer is ", "" }, { ", whose writers are ", "" } },
+    { TONG_KIND_FIFO, TONG_SEND, RULE_OBJECT, "", "FIFO", { ", whose only reader is ", "" }, { ", whose readers are ", "" } },
+    { TONG_KIND_MQ, TONG_RECEIVE, RULE_OBJECT, "", "queue", { ", whose only sender is ", "" }, { ", whose senders are ", "" } },
+    { TONG_KIND_MQ, TONG_SEND, RULE_OBJECT, "", "queue", { ", whose only receiver is ", "" },
+      { ", whose receivers are ", "" } },
+    { TONG_KIND_UNIX, 0, RULE_OBJECT, " at ", "socket", { ", whose other end only ", " has" }, { ", whose other end ", " have" } },
+    { TONG_KIND_TCP, 0, RULE_OBJECT, " at ", "connection", { ", whose other end only ", " has" },
+      { ", whose other end ", " have" } },
+    { TONG_KIND_FUTEX, 0, RULE_OBJECT, " in ", "a word of", { ", which only ", " maps" }, { ", which ", " map" } },
+    { TONG_KIND_EVENTFD, 0, RULE_OBJECT, " in ", "eventfd", { ", which only ", " has" }, { ", which ", " have" } },
+    { 0, 0, RULE_OBJECT, " in ", "object", { ", which only ", " has" }, { ", which ", " have" } },
 };
 
 static const struct words *words_for(uint32_t kind, uint32_t direction, enum rule rule)
@@ -84,14 +94,11 @@ static void write_name(struct text *out, const char *name)
             say(out, "%c", *name);
 }
 
-static void write_object(struct text *out, const struct scan *scan, const tong_wait_seen *wait, const struct words *row)
+static void write_object(struct text *out, const struct scan *scan, const tong_wait_seen *wait,
+                         const struct wait_fact *fact, const struct words *row)
 {
     const tong_object *object = wait->object == TONG_NOBODY ? NULL : graph_object_at(scan->graph, wait->object);
-    if (*wait->detail) {
-        say(out, "%s", wait->detail);
-        if (object)
-            say(out, *row->noun ? " in " : " on ");
-    }
+    say(out, "%s%s", wait->detail, *wait->detail && object ? row->join : "");
     if (!object)
         return;
     say(out, "%s%s", row->noun, *row->noun ? " " : "");
@@ -99,6 +106,8 @@ static void write_object(struct text *out, const struct scan *scan, const tong_w
         write_name(out, object->name);
     else
         say(out, "[%s]", object->key);
+    if (fact->rule == RULE_OBJECT && fact->fd >= 0)
+        say(out, " at descriptor %d", (int)fact->fd);
 }
 
 static bool is_named_before(const struct waker *wakers, uint32_t at)
@@ -107,6 +116,18 @@ static bool is_named_before(const struct waker *wakers, uint32_t at)
         if (wakers[i].process == wakers[at].process && wakers[i].thread == wakers[at].thread)
             return true;
     return false;
+}
+
+/* By a signal, or by who traces it. */
+static void write_stop(struct text *out, const struct scan *scan, const tong_process *process)
+{
+    uint32_t tracer = process->tracer ? graph_process(scan->graph, process->tracer) : TONG_NOBODY;
+    say(out, " (which is stopped%s", process->tracer ? " by its debugger " : "");
+    if (tracer != TONG_NOBODY)
+        write_name(out, graph_process_at(scan->graph, tracer)->name);
+    if (process->tracer)
+        say(out, " %lld", (long long)process->tracer);
+    say(out, ")");
 }
 
 static void write_waker(struct text *out, const struct scan *scan, const struct waker *waker, uint32_t process)
@@ -118,6 +139,10 @@ static void write_waker(struct text *out, const struct scan *scan, const struct 
     else
         snprintf(name, sizeof name, "%s %lld", other->name, (long long)other->pid);
     write_name(out, waker->process == process && waker->thread == TONG_NOBODY ? "itself" : name);
+    if (other->flags & TONG_PROCESS_ZOMBIE)
+        say(out, " (which has ended)");
+    if (other->flags & TONG_PROCESS_STOPPED)
+        write_stop(out, scan, other);
 }
 
 static void write_wakers(struct text *out, const struct scan *scan, const struct wait_fact *fact, uint32_t process,
@@ -127,17 +152,20 @@ static void write_wakers(struct text *out, const struct scan *scan, const struct
     uint32_t different = 0, named = 0;
     for (uint32_t i = 0; i < fact->count; i++)
         different += !is_named_before(wakers, i);
-    say(out, ", %s ", different == 1 ? row->one : row->several);
+    say(out, "%s", different == 1 ? row->one.before : row->several.before);
     for (uint32_t i = 0; i < fact->count && named < NAMED; i++)
         if (!is_named_before(wakers, i)) {
-            say(out, "%s", named++ ? ", " : "");
+            say(out, "%s", named == 0 ? "" : named + 1 == different ? " and " : ", ");
+            named++;
             write_waker(out, scan, &wakers[i], process);
         }
     if (different > named)
         say(out, " and %u more", different - named);
+    say(out, "%s", different == 1 ? row->one.behind : row->several.behind);
 }
 
-static void write_wait(struct text *out, const struct scan *scan, uint32_t number)
+/* again: the line before it is of the same call, which any of them ends. */
+static void write_wait(struct text *out, const struct scan *scan, uint32_t number, bool again)
 {
     const tong_wait_seen *wait = &graph_waits(scan->graph)[number];
     const struct wait_fact *fact = &waits_facts(scan->waits)[number];
@@ -146,10 +174,14 @@ static void write_wait(struct text *out, const struct scan *scan, uint32_t numbe
     char name[96];
     proof_thread(scan, fact->thread, name, sizeof name);
     write_name(out, name);
-    say(out, " waits in %s for ", wait->operation);
-    write_object(out, scan, wait, row);
+    if (again)
+        say(out, " waits in the same call for ");
+    else
+        say(out, " waits in %s for ", wait->operation);
+    if (row->noun)
+        write_object(out, scan, wait, fact, row);
     if (fact->dead)
-        say(out, ", %s %lld, which is no more", row->one, (long long)fact->number);
+        say(out, "%s%lld, which is no more%s", row->one.before, (long long)fact->number, row->one.behind);
     else if (fact->rule != RULE_PROCESS)
         write_wakers(out, scan, fact, wait->process, row);
 }
@@ -166,7 +198,7 @@ const char *proof_of(struct scan *scan, const uint32_t *threads, size_t count)
         for (uint32_t j = thread->first; j < thread->first + thread->count && !out.cut; j++) {
             whole = out.used;
             say(&out, "%s", whole ? "\n" : "");
-            write_wait(&out, scan, j);
+            write_wait(&out, scan, j, j > thread->first);
         }
     }
     out.at[out.cut ? whole : out.used] = '\0';

@@ -26,6 +26,7 @@ static const struct probe probes[] = {
     { "open file descriptions", probe_descriptions, 0 },
     { "channels of tong", probe_channels, 0 },
     { "waits", probe_waits, TONG_LOOK_WAITS }, /* asks what those before it found; adds ends of who waits in an open */
+    { "who waits for locks", probe_lock_waiters, 0 },
     { "orphans", probe_orphans, 0 },
 };
 

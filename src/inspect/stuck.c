@@ -8,6 +8,9 @@
  * more, and has not run in between.  The second calls live who might be woken by somebody who cannot be seen: what it
  * leaves is stuck, and what it adds to the living only looks like it.  Signals are not counted: they could end nearly
  * every wait.
+ *
+ * Who is stopped counts as live in both, for it can go on at any time.  A third round takes all that for dead, and who is
+ * left only then waits for who is stopped.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -30,61 +33,13 @@ struct judge {
     bool any_hidden;
     struct graph_array newcomers; /* parents of who began while the others were looked at, and was not */
     bool strict;       /* the second round */
+    bool stopping;     /* the third */
     bool *looks_stuck; /* threads: left over by the first round */
 };
 
 static const tong_process *process_at(const struct judge *judge, uint32_t process)
 {
     return graph_process_at(judge->graph, process);
-}
-
-/* ---- Liveness --------------------------------------------------------------------------------------------- */
-
-/* Of whom no thread was seen.  A known waker that cannot be looked at is taken for live: its clients are no finding. */
-static bool lives_unseen(const struct judge *judge, uint32_t process)
-{
-    bool seen = judge->waits->first_thread[process] != judge->waits->first_thread[process + 1];
-    return !seen && !(process_at(judge, process)->flags & TONG_PROCESS_ZOMBIE);
-}
-
-static bool is_woken(const struct judge *judge, const struct wait_fact *fact)
-{
-    const struct waker *wakers = waits_wakers(judge->waits) + fact->first;
-    if (fact->rule == RULE_OPEN)
-        return true;
-    for (uint32_t i = 0; i < fact->count; i++)
-        if (wakers[i].thread == TONG_NOBODY ? judge->waits->live[wakers[i].process]
-                                            : waits_threads(judge->waits)[wakers[i].thread].live)
-            return true;
-    return false;
-}
-
-static bool could_be_hidden(const struct judge *judge, uint32_t process, const struct wait_fact *fact);
-
-static bool is_live(const struct judge *judge, const struct thread_seen *thread)
-{
-    bool live = thread->certain || thread->count == 0;
-    for (uint32_t i = thread->first; i < thread->first + thread->count && !live; i++) {
-        const struct wait_fact *fact = &waits_facts(judge->waits)[i];
-        live = is_woken(judge, fact) ||
-               (judge->strict && (fact->doubtful || could_be_hidden(judge, thread->process, fact)));
-    }
-    return live;
-}
-
-static void spread(struct judge *judge)
-{
-    struct thread_seen *threads = waits_threads(judge->waits);
-    for (uint32_t i = 0; i < judge->graph->processes.count; i++)
-        judge->waits->live[i] = lives_unseen(judge, i);
-    for (uint32_t i = 0; i < judge->threads; i++)
-        threads[i].live = false;
-    for (bool changed = true; changed; ) {
-        changed = false;
-        for (uint32_t i = 0; i < judge->threads; i++)
-            if (!threads[i].live && is_live(judge, &threads[i]))
-                threads[i].live = judge->waits->live[threads[i].process] = changed = true;
-    }
 }
 
 /* ---- Who cannot be seen ----------------------------------------------------------------------------------- */
@@ -153,6 +108,76 @@ static bool could_be_hidden(const struct judge *judge, uint32_t process, const s
     return any_descends(judge, head);
 }
 
+/* ---- Liveness --------------------------------------------------------------------------------------------- */
+
+/* Of whom no thread was seen.  A known waker that cannot be looked at is taken for live: its clients are no finding. */
+static bool lives_unseen(const struct judge *judge, uint32_t process)
+{
+    bool seen = judge->waits->first_thread[process] != judge->waits->first_thread[process + 1];
+    return !seen && !(process_at(judge, process)->flags & TONG_PROCESS_ZOMBIE);
+}
+
+static bool is_woken(const struct judge *judge, const struct wait_fact *fact)
+{
+    const struct waker *wakers = waits_wakers(judge->waits) + fact->first;
+    if (fact->rule == RULE_OPEN)
+        return true;
+    for (uint32_t i = 0; i < fact->count; i++)
+        if (wakers[i].thread == TONG_NOBODY ? judge->waits->live[wakers[i].process]
+                                            : waits_threads(judge->waits)[wakers[i].thread].live)
+            return true;
+    return false;
+}
+
+/* Who has no parent but the first process has no family that would be known. */
+static bool has_live_relative(const struct judge *judge, uint32_t process)
+{
+    const bool *live = judge->waits->live;
+    uint32_t parent = parent_of(judge, process);
+    if (parent == TONG_NOBODY || process_at(judge, parent)->pid == 1 || live[parent] || live[process])
+        return true;
+    for (uint32_t i = 0; i < judge->graph->processes.count; i++) {
+        uint32_t other = live[i] ? parent_of(judge, i) : TONG_NOBODY;
+        if (other == parent || other == process)
+            return true;
+    }
+    return false;
+}
+
+/* By somebody of whom nothing is known but that he could be. */
+static bool could_be_woken(const struct judge *judge, uint32_t process, const struct wait_fact *fact)
+{
+    return fact->doubtful || could_be_hidden(judge, process, fact) ||
+           (fact->in_family && has_live_relative(judge, process));
+}
+
+static bool is_live(const struct judge *judge, const struct thread_seen *thread)
+{
+    bool live = thread->certain || thread->count == 0;
+    if (thread->stopped)
+        return !judge->stopping;
+    for (uint32_t i = thread->first; i < thread->first + thread->count && !live; i++) {
+        const struct wait_fact *fact = &waits_facts(judge->waits)[i];
+        live = is_woken(judge, fact) || (judge->strict && could_be_woken(judge, thread->process, fact));
+    }
+    return live;
+}
+
+static void spread(struct judge *judge)
+{
+    struct thread_seen *threads = waits_threads(judge->waits);
+    for (uint32_t i = 0; i < judge->graph->processes.count; i++)
+        judge->waits->live[i] = lives_unseen(judge, i);
+    for (uint32_t i = 0; i < judge->threads; i++)
+        threads[i].live = false;
+    for (bool changed = true; changed; ) {
+        changed = false;
+        for (uint32_t i = 0; i < judge->threads; i++)
+            if (!threads[i].live && is_live(judge, &threads[i]))
+                threads[i].live = judge->waits->live[threads[i].process] = changed = true;
+    }
+}
+
 /* ---- Asking once more ------------------------------------------------------------------------------------- */
 
 /* A socket may have a time limit of its own, which no argument shows: 1 it has, 0, or a negative errno. */
@@ -193,7 +218,7 @@ static int ask_again(struct judge *judge)
     bool any = false;
     for (uint32_t i = 0; i < judge->threads; i++) {
         struct thread_seen *thread = &waits_threads(judge->waits)[i];
-        if (thread->live)
+        if (thread->live || thread->stopped)
             continue;
         any = true;
         int64_t pid = process_at(judge, thread->process)->pid;
@@ -203,6 +228,23 @@ static int ask_again(struct judge *judge)
             ask_socket(judge, j);
     }
     return any ? processes_since(judge->scan, &judge->newcomers) : 0;
+}
+
+/* Who has run meanwhile was stopped for a moment only, as everybody is whose system calls are shown.  Whether any stays. */
+static bool ask_stopped(struct judge *judge)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < judge->threads; i++) {
+        struct thread_seen *thread = &waits_threads(judge->waits)[i];
+        if (!thread->stopped ||
+            wait_turns(judge->scan, process_at(judge, thread->process)->pid, thread->tid) == thread->turns) {
+            any |= thread->stopped;
+            continue;
+        }
+        thread->stopped = false;
+        thread->certain = true;
+    }
+    return any;
 }
 
 /* ---- Event loops ------------------------------------------------------------------------------------------ */
@@ -255,6 +297,12 @@ typedef bool (*member_of)(const struct judge *judge, uint32_t thread);
 static bool is_stuck(const struct judge *judge, uint32_t thread)
 {
     return judge->looks_stuck[thread] && !waits_threads(judge->waits)[thread].live;
+}
+
+static bool waits_for_stopped(const struct judge *judge, uint32_t thread)
+{
+    const struct thread_seen *seen = &waits_threads(judge->waits)[thread];
+    return !judge->looks_stuck[thread] && !seen->live && !seen->stopped;
 }
 
 static bool looks_stuck(const struct judge *judge, uint32_t thread)
@@ -334,15 +382,18 @@ static void gather(struct gathering *gathering, uint32_t first)
     }
 }
 
+/* Descriptors that are sent through sockets are not followed: whoever cannot be seen may have what can be sent. */
 static bool is_concluded(const struct judge *judge, const struct group *group)
 {
     for (uint32_t i = 0; i < group->count; i++) {
         const struct thread_seen *thread = &waits_threads(judge->waits)[group->thread[i]];
-        for (uint32_t j = thread->first; j < thread->first + thread->count; j++)
-            if (waits_facts(judge->waits)[j].inferred)
+        for (uint32_t j = thread->first; j < thread->first + thread->count; j++) {
+            const struct wait_fact *fact = &waits_facts(judge->waits)[j];
+            if (fact->inferred || (judge->any_hidden && fact->hideable))
                 return true;
+        }
     }
-    return judge->any_hidden;
+    return false;
 }
 
 static uint32_t keep_waits(struct judge *judge, const struct group *group, uint32_t flag)
@@ -361,37 +412,100 @@ static uint32_t keep_waits(struct judge *judge, const struct group *group, uint3
     return count;
 }
 
-static const char *summary_of(struct judge *judge, const struct group *group, bool sure)
+static int64_t pid_of(const struct judge *judge, uint32_t thread)
+{
+    return process_at(judge, waits_threads(judge->waits)[thread].process)->pid;
+}
+
+/* "cat 77", "cat 77 and sort 78", "cat 77, sort 78 and 3 more" */
+static const char *names_of(struct judge *judge, const struct group *group)
 {
     char first[96], second[96] = "";
     proof_thread(judge->scan, group->thread[0], first, sizeof first);
-    if (group->count > 1)
-        proof_thread(judge->scan, group->thread[1], second, sizeof second);
-    const char *verb = sure ? "" : ", as far as can be seen";
     if (group->count == 1)
-        return graph_format(judge->graph, "%s waits for what nobody can do%s", first, verb);
+        return graph_text(judge->graph, first);
+    proof_thread(judge->scan, group->thread[1], second, sizeof second);
     if (group->count == 2)
-        return graph_format(judge->graph, "%s and %s wait, and nobody can wake them%s", first, second, verb);
-    return graph_format(judge->graph, "%s, %s and %u more wait, and nobody can wake them%s", first, second,
-                        group->count - 2, verb);
+        return graph_format(judge->graph, "%s and %s", first, second);
+    return graph_format(judge->graph, "%s, %s and %u more", first, second, group->count - 2);
 }
 
-static void report(struct judge *judge, const struct group *group, bool sure)
+/* What is said of a group, by the kind of the finding. */
+static void describe_stuck(struct judge *judge, const struct group *group, tong_finding *ret)
+{
+    const char *names = names_of(judge, group);
+    ret->certainty = is_concluded(judge, group) ? TONG_INFERRED : TONG_EXACT;
+    ret->summary = graph_format(judge->graph, group->count == 1 ? "%s waits, and nobody is left who could wake it"
+                                                                : "%s wait, and nobody can wake them", names);
+    ret->advice = graph_format(judge->graph, group->count == 1
+                               ? "end it (kill %lld), and then look why nobody is left who could wake it"
+                               : "end one of them (kill %lld), and then look why it took what it holds",
+                               (long long)pid_of(judge, group->thread[0]));
+}
+
+static void describe_unsure(struct judge *judge, const struct group *group, tong_finding *ret)
+{
+    ret->certainty = TONG_UNSURE;
+    ret->summary = graph_format(judge->graph, group->count == 1
+                                ? "%s waits, and nobody is left who could wake it, as far as can be seen"
+                                : "%s wait, and nobody can wake them, as far as can be seen", names_of(judge, group));
+    ret->advice = "look again as root, or later: somebody who could not be seen, or who comes anew, may still wake them";
+}
+
+static bool is_stopped(void *context, uint32_t thread)
+{
+    struct gathering *gathering = context;
+    bool stopped = waits_threads(gathering->judge->waits)[thread].stopped;
+    gathering->group->thread[0] = stopped ? thread : gathering->group->thread[0];
+    return stopped;
+}
+
+/* One of those who hold up the group. */
+static uint32_t stopped_before(const struct judge *judge, const struct group *group)
+{
+    uint32_t found = group->thread[0];
+    struct group holder = { &found, 1 };
+    struct gathering gathering = { judge, &holder, NULL, NULL };
+    for (uint32_t i = 0; i < group->count; i++)
+        if (each_waker(judge, group->thread[i], is_stopped, &gathering))
+            break;
+    return found;
+}
+
+static void describe_stopped(struct judge *judge, const struct group *group, tong_finding *ret)
+{
+    char name[96];
+    uint32_t holder = stopped_before(judge, group);
+    const tong_process *process = process_at(judge, waits_threads(judge->waits)[holder].process);
+    proof_thread(judge->scan, holder, name, sizeof name);
+    ret->certainty = is_concluded(judge, group) ? TONG_INFERRED : TONG_EXACT;
+    ret->summary = graph_format(judge->graph, "%s wait%s for %s, which is stopped", names_of(judge, group),
+                                group->count == 1 ? "s" : "", name);
+    ret->advice = process->tracer
+        ? graph_format(judge->graph, "let it go on in its debugger (%lld), or end it", (long long)process->tracer)
+        : graph_format(judge->graph, "let it go on (kill -CONT %lld), or end it", (long long)process->pid);
+}
+
+static const struct verdict {
+    uint32_t kind;
+    uint32_t flag; /* of its waits */
+    member_of member;
+    void (*describe)(struct judge *judge, const struct group *group, tong_finding *ret);
+} verdicts[] = {
+    { TONG_FINDING_STUCK, TONG_WAIT_STUCK, is_stuck, describe_stuck },
+    { TONG_FINDING_UNSURE, TONG_WAIT_UNKNOWN, looks_stuck, describe_unsure },
+    { TONG_FINDING_STOPPED, 0, waits_for_stopped, describe_stopped },
+};
+
+static void report(struct judge *judge, const struct group *group, const struct verdict *verdict)
 {
     uint32_t first = waits_threads(judge->waits)[group->thread[0]].first;
-    long long pid = process_at(judge, waits_threads(judge->waits)[group->thread[0]].process)->pid;
     tong_finding finding = {
-        .kind = sure ? TONG_FINDING_STUCK : TONG_FINDING_UNSURE,
-        .certainty = !sure ? TONG_UNSURE : is_concluded(judge, group) ? TONG_INFERRED : TONG_EXACT,
-        .object = graph_waits(judge->graph)[first].object,
-        .first_wait = (uint32_t)judge->graph->stuck.count,
-        .summary = summary_of(judge, group, sure),
-        .proof = proof_of(judge->scan, group->thread, group->count),
-        .advice = sure ? graph_format(judge->graph,
-                                      "end one of them (kill %lld), and then look why it took what it holds", pid)
-                       : "look again as root, or later: somebody who could not be seen may still wake them",
+        .kind = verdict->kind, .object = graph_waits(judge->graph)[first].object,
+        .first_wait = (uint32_t)judge->graph->stuck.count, .proof = proof_of(judge->scan, group->thread, group->count),
     };
-    finding.waits = keep_waits(judge, group, sure ? TONG_WAIT_STUCK : TONG_WAIT_UNKNOWN);
+    verdict->describe(judge, group, &finding);
+    finding.waits = keep_waits(judge, group, verdict->flag);
     graph_add_finding(judge->graph, &finding);
 }
 
@@ -420,8 +534,9 @@ static void find_circles(const struct judge *judge, bool *circle, bool *waited, 
 }
 
 /* Circles come first, so that a chain begins with who makes it and not with who hangs on it. */
-static int report_all(struct judge *judge, member_of member, bool sure)
+static int report_all(struct judge *judge, const struct verdict *verdict)
 {
+    member_of member = verdict->member;
     size_t room = judge->threads + 1;
     struct members members = { calloc(room, sizeof(bool)), calloc(room, sizeof(bool)) };
     struct group group = { calloc(room, sizeof *group.thread), 0 };
@@ -435,12 +550,39 @@ static int report_all(struct judge *judge, member_of member, bool sure)
         if (members.taken[thread] || !member(judge, thread) || (i < judge->threads && !circle[thread]))
             continue;
         gather(&gathering, thread);
-        report(judge, &group, sure);
+        report(judge, &group, verdict);
     }
     free(circle);
     free(group.thread);
     free(members.taken);
     free(members.thread);
+    return r;
+}
+
+static int judge_all(struct judge *judge)
+{
+    spread(judge);
+    int r = ask_again(judge);
+    spread(judge);
+    for (uint32_t i = 0; i < judge->graph->processes.count; i++)
+        excuse(judge, i);
+    spread(judge);
+    for (uint32_t i = 0; i < judge->threads; i++)
+        judge->looks_stuck[i] = !waits_threads(judge->waits)[i].live;
+    judge->strict = true;
+    spread(judge);
+    return r;
+}
+
+/* What waits for who is stopped is asked once more, too. */
+static int judge_stopped(struct judge *judge)
+{
+    judge->stopping = ask_stopped(judge);
+    if (!judge->stopping)
+        return 0;
+    spread(judge);
+    int r = ask_again(judge);
+    spread(judge);
     return r;
 }
 
@@ -452,20 +594,12 @@ int find_stuck(struct scan *scan)
     int r = judge.looks_stuck ? wakers_find(scan) : -ENOMEM;
     for (uint32_t i = 0; i < scan->graph->processes.count && r == 0; i++)
         judge.any_hidden |= (graph_process_at(scan->graph, i)->flags & TONG_PROCESS_HIDDEN) != 0;
-    if (r == 0) {
-        spread(&judge);
-        r = ask_again(&judge);
-        spread(&judge);
-        for (uint32_t i = 0; i < scan->graph->processes.count; i++)
-            excuse(&judge, i);
-        spread(&judge);
-        for (uint32_t i = 0; i < judge.threads; i++)
-            judge.looks_stuck[i] = !waits_threads(scan->waits)[i].live;
-        judge.strict = true;
-        spread(&judge);
-        r = r ? r : report_all(&judge, is_stuck, true);
+    r = r ? r : judge_all(&judge);
+    for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts && r == 0; i++) {
+        if (verdicts[i].kind == TONG_FINDING_STOPPED)
+            r = judge_stopped(&judge);
+        r = r ? r : report_all(&judge, &verdicts[i]);
     }
-    r = r ? r : report_all(&judge, looks_stuck, false);
     free(judge.looks_stuck);
     free(judge.newcomers.item);
     return r ? r : scan->graph->error;

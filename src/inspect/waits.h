@@ -34,6 +34,8 @@ struct thread_seen {
     uint64_t mark;         /* of its call, arguments and turns on a processor: equal later, it has not run since */
     bool live;             /* it runs, or could be woken by who does */
     bool certain;          /* live for a reason that nothing takes back */
+    bool stopped;          /* by a signal or its debugger: taken for live, until it is asked who waits for such */
+    uint64_t turns;        /* of one that is stopped: on a processor */
 };
 
 /* Beside the tong_wait_seen of the same number. */
@@ -44,12 +46,14 @@ struct wait_fact {
     int32_t fd;            /* that it waits on, or -1 */
     uint32_t fd_direction; /* with which that is open */
     int64_t number;        /* RULE_OWNER: tid; RULE_USED: pid; RULE_CHILDREN: pid, or 0: any */
+    uint64_t used_at;      /* RULE_USED: when, in seconds of the epoch; 0: not known */
     uint64_t device, inode;/* RULE_LOCK, and what a futex lies in */
     bool multiplexed;      /* one of several, as in poll */
     bool hideable;         /* a process that cannot be seen could have an end of it, too */
     bool inferred;         /* who could end it is concluded */
     bool dead;             /* who should end it is no more */
     bool doubtful;         /* somebody else could come, though all that is known speaks against it */
+    bool in_family;        /* a relative could do it, if one is live, though nothing says so */
 };
 
 struct waker {
@@ -122,6 +126,7 @@ void call_semop(struct look_at_thread *look);
 void call_msgrcv(struct look_at_thread *look);
 void call_msgsnd(struct look_at_thread *look);
 void call_futex(struct look_at_thread *look);
+void call_futex_waitv(struct look_at_thread *look);
 void call_flock(struct look_at_thread *look);
 void call_fcntl(struct look_at_thread *look);
 void call_open(struct look_at_thread *look);
@@ -130,6 +135,12 @@ void call_connect(struct look_at_thread *look);
 
 /* What a thread's call and its turns are now, in one number; 0: it runs, or is gone. */
 uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size_t size);
+
+/* "S", "D", "T": its state, as proc(5) has it; 0: it is gone. */
+char wait_state(struct scan *scan, int64_t pid, int64_t tid);
+
+/* Its turns alone. */
+uint64_t wait_turns(struct scan *scan, int64_t pid, int64_t tid);
 
 /* Fills in who could end each wait.  Ends are in order by then. */
 int wakers_find(struct scan *scan);

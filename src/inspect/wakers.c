@@ -308,6 +308,9 @@ static void by_owner(struct search *search)
 static void by_last_use(struct search *search)
 {
     uint32_t process = graph_process(search->graph, search->fact->number);
+    if (process != TONG_NOBODY && search->fact->used_at &&
+        !process_had_begun(search->scan, process, search->fact->used_at))
+        process = TONG_NOBODY;
     bool is_counter = graph_object_at(search->graph, search->wait->object)->kind == TONG_KIND_SYSVSEM;
     bool gone = process == TONG_NOBODY || graph_process_at(search->graph, process)->flags & TONG_PROCESS_ZOMBIE;
     if (process == search->process || (gone && !is_counter))
@@ -350,7 +353,7 @@ static void by_opening(struct search *search)
             are_relatives(search, wait->process))
             add_waker(search, wait->process, TONG_NOBODY);
     }
-    search->fact->doubtful = true;
+    search->fact->in_family = true;
     if (search->fact->count == 0)
         open_to_all(search);
 }

@@ -158,6 +158,8 @@ bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline
 /* ---- The two directions ---------------------------------------------------------------------------------- */
 
 int ring_channel_open_receiver(struct ring_channel *channel);
+/* That many messages did not come. */
+void ring_channel_lose(struct ring_channel *channel, uint64_t messages);
 int ring_channel_open_reader(struct ring_channel *channel, unsigned lane);
 void ring_channel_close_lanes(struct ring_channel *channel);
 /* Opens the ends that the conduit's flags say, and tells the others of them once all are open. */

@@ -119,11 +119,19 @@ int ring_lanes_tell_end(struct ring_channel *channel)
     return channel->lanes.ended;
 }
 
+/* The next message tells of them; who only watches has no place to write it down. */
+void ring_channel_lose(struct ring_channel *channel, uint64_t messages)
+{
+    channel->lanes.lost += messages;
+    if (channel->in.own)
+        shared_add_lost(channel->in.place.row, messages);
+}
+
 /* Messages of a broadcast that were overwritten before they were seen.  With slow=drop that is the end, unless it was while
  * nobody of our name was there. */
 static int note_missed(struct ring_channel *channel, struct ring_reader *reader, int r)
 {
-    channel->lanes.lost += reader->missed;
+    ring_channel_lose(channel, reader->missed);
     reader->missed = 0;
     if (!reader->overtaken || channel->member.slow != SLOW_DROP)
         return r;
@@ -295,7 +303,7 @@ static int take_mark(struct ring_channel *channel, const struct ring_record *rec
 {
     int r = consume(channel, record, record->kind == RECORD_LOST ? record->length : 0);
     if (r == 0 && record->kind == RECORD_LOST)
-        channel->lanes.lost += record->length;
+        ring_channel_lose(channel, record->length);
     else if (r == 0)
         r = read_end(channel, record);
     return r;

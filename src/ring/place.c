@@ -209,6 +209,7 @@ void ring_place_open(struct ring_place *place)
     atomic_store_explicit(&row->start_time, process_start_time(pid), memory_order_relaxed);
     atomic_store_explicit(&row->pid_namespace, process_pid_namespace(), memory_order_relaxed);
     atomic_store_explicit(&row->uid, geteuid(), memory_order_relaxed);
+    atomic_store_explicit(&row->lost, 0, memory_order_relaxed);
     shared_use(place->control, place->index);
     shared_set_session(row, session_word(place->session, SESSION_OPEN));
 }

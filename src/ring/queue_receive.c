@@ -134,7 +134,7 @@ static int read_mark(struct ring_channel *channel, const struct taken *taken)
     unsigned kind = record_kind(taken->record.word), lane = taken->record.lane;
     uint64_t number;
     if (kind == RECORD_LOST)
-        channel->lanes.lost += taken->length;
+        ring_channel_lose(channel, taken->length);
     if (kind != RECORD_END && kind != RECORD_DIED)
         return PASSED;
     int r = ring_lanes_ended_session(channel, lane, (uint32_t)taken->length, &number);

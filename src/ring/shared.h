@@ -316,6 +316,13 @@ static inline void shared_set_name(struct layout_place *place, uint64_t name)
     atomic_store_explicit(&place->name, name, memory_order_release);
 }
 
+/* Nobody acts on it, so it has no order. */
+static inline void shared_add_lost(struct layout_place *own, uint64_t messages)
+{
+    uint64_t lost = atomic_load_explicit(&own->lost, memory_order_relaxed);
+    atomic_store_explicit(&own->lost, lost + messages, memory_order_relaxed);
+}
+
 static inline uint64_t shared_slow(const struct layout_place *place)
 {
     return atomic_load_explicit(&place->slow, memory_order_relaxed);

@@ -9,12 +9,13 @@
 #define TEST_INSPECT_STAGE_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "tong/inspect.h"
 
-#define STAGE_ACTORS 4
+#define STAGE_ACTORS 16
 
 struct stage {
     int pipe[2][2];
@@ -26,14 +27,20 @@ struct stage {
     char path[2][128];
     pid_t actor[STAGE_ACTORS];
     int actors;
+    int beside;                  /* the last so many of them wait for nobody, and are only named */
+    uint32_t certainty;          /* that a finding must have; 0: any */
     struct shared *shared;       /* seen by all */
+    struct locks *locks;         /* the test lets go of it, so that only actors map it */
 };
 
 /* Lies in memory that all actors share. */
 struct shared {
     atomic_int met;
-    atomic_int heir; /* a process or thread that an actor started */
-    _Alignas(64) char locks[2][128];
+    atomic_int heir[2]; /* processes or threads that an actor started */
+};
+
+struct locks {
+    _Alignas(64) char place[2][128];
 };
 
 void stage_begin(struct stage *stage);
@@ -44,21 +51,55 @@ pid_t stage_act(struct stage *stage, void (*act)(struct stage *stage), long call
 pid_t stage_start(struct stage *stage, void (*act)(struct stage *stage));
 void stage_asleep(const struct stage *stage, int actor, long call);
 
+/* Starts two and lets go; returns once each sleeps in its call. */
+void stage_start_two(struct stage *stage, void (*one)(struct stage *), long its_call, void (*other)(struct stage *),
+                     long others_call);
+/* Until an actor is in that state, as /proc/PID/stat has it: 'T', 't', 'Z'. */
+void stage_until(const struct stage *stage, int actor, char state);
+
+/* For actors: starts a process that acts, and tells of it as an heir. */
+void stage_heir(struct stage *stage, int number, void (*act)(struct stage *stage));
+/* Makes an heir an actor, once it is told of. */
+void stage_adopt(struct stage *stage, int number);
+
+/* For actors: reads, and gets nothing. */
+void stage_take_byte(int fd);
+
 /* For actors: until that many have come here. */
 void stage_meet(struct stage *stage, int count);
 /* Sleeps until the end, ready to do anything. */
 void stage_idle(struct stage *stage);
 
-/* Pipes, files and sockets that only actors keep: called by the test once all have started. */
+/* Pipes, files, sockets and memory that only actors keep: called by the test once all have started. */
 void stage_let_go(struct stage *stage);
 
 /* What a fresh snapshot finds: the actors are the waiting processes of one finding of that kind, whose proof names them
- * and `word`; or no finding knows any of them. */
-void stage_found(const struct stage *stage, uint32_t kind, const char *word);
+ * and has each of `words`, between which there is a '|'; or no finding knows any of them. */
+void stage_found(const struct stage *stage, uint32_t kind, const char *words);
 void stage_quiet(const struct stage *stage);
+
+/* What a fresh snapshot says of an actor: it waits for an object of that kind (0: none) with these flags
+ * (TONG_WAIT_...), and the detail has `word`. */
+void stage_waits(const struct stage *stage, int actor, uint32_t kind, uint32_t flags, const char *word);
 
 /* Ends all actors; then removes what was made, too. */
 void stage_dismiss(struct stage *stage);
 void stage_end(struct stage *stage);
+
+/*
+ * What is stuck, and beside it what looks like it and is well: a row that lacks its twin is no row.  Without `stuck` it is
+ * what nobody may take for a deadlock.
+ */
+struct stage_case {
+    const char *name;
+    void (*stuck)(int);
+    int argument;
+    const char *twin;
+    void (*well)(int);
+    int well_argument;
+};
+void stage_run(const struct stage_case *cases, size_t count);
+/* The program of one such table. */
+int stage_main(const char *suite, int argc, char **argv, const struct stage_case *cases, size_t count);
 
 #endif

@@ -63,6 +63,12 @@ static int take_posix(int fd)
     return fcntl(fd, F_SETLKW, &lock);
 }
 
+static int take_description(int fd)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 20, .l_len = 0 };
+    return fcntl(fd, F_OFD_SETLKW, &lock);
+}
+
 static void check(const char *kind, int (*take)(int fd))
 {
     size_t number;
@@ -91,6 +97,13 @@ static void test_posix(int unused)
 {
     (void)unused;
     check("POSIX:", take_posix);
+}
+
+/* The kernel does not say whose the waiting one is; its thread does. */
+static void test_description_waits(int unused)
+{
+    (void)unused;
+    check("OFDLCK:", take_description);
 }
 
 /* Who took it is dead, and the grandchild that it forked has it. */
@@ -146,5 +159,6 @@ int main(int argc, char **argv)
     frame_run("POSIX locks", test_posix, 0, 20);
     frame_run("a lock that was inherited from a dead one", test_inherited, 0, 20);
     frame_run("a lock of an open file description", test_description, 0, 20);
+    frame_run("a lock of an open file description that is waited for", test_description_waits, 0, 20);
     return frame_end();
 }

@@ -57,6 +57,35 @@ check "and exits with 8" tells doctor --confirm 20ms
 kill $first $second
 wait $first $second 2>/dev/null
 
+# Two that open each other's FIFO, each first the end for which the other would have to be there.
+mkfifo three four
+sh -c 'exec 3<three 4>four' &
+first=$!
+sh -c 'exec 3<four 4>three' &
+second=$!
+crossed() {
+    "$TONG" doctor 2>/dev/null >out
+    [ $? = 8 ] && grep -q -e "^perhaps stuck (unsure): sh $first and sh $second wait" out &&
+        grep -q -e "^    sh $first waits in .* for a writer of FIFO three, which nobody has open; it may be meant for sh $second" out
+}
+check "doctor finds who opens FIFOs crosswise, and exits with 8" until_true crossed
+kill $first $second
+wait $first $second 2>/dev/null
+
+# Who waits for one that is stopped.
+mkfifo five
+sh -c 'exec 3<>five; kill -STOP $$' &
+first=$!
+cat five >/dev/null &
+second=$!
+halted() {
+    "$TONG" doctor 2>/dev/null | grep -q -e "^stopped .*: cat $second waits for sh $first, which is stopped"
+}
+check "doctor finds who waits for one that is stopped" until_true halted
+kill -CONT $first
+kill -9 $first $second 2>/dev/null
+wait $first $second 2>/dev/null
+
 # What a killed receiver left is named, what a living one has is not; nothing is removed, for others' leftovers may lie there.
 "$TONG" recv "shm:$mark-dead" >/dev/null 2>&1 &
 dead=$!
@@ -67,6 +96,11 @@ both() {
         "$TONG" ls --kind channel --of $live 2>/dev/null | grep -q -F "$mark-live"
 }
 check "ls shows a channel and its receiver" until_true both
+check "and how far that is, and what it lost" sh -c '"$0" ls --kind channel --of '$live' --json 2>/dev/null | python3 -c "
+import json, sys
+(channel,) = [o for o in json.load(sys.stdin)[\"objects\"] if o[\"kind\"] == \"channel\"]
+(end,) = channel[\"ends\"]
+sys.exit(not (end[\"receives\"] and end[\"lost\"] == 0 and end[\"behind\"] == 0))"' "$TONG"
 kill -9 $dead
 wait $dead 2>/dev/null
 "$TONG" gc >out 2>/dev/null

@@ -5,7 +5,8 @@
 static const struct { uint32_t flag; const char *name; } object_flags[] = {
     { TONG_OBJECT_ORPHAN, "orphan" }, { TONG_OBJECT_FULL, "full" }, { TONG_OBJECT_WORLD_WRITABLE, "world_writable" },
     { TONG_OBJECT_DELETED, "deleted" }, { TONG_OBJECT_LISTENING, "listening" },
-    { TONG_OBJECT_HIDDEN_ENDS, "hidden_ends" }, { TONG_OBJECT_OURS, "part_of_a_channel" }, { 0, NULL },
+    { TONG_OBJECT_HIDDEN_ENDS, "hidden_ends" }, { TONG_OBJECT_OURS, "part_of_a_channel" },
+    { TONG_OBJECT_DEAD_PLACES, "dead_places" }, { TONG_OBJECT_DURABLE, "durable" }, { 0, NULL },
 };
 
 static void write_index(struct json *json, const char *name, uint32_t index)
@@ -27,6 +28,7 @@ static void write_process(struct json *json, const tong_process *process)
     json_bool(json, process->flags & TONG_PROCESS_HIDDEN);
     json_name(json, "stopped");
     json_bool(json, process->flags & TONG_PROCESS_STOPPED);
+    json_known(json, "tracer", (uint64_t)process->tracer, process->tracer != 0);
     json_close(json, '}');
 }
 
@@ -56,6 +58,10 @@ static void write_end(struct json *json, const tong_end *end)
         json_bool(json, facts[i].is);
     }
     json_text(json, "certainty", sight_certainty(end->certainty));
+    bool counted = end->flags & TONG_END_COUNTED;
+    json_known(json, "behind", end->behind, counted);
+    json_known(json, "messages_behind", end->messages_behind, counted && end->messages_behind != TONG_UNKNOWN);
+    json_known(json, "lost", end->lost, counted);
     json_close(json, '}');
 }
 

@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlocks on System V semaphores and on queues of both kinds, and their twins that are well. */
+/* System V semaphores, and queues of both kinds, whose users wait for each other; and their twins that are well. */
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <mqueue.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "frame.h"
 #include "stage.h"
+
+#define PATIENCE (10 * INT64_C(1000000000))
 
 /* ---- Semaphores ------------------------------------------------------------------------------------------- */
 
@@ -68,15 +76,6 @@ static void take_for_an_hour(struct stage *stage)
     semtimedop(stage->set, &operation, 1, &(struct timespec){ .tv_sec = 3600 });
 }
 
-static void start_two(struct stage *stage, void (*one)(struct stage *), long its_call, void (*other)(struct stage *),
-                      long others_call)
-{
-    stage_start(stage, one);
-    stage_start(stage, other);
-    stage_asleep(stage, 0, its_call);
-    stage_asleep(stage, 1, others_call);
-}
-
 #ifdef SYS_semtimedop
 #define SEMOP SYS_semtimedop /* libc's semop() too */
 #else
@@ -87,7 +86,7 @@ static void counters(int undo)
 {
     struct stage stage;
     begin_counters(&stage, undo);
-    start_two(&stage, take_forward, SEMOP, take_backward, SEMOP);
+    stage_start_two(&stage, take_forward, SEMOP, take_backward, SEMOP);
     stage_found(&stage, TONG_FINDING_STUCK, "which was last taken by");
     end_counters(&stage);
 }
@@ -96,7 +95,7 @@ static void counters_well(int undo)
 {
     struct stage stage;
     begin_counters(&stage, undo);
-    start_two(&stage, take_forward, SEMOP, take_and_idle, SYS_clock_nanosleep);
+    stage_start_two(&stage, take_forward, SEMOP, take_and_idle, SYS_clock_nanosleep);
     stage_quiet(&stage);
     end_counters(&stage);
 }
@@ -105,8 +104,48 @@ static void counters_timed(int undo)
 {
     struct stage stage;
     begin_counters(&stage, undo);
-    start_two(&stage, take_forward, SEMOP, take_for_an_hour, SEMOP);
+    stage_start_two(&stage, take_forward, SEMOP, take_for_an_hour, SEMOP);
     stage_quiet(&stage);
+    end_counters(&stage);
+}
+
+static void take_once(struct stage *stage)
+{
+    take(stage, 0);
+}
+
+/* How many wait for the same counter is the kernel's own count. */
+static void crowd(int well)
+{
+    struct stage stage;
+    begin_counters(&stage, 0);
+    stage_start_two(&stage, take_forward, SEMOP, well ? take_and_idle : take_backward,
+                    well ? SYS_clock_nanosleep : SEMOP);
+    stage_act(&stage, take_once, SEMOP);
+    if (well)
+        stage_quiet(&stage);
+    else
+        stage_found(&stage, TONG_FINDING_STUCK, "which was last taken by");
+    stage_waits(&stage, 2, TONG_KIND_SYSVSEM, 0, well ? "counter 0 (now 0; 1 waits for more)"
+                                                      : "counter 0 (now 0; 2 wait for more)");
+    end_counters(&stage);
+}
+
+static void wait_for_zero(struct stage *stage)
+{
+    struct sembuf operation = { 1, 0, 0 };
+    semop(stage->set, &operation, 1);
+}
+
+/* Who set the counter last is this program, which can do it again. */
+static void zero(int i)
+{
+    struct stage stage;
+    (void)i;
+    begin_counters(&stage, 0);
+    stage_act(&stage, wait_for_zero, SEMOP);
+    stage_quiet(&stage);
+    stage_waits(&stage, 0, TONG_KIND_SYSVSEM, 0, "counter 1 (now 1, to be 0; 1 waits for zero)");
     end_counters(&stage);
 }
 
@@ -127,11 +166,6 @@ static void consumer(int i)
     end_counters(&stage);
 }
 
-static void take_once(struct stage *stage)
-{
-    take(stage, 0);
-}
-
 /* Who took it is dead and did not give it back; but who knows whether somebody else will. */
 static void dead_taker(int i)
 {
@@ -147,6 +181,44 @@ static void dead_taker(int i)
     stage_act(&stage, take_once, SEMOP);
     stage_found(&stage, TONG_FINDING_UNSURE, "which is no more");
     end_counters(&stage);
+}
+
+/* A child with that number, which nobody has now, that is at leisure; -1: this user may not choose numbers. */
+static pid_t idle_with_number(pid_t number, struct stage *stage)
+{
+    struct clone_args arguments = { .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&number, .set_tid_size = 1 };
+    long pid = syscall(SYS_clone3, &arguments, sizeof arguments);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        stage_idle(stage);
+    }
+    return (pid_t)pid;
+}
+
+/* Who took it is dead, and its number is another's by now: of a process that began after that use. */
+static void number_of_another(int i)
+{
+    struct stage stage;
+    struct semid_ds state;
+    (void)i;
+    begin_counters(&stage, 0);
+    pid_t taker = frame_fork();
+    if (taker == 0) {
+        take(&stage, 0);
+        _exit(0);
+    }
+    frame_join(taker);
+    OK(semctl(stage.set, 0, IPC_STAT, &state));
+    while (time(NULL) < state.sem_otime + 3) /* the kernel counts these in seconds */
+        sched_yield();
+    pid_t other = idle_with_number(taker, &stage);
+    for (int64_t end = frame_now() + PATIENCE; other < 0 && errno == EEXIST && frame_now() < end; sched_yield())
+        other = idle_with_number(taker, &stage); /* a stranger had it for a moment */
+    MUST(other == taker, "clone3: %s", strerror(errno));
+    stage_act(&stage, take_once, SEMOP);
+    stage_found(&stage, TONG_FINDING_UNSURE, "which is no more");
+    end_counters(&stage);
+    frame_kill(other);
 }
 
 /* ---- System V queues -------------------------------------------------------------------------------------- */
@@ -254,7 +326,7 @@ static void full_queues(int well)
 {
     struct stage stage;
     begin_queues(&stage);
-    start_two(&stage, flood_second, SYS_msgsnd, well ? idle_as_flood : flood_first,
+    stage_start_two(&stage, flood_second, SYS_msgsnd, well ? idle_as_flood : flood_first,
               well ? SYS_clock_nanosleep : SYS_msgsnd);
     if (well)
         stage_quiet(&stage);
@@ -321,44 +393,118 @@ static void idle_as_fill(struct stage *stage)
     fill_other(stage, 1, true);
 }
 
+static void unlink_queues(int count)
+{
+    char name[64];
+    for (int i = 0; i < count; i++) {
+        name_of(i, name);
+        mq_unlink(name);
+    }
+}
+
 static void full_posix(int well)
 {
     struct stage stage;
-    char name[64];
     stage_begin(&stage);
-    start_two(&stage, fill_second, SYS_mq_timedsend, well ? idle_as_fill : fill_first,
-              well ? SYS_clock_nanosleep : SYS_mq_timedsend);
+    stage_start_two(&stage, fill_second, SYS_mq_timedsend, well ? idle_as_fill : fill_first,
+                    well ? SYS_clock_nanosleep : SYS_mq_timedsend);
     if (well)
         stage_quiet(&stage);
     else
         stage_found(&stage, TONG_FINDING_STUCK, "whose only receiver is");
-    for (int i = 0; i < 2; i++) {
-        name_of(i, name);
-        mq_unlink(name);
-    }
+    unlink_queues(2);
     stage_end(&stage);
+}
+
+/* Each would pass on to its neighbour what it is given. */
+static void pass_on_posix(struct stage *stage)
+{
+    char message[16];
+    int place = stage->actors;
+    int mine = open_queue(place, O_RDONLY);
+    open_queue((place + 1) % 3, O_WRONLY);
+    stage_meet(stage, 3);
+    if (stage->step && place == 2)
+        stage_idle(stage);
+    mq_receive(mine, message, sizeof message, NULL);
+}
+
+static void ring_posix(int well)
+{
+    struct stage stage;
+    stage_begin(&stage);
+    stage.step = well;
+    for (int i = 0; i < 3; i++)
+        stage_start(&stage, pass_on_posix);
+    for (int i = 0; i < 3; i++)
+        stage_asleep(&stage, i, well && i == 2 ? SYS_clock_nanosleep : SYS_mq_timedreceive);
+    if (well)
+        stage_quiet(&stage);
+    else
+        stage_found(&stage, TONG_FINDING_STUCK, "whose only sender is");
+    unlink_queues(3);
+    stage_end(&stage);
+}
+
+static void receive_posix(struct stage *stage)
+{
+    char message[16];
+    (void)stage;
+    mq_receive(open_queue(0, O_RDONLY), message, sizeof message, NULL);
+}
+
+static void server_posix(int i)
+{
+    struct stage stage;
+    (void)i;
+    stage_begin(&stage);
+    stage_act(&stage, receive_posix, SYS_mq_timedreceive);
+    stage_quiet(&stage);
+    unlink_queues(1);
+    stage_end(&stage);
+}
+
+static const struct stage_case cases[] = {
+    { "semaphores without undo", counters, 0, "semaphores of one at leisure", counters_well, 0 },
+    { "semaphores with undo", counters, 1, "semaphores with undo of one at leisure", counters_well, 1 },
+    { "three who wait for semaphores", crowd, 0, "three who wait for semaphores of one at leisure", crowd, 1 },
+    { "a dead taker", dead_taker, 0, "a consumer", consumer, 0 },
+    { "a ring of three queues", ring, 0, "a ring of three queues, one at leisure", ring, 1 },
+    { "two full queues", full_queues, 0, "two full queues, one at leisure", full_queues, 1 },
+    { "two full POSIX queues", full_posix, 0, "two full POSIX queues, one at leisure", full_posix, 1 },
+    { "a ring of three POSIX queues", ring_posix, 0, "a ring of three POSIX queues, one at leisure", ring_posix, 1 },
+    { NULL, NULL, 0, "a semaphore that is to be zero", zero, 0 },
+    { NULL, NULL, 0, "a semaphore with a limit", counters_timed, 0 },
+    { NULL, NULL, 0, "a semaphore with undo and a limit", counters_timed, 1 },
+    { NULL, NULL, 0, "a server on a queue", server, 0 },
+    { NULL, NULL, 0, "a server on a POSIX queue", server_posix, 0 },
+};
+
+static const struct stage_case numbers[] = {
+    { "a dead taker whose number is another's", number_of_another, 0, "a taker that lives", counters_well, 0 },
+};
+
+/* A number that was free a moment ago: of a child that ended. */
+static bool may_choose_numbers(void)
+{
+    struct stage stage = { .actors = 0 };
+    pid_t ended = fork();
+    if (ended == 0)
+        _exit(0);
+    waitpid(ended, NULL, 0);
+    pid_t chosen = idle_with_number(ended, &stage);
+    if (chosen > 0)
+        frame_kill(chosen);
+    return chosen > 0 || errno == EEXIST;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; void (*run)(int); int argument; } tests[] = {
-        { "semaphores without undo", counters, 0 },
-        { "semaphores with undo", counters, 1 },
-        { "semaphores of one at leisure", counters_well, 0 },
-        { "semaphores with undo of one at leisure", counters_well, 1 },
-        { "a semaphore with a limit", counters_timed, 0 },
-        { "a consumer", consumer, 0 },
-        { "a dead taker", dead_taker, 0 },
-        { "a ring of three queues", ring, 0 },
-        { "a ring of three queues, one at leisure", ring, 1 },
-        { "two full queues", full_queues, 0 },
-        { "two full queues, one at leisure", full_queues, 1 },
-        { "a server on a queue", server, 0 },
-        { "two full POSIX queues", full_posix, 0 },
-        { "two full POSIX queues, one at leisure", full_posix, 1 },
-    };
-    frame_begin("deadlock_sysv", argc, argv);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        frame_run(tests[i].name, tests[i].run, tests[i].argument, 60);
+    frame_begin("deadlock_queues", argc, argv);
+    stage_run(cases, sizeof cases / sizeof *cases);
+    if (may_choose_numbers())
+        stage_run(numbers, 1);
+    else
+        frame_skip(numbers[0].name, "only root may choose a process's number");
     return frame_end();
 }
