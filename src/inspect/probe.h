@@ -33,8 +33,12 @@ int process_is_still(struct scan *scan, int directory, uint32_t number);
 /* The same without a directory: then everything that was read by its number until now was its own. */
 int process_was_there(struct scan *scan, uint32_t number);
 
-/* Processes that began since they were listed: the pids of their parents (int64_t). */
-int processes_since(struct scan *scan, struct graph_array *parents);
+/* Who began since processes were listed, and from whom of those it descends: 0 from nobody, else the pid of one who is not
+ * known either. */
+struct newcomer {
+    int64_t pid, ancestor;
+};
+int processes_since(struct scan *scan, struct graph_array *ret);
 
 /* Whether it had begun by then, in seconds of the epoch: else its number was another's. */
 bool process_had_begun(const struct scan *scan, uint32_t number, uint64_t seconds);

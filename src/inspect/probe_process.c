@@ -18,6 +18,7 @@
 #define FIELD_FLAGS 9
 #define FIELD_THREADS 20
 #define FIELD_START_TIME 22
+#define GENERATIONS_MOST 64
 #define COMMAND_MOST 4096   /* bytes of a command line, which may have megabytes */
 #define FLAG_KERNEL 0x00200000 /* PF_KTHREAD */
 
@@ -200,10 +201,10 @@ static int add_process(void *context, const char *name, int64_t pid)
 
 struct newcomers {
     struct scan *scan;
-    struct graph_array *parents;
+    struct graph_array *list;
 };
 
-/* A number that was known may be another's only if it was seen to be gone. */
+/* A number that was known may be another's only if it was seen to be gone.  A zombie has nothing any more. */
 static int add_newcomer(void *context, const char *name, int64_t pid)
 {
     const struct newcomers *newcomers = context;
@@ -216,18 +217,39 @@ static int add_newcomer(void *context, const char *name, int64_t pid)
     int directory = proc_directory(scan->proc.fd, name);
     int r = directory < 0 ? directory : read_stat(scan, directory, &process, comm);
     sys_close(directory);
-    int64_t *parent = r < 0 ? NULL : graph_push(scan->graph, newcomers->parents, sizeof *parent);
-    if (parent)
-        *parent = process.parent;
+    bool lives = r == 0 && !(process.flags & TONG_PROCESS_ZOMBIE);
+    struct newcomer *newcomer = lives ? graph_push(scan->graph, newcomers->list, sizeof *newcomer) : NULL;
+    if (newcomer)
+        *newcomer = (struct newcomer){ pid, process.parent };
     graph_missed(scan->graph, "processes", r);
     return scan->graph->error;
 }
 
-int processes_since(struct scan *scan, struct graph_array *parents)
+static int64_t parent_of_newcomer(const struct graph_array *list, int64_t pid)
 {
-    struct newcomers newcomers = { scan, parents };
+    const struct newcomer *newcomers = list->item;
+    for (size_t i = 0; i < list->count; i++)
+        if (newcomers[i].pid == pid)
+            return newcomers[i].ancestor;
+    return pid;
+}
+
+/* Among those who were there: a newcomer's parent may be as new. */
+static int64_t known_ancestor(const struct tong_snapshot *graph, const struct graph_array *list, int64_t pid)
+{
+    for (int i = 0; i < GENERATIONS_MOST && graph_process(graph, pid) == TONG_NOBODY; i++)
+        pid = parent_of_newcomer(list, pid);
+    return pid;
+}
+
+int processes_since(struct scan *scan, struct graph_array *ret)
+{
+    struct newcomers newcomers = { scan, ret };
     int directory = sys_openat(scan->proc.fd, ".", O_RDONLY | O_DIRECTORY);
     int r = directory < 0 ? directory : proc_numbers(directory, add_newcomer, &newcomers);
+    struct newcomer *list = ret->item;
+    for (size_t i = 0; i < ret->count; i++)
+        list[i].ancestor = known_ancestor(scan->graph, ret, list[i].ancestor);
     sys_close(directory);
     return r;
 }

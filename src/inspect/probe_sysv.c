@@ -130,9 +130,11 @@ static int add_values(struct scan *scan, uint32_t number, int id, size_t count)
     return r == -ENOMEM ? r : 0;
 }
 
-static int ask(int id, int counter, int command)
+static int ask(struct scan *scan, int id, int counter, int command)
 {
-    return sys_semctl(id, counter, command, (union sem_argument){ 0 });
+    int r = sys_semctl(id, counter, command, (union sem_argument){ 0 });
+    graph_missed(scan->graph, "users of System V semaphores", r == -EINVAL || r == -EIDRM ? 0 : r);
+    return r;
 }
 
 static void add_waiting(struct scan *scan, uint32_t number, unsigned more, unsigned zero)
@@ -152,8 +154,7 @@ static int add_set(struct scan *scan, uint32_t number, int id, const char *line)
     unsigned alive = 0, used = 0, more = 0, zero = 0;
     int r = count <= COUNTERS_MOST ? add_values(scan, number, id, (size_t)count) : 0;
     for (int i = 0; r == 0 && i < (int)count && i < COUNTERS_MOST; i++) {
-        int pid = ask(id, i, GETPID), for_more = ask(id, i, GETNCNT), for_zero = ask(id, i, GETZCNT);
-        graph_missed(scan->graph, "users of System V semaphores", pid == -EINVAL || pid == -EIDRM ? 0 : pid);
+        int pid = ask(scan, id, i, GETPID), for_more = ask(scan, id, i, GETNCNT), for_zero = ask(scan, id, i, GETZCNT);
         if (pid < 0)
             break;
         more += for_more > 0 ? (unsigned)for_more : 0;

@@ -31,7 +31,7 @@ struct judge {
     struct waits *waits;
     uint32_t threads;
     bool any_hidden;
-    struct graph_array newcomers; /* parents of who began while the others were looked at, and was not */
+    struct graph_array newcomers; /* who began while the others were looked at, and was not */
     bool strict;       /* the second round */
     bool stopping;     /* the third */
     bool *looks_stuck; /* threads: left over by the first round */
@@ -67,13 +67,13 @@ static uint32_t family_of(const struct judge *judge, uint32_t process, const str
     return process;
 }
 
-/* Of a newcomer whose parent is not known it may be that it descends from anybody. */
+/* Of a newcomer whose ancestor is not known it may be that it descends from anybody. */
 static bool any_descends(const struct judge *judge, uint32_t head)
 {
-    const int64_t *parents = judge->newcomers.item;
+    const struct newcomer *newcomers = judge->newcomers.item;
     for (size_t i = 0; i < judge->newcomers.count; i++) {
-        uint32_t parent = graph_process(judge->graph, parents[i]);
-        if (parent == TONG_NOBODY || is_ancestor(judge, head, parent))
+        uint32_t ancestor = graph_process(judge->graph, newcomers[i].ancestor);
+        if (newcomers[i].ancestor != 0 && (ancestor == TONG_NOBODY || is_ancestor(judge, head, ancestor)))
             return true;
     }
     return false;
@@ -81,9 +81,9 @@ static bool any_descends(const struct judge *judge, uint32_t head)
 
 static bool has_newcomer(const struct judge *judge, int64_t parent)
 {
-    const int64_t *parents = judge->newcomers.item;
+    const struct newcomer *newcomers = judge->newcomers.item;
     for (size_t i = 0; i < judge->newcomers.count; i++)
-        if (parents[i] == parent)
+        if (newcomers[i].ancestor == parent)
             return true;
     return false;
 }
