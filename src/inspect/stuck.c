@@ -67,13 +67,26 @@ static uint32_t family_of(const struct judge *judge, uint32_t process, const str
     return process;
 }
 
-/* Of a newcomer whose ancestor is not known it may be that it descends from anybody. */
-static bool any_descends(const struct judge *judge, uint32_t head)
+/* From the first process everybody descends, and orphans become its children: that says nothing. */
+static bool hands_down(const struct judge *judge, uint32_t elder, uint32_t process)
+{
+    return elder == process || (parent_of(judge, elder) != TONG_NOBODY && is_ancestor(judge, elder, process));
+}
+
+/*
+ * A newcomer has what its ancestor had when it began: one who waits, or who could end that, or from whom they descend.  One
+ * whose ancestor is not known may descend from anybody; who came from outside, from nobody here.
+ */
+static bool could_be_newcomer(const struct judge *judge, uint32_t process, const struct wait_fact *fact)
 {
     const struct newcomer *newcomers = judge->newcomers.item;
+    const struct waker *wakers = waits_wakers(judge->waits) + fact->first;
     for (size_t i = 0; i < judge->newcomers.count; i++) {
-        uint32_t ancestor = graph_process(judge->graph, newcomers[i].ancestor);
-        if (newcomers[i].ancestor != 0 && (ancestor == TONG_NOBODY || is_ancestor(judge, head, ancestor)))
+        uint32_t elder = graph_process(judge->graph, newcomers[i].ancestor);
+        bool related = newcomers[i].ancestor != 0 && (elder == TONG_NOBODY || hands_down(judge, elder, process));
+        for (uint32_t k = 0; k < fact->count && elder != TONG_NOBODY && !related; k++)
+            related = hands_down(judge, elder, wakers[k].process);
+        if (related)
             return true;
     }
     return false;
@@ -96,8 +109,10 @@ static bool could_be_hidden(const struct judge *judge, uint32_t process, const s
 {
     if (fact->rule == RULE_CHILDREN)
         return has_newcomer(judge, process_at(judge, process)->pid);
-    if ((!judge->any_hidden && !judge->newcomers.count) || !fact->hideable)
+    if (!fact->hideable)
         return false;
+    if (!judge->any_hidden)
+        return could_be_newcomer(judge, process, fact);
     uint32_t head = family_of(judge, process, fact);
     head = head == TONG_NOBODY ? head : parent_of(judge, head);
     if (head == TONG_NOBODY || process_at(judge, head)->flags & TONG_PROCESS_HIDDEN)
@@ -105,7 +120,7 @@ static bool could_be_hidden(const struct judge *judge, uint32_t process, const s
     for (uint32_t i = 0; i < judge->graph->processes.count; i++)
         if (process_at(judge, i)->flags & TONG_PROCESS_HIDDEN && is_ancestor(judge, head, i))
             return true;
-    return any_descends(judge, head);
+    return could_be_newcomer(judge, process, fact);
 }
 
 /* ---- Liveness --------------------------------------------------------------------------------------------- */
