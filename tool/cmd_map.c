@@ -79,6 +79,7 @@ static void print_trees(const tong_snapshot *snapshot, const bool *marks)
 
 /* ---- As a graph ------------------------------------------------------------------------------------------ */
 
+/* Graphviz reads "&lt;" as HTML does, between quotes too. */
 static void print_quoted(const char *text)
 {
     putchar('"');
@@ -86,6 +87,8 @@ static void print_quoted(const char *text)
         if (*text == '"' || *text == '\\')
             putchar('\\');
         putchar(*text);
+        if (*text == '&')
+            fputs("amp;", stdout);
     }
     putchar('"');
 }

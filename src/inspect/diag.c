@@ -44,9 +44,8 @@ static void find_attributes(const struct nlmsghdr *head, size_t size, struct dia
             ret->attribute[attribute->rta_type] = attribute;
 }
 
-/* 1: that was the last; 0: go on; else an error, the kernel's or `each`'s. */
-static int read_messages(const void *answer, size_t size, size_t message,
-                         int (*each)(void *context, const struct diag_socket *), void *context)
+int diag_read(const void *answer, size_t size, size_t message,
+              int (*each)(void *context, const struct diag_socket *), void *context)
 {
     int r = 0;
     for (const struct nlmsghdr *head = answer; r == 0 && NLMSG_OK(head, size); head = NLMSG_NEXT(head, size)) {
@@ -73,7 +72,7 @@ int diag_dump(const void *request, size_t size, size_t message, int (*each)(void
     while (r == 0) {
         ssize_t got = sys_recv(fd, answer, ANSWER, 0);
         r = got == -EINTR ? 0 : got <= 0 ? (int)(got ? got : -EPROTO)
-                                         : read_messages(answer, (size_t)got, message, each, context);
+                                         : diag_read(answer, (size_t)got, message, each, context);
     }
     sys_close(fd);
     free(answer);

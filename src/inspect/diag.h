@@ -27,4 +27,8 @@ size_t diag_size(const struct diag_socket *socket, unsigned type);
 int diag_dump(const void *request, size_t size, size_t message, int (*each)(void *context, const struct diag_socket *),
               void *context);
 
+/* One answer of the kernel's; 1: that was the last; 0: go on; else an error, the kernel's or `each`'s. */
+int diag_read(const void *answer, size_t size, size_t message, int (*each)(void *context, const struct diag_socket *),
+              void *context);
+
 #endif

@@ -198,14 +198,15 @@ static bool is_open_fifo(const struct scan *scan, const struct stat *status)
 static void tell_socket(struct scan *scan, const struct candidate *candidate, uint32_t certainty)
 {
     struct tong_snapshot *graph = scan->graph;
+    const char *line = graph_line(graph, candidate->path);
     struct leftover *leftover = graph_push(graph, &graph->leftovers, sizeof *leftover);
     if (leftover)
         *leftover = (struct leftover){ .object = TONG_NOBODY, .remove = leftover_remove_socket, .path = candidate->path,
                                        .device = candidate->device, .inode = candidate->inode,
                                        .changed = candidate->changed };
     finding_add(scan, TONG_FINDING_LEFTOVER, certainty, TONG_NOBODY, candidate->path,
-                graph_format(graph, "left behind: the socket's name %s", candidate->path),
-                graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", candidate->path),
+                graph_format(graph, "left behind: the socket's name %s", line),
+                graph_format(graph, "no socket is bound to %s: whoever connects to it is refused", line),
                 "remove it (tong gc)");
 }
 
@@ -220,9 +221,10 @@ static void add_candidate(const struct listing *listing, const char *path, const
 static void tell_fifo(struct listing *listing, const char *path)
 {
     struct tong_snapshot *graph = listing->scan->graph;
+    const char *line = graph_line(graph, path);
     finding_add(listing->scan, TONG_FINDING_ORPHAN, TONG_INFERRED, TONG_NOBODY, path,
-                graph_format(graph, "nobody uses FIFO %s", path),
-                graph_format(graph, "no process that could be seen has %s open, or waits to open it", path),
+                graph_format(graph, "nobody uses FIFO %s", line),
+                graph_format(graph, "no process that could be seen has %s open, or waits to open it", line),
                 "if nobody will open it again, remove it");
 }
 

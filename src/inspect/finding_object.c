@@ -21,7 +21,8 @@ void finding_add(struct scan *scan, uint32_t kind, uint32_t certainty, uint32_t 
 
 const char *finding_title(struct scan *scan, const tong_object *object)
 {
-    return graph_format(scan->graph, "%s %s", tong_kind_name(object->kind), *object->name ? object->name : object->key);
+    return graph_format(scan->graph, "%s %s", tong_kind_name(object->kind),
+                        graph_line(scan->graph, *object->name ? object->name : object->key));
 }
 
 bool finding_is_dead(struct scan *scan, int64_t pid)

@@ -55,6 +55,21 @@ const char *graph_text(struct tong_snapshot *graph, const char *text)
     return copy ? memcpy(copy, text, size) : "";
 }
 
+const char *graph_line(struct tong_snapshot *graph, const char *name)
+{
+    char *text = keep(graph, 4 * strlen(name) + 1);
+    size_t at = 0;
+    if (!text)
+        return "";
+    for (; *name; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7f)
+            at += (size_t)sprintf(text + at, "\\%03o", (unsigned)(unsigned char)*name);
+        else
+            text[at++] = *name;
+    text[at] = '\0';
+    return text;
+}
+
 const char *graph_address(struct tong_snapshot *graph, const char *scheme, const char *name)
 {
     size_t at = strlen(scheme);

@@ -72,6 +72,8 @@ void *graph_push(struct tong_snapshot *graph, struct graph_array *array, size_t 
 
 /* A copy in the snapshot; "" when memory is short. */
 const char *graph_text(struct tong_snapshot *graph, const char *text);
+/* A name in which a line stays a line: control characters as "\\012". */
+const char *graph_line(struct tong_snapshot *graph, const char *name);
 /* "shm:NAME" with what would mean something in an address as "%25". */
 const char *graph_address(struct tong_snapshot *graph, const char *scheme, const char *name);
 const char *graph_format(struct tong_snapshot *graph, const char *format, ...) __attribute__((format(printf, 2, 3)));
