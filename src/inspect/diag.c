@@ -47,8 +47,9 @@ static void find_attributes(const struct nlmsghdr *head, size_t size, struct dia
 int diag_read(const void *answer, size_t size, size_t message,
               int (*each)(void *context, const struct diag_socket *), void *context)
 {
-    int r = 0;
-    for (const struct nlmsghdr *head = answer; r == 0 && NLMSG_OK(head, size); head = NLMSG_NEXT(head, size)) {
+    int r = 0, left = (int)size; /* below 0 behind a message whose padding is not there */
+    for (const struct nlmsghdr *head = answer; r == 0 && left > 0 && NLMSG_OK(head, (unsigned)left);
+         head = NLMSG_NEXT(head, left)) {
         struct diag_socket socket;
         if (head->nlmsg_type == NLMSG_DONE)
             return 1;
