@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/shm.h>
+#include <sys/un.h>
 
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
@@ -101,6 +102,11 @@ static void judge_name(struct scan *scan, uint32_t number)
                       library ? library : ""));
 }
 
+uint64_t memory_mark(const struct shmid_ds *state)
+{
+    return (uint64_t)state->shm_atime << 32 ^ (uint64_t)state->shm_dtime << 16 ^ (uint32_t)state->shm_lpid;
+}
+
 /* Of memory that nobody ever attached it is nobody. */
 static bool last_is_dead(struct scan *scan, const struct shmid_ds *state)
 {
@@ -118,7 +124,7 @@ static void judge_memory(struct scan *scan, uint32_t number)
         return;
     struct leftover *leftover = graph_push(scan->graph, &scan->graph->leftovers, sizeof *leftover);
     if (leftover)
-        *leftover = (struct leftover){ .object = number, .remove = leftover_remove_memory, .id = atoi(id + 1),
+        *leftover = (struct leftover){ .object = number, .kind = TONG_KIND_SYSVSHM, .id = atoi(id + 1),
                                        .changed = state.shm_ctime, .mark = memory_mark(&state) };
     tell(scan, number, TONG_EXACT,
          graph_format(scan->graph, "%s is attached by nobody; %d, which made it, and %d, which used it last, are dead",
@@ -201,7 +207,7 @@ static void tell_socket(struct scan *scan, const struct candidate *candidate, ui
     const char *line = graph_line(graph, candidate->path);
     struct leftover *leftover = graph_push(graph, &graph->leftovers, sizeof *leftover);
     if (leftover)
-        *leftover = (struct leftover){ .object = TONG_NOBODY, .remove = leftover_remove_socket, .path = candidate->path,
+        *leftover = (struct leftover){ .object = TONG_NOBODY, .kind = TONG_KIND_UNIX, .path = candidate->path,
                                        .device = candidate->device, .inode = candidate->inode,
                                        .changed = candidate->changed };
     finding_add(scan, TONG_FINDING_LEFTOVER, certainty, TONG_NOBODY, candidate->path,
@@ -266,6 +272,20 @@ static void list(struct listing *listing, const char *path, bool deeper)
     else if (r != -ELOOP && r != -ENOTDIR)
         graph_missed(listing->scan->graph, NAMES, r);
     sys_close(inner.directory);
+}
+
+/* A datagram socket disturbs nobody whom it is connected to, and is refused by sockets of another type. */
+int leftover_is_unbound(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    size_t size = strlen(path);
+    if (size >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, size);
+    int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
+    int r = fd < 0 ? fd : sys_connect(fd, (const struct sockaddr *)&address, sizeof address);
+    sys_close(fd);
+    return r == -ECONNREFUSED ? 0 : r == 0 || r == -EPROTOTYPE ? -EBUSY : r;
 }
 
 /* sock_diag(7) does not show the sockets of other network namespaces; the kernel itself says of every name whether one is

@@ -17,7 +17,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/un.h>
+#include <sys/shm.h>
 
 #include "base/detail.h"
 #include "mechanism/sysvshm_lock.h"
@@ -27,11 +27,6 @@
 #define PATH_MOST 4200
 
 /* ---- System V memory ------------------------------------------------------------------------------------------- */
-
-uint64_t memory_mark(const struct shmid_ds *state)
-{
-    return (uint64_t)state->shm_atime << 32 ^ (uint64_t)state->shm_dtime << 16 ^ (uint32_t)state->shm_lpid;
-}
 
 /* The lock of a segment's key goes with it, unless the key has another segment by now. */
 static void remove_lock(const struct ipc_perm *who)
@@ -47,7 +42,7 @@ static int gone(const struct leftover *leftover)
     return fail(-ESTALE, "sysvshm:id=%d is another by now, or gone", leftover->id);
 }
 
-int leftover_remove_memory(const struct leftover *leftover)
+static int remove_memory(const struct leftover *leftover)
 {
     struct shmid_ds state;
     int r = sys_shmctl(leftover->id, IPC_STAT, &state);
@@ -66,20 +61,6 @@ int leftover_remove_memory(const struct leftover *leftover)
 }
 
 /* ---- Names of sockets ------------------------------------------------------------------------------------------ */
-
-/* A datagram socket disturbs nobody whom it is connected to, and is refused by sockets of another type. */
-int leftover_is_unbound(const char *path)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    size_t size = strlen(path);
-    if (size >= sizeof address.sun_path)
-        return -ENAMETOOLONG;
-    memcpy(address.sun_path, path, size);
-    int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
-    int r = fd < 0 ? fd : sys_connect(fd, (const struct sockaddr *)&address, sizeof address);
-    sys_close(fd);
-    return r == -ECONNREFUSED ? 0 : r == 0 || r == -EPROTOTYPE ? -EBUSY : r;
-}
 
 static int64_t nanoseconds(const struct timespec *time)
 {
@@ -146,7 +127,7 @@ static int check_socket(const struct leftover *leftover, const struct stat *stat
     return leftover_is_unbound(leftover->path);
 }
 
-int leftover_remove_socket(const struct leftover *leftover)
+static int remove_socket(const struct leftover *leftover)
 {
     return remove_path(leftover, check_socket);
 }
@@ -164,13 +145,20 @@ static int take_channel(const void *leftover)
     return remove_path(leftover, check_channel);
 }
 
-int leftover_remove_channel(const struct leftover *leftover)
+static int remove_channel(const struct leftover *leftover)
 {
     return ring_object_remove_dead(leftover->path, leftover->channel, leftover->device, leftover->inode, take_channel,
                                    leftover);
 }
 
 /* ---- The public face ------------------------------------------------------------------------------------------- */
+
+static const struct {
+    uint32_t kind;
+    int (*remove)(const struct leftover *leftover);
+} removals[] = {
+    { TONG_KIND_CHANNEL, remove_channel }, { TONG_KIND_SYSVSHM, remove_memory }, { TONG_KIND_UNIX, remove_socket },
+};
 
 static const struct leftover *leftover_of(const struct tong_snapshot *snapshot, const tong_finding *finding)
 {
@@ -189,5 +177,8 @@ int tong_snapshot_remove(const tong_snapshot *snapshot, size_t number)
     const struct leftover *leftover = proved ? leftover_of(snapshot, finding) : NULL;
     if (!leftover)
         return fail(-EINVAL, "finding %zu is not of something that is proved to be left over", number);
-    return leftover->remove(leftover);
+    for (size_t i = 0; i < sizeof removals / sizeof *removals; i++)
+        if (removals[i].kind == leftover->kind)
+            return removals[i].remove(leftover);
+    return -EINVAL;
 }

@@ -7,7 +7,7 @@
 
 struct leftover {
     uint32_t object;        /* of the finding, or TONG_NOBODY: then its address is `path` */
-    int (*remove)(const struct leftover *leftover);
+    uint32_t kind;          /* TONG_KIND_CHANNEL, TONG_KIND_SYSVSHM; TONG_KIND_UNIX: a socket's name */
     const char *path;
     uint64_t device, inode; /* of what has that path */
     int64_t changed;        /* when it was, in nanoseconds of the epoch; of System V memory, made or given away, in seconds */
@@ -15,11 +15,6 @@ struct leftover {
     uint64_t channel;       /* id of a channel */
     uint64_t mark;          /* another once anybody came to it: channel_mark, memory_mark */
 };
-
-/* Each removes one, if it is what was seen, and nobody came to it: -ESTALE, -EBUSY. */
-int leftover_remove_memory(const struct leftover *leftover);
-int leftover_remove_socket(const struct leftover *leftover);
-int leftover_remove_channel(const struct leftover *leftover);
 
 /* 0: no socket is bound to that name, in any namespace; -EBUSY: one is; else why the kernel does not say. */
 int leftover_is_unbound(const char *path);

@@ -307,7 +307,7 @@ static void remember(const struct channel *channel)
     struct leftover *leftover = graph_push(channel->scan->graph, &channel->scan->graph->leftovers, sizeof *leftover);
     if (leftover)
         *leftover = (struct leftover){
-            .object = channel->object, .remove = leftover_remove_channel,
+            .object = channel->object, .kind = TONG_KIND_CHANNEL,
             .path = graph_text(channel->scan->graph, channel->path), .device = channel->senders.status.st_dev,
             .inode = channel->senders.status.st_ino, .channel = channel->header->id, .mark = mark_of(channel),
         };

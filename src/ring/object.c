@@ -441,10 +441,8 @@ static int remove_if_unused(const struct ring_object *object, int senders_fd, in
                             int (*take_name)(const void *context), const void *context)
 {
     int r = ring_places_lock(senders_fd);
-    if (r == 0 && receivers_fd >= 0)
-        r = ring_places_lock(receivers_fd);
-    if (r == 0)
-        r = named(object);
+    r = r == 0 && receivers_fd >= 0 ? ring_places_lock(receivers_fd) : r;
+    r = r == 0 ? named(object) : r;
     if (r <= 0 || !take_name)
         return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
     r = take_name(context);

@@ -13,7 +13,7 @@ BELOW = {
     "base": {"base", "tong"},
     "sys": {"sys", "base", "tong"},
     "core": {"core", "sys", "base", "tong"},
-    "inspect": {"inspect", "sys", "base", "tong"},
+    "inspect": {"inspect", "mechanism", "ring", "core", "sys", "base", "tong"},
     "ring": {"ring", "core", "sys", "base", "tong"},
     "mechanism": {"mechanism", "ring", "core", "sys", "base", "tong"},
     "": {"", "core", "sys", "base", "tong"},
