@@ -15,6 +15,7 @@
  * Rights.  An ordinary user sees its own processes; of others, what everybody may see, and a gap for the rest.  Nothing is
  * opened but files of /proc and, read-only, names in /dev/shm, in the file system of POSIX queues, and mapped files that
  * have the name or size of tong's own channels; a descriptor that is copied from a process to be asked is closed at once.
+ * The name of a socket that seems to be nobody's is asked by connecting a datagram socket to it, of which nobody is told.
  *
  * Orphans.  That nobody has an object is exact where the kernel counts (System V memory) or a lock says so (tong's channels);
  * concluded of System V queues and semaphores, whose last users are gone; and else as sure as everybody could be seen.
