@@ -33,8 +33,11 @@ int process_is_still(struct scan *scan, int directory, uint32_t number);
 /* The same without a directory: then everything that was read by its number until now was its own. */
 int process_was_there(struct scan *scan, uint32_t number);
 
-/* Processes that began since they were listed: the pids of their parents (int64_t). */
-int processes_since(struct scan *scan, struct graph_array *parents);
+/* Processes that began since they were listed. */
+struct newcomer {
+    int64_t pid, parent;
+};
+int processes_since(struct scan *scan, struct graph_array *list);
 
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);

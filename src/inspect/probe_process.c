@@ -163,7 +163,7 @@ static int add_process(void *context, const char *name, int64_t pid)
 
 struct newcomers {
     struct scan *scan;
-    struct graph_array *parents;
+    struct graph_array *list;
 };
 
 /* A number that was known may be another's only if it was seen to be gone. */
@@ -179,16 +179,16 @@ static int add_newcomer(void *context, const char *name, int64_t pid)
     int directory = proc_directory(scan->proc.fd, name);
     int r = directory < 0 ? directory : read_stat(scan, directory, &process, comm);
     sys_close(directory);
-    int64_t *parent = r < 0 ? NULL : graph_push(scan->graph, newcomers->parents, sizeof *parent);
-    if (parent)
-        *parent = process.parent;
+    struct newcomer *added = r < 0 ? NULL : graph_push(scan->graph, newcomers->list, sizeof *added);
+    if (added)
+        *added = (struct newcomer){ pid, process.parent };
     graph_missed(scan->graph, "processes", r);
     return scan->graph->error;
 }
 
-int processes_since(struct scan *scan, struct graph_array *parents)
+int processes_since(struct scan *scan, struct graph_array *list)
 {
-    struct newcomers newcomers = { scan, parents };
+    struct newcomers newcomers = { scan, list };
     int directory = sys_openat(scan->proc.fd, ".", O_RDONLY | O_DIRECTORY);
     int r = directory < 0 ? directory : proc_numbers(directory, add_newcomer, &newcomers);
     sys_close(directory);

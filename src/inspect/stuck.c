@@ -28,7 +28,7 @@ struct judge {
     struct waits *waits;
     uint32_t threads;
     bool any_hidden;
-    struct graph_array newcomers; /* parents of who began while the others were looked at, and was not */
+    struct graph_array newcomers; /* began while the others were looked at, and were not */
     bool strict;       /* the second round */
     bool *looks_stuck; /* threads: left over by the first round */
 };
@@ -112,13 +112,43 @@ static uint32_t family_of(const struct judge *judge, uint32_t process, const str
     return process;
 }
 
-/* Of a newcomer whose parent is not known it may be that it descends from anybody. */
-static bool any_descends(const struct judge *judge, uint32_t head)
+static const struct newcomer *newcomer_of(const struct judge *judge, int64_t pid)
 {
-    const int64_t *parents = judge->newcomers.item;
+    const struct newcomer *all = judge->newcomers.item;
+    for (size_t i = 0; i < judge->newcomers.count; i++)
+        if (all[i].pid == pid)
+            return &all[i];
+    return NULL;
+}
+
+/* Who of those that were looked at a newcomer descends from. */
+static uint32_t elder_of(const struct judge *judge, const struct newcomer *newcomer)
+{
+    uint32_t elder = TONG_NOBODY;
+    for (unsigned i = 0; i < GENERATIONS && newcomer && elder == TONG_NOBODY; i++) {
+        elder = graph_process(judge->graph, newcomer->parent);
+        newcomer = newcomer_of(judge, newcomer->parent);
+    }
+    return elder;
+}
+
+/* From the first process everybody descends, and orphans become its children: that says nothing. */
+static bool hands_down(const struct judge *judge, uint32_t elder, uint32_t process)
+{
+    return elder == process || (parent_of(judge, elder) != TONG_NOBODY && is_ancestor(judge, elder, process));
+}
+
+/* A newcomer has what its elder had when it began: one who waits, or who could end that, or from whom they descend. */
+static bool could_be_newcomer(const struct judge *judge, uint32_t process, const struct wait_fact *fact)
+{
+    const struct newcomer *all = judge->newcomers.item;
+    const struct waker *wakers = waits_wakers(judge->waits) + fact->first;
     for (size_t i = 0; i < judge->newcomers.count; i++) {
-        uint32_t parent = graph_process(judge->graph, parents[i]);
-        if (parent == TONG_NOBODY || is_ancestor(judge, head, parent))
+        uint32_t elder = elder_of(judge, &all[i]);
+        bool related = elder == TONG_NOBODY || hands_down(judge, elder, process);
+        for (uint32_t k = 0; k < fact->count && !related; k++)
+            related = hands_down(judge, elder, wakers[k].process);
+        if (related)
             return true;
     }
     return false;
@@ -126,9 +156,9 @@ static bool any_descends(const struct judge *judge, uint32_t head)
 
 static bool has_newcomer(const struct judge *judge, int64_t parent)
 {
-    const int64_t *parents = judge->newcomers.item;
+    const struct newcomer *all = judge->newcomers.item;
     for (size_t i = 0; i < judge->newcomers.count; i++)
-        if (parents[i] == parent)
+        if (all[i].parent == parent)
             return true;
     return false;
 }
@@ -141,8 +171,10 @@ static bool could_be_hidden(const struct judge *judge, uint32_t process, const s
 {
     if (fact->rule == RULE_CHILDREN)
         return has_newcomer(judge, process_at(judge, process)->pid);
-    if ((!judge->any_hidden && !judge->newcomers.count) || !fact->hideable)
+    if (!fact->hideable)
         return false;
+    if (!judge->any_hidden)
+        return could_be_newcomer(judge, process, fact);
     uint32_t head = family_of(judge, process, fact);
     head = head == TONG_NOBODY ? head : parent_of(judge, head);
     if (head == TONG_NOBODY || process_at(judge, head)->flags & TONG_PROCESS_HIDDEN)
@@ -150,7 +182,7 @@ static bool could_be_hidden(const struct judge *judge, uint32_t process, const s
     for (uint32_t i = 0; i < judge->graph->processes.count; i++)
         if (process_at(judge, i)->flags & TONG_PROCESS_HIDDEN && is_ancestor(judge, head, i))
             return true;
-    return any_descends(judge, head);
+    return could_be_newcomer(judge, process, fact);
 }
 
 /* ---- Asking once more ------------------------------------------------------------------------------------- */
