@@ -172,8 +172,11 @@ def main():
                                 timeout=250).returncode)
     check_proc(report)
     check_user(report)
-    check_confirm(report)
-    check_watch(report)
+    if os.access("/proc/sys/kernel/ns_last_pid", os.W_OK):
+        check_confirm(report)
+        check_watch(report)
+    else:
+        report.skip("another of the same number", "this kernel lets nobody choose one")
     report.end()
 
 
