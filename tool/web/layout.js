@@ -211,19 +211,22 @@ function findPlace(island, others, from) {
     { x: 0, y: bounds.y + bounds.h + ISLAND_GAP };
 }
 
-// Islands that were there before keep their place, the largest first, unless they have grown into another one.
+// Islands that were there before keep their place, unless they have grown into another one.
 function placeAmong(islands, memory) {
-  const placed = [], taken = new Set(), homes = new Map();
+  const placed = [], taken = new Set(), homes = new Map(), grew = island => {
+    const home = homes.get(island);
+    return !home ? 2 : island.w > home.w || island.h > home.h ? 1 : 0;
+  };
   for (const island of [...islands].sort((a, b) => b.nodes.length - a.nodes.length)) {
     const home = island.nodes.map(node => memory.homes.get(node.id)).find(home => home && !taken.has(home));
     if (!home) continue;
     taken.add(home);
     homes.set(island, home);
-    Object.assign(island, { x: home.x, y: home.y });
-    if (placed.every(other => apart(island, other))) placed.push(island);
   }
-  for (const island of islands.filter(island => !placed.includes(island)).sort((a, b) => b.bad - a.bad || b.h - a.h)) {
-    Object.assign(island, findPlace(island, placed, homes.get(island) || { x: 0, y: 0 }));
+  for (const island of [...islands].sort((a, b) => grew(a) - grew(b) || b.bad - a.bad || b.h - a.h)) {
+    const home = homes.get(island) || { x: 0, y: 0 };
+    Object.assign(island, { x: home.x, y: home.y });
+    if (!placed.every(other => apart(island, other))) Object.assign(island, findPlace(island, placed, home));
     placed.push(island);
   }
 }
@@ -236,7 +239,7 @@ function layOut(islands, memory, room) {
   if (memory.homes.size) placeAmong(islands, memory); else packAll(islands, room);
   memory.homes.clear();
   for (const island of islands) {
-    const home = { x: island.x, y: island.y };
+    const home = { x: island.x, y: island.y, w: island.w, h: island.h };
     for (const node of island.nodes) {
       memory.homes.set(node.id, home);
       for (const way of ["x", "left", "right"]) node[way] += island.x;

@@ -248,7 +248,7 @@ function begin() {
   readState();
   writeState();
   setColours();
-  watchPointers(() => islands.flatMap(island => island.nodes), open);
+  watchPointers(() => islands.flatMap(island => island.nodes), ref => open(ref, false));
   $("search").addEventListener("input", () => { at = -1; mark(); writeState(); });
   $("search").addEventListener("keydown", event => { if (event.key === "Enter") goToMatch(event.shiftKey ? -1 : 1); });
   $("process").addEventListener("input", () => { filter.process = $("process").value.trim(); drawAnew(); });

@@ -264,6 +264,8 @@ static int listen_at(struct server *server, const struct sockaddr *address, sock
     server->listener = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (server->listener < 0)
         return fail_system(-errno, what);
+    const int yes = 1; /* a port is free again as soon as it is left; names of sockets do not know this */
+    setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     mode_t before = umask(0177);
     int r = bind(server->listener, address, size);
     int error = errno;

@@ -16,7 +16,7 @@ const TEXTS = {
   arrange: ["arrange", "다시 배치"],
   arrangeLong: ["arrange anew, what is stuck first", "멈춘 것부터 새로 배치"],
   theme: ["colours: $1", "색: $1"],
-  auto: ["as the system", "시스템 설정"],
+  auto: ["auto", "자동"],
   light: ["light", "밝게"],
   dark: ["dark", "어둡게"],
   kinds: ["kinds of channels: what is shown, and how", "채널 종류: 보일 것과 그리는 모양"],
