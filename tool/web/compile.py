@@ -27,7 +27,8 @@ def main():
     page, style = filled(read(page), "<style>", "</style>", read(style))
     page, script = filled(page, '<script type="module">', "</script>", "".join(map(read, scripts)))
     policy = ("default-src 'none'; script-src %s; style-src %s; connect-src 'self'; base-uri 'none'; "
-              "form-action 'none'; frame-ancestors 'none'" % (script, style))
+              "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+              % (script, style))
     lines = ["/* SPDX-License-Identifier: MIT */", "/* Made by tool/web/compile.py. */",
              '#include "tool/web/web.h"', "", "const char web_page[] ="]
     lines += ["    " + json.dumps(line, ensure_ascii=False) for line in page.splitlines(True)]

@@ -8,6 +8,9 @@ function reasonOf(node) {
   return process && process.bad ? process.bad.what : node.bad ? findingWord(node.bad.kind) : "";
 }
 
+// A finding, or what a process has of one.
+function badness(bad) { return !bad ? "" : (bad.finding || bad).kind === STUCK[0] ? "bad" : "bad perhaps"; }
+
 function bezier(a, b, c, d, t) {
   const s = 1 - t;
   return s * s * s * a + 3 * s * s * t * b + 3 * s * t * t * c + t * t * t * d;
@@ -37,7 +40,7 @@ function lineOf(edge, shift) {
 function edgeLook(edge, shift) {
   const line = lineOf(edge, shift), [group] = kindOf(edge.kind);
   const count = edge.channels.length > 1 ? " ×" + edge.channels.length : "";
-  return { classes: ["edge", "g-" + group, edge.bad ? "bad" : "", count ? "many" : ""], line, kind: edge.kind, count,
+  return { classes: ["edge", "g-" + group, badness(edge.bad), count ? "many" : ""], line, kind: edge.kind, count,
     word: edge.word || "", title: edge.channels.slice(0, 8).map(channelLabel).join("\n") +
       (edge.bad ? "\n" + edge.bad.summary : "") };
 }
@@ -55,7 +58,7 @@ function nodeLook(node) {
   const reason = reasonOf(node), label = clean(node.label), room = node.w - 16 - (node.processes ? 0 : 14);
   const number = node.number, numberRoom = number ? widthOf(number, 11) + 6 : 0;
   const command = node.processes && !node.several ? "\n" + node.processes[0].command : "";
-  return { classes: [node.processes ? "box" : "hub g-" + kindOf(node.kind)[0], node.bad ? "bad" : "", node.several ?
+  return { classes: [node.processes ? "box" : "hub g-" + kindOf(node.kind)[0], badness(node.bad), node.several ?
     "several" : "", node.mark ? "mark" : ""], x: node.x, y: node.y, w: node.w, h: node.h, kind: node.kind || "",
     name: cut(label, room - numberRoom, 12), number,
     far: cut(label + (node.several ? " " + number : ""), room + 6, FAR_LETTERS),
@@ -67,10 +70,9 @@ function nodeLook(node) {
 function fillNode(g, look) {
   const text = look.kind ? 22 : 8;
   make(g, "title", {}, look.title);
-  if (look.classes.includes("several"))
-    make(g, "rect", { class: "behind", x: look.x + 3, y: look.y + 3, width: look.w, height: look.h, rx: 4 });
-  make(g, "rect", { x: look.x, y: look.y, width: look.w, height: look.h, rx: look.kind ? 12 : 4,
-    class: look.unseen ? "unseen" : "" });
+  const size = { width: look.w, height: look.h, rx: look.kind ? 12 : 4 };
+  if (look.classes.includes("several")) make(g, "rect", { ...size, class: "behind", x: look.x + 3, y: look.y + 3 });
+  make(g, "rect", { ...size, class: look.unseen ? "unseen" : "", x: look.x, y: look.y });
   if (look.kind) drawSign(g, look.kind, look.x + 12, look.y + 12, 1.2);
   make(g, "text", { class: "name", x: look.x + text, y: look.y + 16 }, look.name);
   make(g, "text", { class: "far", x: look.x + text - 3, y: look.y + 18 }, look.far);
@@ -121,12 +123,11 @@ function refOf(thing) {
   return thing.channel.id;
 }
 
-const hasRoom = edge => [edge.from, edge.to].every(node => node.processes && neighboursOf(node).size <= CROWDED);
-
-// The kind beside an edge between processes, where there is room for it: what stands in its way goes first.
+// The kind beside an edge, where there is room for it: what stands in its way goes first.
 function wordEdges(island) {
+  if (island.nodes.some(node => neighboursOf(node).size > CROWDED)) return;
   const taken = island.nodes.map(node => ({ x: node.x - 2, y: node.y, w: node.w + 4, h: node.h }));
-  for (const edge of island.edges.filter(hasRoom).slice(0, WORDED)) {
+  for (const edge of island.edges.filter(edge => edge.from.processes && edge.to.processes).slice(0, WORDED)) {
     const words = edge.kind + (edge.channels.length > 1 ? " ×" + edge.channels.length : "");
     const { word } = lineOf(edge, edge.shift), w = widthOf(words, 10);
     const box = { x: word.x - w / 2, y: word.y - 16, w, h: 11 };

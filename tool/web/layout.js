@@ -185,7 +185,7 @@ function packAll(islands, room) {
   const area = islands.reduce((sum, i) => sum + (i.w + ISLAND_GAP) * (i.h + ISLAND_GAP), 0);
   const widest = Math.max(...islands.map(island => island.w)), square = Math.sqrt(area * room.width / room.height);
   let best = null;
-  for (const factor of [0.85, 1, 1.15, 1.3, 1.5]) {
+  for (const factor of [0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.35, 1.5]) {
     const wide = Math.max(widest, square * factor), size = skyline(islands, wide);
     const scale = Math.min(room.width / size.w, room.height / size.h);
     if (!best || scale > best.scale) best = { wide, scale };

@@ -219,7 +219,6 @@ function alive() {
 function follow() {
   if (events) events.close();
   events = new EventSource("events?token=" + encodeURIComponent(token));
-  events.addEventListener("open", alive);
   events.addEventListener("message", event => { take(event); alive(); });
   events.addEventListener("alive", alive);
   events.addEventListener("error", () => {
