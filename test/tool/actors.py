@@ -91,6 +91,20 @@ class Actors:
             os.close(pipe[1])
         return pids
 
+    def logged(self, pairs, reader):
+        """Pairs over pipes whose members can all write one more pipe, which the reader reads."""
+        log = os.pipe()
+        pids = [self.start(reader, [log[0]], lambda: os.read(log[0], 1))]
+        for writer, other in pairs:
+            pipe = os.pipe()
+            pids.append(self.start(writer, [pipe[1], log[1]], signal.pause))
+            pids.append(self.start(other, [pipe[0], log[1]], lambda: os.read(pipe[0], 1)))
+            os.close(pipe[0])
+            os.close(pipe[1])
+        os.close(log[0])
+        os.close(log[1])
+        return pids
+
     def listeners(self, path, name, other):
         """One listens at a socket of this name, the other is connected to it."""
         listener, client = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)

@@ -104,7 +104,8 @@ def test_pipeline(test):
     test.check("whose other end is a link", page.until("details().includes('%sfrom %d')" % (TAG, one)))
     page.click("document.querySelector('#details .back')")
     test.check("and back again", page.until("details().includes('who (2)')"))
-    test.check("what is shown is chosen in the picture", page.run("edge(%d, %d).classList.contains('chosen')" % (one, two)))
+    test.check("what is shown is chosen in the picture",
+               page.run("edge(%d, %d).classList.contains('chosen')" % (one, two)))
     return one, two, three
 
 
@@ -123,8 +124,7 @@ def test_stuck(test):
     test.check("its processes are chosen", page.run("[%d, %d].every(pid => node(pid).classList.contains('chosen'))" %
                                                     (left, right)))
     page.click("document.getElementById('bad')")
-    only = page.until("all('#nodes g:not(.gone) > rect').length && all('#nodes g.box:not(.gone):not(.bad)').length == 0 &&"
-                      " !!node(%d)" % left)
+    only = page.until("all('#nodes g.box:not(.gone):not(.bad)').length == 0 && !!node(%d)" % left)
     test.check("only what is stuck can be shown", only)
     page.click("document.getElementById('bad')")
     return left, right
@@ -225,7 +225,8 @@ def test_names(test, directory):
                page.run("node(%d).getAttribute('aria-label')" % other).startswith("\\u{202e}"))
     test.go_to(EVIL)
     page.click("edge(%d, %d).querySelector('.sign')" % (evil, other))
-    test.check("the details, too", page.until("details().includes(\"onerror=document.title='evil'\")"), page.run("details()"))
+    test.check("the details, too", page.until("details().includes(\"onerror=document.title='evil'\")"),
+               page.run("details()"))
     test.check("no script of theirs ran", page.run("document.title == 'tong web' && !document.querySelector('img')"))
     tall = page.run("document.querySelector('aside').scrollWidth - document.querySelector('aside').clientWidth")
     test.check("long names are broken", tall <= 0, tall)
@@ -241,6 +242,35 @@ def crowd(actors):
     for i in range(max(4, (PROCESSES - len(actors.pids)) // 2)):
         actors.chain([TAG + "p%d" % i, TAG + "q%d" % i])
     return tuple(many)
+
+
+def test_alike(test):
+    """Equal workers and equal groups are one with a count, and what all inherited joins no groups."""
+    page = test.page
+    fold = "all('#nodes g.several').find(g => g.querySelector('title').textContent.includes('%sworker'))" % TAG
+    count = "all('#nodes g.box:not(.gone)').filter(g => /%s/.test(g.getAttribute('aria-label'))).length"
+    page.run("(e => { const o = { bubbles: true }; e.dispatchEvent(new MouseEvent('click', o)); })(%s)" % fold)
+    test.check("equal workers are listed on a click", page.until("details().includes('%sworker ×20')" % TAG) and
+               page.run("all('#details [data-ref]').length") == 20)
+    page.click("document.querySelector('#details [data-open]')")
+    test.check("each is shown on request", page.until((count % (TAG + "worker \\d")) + " == 20"))
+    page.click("document.querySelector('#findings [data-fold]')")
+    test.check("and folded again", page.until("!!" + fold))
+    for _ in range(5):
+        test.actors.chain([TAG + "ka", TAG + "kb"])
+    same = "all('#nodes .alike').find(g => g.dataset.ref.includes('%ska'))" % TAG
+    test.check("equal groups are one with a count", page.until("!!(%s)" % same) and
+               page.run("%s.textContent" % same).startswith("5 alike") and page.run(count % (TAG + "k")) == 2)
+    page.run("(e => e.dispatchEvent(new MouseEvent('click', { bubbles: true })))(%s)" % same)
+    test.check("and five on request", page.until(count % (TAG + "k") + " == 10"))
+    page.click("document.querySelector('#findings [data-fold]')")
+    pids = test.actors.logged([(TAG + "x%d" % i, TAG + "y%d" % i) for i in range(4)], TAG + "log")
+    hub = "all('#nodes g.hub').find(g => g.textContent.includes('+ 8 in other groups'))"
+    test.check("what all inherited stands apart", page.until("!!" + hub),
+               page.run("all('#nodes g.hub').map(g => g.textContent)"))
+    test.check("and joins only who has nothing else", page.run(
+        "[%s].map(pid => all('#edges g:not(.gone)').filter(g => g.dataset.id.includes('p' + pid + ':')).length)" %
+        ", ".join(map(str, pids))) == [1] * 9)
 
 
 def test_crowd(test):
@@ -326,7 +356,7 @@ def test_end(test):
 def main():
     program = find_browser()
     if sys.argv[4] == "absent" or not program:
-        print("skip web_browser: " + ("no Chromium here" if not program else "this tong was built without libmicrohttpd"))
+        print("skip web_browser: " + ("this tong was built without libmicrohttpd" if program else "no Chromium here"))
         sys.exit(77)
     with tempfile.TemporaryDirectory(prefix="tong-test-") as directory:
         actors, page = Actors(), None
@@ -342,6 +372,7 @@ def main():
             test_view(test, pids)
             test_names(test, directory)
             test_crowd(test)
+            test_alike(test)
             test_looks(test)
             test_end(test)
         finally:

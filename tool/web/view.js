@@ -66,9 +66,9 @@ function pan(dx, dy) {
   setView();
 }
 
-// Moves no further than is needed to see it whole, and not so small that it cannot be read.
+// So that it is seen whole, and not so small that it cannot be read; what is seen already does not move.
 function reveal(box) {
-  const room = roomOf(), gap = 24;
+  const room = roomOf(), gap = MARGIN / 2;
   if (view.scale < FAR) {
     const x = (box.x + box.w / 2 - view.x) * view.scale, y = (box.y + box.h / 2 - view.y) * view.scale;
     zoomAt(1 / view.scale, x, y);
@@ -76,6 +76,8 @@ function reveal(box) {
   const right = view.x + room.width / view.scale, bottom = view.y + room.height / view.scale;
   if (box.x - gap < view.x || box.x + box.w + gap > right) view.x = box.x + box.w / 2 - room.width / view.scale / 2;
   if (box.y - gap < view.y || box.y + box.h + gap > bottom) view.y = box.y + box.h / 2 - room.height / view.scale / 2;
+  view.x = Math.max(view.x, bounds.x - MARGIN);
+  view.y = Math.max(view.y, bounds.y - MARGIN);
   view.free = true;
   setView();
 }
