@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """web.py TONG ROOT found|absent: tong web answers only who has the token, and sends valid pictures."""
+import atexit
 import ctypes
 import http.client
 import json
@@ -27,6 +28,7 @@ PATIENCE = 100  # looks are rare where they are dear
 class Server:
     def __init__(self, *options):
         self.process = subprocess.Popen([TONG, "web", *options], stdout=subprocess.PIPE, universal_newlines=True)
+        atexit.register(self.process.kill)  # which does nothing to one that has ended
         self.link = self.process.stdout.readline().strip()
         self.token = self.link.partition("token=")[2]
         self.port = int((re.findall(r":(\d+)/", self.link) or [0])[0])

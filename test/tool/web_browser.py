@@ -211,9 +211,13 @@ def test_view(test, pids):
     label = page.run("document.activeElement.getAttribute('aria-label')")
     page.key("Enter", text="\r")
     test.check("by keys alone: to a box, and its details", label and page.until("details().length > 0"), label)
-    test.check("a box tells who it is to those who hear it", page.run(
-        "document.activeElement.getAttribute('role')") == "button" and page.run("node(%d).getAttribute('aria-label')" %
-                                                                         pids[0]) == "%sfrom %d" % (TAG, pids[0]))
+    page.run("document.activeElement.blur()")
+    page.key("/", text="/")
+    test.check("a key goes to the search", page.run("document.activeElement.id") == "search")
+    page.key("Escape")
+    test.check("a key ends what is chosen", page.until("details() == '' && !location.hash.includes('show')"))
+    seen = page.run("['role', 'aria-label'].map(name => node(%d).getAttribute(name))" % pids[0])
+    test.check("a box tells who it is to those who hear it", seen == ["button", "%sfrom %d" % (TAG, pids[0])], seen)
 
 
 def test_names(test, directory):

@@ -66,7 +66,7 @@ function together(graph, opened) {
     const first = members[0];
     if (members.length < (first.processes ? ALIKE : 2) || opened.has(key)) { nodes.push(...members); continue; }
     const node = { ...first, id: "s" + key, key, several: members.length, number: "×" + members.length };
-    if (first.processes) node.processes = members.map(member => member.processes[0]);
+    if (first.processes) node.processes = members.map(member => member.processes[0]).sort((a, b) => a.pid - b.pid);
     else { node.channels = members.map(member => member.channel); node.label = first.kind; }
     for (const member of members) stands.set(member, node);
     nodes.push(node);

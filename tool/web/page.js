@@ -140,9 +140,21 @@ function clickPanel(event) {
   if (button.dataset.open !== undefined) open("x" + button.dataset.open);
   if (button.dataset.more !== undefined) { listed *= 4; showDetails(model, shown, chosen, trail.length > 0); }
   if (button.dataset.fold !== undefined) { opened.clear(); drawAnew(); }
-  if (button.dataset.back === undefined) return;
-  chosen = "";
-  open(trail.pop());
+  if (button.dataset.back !== undefined) {
+    chosen = "";
+    open(trail.pop());
+  }
+  if (!button.isConnected) $("details").querySelector("h2")?.focus();
+}
+
+// '/' goes to the search; Escape ends it, and then what is chosen.
+function pageKey(event) {
+  const search = $("search");
+  if (event.key === "/" && !event.target.matches("input, select")) { search.focus(); event.preventDefault(); }
+  if (event.key !== "Escape") return;
+  if (search.value) search.value = ""; else { chosen = ""; trail.length = 0; }
+  draw();
+  writeState();
 }
 
 // ---- What may be chosen -------------------------------------------------------------------------------------------
@@ -264,6 +276,7 @@ function begin() {
     writeState();
   });
   document.querySelector("aside").addEventListener("click", clickPanel);
+  document.addEventListener("keydown", pageKey);
   window.addEventListener("resize", () => { if (model && !view.free) showFirst(); else setView(); });
   window.addEventListener("hashchange", () => { readState(); setColours(); drawAnew(); follow(); });
   document.addEventListener("visibilitychange", followWhileSeen);

@@ -2,7 +2,7 @@
 const LISTED = 50, STUCK_LISTED = 12;
 let listed = LISTED; // of one list; more when they are asked for
 
-function heading(parent, words) { make(parent, "h2", {}, words); }
+function heading(parent, words) { make(parent, "h2", { tabindex: -1 }, words); }
 
 function fact(parent, name, value) {
   if (value === null || value === undefined || value === "") return;
@@ -71,7 +71,7 @@ function processPage(page, process, model) {
   fact(page, "command", process.command);
   fact(page, "user", process.user ? process.user + " (" + process.uid + ")" : process.uid);
   const parent = model.processes.find(other => other.pid === process.parent);
-  if (parent) { fact(page, "parent", ""); link(page, parent.id, say("parent") + ": " + labelOf(parent)); }
+  if (parent) link(page, parent.id, say("parent") + ": " + labelOf(parent));
   if (process.hidden) make(page, "p", { class: "soft" }, say("unseen"));
   if (process.namespaces.some(Boolean))
     fact(page, "spaces", say("spaceNames", ...process.namespaces.map(space => space ?? "?")));

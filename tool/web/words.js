@@ -1,8 +1,8 @@
 // All that the page itself says, in English and Korean.  Findings and gaps come in the words of the library.
 const TEXTS = {
   search: ["search", "찾기"],
-  searchLong: ["search processes and channels; Enter goes to the next that matches",
-    "프로세스와 채널 찾기; Enter를 누르면 다음 것으로 갑니다"],
+  searchLong: ["search processes and channels (/); Enter goes to the next that matches, Escape ends it",
+    "프로세스와 채널 찾기 (/). Enter를 누르면 다음 것으로 가고, Escape로 끝냅니다"],
   process: ["only process: pid or name", "이 프로세스만: pid 또는 이름"],
   processLong: ["show only this process and who talks to it: pid or name",
     "이 프로세스와 그 상대만 보기: pid 또는 이름"],
