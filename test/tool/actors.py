@@ -7,11 +7,12 @@ import socket
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
+IPC_PRIVATE, IPC_RMID, SETVAL = 0, 0, 16
 
 
 class Actors:
     def __init__(self):
-        self.pids = []
+        self.pids, self.sets = [], []
 
     def start(self, name, keep, act):
         """A process of that name (15 bytes) with these descriptors only, in act() when this returns; its number."""
@@ -45,6 +46,8 @@ class Actors:
     def end_all(self):
         for pid in list(self.pids):
             self.end(pid)
+        while self.sets:
+            LIBC.semctl(self.sets.pop(), 0, IPC_RMID)
 
     # ---- Groups of them -------------------------------------------------------------------------------------------
 
@@ -67,6 +70,31 @@ class Actors:
         pids = [self.start(left, [one[0], other[1]], lambda: os.read(one[0], 1)),
                 self.start(right, [other[0], one[1]], lambda: os.read(other[0], 1))]
         for fd in one + other:
+            os.close(fd)
+        return pids
+
+    def crossed(self, left, right):
+        """Each has taken one semaphore of System V and waits for the other one's; [] where there are none."""
+        sets = [one for one in (LIBC.semget(IPC_PRIVATE, 1, 0o600) for _ in range(2)) if one >= 0]
+        self.sets += sets
+        if len(sets) < 2:
+            return []
+        for one in sets:
+            LIBC.semctl(one, 0, SETVAL, 1)
+        take = lambda one: LIBC.semop(one, (ctypes.c_short * 3)(0, -1, 0), 1)
+        taken, go = os.pipe(), os.pipe()
+
+        def act(first, second):
+            take(first)
+            os.write(taken[1], b"!")
+            os.read(go[0], 1)
+            take(second)
+
+        pids = [self.start(left, [taken[1], go[0]], lambda: act(sets[0], sets[1])),
+                self.start(right, [taken[1], go[0]], lambda: act(sets[1], sets[0]))]
+        for _ in pids:
+            os.read(taken[0], 1)
+        for fd in taken + go:
             os.close(fd)
         return pids
 

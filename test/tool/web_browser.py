@@ -127,7 +127,13 @@ def test_stuck(test):
     only = page.until("all('#nodes g.box:not(.gone):not(.bad)').length == 0 && !!node(%d)" % left)
     test.check("only what is stuck can be shown", only)
     page.click("document.getElementById('bad')")
-    return left, right
+    pair = tuple(test.actors.crossed(TAG + "sem-a", TAG + "sem-b"))
+    if not pair:
+        test.report.skip("who waits for what another has taken", "no semaphores of System V here")
+        return
+    test.check("who waits for what another has taken is joined to him", page.until(
+        "node(%d)?.classList.contains('bad') && edge(%d, %d)?.querySelector('title').textContent.startsWith('sysvsem')" %
+        (pair[0], *pair)))
 
 
 def test_search(test, pids):

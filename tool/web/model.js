@@ -51,12 +51,12 @@ function labelOf(process) { return process.name + " " + process.pid; }
 
 function channelLabel(channel) { return channel.kind + " " + channel.name; }
 
-// A socket and its peer are one channel.  Who sends on one side is heard on the other.
-function channelOf(object, peer) {
-  const members = new Map();
+// A socket and its peer are one channel.  Who sends on one side is heard on the other.  Who waits for what nobody has
+// open (a semaphore) belongs to it, too.
+function channelOf(object, peer, waiters) {
+  const members = new Map(), nothing = { sends: false, receives: false, mapped: false, inherited: false };
   const add = end => {
-    const member = members.get(end.process) ||
-      { sends: false, receives: false, mapped: false, inherited: true, fds: [] };
+    const member = members.get(end.process) || { ...nothing, inherited: true, fds: [] };
     member.sends = member.sends || end.sends;
     member.receives = member.receives || end.receives;
     member.mapped = member.mapped || end.mapped;
@@ -66,6 +66,7 @@ function channelOf(object, peer) {
   };
   object.ends.forEach(add);
   if (peer) peer.ends.forEach(add);
+  for (const index of waiters) if (!members.has(index)) members.set(index, { ...nothing, waits: true, fds: [] });
   return { id: "o" + object.kind + ":" + object.key, object, peer, members, kind: object.kind, bad: null, findings: [],
     name: nameOf(object) };
 }
@@ -101,18 +102,22 @@ function build(snapshot) {
   const objects = new Map(snapshot.objects.map(object => [object.index, object]));
   const processes = snapshot.processes.map((process, index) => ({ ...process, index, bad: null, channels: [], own: [],
     waits: [], findings: [], id: "p" + process.pid + ":" + process.start_time }));
+  const waiters = new Map(); // by object
   const model = { snapshot, processes, channels: [], at: new Map(), things: new Map() };
+  for (const wait of snapshot.waits) {
+    processes[wait.process].waits.push(wait);
+    waiters.set(wait.object, [...(waiters.get(wait.object) || []), wait.process]);
+  }
   for (const object of snapshot.objects) {
     const peer = object.peer === null ? undefined : objects.get(object.peer);
     if (peer && peer.index < object.index && peer.peer === object.index) continue;
-    const channel = channelOf(object, peer), linked = connects(channel);
+    const channel = channelOf(object, peer, waiters.get(object.index) || []), linked = connects(channel);
     model.at.set(object.index, channel);
     if (peer && !model.at.has(peer.index)) model.at.set(peer.index, channel);
     for (const index of channel.members.keys()) processes[index][linked ? "channels" : "own"].push(channel);
     if (linked) model.channels.push(channel);
     model.things.set(channel.id, channel);
   }
-  for (const wait of snapshot.waits) processes[wait.process].waits.push(wait);
   for (const finding of snapshot.findings) {
     addFinding(model, finding);
     model.things.set(finding.id, finding);

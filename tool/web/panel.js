@@ -51,6 +51,7 @@ function findingPage(page, finding, model) {
 }
 
 function wayWords(member) {
+  if (member.waits) return say("waits");
   const way = member.sends && member.receives ? say("both") : member.sends ? say("sends") :
     member.receives ? say("receives") : say("has");
   return way + (member.mapped ? ", " + say("mapped") : "") + (member.inherited ? ", " + say("inherited") : "") +

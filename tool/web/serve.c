@@ -156,12 +156,25 @@ static bool is_shown(const tong_snapshot *snapshot, uint32_t number)
            (object->peer != TONG_NOBODY && touches_two(snapshot, object->peer, &process));
 }
 
+/* One waits for what another one has, a counter or a word in memory; that parents wait for children goes unsaid. */
+static bool is_awaited(const tong_snapshot *snapshot, const tong_wait_seen *wait)
+{
+    uint32_t process = wait->process;
+    return wait->object != TONG_NOBODY &&
+           tong_snapshot_object(snapshot, wait->object)->kind != TONG_KIND_PROCESS &&
+           touches_two(snapshot, wait->object, &process);
+}
+
 static void choose(const tong_snapshot *snapshot, bool *keep)
 {
     const tong_finding *finding;
+    const tong_wait_seen *wait;
     uint32_t index;
     for (uint32_t i = 0; i < tong_snapshot_objects(snapshot); i++)
         keep[i] = is_shown(snapshot, i);
+    for (size_t i = 0; (wait = tong_snapshot_wait(snapshot, i)); i++)
+        if (is_awaited(snapshot, wait))
+            keep[wait->object] = true;
     for (size_t i = 0; (finding = tong_snapshot_finding(snapshot, i)); i++)
         if (finding->object != TONG_NOBODY)
             keep[finding->object] = true;

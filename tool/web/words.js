@@ -70,6 +70,7 @@ const TEXTS = {
   receives: ["receives", "받음"],
   both: ["sends and receives", "보내고 받음"],
   has: ["has it", "가지고 있음"],
+  waits: ["waits for it", "이것을 기다림"],
   inherited: ["inherited", "물려받음"],
   mapped: ["mapped", "매핑"],
   proof: ["why", "까닭"],
