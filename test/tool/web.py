@@ -107,6 +107,20 @@ def misled(server):
             yield "%s: %d" % (host, code)
 
 
+def crowded(server, count):
+    """How many descriptors it has more while so many connect and say nothing; it must answer after that."""
+    held = lambda: len(os.listdir("/proc/%d/fd" % server.process.pid))
+    before, most = held(), 0
+    silent = [socket.create_connection(("127.0.0.1", server.port), PATIENCE) for _ in range(count)]
+    end = time.monotonic() + 2
+    while time.monotonic() < end and most < count:
+        most = max(most, held() - before)
+        select.select([], [], [], 0.05)
+    for one in silent:
+        one.close()
+    return most if server.ask("/").status == 200 else count
+
+
 def missing_in(told):
     """What doc/json.md promises of the members that the page is drawn from."""
     process, wait = set(told["processes"][0]), [w for w in told["waits"] if w["process"] < len(told["processes"])]
@@ -138,6 +152,8 @@ def main():
     report.rule("only local names are answered", list(misled(server)))
     check("only GET", {server.ask(t, m).status for t in ("/", "/events") for m in ("POST", "PUT", "HEAD")} == {405})
     check("nothing else is there", server.ask("/favicon.ico").status == 404)
+    more = crowded(server, 60)
+    check("it takes a bounded number of connections, and goes on", 0 < more <= 32, more)
     page = server.ask("/")
     policy, text = page.getheader("Content-Security-Policy"), page.read().decode("utf-8")
     check("the page comes with its policy", page.status == 200 and
