@@ -14,6 +14,18 @@ static void write_index(struct json *json, const char *name, uint32_t index)
     json_known(json, name, index, index != TONG_NOBODY);
 }
 
+static void write_namespaces(struct json *json, const tong_process *process)
+{
+    json_name(json, "namespaces");
+    json_open(json, '[');
+    for (size_t i = 0; i < sizeof process->namespaces / sizeof *process->namespaces; i++)
+        if (process->namespaces[i])
+            json_unsigned(json, process->namespaces[i]);
+        else
+            json_null(json);
+    json_close(json, ']');
+}
+
 static void write_process(struct json *json, const tong_process *process)
 {
     json_open(json, '{');
@@ -21,6 +33,8 @@ static void write_process(struct json *json, const tong_process *process)
     json_known(json, "start_time", process->start_time, process->start_time != 0);
     json_number(json, "parent", (uint64_t)process->parent);
     json_known(json, "uid", process->uid, process->uid != UINT32_MAX);
+    json_text(json, "user", sight_user(process->uid));
+    write_namespaces(json, process);
     json_text(json, "name", process->name);
     json_text(json, "command", process->command);
     json_known(json, "inner_pid", (uint64_t)process->inner_pid, process->inner_pid > 0);
@@ -110,7 +124,17 @@ static void write_wait(struct json *json, const tong_wait_seen *wait)
     json_close(json, '}');
 }
 
-static void write_waits(struct json *json, const tong_snapshot *snapshot, const tong_finding *finding)
+static void write_waits(struct json *json, const tong_snapshot *snapshot)
+{
+    const tong_wait_seen *wait;
+    json_name(json, "waits");
+    json_open(json, '[');
+    for (size_t i = 0; (wait = tong_snapshot_wait(snapshot, i)); i++)
+        write_wait(json, wait);
+    json_close(json, ']');
+}
+
+static void write_stuck(struct json *json, const tong_snapshot *snapshot, const tong_finding *finding)
 {
     const tong_wait_seen *wait;
     json_name(json, "waits");
@@ -131,7 +155,7 @@ static void write_finding(struct json *json, const tong_snapshot *snapshot, cons
     json_text(json, "proof", finding->proof);
     json_text(json, "advice", finding->advice);
     json_text(json, "address", *finding->address ? finding->address : NULL);
-    write_waits(json, snapshot, finding);
+    write_stuck(json, snapshot, finding);
     json_close(json, '}');
 }
 
@@ -161,6 +185,7 @@ void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bo
         if (!objects || objects[i])
             write_object(json, snapshot, i);
     json_close(json, ']');
+    write_waits(json, snapshot);
     json_name(json, "findings");
     json_open(json, '[');
     for (size_t i = 0; i < tong_snapshot_findings(snapshot); i++)

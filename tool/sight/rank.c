@@ -103,12 +103,17 @@ static void mark(struct ranking *ranking, const tong_wait_seen *wait, bool sure)
     }
 }
 
+static bool is_stuck(const tong_finding *finding)
+{
+    return finding->kind == TONG_FINDING_STUCK || finding->kind == TONG_FINDING_UNSURE;
+}
+
 /* Only what a finding says: of many a wait nobody knows who can end it, and nothing is wrong with it. */
 static void count_stuck(struct ranking *ranking)
 {
     const tong_finding *finding;
     for (size_t i = 0; (finding = tong_snapshot_finding(ranking->snapshot, i)); i++)
-        for (uint32_t k = 0; k < finding->waits; k++)
+        for (uint32_t k = 0; k < finding->waits && is_stuck(finding); k++)
             mark(ranking, tong_snapshot_wait(ranking->snapshot, tong_snapshot_stuck(ranking->snapshot, finding->first_wait + k)),
                  finding->kind == TONG_FINDING_STUCK);
 }

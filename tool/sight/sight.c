@@ -2,6 +2,7 @@
 #include "sight/sight.h"
 
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,20 @@ const char *sight_certainty(uint32_t certainty)
 {
     static const char *const words[] = { "unsure", "exact", "inferred", "unsure" };
     return words[certainty < sizeof words / sizeof *words ? certainty : 0];
+}
+
+/* Answers are kept, as each is read from a file or asked of a server. */
+const char *sight_user(uint32_t uid)
+{
+    static struct { uint32_t uid; bool asked; char name[64]; } known[64];
+    __typeof__(&known[0]) place = &known[uid % (sizeof known / sizeof *known)];
+    if (!place->asked || place->uid != uid) {
+        const struct passwd *user = uid == UINT32_MAX ? NULL : getpwuid(uid);
+        snprintf(place->name, sizeof place->name, "%s", user ? user->pw_name : "");
+        place->uid = uid;
+        place->asked = true;
+    }
+    return *place->name ? place->name : NULL;
 }
 
 /* ---- Choosing -------------------------------------------------------------------------------------------- */

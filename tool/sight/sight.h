@@ -61,6 +61,9 @@ void sight_write_json(struct json *json, const tong_snapshot *snapshot, const bo
 /* The same, on standard output: 0 or an exit code. */
 int sight_print_json(const tong_snapshot *snapshot, const bool *objects, const bool *findings);
 
+/* What a user is called; NULL: unknown.  Lives until the next call. */
+const char *sight_user(uint32_t uid);
+
 /* "exact", "inferred", "unsure". */
 const char *sight_certainty(uint32_t certainty);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The server: one thread of libmicrohttpd answers, the main thread looks at the machine while somebody follows, and
- * sleeps else.  Only GET, two pages, and none of them without the token.
+ * sleeps else.  The page is for everybody who asks a name of this machine: it is the same everywhere and shows nothing
+ * without the events, and these want the token.  The link has the token behind '#', where browsers keep it to
+ * themselves; the page says it when it asks for the events.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,21 +13,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "report.h"
+#include "sight/change.h"
 #include "sight/sight.h"
 #include "stop.h"
 #include "web/stream.h"
 #include "web/web.h"
 
 #define TOKEN_BYTES 16
-#define PAUSE_MS 1000
+/* From look to look, as long as takes one part of processor time in so many: when nothing came or went, and else. */
+#define SHARE_IDLE 60
+#define SHARE_CHANGING 20
+#define PAUSE_LEAST TONG_SECOND
+#define PAUSE_MOST (60 * TONG_SECOND)
 #define CONNECTIONS_MAX 32
 #define IDLE_SECONDS 30 /* of a connection that asks for nothing; followers are never idle */
 
@@ -58,6 +67,18 @@ static bool knows_token(const struct server *server, const char *said)
     for (size_t i = 0; i < size; i++)
         differs |= (unsigned char)(said[i] ^ server->token[i]);
     return differs == 0;
+}
+
+/* A page of another site can make its name mean this address, but not have the browser ask for another name. */
+static bool is_local(const char *host)
+{
+    static const char *const names[] = { "127.0.0.1", "localhost", "[::1]" };
+    for (size_t i = 0; host && i < sizeof names / sizeof *names; i++) {
+        size_t size = strlen(names[i]);
+        if (!strncasecmp(host, names[i], size) && (host[size] == '\0' || host[size] == ':'))
+            return true;
+    }
+    return false;
 }
 
 /* ---- Answers --------------------------------------------------------------------------------------------- */
@@ -96,14 +117,17 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 {
     const struct server *server = context;
     (void)version, (void)body, (void)body_size, (void)place;
-    if (!knows_token(server, mhd.lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "token")))
-        return refuse(connection, MHD_HTTP_FORBIDDEN, "The token is missing: use the link that was printed.\n");
+    if (!is_local(mhd.lookup_connection_value(connection, MHD_HEADER_KIND, "Host")))
+        return refuse(connection, MHD_HTTP_FORBIDDEN, "Ask 127.0.0.1 or localhost, by no other name.\n");
     if (strcmp(method, "GET") != 0)
         return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "Only GET.\n");
-    if (!strcmp(url, "/events"))
-        return answer(connection, MHD_HTTP_OK, stream_join(connection, server->wake), "text/event-stream");
-    if (strcmp(url, "/") != 0)
+    if (strcmp(url, "/") != 0 && strcmp(url, "/events") != 0)
         return refuse(connection, MHD_HTTP_NOT_FOUND, "There are / and /events.\n");
+    if (!strcmp(url, "/events")) {
+        if (!knows_token(server, mhd.lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "token")))
+            return refuse(connection, MHD_HTTP_FORBIDDEN, "The token is missing: use the link that was printed.\n");
+        return answer(connection, MHD_HTTP_OK, stream_join(connection, server->wake), "text/event-stream");
+    }
     struct MHD_Response *page =
         mhd.create_response_from_buffer(web_page_size, (void *)web_page, MHD_RESPMEM_PERSISTENT);
     return answer(connection, MHD_HTTP_OK, page, "text/html; charset=utf-8");
@@ -132,12 +156,25 @@ static bool is_shown(const tong_snapshot *snapshot, uint32_t number)
            (object->peer != TONG_NOBODY && touches_two(snapshot, object->peer, &process));
 }
 
+/* One waits for what another one has, a counter or a word in memory; that parents wait for children goes unsaid. */
+static bool is_awaited(const tong_snapshot *snapshot, const tong_wait_seen *wait)
+{
+    uint32_t process = wait->process;
+    return wait->object != TONG_NOBODY &&
+           tong_snapshot_object(snapshot, wait->object)->kind != TONG_KIND_PROCESS &&
+           touches_two(snapshot, wait->object, &process);
+}
+
 static void choose(const tong_snapshot *snapshot, bool *keep)
 {
     const tong_finding *finding;
+    const tong_wait_seen *wait;
     uint32_t index;
     for (uint32_t i = 0; i < tong_snapshot_objects(snapshot); i++)
         keep[i] = is_shown(snapshot, i);
+    for (size_t i = 0; (wait = tong_snapshot_wait(snapshot, i)); i++)
+        if (is_awaited(snapshot, wait))
+            keep[wait->object] = true;
     for (size_t i = 0; (finding = tong_snapshot_finding(snapshot, i)); i++)
         if (finding->object != TONG_NOBODY)
             keep[finding->object] = true;
@@ -148,7 +185,15 @@ static void choose(const tong_snapshot *snapshot, bool *keep)
     }
 }
 
-static int tell(void)
+static bool note(void *context, const struct change *change)
+{
+    (void)change;
+    *(bool *)context = true;
+    return false;
+}
+
+/* Takes the next snapshot in place of the last (NULL), and tells of it; whether something came or went. */
+static int tell(tong_snapshot **last, bool *ret_changed)
 {
     tong_snapshot *snapshot;
     struct text text = TEXT_INIT;
@@ -156,6 +201,11 @@ static int tell(void)
     int code = sight_take(TONG_LOOK_ALL, &snapshot);
     if (code)
         return code;
+    *ret_changed = false;
+    if (*last && change_find(*last, snapshot, (UINT32_C(1) << CHANGE_KINDS) - 1, note, ret_changed) < 0)
+        *ret_changed = true;
+    tong_snapshot_free(*last);
+    *last = snapshot;
     bool *keep = calloc(tong_snapshot_objects(snapshot) + 1, sizeof *keep);
     if (keep)
         choose(snapshot, keep);
@@ -164,23 +214,59 @@ static int tell(void)
     text_print(&text, "\n\n");
     stream_tell(&text);
     free(keep);
-    tong_snapshot_free(snapshot);
     return 0;
 }
 
-/* Sleeps until somebody comes, or for a second behind a picture. */
+static int64_t time_of(clockid_t clock)
+{
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * TONG_SECOND + time.tv_nsec;
+}
+
+struct pace {
+    int64_t began, spent; /* when the last look did: the time, and the processor time until then */
+    int64_t pause;        /* from then to the next */
+};
+
+/* The share of the last round, with what it took to carry the picture, or of this look, whichever took more. */
+static void choose_pause(struct pace *pace, int64_t spent_before, bool changed)
+{
+    int64_t round = pace->spent - spent_before, look = time_of(CLOCK_PROCESS_CPUTIME_ID) - pace->spent;
+    int64_t pause = (round > look ? round : look) * (changed ? SHARE_CHANGING : SHARE_IDLE);
+    pace->pause = pause < PAUSE_LEAST ? PAUSE_LEAST : pause > PAUSE_MOST ? PAUSE_MOST : pause;
+}
+
+static int look(struct pace *pace, tong_snapshot **last)
+{
+    int64_t spent_before = pace->spent;
+    bool changed;
+    pace->began = time_of(CLOCK_MONOTONIC);
+    pace->spent = time_of(CLOCK_PROCESS_CPUTIME_ID);
+    int code = tell(last, &changed);
+    if (code == 0)
+        choose_pause(pace, spent_before, changed);
+    return code;
+}
+
+/* Looks while somebody follows, and soon for the first who comes. */
 static int follow(const struct server *server)
 {
-    int code = 0;
+    struct pace pace = { -PAUSE_LEAST, time_of(CLOCK_PROCESS_CPUTIME_ID), PAUSE_LEAST };
+    tong_snapshot *last = NULL;
     eventfd_t ignored;
+    int code = 0;
     while (code == 0 && !stop_asked()) {
         bool followed = stream_followed();
-        if (followed)
-            code = tell();
+        pace.pause = followed ? pace.pause : PAUSE_LEAST;
+        if (followed && time_of(CLOCK_MONOTONIC) >= pace.began + pace.pause)
+            code = look(&pace, &last);
+        int64_t left = pace.began + pace.pause - time_of(CLOCK_MONOTONIC);
         struct pollfd wait = { .fd = server->wake, .events = POLLIN };
-        if (poll(&wait, 1, followed ? PAUSE_MS : -1) > 0)
+        if (poll(&wait, 1, !followed ? -1 : left > 0 ? (int)(left / TONG_MILLISECOND) + 1 : 0) > 0)
             eventfd_read(server->wake, &ignored);
     }
+    tong_snapshot_free(last);
     return code;
 }
 
@@ -191,6 +277,8 @@ static int listen_at(struct server *server, const struct sockaddr *address, sock
     server->listener = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (server->listener < 0)
         return fail_system(-errno, what);
+    const int yes = 1; /* a port is free again as soon as it is left; names of sockets do not know this */
+    setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     mode_t before = umask(0177);
     int r = bind(server->listener, address, size);
     int error = errno;
@@ -210,7 +298,7 @@ static int listen_path(struct server *server, const char *path)
     if (code)
         return code;
     server->path = path;
-    printf("http://localhost/?token=%s\n", server->token);
+    printf("http://localhost/#token=%s\n", server->token);
     return 0;
 }
 
@@ -226,7 +314,7 @@ static int listen_port(struct server *server, uint16_t port)
         return code;
     if (getsockname(server->listener, (struct sockaddr *)&address, &size) < 0)
         return fail_system(-errno, what);
-    printf("http://127.0.0.1:%u/?token=%s\n", ntohs(address.sin_port), server->token);
+    printf("http://127.0.0.1:%u/#token=%s\n", ntohs(address.sin_port), server->token);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 
 #define BLOCK 65536
+#define SIGN "event: alive\ndata: 1\n\n"
 
 /* One picture, kept until the last follower has all of it. */
 struct event {
@@ -63,10 +64,10 @@ static ssize_t next_piece(struct follower *follower, char *out, size_t room)
         release(follower->event);
         follower->event = use(latest);
         follower->sent = 0;
-    } else if (whole && follower->sign && room >= 3) {
+    } else if (whole && follower->sign && room >= strlen(SIGN)) {
         follower->sign = false;
-        memcpy(out, ":\n\n", 3);
-        return 3;
+        memcpy(out, SIGN, strlen(SIGN));
+        return (ssize_t)strlen(SIGN);
     } else if (whole) {
         sleep_on(follower);
         return 0;

@@ -9,7 +9,7 @@
 /* Serves at 127.0.0.1 (port 0: a free one) or at a socket of this path, until stopping is asked for: an exit code. */
 int web_serve(uint16_t port, const char *path);
 
-/* page.html, and what its browser may do: its own script and style by their hashes, and calls to where it came from. */
+/* The page, and what its browser may do: its own script and style by their hashes, and calls to where it came from. */
 extern const char web_page[], web_policy[];
 extern const size_t web_page_size;
 
