@@ -201,19 +201,42 @@ static void ask_again(struct judge *judge)
     }
 }
 
-/* Who has run meanwhile was stopped for a moment only, as everybody is whose system calls are shown.  Whether any stays. */
+/* Who shows system calls (strace) stops at each and waits for the next stop; a debugger at its prompt waits for its user. */
+static bool debugger_waits(struct judge *judge, int64_t pid)
+{
+    char call[CALL];
+    uint32_t process = graph_process(judge->graph, pid);
+    uint32_t first = process == TONG_NOBODY ? 0 : judge->waits->first_thread[process];
+    uint32_t end = process == TONG_NOBODY ? 0 : judge->waits->first_thread[process + 1];
+    for (uint32_t i = first; i < end; i++) {
+        const struct thread_seen *thread = &waits_threads(judge->waits)[i];
+        if (!thread->mark || wait_mark(judge->scan, pid, thread->tid, call, sizeof call) != thread->mark)
+            return false;
+        for (uint32_t j = thread->first; j < thread->first + thread->count; j++)
+            if (waits_facts(judge->waits)[j].children)
+                return false;
+    }
+    return first < end;
+}
+
+static bool stays_stopped(struct judge *judge, const struct thread_seen *thread)
+{
+    const tong_process *process = process_at(judge, thread->process);
+    int64_t pid = process->pid, tracer = process->tracer;
+    return wait_turns(judge->scan, pid, thread->tid) == thread->turns && (!tracer || debugger_waits(judge, tracer));
+}
+
+/* Who has run meanwhile was stopped for a moment only.  Whether any stays. */
 static bool ask_stopped(struct judge *judge)
 {
     bool any = false;
     for (uint32_t i = 0; i < judge->threads; i++) {
         struct thread_seen *thread = &waits_threads(judge->waits)[i];
-        if (!thread->stopped ||
-            wait_turns(judge->scan, process_at(judge, thread->process)->pid, thread->tid) == thread->turns) {
-            any |= thread->stopped;
+        if (!thread->stopped)
             continue;
-        }
-        thread->stopped = false;
-        thread->certain = true;
+        thread->stopped = stays_stopped(judge, thread);
+        thread->certain |= !thread->stopped;
+        any |= thread->stopped;
     }
     return any;
 }

@@ -53,6 +53,7 @@ struct wait_fact {
     bool inferred;         /* who could end it is concluded */
     bool dead;             /* who should end it is no more */
     bool doubtful;         /* somebody else could come, though all that is known speaks against it */
+    bool children;         /* for the end, or the stop, of a child or of who is traced, whatever the rule is by now */
     bool in_family;        /* a relative could do it, if one is live, though nothing says so */
 };
 
