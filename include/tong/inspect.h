@@ -103,7 +103,7 @@ typedef struct tong_process {
 #define TONG_OBJECT_LISTENING UINT32_C(0x10)
 #define TONG_OBJECT_HIDDEN_ENDS UINT32_C(0x20)   /* the kernel counts more ends than could be seen */
 #define TONG_OBJECT_OURS UINT32_C(0x40)          /* part of a channel of tong */
-#define TONG_OBJECT_DEAD_PLACES UINT32_C(0x80)   /* a channel of tong in which somebody died, and nobody took the place since */
+#define TONG_OBJECT_DEAD_PLACES UINT32_C(0x80)   /* of a channel of tong: somebody died whose place nobody took since */
 #define TONG_OBJECT_DURABLE UINT32_C(0x100)      /* a channel of tong that survives a power loss */
 
 typedef struct tong_object {

@@ -75,7 +75,7 @@ static void only_time(struct look_at_thread *look)
 static void wait_child(struct look_at_thread *look, int64_t pid)
 {
     bool known = pid > 0 && wait_same_namespace(look, SCAN_PID);
-    const struct wait_fact fact = { .rule = RULE_CHILDREN, .fd = -1, .number = known ? pid : 0 };
+    const struct wait_fact fact = { .rule = RULE_CHILDREN, .fd = -1, .number = known ? pid : 0, .children = true };
     wait_add(look, &fact, TONG_NOBODY, 0, "the end of a child");
 }
 

@@ -60,7 +60,8 @@ static bool count(const unsigned char *bytes, uint64_t size, uint64_t *ret)
     return true;
 }
 
-static bool read_lane(int fd, const struct layout_header *header, unsigned lane, uint64_t position, void *ret, uint64_t size)
+static bool read_lane(int fd, const struct layout_header *header, unsigned lane, uint64_t position, void *ret,
+                      uint64_t size)
 {
     uint64_t capacity = header->capacity, at = position & (capacity - 1), until_edge = capacity - at;
     uint64_t first = size < until_edge ? size : until_edge, begins = header->data_offset + lane * capacity;
@@ -120,15 +121,24 @@ static uint64_t number_at_head(const struct layout_cursor *cursor, uint64_t head
     return head == 0 ? 0 : TONG_UNKNOWN;
 }
 
+/* The tail may be one publication behind. */
+static uint64_t bytes_left(const struct channel_progress *progress, unsigned lane, uint64_t head)
+{
+    uint64_t left = load(&progress->senders->places[lane].tail) - head;
+    return left > INT64_MAX ? 0 : left;
+}
+
 static void add_lane(const struct channel_progress *progress, unsigned place, unsigned lane, tong_end *ret)
 {
     const struct layout_cursor *cursor = &progress->receivers->seats[place].positions[lane];
-    uint64_t head = load(&cursor->head), left = load(&progress->senders->places[lane].tail) - head;
+    uint64_t head = load(&cursor->head), left = bytes_left(progress, lane, head);
     uint64_t before = number_at_head(cursor, head), messages = progress->number[lane] - before;
     bool counted = left == 0 || (progress->counted[lane] && before != TONG_UNKNOWN && messages <= progress->number[lane]);
-    ret->behind += left > INT64_MAX ? 0 : left; /* the tail may be one publication behind */
-    ret->messages_behind = ret->messages_behind == TONG_UNKNOWN || !counted ? TONG_UNKNOWN
-                                                                            : ret->messages_behind + (left ? messages : 0);
+    ret->behind += left;
+    if (!counted)
+        ret->messages_behind = TONG_UNKNOWN;
+    else if (ret->messages_behind != TONG_UNKNOWN)
+        ret->messages_behind += left ? messages : 0;
 }
 
 static uint64_t bytes_in_hand(const struct layout_seat *seat)
@@ -153,8 +163,6 @@ void channel_progress(const struct channel_progress *progress, unsigned place, t
     for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++)
         if (used >> lane & 1 && deliver == LAYOUT_BROADCAST)
             add_lane(progress, place, lane, ret);
-        else if (used >> lane & 1 && deliver == LAYOUT_ONE) {
-            uint64_t left = load(&progress->senders->places[lane].tail) - load(&progress->receivers->cursors[lane].head);
-            ret->behind += left > INT64_MAX ? 0 : left;
-        }
+        else if (used >> lane & 1 && deliver == LAYOUT_ONE)
+            ret->behind += bytes_left(progress, lane, load(&progress->receivers->cursors[lane].head));
 }

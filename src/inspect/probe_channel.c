@@ -68,7 +68,10 @@ static int open_segment(const char *path, uint32_t kind, struct segment *ret)
         r = got < 0 ? (int)got : -ENODEV;
     if (r == 0 && layout_refusal(&header, kind, (uint64_t)ret->status.st_size))
         r = -ENODEV;
-    return r ? r : read_segment(ret, layout_control_size(kind));
+    r = r ? r : read_segment(ret, layout_control_size(kind));
+    if (r == 0)
+        ret->control->header = header; /* the one that was checked, whatever is there by now */
+    return r;
 }
 
 static void close_segment(struct segment *segment)

@@ -14,39 +14,21 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "inspect/waits.h"
+#include "inspect/judge.h"
 #include "sys/sys.h"
 
 #define CALL 256
 #define GENERATIONS 256       /* of ancestors */
 #define LIBC_SIGNALS (UINT64_C(3) << 31) /* 32 and 33, which libc catches for its own use */
 
-struct judge {
-    struct scan *scan;
-    struct tong_snapshot *graph;
-    struct waits *waits;
-    uint32_t threads;
-    bool any_hidden;
-    struct graph_array newcomers; /* who began while the others were looked at, and was not */
-    bool strict;       /* the second round */
-    bool stopping;     /* the third */
-    bool *looks_stuck; /* threads: left over by the first round */
-};
-
-static const tong_process *process_at(const struct judge *judge, uint32_t process)
-{
-    return graph_process_at(judge->graph, process);
-}
-
 /* ---- Who cannot be seen ----------------------------------------------------------------------------------- */
 
 static uint32_t parent_of(const struct judge *judge, uint32_t process)
 {
-    int64_t parent = process_at(judge, process)->parent;
+    int64_t parent = judge_process(judge, process)->parent;
     return parent > 0 ? graph_process(judge->graph, parent) : TONG_NOBODY;
 }
 
@@ -108,17 +90,17 @@ static bool has_newcomer(const struct judge *judge, int64_t parent)
 static bool could_be_hidden(const struct judge *judge, uint32_t process, const struct wait_fact *fact)
 {
     if (fact->rule == RULE_CHILDREN)
-        return has_newcomer(judge, process_at(judge, process)->pid);
+        return has_newcomer(judge, judge_process(judge, process)->pid);
     if (!fact->hideable)
         return false;
     if (!judge->any_hidden)
         return could_be_newcomer(judge, process, fact);
     uint32_t head = family_of(judge, process, fact);
     head = head == TONG_NOBODY ? head : parent_of(judge, head);
-    if (head == TONG_NOBODY || process_at(judge, head)->flags & TONG_PROCESS_HIDDEN)
+    if (head == TONG_NOBODY || judge_process(judge, head)->flags & TONG_PROCESS_HIDDEN)
         return true;
     for (uint32_t i = 0; i < judge->graph->processes.count; i++)
-        if (process_at(judge, i)->flags & TONG_PROCESS_HIDDEN && is_ancestor(judge, head, i))
+        if (judge_process(judge, i)->flags & TONG_PROCESS_HIDDEN && is_ancestor(judge, head, i))
             return true;
     return could_be_newcomer(judge, process, fact);
 }
@@ -129,7 +111,7 @@ static bool could_be_hidden(const struct judge *judge, uint32_t process, const s
 static bool lives_unseen(const struct judge *judge, uint32_t process)
 {
     bool seen = judge->waits->first_thread[process] != judge->waits->first_thread[process + 1];
-    return !seen && !(process_at(judge, process)->flags & TONG_PROCESS_ZOMBIE);
+    return !seen && !(judge_process(judge, process)->flags & TONG_PROCESS_ZOMBIE);
 }
 
 static bool is_woken(const struct judge *judge, const struct wait_fact *fact)
@@ -149,7 +131,7 @@ static bool has_live_relative(const struct judge *judge, uint32_t process)
 {
     const bool *live = judge->waits->live;
     uint32_t parent = parent_of(judge, process);
-    if (parent == TONG_NOBODY || process_at(judge, parent)->pid == 1 || live[parent] || live[process])
+    if (parent == TONG_NOBODY || judge_process(judge, parent)->pid == 1 || live[parent] || live[process])
         return true;
     for (uint32_t i = 0; i < judge->graph->processes.count; i++) {
         uint32_t other = live[i] ? parent_of(judge, i) : TONG_NOBODY;
@@ -216,7 +198,7 @@ static void ask_socket(struct judge *judge, uint32_t number)
     uint32_t kind = wait->object == TONG_NOBODY ? 0 : graph_object_at(judge->graph, wait->object)->kind;
     if ((kind != TONG_KIND_UNIX && kind != TONG_KIND_TCP) || fact->multiplexed || fact->fd < 0)
         return;
-    int r = has_time_limit(process_at(judge, wait->process)->pid, fact->fd, wait->direction);
+    int r = has_time_limit(judge_process(judge, wait->process)->pid, fact->fd, wait->direction);
     fact->doubtful |= r < 0;
     if (r < 0)
         graph_gap(judge->graph, "time limits of sockets", "not permitted to this user");
@@ -236,7 +218,7 @@ static int ask_again(struct judge *judge)
         if (thread->live || thread->stopped)
             continue;
         any = true;
-        int64_t pid = process_at(judge, thread->process)->pid;
+        int64_t pid = judge_process(judge, thread->process)->pid;
         thread->certain = wait_mark(judge->scan, pid, thread->tid, call, sizeof call) != thread->mark ||
                           process_was_there(judge->scan, thread->process) < 0;
         for (uint32_t j = thread->first; j < thread->first + thread->count; j++)
@@ -245,19 +227,42 @@ static int ask_again(struct judge *judge)
     return any ? processes_since(judge->scan, &judge->newcomers) : 0;
 }
 
-/* Who has run meanwhile was stopped for a moment only, as everybody is whose system calls are shown.  Whether any stays. */
+/* Who shows system calls (strace) stops at each and waits for the next stop; a debugger at its prompt waits for its user. */
+static bool debugger_waits(struct judge *judge, int64_t pid)
+{
+    char call[CALL];
+    uint32_t process = graph_process(judge->graph, pid);
+    uint32_t first = process == TONG_NOBODY ? 0 : judge->waits->first_thread[process];
+    uint32_t end = process == TONG_NOBODY ? 0 : judge->waits->first_thread[process + 1];
+    for (uint32_t i = first; i < end; i++) {
+        const struct thread_seen *thread = &waits_threads(judge->waits)[i];
+        if (!thread->mark || wait_mark(judge->scan, pid, thread->tid, call, sizeof call) != thread->mark)
+            return false;
+        for (uint32_t j = thread->first; j < thread->first + thread->count; j++)
+            if (waits_facts(judge->waits)[j].children)
+                return false;
+    }
+    return first < end;
+}
+
+static bool stays_stopped(struct judge *judge, const struct thread_seen *thread)
+{
+    const tong_process *process = judge_process(judge, thread->process);
+    int64_t pid = process->pid, tracer = process->tracer;
+    return wait_turns(judge->scan, pid, thread->tid) == thread->turns && (!tracer || debugger_waits(judge, tracer));
+}
+
+/* Who has run meanwhile was stopped for a moment only.  Whether any stays. */
 static bool ask_stopped(struct judge *judge)
 {
     bool any = false;
     for (uint32_t i = 0; i < judge->threads; i++) {
         struct thread_seen *thread = &waits_threads(judge->waits)[i];
-        if (!thread->stopped ||
-            wait_turns(judge->scan, process_at(judge, thread->process)->pid, thread->tid) == thread->turns) {
-            any |= thread->stopped;
+        if (!thread->stopped)
             continue;
-        }
-        thread->stopped = false;
-        thread->certain = true;
+        thread->stopped = stays_stopped(judge, thread);
+        thread->certain |= !thread->stopped;
+        any |= thread->stopped;
     }
     return any;
 }
@@ -282,7 +287,7 @@ static void excuse(struct judge *judge, uint32_t process)
 {
     struct waits *waits = judge->waits;
     uint32_t first = waits->first_thread[process], end = waits->first_thread[process + 1];
-    bool own = first < end && process_at(judge, process)->signals_caught & ~LIBC_SIGNALS, idle = true;
+    bool own = first < end && judge_process(judge, process)->signals_caught & ~LIBC_SIGNALS, idle = true;
     for (uint32_t i = first; i < end && own; i++) {
         const struct thread_seen *thread = &waits_threads(waits)[i];
         own = !thread->live;
@@ -300,279 +305,7 @@ static void excuse(struct judge *judge, uint32_t process)
     }
 }
 
-/* ---- Findings --------------------------------------------------------------------------------------------- */
-
-struct group {
-    uint32_t *thread;
-    uint32_t count;
-};
-
-typedef bool (*member_of)(const struct judge *judge, uint32_t thread);
-
-static bool is_stuck(const struct judge *judge, uint32_t thread)
-{
-    return judge->looks_stuck[thread] && !waits_threads(judge->waits)[thread].live;
-}
-
-static bool waits_for_stopped(const struct judge *judge, uint32_t thread)
-{
-    const struct thread_seen *seen = &waits_threads(judge->waits)[thread];
-    return !judge->looks_stuck[thread] && !seen->live && !seen->stopped;
-}
-
-static bool looks_stuck(const struct judge *judge, uint32_t thread)
-{
-    return judge->looks_stuck[thread] && waits_threads(judge->waits)[thread].live;
-}
-
-/* Who is in the group that is gathered. */
-struct members {
-    bool *thread, *taken; /* taken: in this group or one before it */
-};
-
-static void join(const struct judge *judge, struct group *group, struct members *members, uint32_t thread,
-                 member_of member)
-{
-    if (members->taken[thread] || !member(judge, thread))
-        return;
-    members->taken[thread] = members->thread[thread] = true;
-    group->thread[group->count++] = thread;
-}
-
-/* Calls `visit` with each thread that could wake this one, until it returns true. */
-static bool each_waker(const struct judge *judge, uint32_t sleeper, bool (*visit)(void *context, uint32_t thread),
-                       void *context)
-{
-    const struct thread_seen *waiting = &waits_threads(judge->waits)[sleeper];
-    for (uint32_t i = waiting->first; i < waiting->first + waiting->count; i++) {
-        const struct wait_fact *fact = &waits_facts(judge->waits)[i];
-        for (uint32_t j = 0; j < fact->count; j++) {
-            const struct waker *waker = &waits_wakers(judge->waits)[fact->first + j];
-            bool any = waker->thread == TONG_NOBODY;
-            uint32_t first = any ? judge->waits->first_thread[waker->process] : waker->thread;
-            uint32_t end = any ? judge->waits->first_thread[waker->process + 1] : waker->thread + 1;
-            for (uint32_t thread = first; thread < end; thread++)
-                if (visit(context, thread))
-                    return true;
-        }
-    }
-    return false;
-}
-
-struct gathering {
-    const struct judge *judge;
-    struct group *group;
-    struct members *members;
-    member_of member;
-};
-
-static bool join_waker(void *context, uint32_t thread)
-{
-    struct gathering *gathering = context;
-    join(gathering->judge, gathering->group, gathering->members, thread, gathering->member);
-    return false;
-}
-
-static bool is_joined(void *context, uint32_t thread)
-{
-    const struct gathering *gathering = context;
-    return gathering->members->thread[thread];
-}
-
-/* Those that wait for each other, in the order of the chain; then who waits for one of them. */
-static void gather(struct gathering *gathering, uint32_t first)
-{
-    const struct judge *judge = gathering->judge;
-    struct group *group = gathering->group;
-    struct members *members = gathering->members;
-    memset(members->thread, 0, judge->threads * sizeof *members->thread);
-    group->count = 0;
-    join(judge, group, members, first, gathering->member);
-    for (uint32_t at = 0; at < group->count; ) {
-        for (; at < group->count; at++)
-            each_waker(judge, group->thread[at], join_waker, gathering);
-        for (uint32_t i = 0; i < judge->threads; i++)
-            if (!members->taken[i] && gathering->member(judge, i) && each_waker(judge, i, is_joined, gathering))
-                join(judge, group, members, i, gathering->member);
-    }
-}
-
-/* Descriptors that are sent through sockets are not followed: whoever cannot be seen may have what can be sent. */
-static bool is_concluded(const struct judge *judge, const struct group *group)
-{
-    for (uint32_t i = 0; i < group->count; i++) {
-        const struct thread_seen *thread = &waits_threads(judge->waits)[group->thread[i]];
-        for (uint32_t j = thread->first; j < thread->first + thread->count; j++) {
-            const struct wait_fact *fact = &waits_facts(judge->waits)[j];
-            if (fact->inferred || (judge->any_hidden && fact->hideable))
-                return true;
-        }
-    }
-    return false;
-}
-
-static uint32_t keep_waits(struct judge *judge, const struct group *group, uint32_t flag)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < group->count; i++) {
-        const struct thread_seen *thread = &waits_threads(judge->waits)[group->thread[i]];
-        for (uint32_t j = thread->first; j < thread->first + thread->count; j++, count++) {
-            uint32_t *kept = graph_push(judge->graph, &judge->graph->stuck, sizeof *kept);
-            if (!kept)
-                return count;
-            *kept = j;
-            graph_waits(judge->graph)[j].flags |= flag;
-        }
-    }
-    return count;
-}
-
-static int64_t pid_of(const struct judge *judge, uint32_t thread)
-{
-    return process_at(judge, waits_threads(judge->waits)[thread].process)->pid;
-}
-
-/* "cat 77", "cat 77 and sort 78", "cat 77, sort 78 and 3 more" */
-static const char *names_of(struct judge *judge, const struct group *group)
-{
-    char first[96], second[96] = "";
-    proof_thread(judge->scan, group->thread[0], first, sizeof first);
-    if (group->count == 1)
-        return graph_text(judge->graph, first);
-    proof_thread(judge->scan, group->thread[1], second, sizeof second);
-    if (group->count == 2)
-        return graph_format(judge->graph, "%s and %s", first, second);
-    return graph_format(judge->graph, "%s, %s and %u more", first, second, group->count - 2);
-}
-
-/* What is said of a group, by the kind of the finding. */
-static void describe_stuck(struct judge *judge, const struct group *group, tong_finding *ret)
-{
-    const char *names = names_of(judge, group);
-    ret->certainty = is_concluded(judge, group) ? TONG_INFERRED : TONG_EXACT;
-    ret->summary = graph_format(judge->graph, group->count == 1 ? "%s waits, and nobody is left who could wake it"
-                                                                : "%s wait, and nobody can wake them", names);
-    ret->advice = graph_format(judge->graph, group->count == 1
-                               ? "end it (kill %lld), and then look why nobody is left who could wake it"
-                               : "end one of them (kill %lld), and then look why it took what it holds",
-                               (long long)pid_of(judge, group->thread[0]));
-}
-
-static void describe_unsure(struct judge *judge, const struct group *group, tong_finding *ret)
-{
-    ret->certainty = TONG_UNSURE;
-    ret->summary = graph_format(judge->graph, group->count == 1
-                                ? "%s waits, and nobody is left who could wake it, as far as can be seen"
-                                : "%s wait, and nobody can wake them, as far as can be seen", names_of(judge, group));
-    ret->advice = "look again as root, or later: somebody who could not be seen, or who comes anew, may still wake them";
-}
-
-static bool is_stopped(void *context, uint32_t thread)
-{
-    struct gathering *gathering = context;
-    bool stopped = waits_threads(gathering->judge->waits)[thread].stopped;
-    gathering->group->thread[0] = stopped ? thread : gathering->group->thread[0];
-    return stopped;
-}
-
-/* One of those who hold up the group. */
-static uint32_t stopped_before(const struct judge *judge, const struct group *group)
-{
-    uint32_t found = group->thread[0];
-    struct group holder = { &found, 1 };
-    struct gathering gathering = { judge, &holder, NULL, NULL };
-    for (uint32_t i = 0; i < group->count; i++)
-        if (each_waker(judge, group->thread[i], is_stopped, &gathering))
-            break;
-    return found;
-}
-
-static void describe_stopped(struct judge *judge, const struct group *group, tong_finding *ret)
-{
-    char name[96];
-    uint32_t holder = stopped_before(judge, group);
-    const tong_process *process = process_at(judge, waits_threads(judge->waits)[holder].process);
-    proof_thread(judge->scan, holder, name, sizeof name);
-    ret->certainty = is_concluded(judge, group) ? TONG_INFERRED : TONG_EXACT;
-    ret->summary = graph_format(judge->graph, "%s wait%s for %s, which is stopped", names_of(judge, group),
-                                group->count == 1 ? "s" : "", name);
-    ret->advice = process->tracer
-        ? graph_format(judge->graph, "let it go on in its debugger (%lld), or end it", (long long)process->tracer)
-        : graph_format(judge->graph, "let it go on (kill -CONT %lld), or end it", (long long)process->pid);
-}
-
-static const struct verdict {
-    uint32_t kind;
-    uint32_t flag; /* of its waits */
-    member_of member;
-    void (*describe)(struct judge *judge, const struct group *group, tong_finding *ret);
-} verdicts[] = {
-    { TONG_FINDING_STUCK, TONG_WAIT_STUCK, is_stuck, describe_stuck },
-    { TONG_FINDING_UNSURE, TONG_WAIT_UNKNOWN, looks_stuck, describe_unsure },
-    { TONG_FINDING_STOPPED, 0, waits_for_stopped, describe_stopped },
-};
-
-static void report(struct judge *judge, const struct group *group, const struct verdict *verdict)
-{
-    uint32_t first = waits_threads(judge->waits)[group->thread[0]].first;
-    tong_finding finding = {
-        .kind = verdict->kind, .object = graph_waits(judge->graph)[first].object,
-        .first_wait = (uint32_t)judge->graph->stuck.count, .proof = proof_of(judge->scan, group->thread, group->count),
-    };
-    verdict->describe(judge, group, &finding);
-    finding.waits = keep_waits(judge, group, verdict->flag);
-    graph_add_finding(judge->graph, &finding);
-}
-
-static bool mark(void *context, uint32_t thread)
-{
-    ((bool *)context)[thread] = true;
-    return false;
-}
-
-/* Leaves those for whom somebody waits that is left: circles, and what they wait for. */
-static void find_circles(const struct judge *judge, bool *circle, bool *waited, member_of member)
-{
-    for (uint32_t i = 0; i < judge->threads; i++)
-        circle[i] = member(judge, i);
-    for (bool changed = true; changed; ) {
-        changed = false;
-        memset(waited, 0, judge->threads * sizeof *waited);
-        for (uint32_t i = 0; i < judge->threads; i++)
-            if (circle[i])
-                each_waker(judge, i, mark, waited);
-        for (uint32_t i = 0; i < judge->threads; i++) {
-            changed |= circle[i] && !waited[i];
-            circle[i] &= waited[i];
-        }
-    }
-}
-
-/* Circles come first, so that a chain begins with who makes it and not with who hangs on it. */
-static int report_all(struct judge *judge, const struct verdict *verdict)
-{
-    member_of member = verdict->member;
-    size_t room = judge->threads + 1;
-    struct members members = { calloc(room, sizeof(bool)), calloc(room, sizeof(bool)) };
-    struct group group = { calloc(room, sizeof *group.thread), 0 };
-    struct gathering gathering = { judge, &group, &members, member };
-    bool *circle = calloc(room, sizeof *circle);
-    int r = members.thread && members.taken && group.thread && circle ? 0 : -ENOMEM;
-    if (r == 0)
-        find_circles(judge, circle, members.thread, member);
-    for (uint32_t i = 0; i < 2 * judge->threads && r == 0; i++) {
-        uint32_t thread = i % judge->threads;
-        if (members.taken[thread] || !member(judge, thread) || (i < judge->threads && !circle[thread]))
-            continue;
-        gather(&gathering, thread);
-        report(judge, &group, verdict);
-    }
-    free(circle);
-    free(group.thread);
-    free(members.taken);
-    free(members.thread);
-    return r;
-}
+/* ---- All of it -------------------------------------------------------------------------------------------- */
 
 static int judge_all(struct judge *judge)
 {
@@ -610,11 +343,10 @@ int find_stuck(struct scan *scan)
     for (uint32_t i = 0; i < scan->graph->processes.count && r == 0; i++)
         judge.any_hidden |= (graph_process_at(scan->graph, i)->flags & TONG_PROCESS_HIDDEN) != 0;
     r = r ? r : judge_all(&judge);
-    for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts && r == 0; i++) {
-        if (verdicts[i].kind == TONG_FINDING_STOPPED)
-            r = judge_stopped(&judge);
-        r = r ? r : report_all(&judge, &verdicts[i]);
-    }
+    r = r ? r : judge_report(&judge, TONG_FINDING_STUCK);
+    r = r ? r : judge_report(&judge, TONG_FINDING_UNSURE);
+    r = r ? r : judge_stopped(&judge);
+    r = r ? r : judge_report(&judge, TONG_FINDING_STOPPED);
     free(judge.looks_stuck);
     free(judge.newcomers.item);
     return r ? r : scan->graph->error;

@@ -3,8 +3,8 @@
  * waits.h - who waits for whom, while a snapshot is made.
  *
  * probe_wait.c finds the threads that sleep and decodes their system calls, by the table in calls.c; wakers.c says who
- * could end each wait; stuck.c judges, and proof.c puts it in words.  Threads of one process follow each other, and so
- * do the waits of one thread, which any one of them ends (poll).
+ * could end each wait; stuck.c judges, verdict.c tells of it, and proof.c puts it in words.  Threads of one process follow
+ * each other, and so do the waits of one thread, which any one of them ends (poll).
  */
 #ifndef INSPECT_WAITS_H
 #define INSPECT_WAITS_H
@@ -53,6 +53,7 @@ struct wait_fact {
     bool inferred;         /* who could end it is concluded */
     bool dead;             /* who should end it is no more */
     bool doubtful;         /* somebody else could come, though all that is known speaks against it */
+    bool children;         /* for the end, or the stop, of a child or of who is traced, whatever the rule is by now */
     bool in_family;        /* a relative could do it, if one is live, though nothing says so */
 };
 

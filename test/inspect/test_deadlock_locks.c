@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Locks of files whose holders wait for each other, or are stopped; and their twins that are well. */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -305,37 +306,54 @@ static void continued(int kind)
 
 static void lock_and_be_traced(struct stage *stage)
 {
-    locks[stage->step].take((int)OK(open(stage->path[1], O_RDWR | O_CREAT | O_CLOEXEC, 0600)));
-    stage_meet(stage, 2);
+    flock_it((int)OK(open(stage->path[1], O_RDWR | O_CREAT | O_CLOEXEC, 0600)));
     OK(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
     raise(SIGSTOP);
+    stage_meet(stage, 2);
     stage_idle(stage);
 }
 
-/* As by a debugger. */
+/* step: it lets go on what it stopped. */
+static void debug(struct stage *stage)
+{
+    int status;
+    stage_heir(stage, 0, lock_and_be_traced);
+    pid_t traced = atomic_load(&stage->shared->heir[0]);
+    GIVES(waitpid(traced, &status, WUNTRACED), traced);
+    atomic_fetch_add(&stage->shared->met, 1);
+    if (stage->step)
+        OK(ptrace(PTRACE_CONT, traced, NULL, NULL));
+    stage_idle(stage);
+}
+
+static void wait_for_traced(struct stage *stage)
+{
+    while (atomic_load(&stage->shared->met) < (stage->step ? 2 : 1))
+        sched_yield();
+    flock_it((int)OK(open(stage->path[1], O_RDWR | O_CREAT | O_CLOEXEC, 0600)));
+}
+
+/* By a debugger that waits for its user. */
 static void traced(int well)
 {
     struct stage stage;
-    int status;
     stage_begin(&stage);
-    stage.step = 0;
-    stage_start(&stage, wait_for_second);
-    stage_start(&stage, lock_and_be_traced);
+    stage.step = well;
+    stage_start(&stage, wait_for_traced);
+    stage_start(&stage, debug);
+    stage_adopt(&stage, 0);
     stage_asleep(&stage, 0, SYS_flock);
-    stage_until(&stage, 1, 't');
-    GIVES(waitpid(stage.actor[1], &status, WUNTRACED), stage.actor[1]);
-    stage.beside = 1;
-    if (well) {
-        OK(ptrace(PTRACE_DETACH, stage.actor[1], NULL, NULL));
-        stage_asleep(&stage, 1, SYS_clock_nanosleep);
+    stage_asleep(&stage, 1, SYS_clock_nanosleep);
+    stage_until(&stage, 2, well ? 'S' : 't');
+    stage.beside = 2;
+    if (well)
         stage_quiet(&stage);
-    } else {
+    else
         stage_found(&stage, TONG_FINDING_STOPPED, "which is stopped by its debugger");
-    }
     stage_end(&stage);
 }
 
-#define LOOKS 3
+#define LOOKS 10
 
 static void lock_and_call(struct stage *stage)
 {

@@ -252,7 +252,8 @@ static void pipeline(int well)
     if (well)
         stage_quiet(&stage);
     else
-        stage_found(&stage, TONG_FINDING_STUCK, "cat |waits in read for pipe [|at descriptor 0, whose only writer is itself|for its child cat ");
+        stage_found(&stage, TONG_FINDING_STUCK,
+                    "cat |waits in read for pipe [|at descriptor 0, whose only writer is itself|for its child cat ");
     stage_end(&stage);
 }
 
