@@ -170,7 +170,9 @@ char wait_state(struct scan *scan, int64_t pid, int64_t tid)
 {
     char path[80];
     snprintf(path, sizeof path, "%lld/task/%lld/stat", (long long)pid, (long long)tid);
-    const char *name_end = proc_read(&scan->proc, scan->proc.fd, path) > 0 ? strrchr(scan->proc.buffer, ')') : NULL;
+    ssize_t r = proc_read(&scan->proc, scan->proc.fd, path);
+    const char *name_end = r > 0 ? strrchr(scan->proc.buffer, ')') : NULL;
+    graph_missed(scan->graph, "states of threads", r);
     return name_end && name_end[1] == ' ' ? name_end[2] : 0;
 }
 

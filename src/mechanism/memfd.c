@@ -49,8 +49,8 @@ static const struct region_facet region = {
 static const struct limit limits[] = {
     { "free memory", "bytes", "MemAvailable", limit_memory },
     { "largest message", "bytes", "capacity=1G", ring_channel_largest },
-    { "senders at once", "", "its layout", ring_channel_places },
-    { "receivers at once", "", "its layout", ring_channel_places },
+    { "senders at once", "ends", "its layout", ring_channel_places },
+    { "receivers at once", "ends", "its layout", ring_channel_places },
     { NULL, NULL, NULL, NULL },
 };
 

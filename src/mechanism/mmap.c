@@ -69,8 +69,8 @@ static uint64_t page_size(const char *source)
 static const struct limit limits[] = {
     { "page", "bytes", "_SC_PAGESIZE", page_size },
     { "largest message", "bytes", "capacity=1G", ring_channel_largest },
-    { "senders at once", "", "its layout", ring_channel_places },
-    { "receivers at once", "", "its layout", ring_channel_places },
+    { "senders at once", "ends", "its layout", ring_channel_places },
+    { "receivers at once", "ends", "its layout", ring_channel_places },
     { NULL, NULL, NULL, NULL },
 };
 

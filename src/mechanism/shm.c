@@ -70,8 +70,8 @@ static int shm_remove(const struct address *address)
 static const struct limit limits[] = {
     { "free space", "bytes", SHM_DIRECTORY, limit_space },
     { "largest message", "bytes", "capacity=1G", ring_channel_largest },
-    { "senders at once", "", "its layout", ring_channel_places },
-    { "receivers at once", "", "its layout", ring_channel_places },
+    { "senders at once", "ends", "its layout", ring_channel_places },
+    { "receivers at once", "ends", "its layout", ring_channel_places },
     { NULL, NULL, NULL, NULL },
 };
 

@@ -164,6 +164,7 @@ static const struct translation facets[] = {
     { "socket: kernel memory; the path is only a name", "소켓: 커널 메모리. 경로는 이름일 뿐이다" },
     { "memory (of the kernel)", "메모리 (커널의 것)" },
     { "bytes", "바이트" },
+    { "ends", "끝" },
     { "number", "숫자" },
     { "number (one int)", "숫자 (int 하나)" },
     { "number (a counter)", "숫자 (카운터)" },
