@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* take [plainly] [waits] [depths]: takes one snapshot, for who measures it, and says from where it is and how long it took. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tong/inspect.h"
+
+int main(int argc, char **argv)
+{
+    static const struct { const char *word; uint32_t flag; } words[] = {
+        { "plainly", TONG_LOOK_PLAINLY }, { "waits", TONG_LOOK_WAITS }, { "depths", TONG_LOOK_DEPTHS },
+    };
+    tong_look look = { sizeof look, 0, NULL };
+    tong_snapshot *snapshot;
+    int64_t end;
+    for (int i = 1; i < argc; i++)
+        for (size_t j = 0; j < sizeof words / sizeof *words; j++)
+            look.flags |= strcmp(argv[i], words[j].word) ? 0 : words[j].flag;
+    int r = tong_snapshot_take(&look, &snapshot);
+    if (r < 0) {
+        fprintf(stderr, "tong_snapshot_take: %s\n", tong_detail());
+        return 1;
+    }
+    int64_t began = tong_snapshot_time(snapshot, &end);
+    printf("%s %lld\n", tong_snapshot_tier(snapshot), (long long)(end - began));
+    tong_snapshot_free(snapshot);
+    return 0;
+}
