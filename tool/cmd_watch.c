@@ -18,7 +18,6 @@
 #include "stop.h"
 
 #define INTERVAL TONG_SECOND
-#define SHARE 60 /* the pause is so many times as long as the processor was needed for a look: well below 2 % */
 
 struct settings {
     const char *on, *exec;
@@ -139,19 +138,11 @@ static bool tell(void *context, const struct change *change)
 
 /* ---- Looking ---------------------------------------------------------------------------------------------- */
 
-static int64_t processor_time(void)
-{
-    struct timespec used;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return (int64_t)used.tv_sec * TONG_SECOND + used.tv_nsec;
-}
-
 static int look(struct watching *watching, tong_snapshot **ret)
 {
-    int64_t before = processor_time();
+    int64_t before = sight_used(), pause = watching->set->interval;
     int code = sight_take(watching->look, ret);
-    int64_t cost = processor_time() - before, pause = watching->set->interval;
-    watching->pause = pause ? pause : cost * SHARE > INTERVAL ? cost * SHARE : INTERVAL;
+    watching->pause = pause ? pause : sight_pause(INTERVAL, sight_used() - before);
     return code;
 }
 

@@ -55,14 +55,15 @@ static int ask(int maps, const struct reading *reading)
     return r == -ENOENT ? 0 : r;
 }
 
-int areas_shared(struct proc *proc, int directory, int (*each)(void *context, const struct area *area), void *context)
+int areas_shared(struct proc *proc, int directory, const char *name,
+                 int (*each)(void *context, const struct area *area), void *context)
 {
     struct reading reading = { each, context };
-    int maps = sys_openat(directory, "maps", O_RDONLY);
+    int maps = sys_openat(directory, name, O_RDONLY);
     int r = maps < 0 ? maps : ask(maps, &reading);
     sys_close(maps);
     if (r != -ENOTTY)
         return r;
-    ssize_t size = proc_read(proc, directory, "maps");
+    ssize_t size = proc_read(proc, directory, name);
     return size > 0 ? proc_lines(proc, read_line, &reading) : (int)size;
 }

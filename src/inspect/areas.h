@@ -12,7 +12,8 @@ struct area {
     const char *path;   /* lives until `each` returns */
 };
 
-/* Calls `each` with every shared area of the process whose directory in /proc is open, until it returns what is not 0. */
-int areas_shared(struct proc *proc, int directory, int (*each)(void *context, const struct area *area), void *context);
+/* Calls `each` with every shared area, until it returns what is not 0; `name` leads from `directory` to /proc/PID/maps. */
+int areas_shared(struct proc *proc, int directory, const char *name,
+                 int (*each)(void *context, const struct area *area), void *context);
 
 #endif

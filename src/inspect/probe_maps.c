@@ -129,7 +129,7 @@ static int look_at(struct maps_scan *maps, uint32_t number)
     maps->directory = proc_directory(maps->scan->proc.fd, path);
     int r = maps->directory;
     if (r >= 0)
-        r = process_is_still(maps->scan, r, number) ? areas_shared(&maps->scan->proc, r, add_area, maps) : 0;
+        r = process_is_still(maps->scan, r, number) ? areas_shared(&maps->scan->proc, r, "maps", add_area, maps) : 0;
     if (r == -EACCES || r == -EPERM)
         graph_gap(maps->scan->graph, "mappings of processes", "not permitted to this user");
     sys_close(maps->directory);

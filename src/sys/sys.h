@@ -214,7 +214,7 @@ int sys_kcmp_file(pid_t one, int its_fd, pid_t other, int others_fd); /* 0: the 
 /* Reads the memory of another process: as many of the bytes at `at` as lie in a row, at least one. */
 ssize_t sys_process_read(pid_t pid, uint64_t at, void *ret, size_t size);
 
-/* The first shared area, from an address on, of what is open as /proc/PID/maps.  -ENOENT: none; -ENOTTY before Linux 6.11. */
+/* The first shared area from an address on, of an open /proc/PID/maps.  -ENOENT: none; -ENOTTY: before Linux 6.11. */
 struct sys_area {
     uint64_t from, to, inode;
     uint32_t major, minor;

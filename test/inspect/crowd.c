@@ -70,7 +70,8 @@ static void add_connection(void)
     const struct linger none = { .l_onoff = 1 };
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof address;
-    int listener = must(socket(AF_INET, SOCK_STREAM, 0), "socket"), client = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+    int listener = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+    int client = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
     must(bind(listener, (const struct sockaddr *)&address, size), "bind");
     must(listen(listener, 1), "listen");
     must(getsockname(listener, (struct sockaddr *)&address, &size), "getsockname");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meter COMMAND...: runs it with its output thrown away, and prints how many microseconds of the processor and on the
- * clock it took and how many KiB it had at most.  Who starts a program counts in its peak: that is why this one is small.
+ * meter COMMAND...: runs it with its output thrown away, and prints how many microseconds it took, of the processor and
+ * on the clock, and how many KiB it had at most.  Who starts a program counts in its peak: so this one is small.
  */
 #include <fcntl.h>
 #include <spawn.h>

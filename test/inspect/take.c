@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* take [plainly] [waits] [depths]: takes one snapshot, for who measures it, and says from where it is and how long it took. */
+/*
+ * take [plainly] [waits] [depths]: takes one snapshot, for who measures it, and says from where that is, how many
+ * microseconds of the processor it took, and how many ends are in it.
+ */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tong/inspect.h"
 
@@ -12,7 +16,7 @@ int main(int argc, char **argv)
     };
     tong_look look = { sizeof look, 0, NULL };
     tong_snapshot *snapshot;
-    int64_t end;
+    struct rusage used;
     for (int i = 1; i < argc; i++)
         for (size_t j = 0; j < sizeof words / sizeof *words; j++)
             look.flags |= strcmp(argv[i], words[j].word) ? 0 : words[j].flag;
@@ -21,8 +25,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "tong_snapshot_take: %s\n", tong_detail());
         return 1;
     }
-    int64_t began = tong_snapshot_time(snapshot, &end);
-    printf("%s %lld\n", tong_snapshot_tier(snapshot), (long long)(end - began));
+    getrusage(RUSAGE_SELF, &used);
+    printf("%s %lld %zu\n", tong_snapshot_tier(snapshot),
+           (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000LL + used.ru_utime.tv_usec + used.ru_stime.tv_usec,
+           tong_snapshot_ends(snapshot));
     tong_snapshot_free(snapshot);
     return 0;
 }
