@@ -186,10 +186,8 @@ static int run(struct screen *screen, int64_t interval)
 {
     tong_snapshot *before = NULL, *now = NULL;
     int code = 0;
-    for (int64_t used = sight_used(); code == 0 && !screen->over && !stop_asked(); used = sight_used()) {
-        code = sight_take(TONG_LOOK_ALL, &now);
-        if (code)
-            break;
+    int64_t used = sight_used();
+    while (code == 0 && !screen->over && !stop_asked() && (code = sight_take(TONG_LOOK_ALL, &now)) == 0) {
         screen->now = now;
         int r = rank_make(before, now, &screen->ranking);
         screen->pause = interval == SCREEN_AS_FITS ? sight_pause(INTERVAL, sight_used() - used) : interval;
@@ -200,6 +198,7 @@ static int run(struct screen *screen, int64_t interval)
         rank_free(&screen->ranking);
         tong_snapshot_free(before);
         before = now;
+        used = sight_used();
     }
     tong_snapshot_free(before);
     return code;
