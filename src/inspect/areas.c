@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Most of what a process has mapped is its own, and to write all of /proc/PID/maps down costs the kernel as much as 40
- * descriptors do.  So it is asked for the shared ones alone where it understands that (PROCMAP_QUERY, Linux 6.11).
+ * descriptors do.  So it is asked for what matters alone where it understands that (PROCMAP_QUERY, Linux 6.11).
  */
 #include "inspect/areas.h"
 
@@ -14,56 +14,81 @@
 #include "sys/sys.h"
 #include "tong/base.h"
 
-struct reading {
+struct asking {
+    bool shared;    /* all shared ones; else the one at `at` */
+    uint64_t at;
     int (*each)(void *context, const struct area *area);
     void *context;
 };
 
+static uint32_t direction_of(bool readable, bool writable)
+{
+    return (readable ? TONG_RECEIVE : 0) | (writable ? TONG_SEND : 0);
+}
+
 /* "start-end rw-s offset major:minor inode  path" */
 static int read_line(void *context, char *line)
 {
-    const struct reading *reading = context;
+    const struct asking *asking = context;
     const char *rights = strchr(line, ' ');
-    unsigned long long from, to, inode;
+    unsigned long long from, to, offset, inode;
     unsigned first, second;
     int path = 0;
-    if (!rights || strlen(rights) < 5 || rights[4] != 's')
+    if (!rights || strlen(rights) < 5 || (asking->shared && rights[4] != 's'))
         return 0;
-    if (sscanf(line, "%llx-%llx %*s %*x %x:%x %llu %n", &from, &to, &first, &second, &inode, &path) < 5 || !path)
+    int got = sscanf(line, "%llx-%llx %*s %llx %x:%x %llu %n", &from, &to, &offset, &first, &second, &inode, &path);
+    if (got < 6 || !path)
         return 0;
     const struct area area = {
-        .from = from, .to = to, .device = makedev(first, second), .inode = inode, .path = line + path,
-        .direction = (rights[1] == 'r' ? TONG_RECEIVE : 0) | (rights[2] == 'w' ? TONG_SEND : 0),
+        .from = from, .to = to, .offset = offset, .device = makedev(first, second), .inode = inode,
+        .direction = direction_of(rights[1] == 'r', rights[2] == 'w'), .shared = rights[4] == 's', .path = line + path,
     };
-    return reading->each(reading->context, &area);
+    if (asking->shared)
+        return asking->each(asking->context, &area);
+    return asking->at >= from && asking->at < to ? asking->each(asking->context, &area) : 0;
 }
 
 /* -ENOTTY: this kernel does not understand; else as areas_shared(). */
-static int ask(int maps, const struct reading *reading)
+static int ask(int maps, const struct asking *asking)
 {
     char path[PATH_MAX];
     struct sys_area found;
-    int r = sys_shared_area(maps, 0, &found, path, sizeof path);
+    int r = sys_area(maps, asking->at, asking->shared, &found, path, sizeof path);
     while (r == 0) {
         const struct area area = {
-            .from = found.from, .to = found.to, .device = makedev(found.major, found.minor), .inode = found.inode,
-            .direction = (found.readable ? TONG_RECEIVE : 0) | (found.writable ? TONG_SEND : 0), .path = path,
+            .from = found.from, .to = found.to, .offset = found.offset, .device = makedev(found.major, found.minor),
+            .inode = found.inode, .direction = direction_of(found.readable, found.writable), .shared = found.shared,
+            .path = path,
         };
-        r = reading->each(reading->context, &area);
-        r = r ? r : sys_shared_area(maps, found.to, &found, path, sizeof path);
+        r = asking->each(asking->context, &area);
+        if (r || !asking->shared)
+            return r;
+        r = sys_area(maps, found.to, true, &found, path, sizeof path);
     }
     return r == -ENOENT ? 0 : r;
+}
+
+static int ask_or_read(struct proc *proc, int directory, const char *name, struct asking *asking)
+{
+    int maps = sys_openat(directory, name, O_RDONLY);
+    int r = maps < 0 ? maps : ask(maps, asking);
+    sys_close(maps);
+    if (r != -ENOTTY)
+        return r;
+    ssize_t size = proc_read(proc, directory, name);
+    return size > 0 ? proc_lines(proc, read_line, asking) : (int)size;
 }
 
 int areas_shared(struct proc *proc, int directory, const char *name,
                  int (*each)(void *context, const struct area *area), void *context)
 {
-    struct reading reading = { each, context };
-    int maps = sys_openat(directory, name, O_RDONLY);
-    int r = maps < 0 ? maps : ask(maps, &reading);
-    sys_close(maps);
-    if (r != -ENOTTY)
-        return r;
-    ssize_t size = proc_read(proc, directory, name);
-    return size > 0 ? proc_lines(proc, read_line, &reading) : (int)size;
+    struct asking asking = { true, 0, each, context };
+    return ask_or_read(proc, directory, name, &asking);
+}
+
+int areas_at(struct proc *proc, int directory, const char *name, uint64_t at,
+             int (*each)(void *context, const struct area *area), void *context)
+{
+    struct asking asking = { false, at, each, context };
+    return ask_or_read(proc, directory, name, &asking);
 }

@@ -64,11 +64,12 @@ static int ask_area(int maps, struct procmap_query *query)
     SYS_CALL(int, "procmap_query", ioctl(maps, PROCMAP_QUERY, query));
 }
 
-int sys_shared_area(int maps, uint64_t at, struct sys_area *ret, char *path, size_t size)
+int sys_area(int maps, uint64_t at, bool next_shared, struct sys_area *ret, char *path, size_t size)
 {
     struct procmap_query query = {
-        .size = sizeof query, .query_flags = PROCMAP_QUERY_VMA_SHARED | PROCMAP_QUERY_COVERING_OR_NEXT_VMA,
-        .query_addr = at, .vma_name_size = (uint32_t)size, .vma_name_addr = (uintptr_t)path,
+        .size = sizeof query, .query_addr = at,
+        .query_flags = next_shared ? PROCMAP_QUERY_VMA_SHARED | PROCMAP_QUERY_COVERING_OR_NEXT_VMA : 0,
+        .vma_name_size = (uint32_t)size, .vma_name_addr = (uintptr_t)path,
     };
     int r = ask_area(maps, &query);
     *path = r == 0 && query.vma_name_size ? *path : '\0';
@@ -78,8 +79,9 @@ int sys_shared_area(int maps, uint64_t at, struct sys_area *ret, char *path, siz
         r = ask_area(maps, &query);
     }
     *ret = (struct sys_area){
-        query.vma_start, query.vma_end, query.inode, query.dev_major, query.dev_minor,
+        query.vma_start, query.vma_end, query.vma_offset, query.inode, query.dev_major, query.dev_minor,
         query.vma_flags & PROCMAP_QUERY_VMA_READABLE, query.vma_flags & PROCMAP_QUERY_VMA_WRITABLE,
+        query.vma_flags & PROCMAP_QUERY_VMA_SHARED,
     };
     return r;
 }

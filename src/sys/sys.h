@@ -214,13 +214,16 @@ int sys_kcmp_file(pid_t one, int its_fd, pid_t other, int others_fd); /* 0: the 
 /* Reads the memory of another process: as many of the bytes at `at` as lie in a row, at least one. */
 ssize_t sys_process_read(pid_t pid, uint64_t at, void *ret, size_t size);
 
-/* The first shared area from an address on, of an open /proc/PID/maps.  -ENOENT: none; -ENOTTY: before Linux 6.11. */
+/*
+ * Of an open /proc/PID/maps: the area in which an address lies, or the first shared one from there on.  -ENOENT: there is
+ * none; -ENOTTY: before Linux 6.11.
+ */
 struct sys_area {
-    uint64_t from, to, inode;
+    uint64_t from, to, offset, inode;
     uint32_t major, minor;
-    bool readable, writable;
+    bool readable, writable, shared;
 };
-int sys_shared_area(int maps, uint64_t at, struct sys_area *ret, char *path, size_t size);
+int sys_area(int maps, uint64_t at, bool next_shared, struct sys_area *ret, char *path, size_t size);
 
 int sys_membarrier(int command);
 int sys_getaffinity(pid_t pid, cpu_set_t *ret);

@@ -2,6 +2,7 @@
 /* System V objects, POSIX queues, memory in /dev/shm, semaphores, memfds and what is mapped. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <mqueue.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "look.h"
@@ -263,6 +265,30 @@ static void test_mapped(int kernel)
     unlink(path);
 }
 
+/* A word of shared memory that a child sleeps on, at another address than ours. */
+static void test_word(int kernel)
+{
+    sys_fault = kernel == BEFORE_6_11 ? know_no_query : NULL;
+    size_t number;
+    char name[160];
+    snprintf(name, sizeof name, "/memfd:%s (deleted)+%d", frame_mark(), 4096 + 64);
+    int memory = memfd_create(frame_mark(), MFD_CLOEXEC);
+    MUST(ftruncate(memory, 8192) == 0, "ftruncate");
+    pid_t child = frame_fork();
+    if (child == 0) {
+        char *second = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 4096);
+        syscall(SYS_futex, second + 64, FUTEX_WAIT, 0, NULL);
+        _exit(0);
+    }
+    frame_asleep(child, child);
+    tong_snapshot *snapshot = look();
+    see(snapshot, TONG_KIND_FUTEX, name, &number);
+    tong_snapshot_free(snapshot);
+    frame_kill(child);
+    close(memory);
+    sys_fault = NULL;
+}
+
 /* The kernel tells no path of more than 4095 bytes, but what is mapped. */
 static void test_long_path(int unused)
 {
@@ -300,6 +326,8 @@ int main(int argc, char **argv)
     frame_run("POSIX memory", test_posix_memory, THIS_KERNEL, 20);
     frame_run("a named semaphore", test_named_semaphore, 0, 20);
     frame_run("what is mapped", test_mapped, THIS_KERNEL, 20);
+    frame_run("a word that is waited on", test_word, THIS_KERNEL, 20);
+    frame_run("a word that is waited on, before Linux 6.11", test_word, BEFORE_6_11, 20);
     frame_run("a path that is too long", test_long_path, 0, 20);
     frame_run("System V memory, before Linux 6.11", test_sysv_memory, BEFORE_6_11, 20);
     frame_run("POSIX memory, before Linux 6.11", test_posix_memory, BEFORE_6_11, 20);
