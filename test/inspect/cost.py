@@ -29,8 +29,8 @@ OTHERS = (
     ("lsfd", ["lsfd"]),
 )
 ALL = ["waits", "depths"]
-# One look, with everything: its part of lsof +E, by the tier that it is taken from.
-BOUNDS = {"proc": 3, "bpf": 10}
+# Of what lsof +E takes, one part in so many.
+BOUNDS = {"proc: ends, waits, depths": 3, "bpf: ends": 10, "bpf: ends, waits, depths": 8}
 
 
 class Programs:
@@ -96,15 +96,21 @@ def cost(results, name):
     return results[name]["processor_us"]["median"]
 
 
+def part(results, name, other):
+    """What it takes of another."""
+    if other not in results:
+        return "-"
+    ratio = cost(results, other) / cost(results, name)
+    return "1/%.1f" % ratio if ratio > 1 else "%.1f times" % (1 / ratio)
+
+
 def print_looks(results):
-    print("%-28s %22s %12s %10s %9s %9s" % ("", "processor, ms", "clock, ms", "peak, MiB", "1/lsof+E", "1/ss"))
+    print("%-28s %22s %12s %10s %12s %12s" % ("", "processor, ms", "clock, ms", "peak, MiB", "of lsof +E", "of ss -xap"))
     for name, result in results.items():
         used = result["processor_us"]
-        words = ["%9.1f" % (cost(results, other) / used["median"]) if other in results else "%9s" % "-"
-                 for other in (BASE, "ss -xap")]
-        print("%-28s %8.1f (%5.1f..%5.1f) %12.1f %10.1f %s" % (
+        print("%-28s %8.1f (%5.1f..%5.1f) %12.1f %10.1f %12s %12s" % (
             name, used["median"] / 1e3, used["low"] / 1e3, used["high"] / 1e3, result["clock_us"]["median"] / 1e3,
-            result["peak_kib"] / 1024, " ".join(words)))
+            result["peak_kib"] / 1024, part(results, name, BASE), part(results, name, "ss -xap")))
 
 
 # ---- Programs that look again and again ----------------------------------------------------------------------------
@@ -140,7 +146,7 @@ def as_page(command):
     return process, threads + [take_all(urllib.request.urlopen(events).read1)]
 
 
-# With per cents of a processor that they may take; what a page shows is looked at more often while things come and go.
+# With per cents of a processor that they may take; what goes to a page is more while things come and go.
 IDLE = (
     ("tong top", on_terminal, ["top"], 2),
     ("tong watch", as_server, ["watch"], 2),
@@ -189,8 +195,7 @@ def wrongly_seen(programs, due):
 
 
 def too_dear(results):
-    for tier, bound in BOUNDS.items():
-        name = "%s: ends, waits, depths" % tier
+    for name, bound in BOUNDS.items():
         if name in results and cost(results, name) * bound > cost(results, BASE):
             yield "%s takes %.1f ms, more than 1/%d of the %.1f ms of %s" % (
                 name, cost(results, name) / 1e3, bound, cost(results, BASE) / 1e3, BASE)
@@ -219,26 +224,61 @@ def too_busy(programs, seconds):
             yield "%s takes %.1f %% of a processor" % (name, shares[name])
 
 
-FEW, MANY, DESCRIPTORS, SECONDS = 100, 800, 40, 8
+FEW, MANY, DESCRIPTORS, SECONDS = 50, 500, 40, 8
 
 
 def check(programs):
     report = Report()
-    looks = [look for look in programs.looks() if ALL[0] in look[0] or "doctor" in look[0]]
     with crowd(programs, FEW, DESCRIPTORS) as pipes:
         report.rule("a crowd: both ends of every pipe are seen, nobody is stuck", list(wrongly_seen(programs, pipes)))
         few = for_each_end(programs)
-        if shutil.which("lsof"):
-            results = measure(programs, [OTHERS[0]] + looks, 3)
-            print_looks(results)
-            report.rule("a look at everything takes a part of %s" % BASE, list(too_dear(results)))
-        else:
-            report.skip("a look beside %s" % BASE, "there is no lsof")
     with crowd(programs, MANY, DESCRIPTORS):
         report.rule("a look takes as long as there are ends, not as their square",
                     list(too_steep(few, for_each_end(programs))))
+        if shutil.which("lsof"):
+            results = measure(programs, [OTHERS[0]] + [look for look in programs.looks() if look[0] in BOUNDS], 3)
+            print_looks(results)
+            report.rule("a look takes a small part of %s" % BASE, list(too_dear(results)))
+        else:
+            report.skip("a look beside %s" % BASE, "there is no lsof")
     report.rule("what looks again and again takes little", list(too_busy(programs, SECONDS)))
     report.end()
+
+
+# ---- In a document -------------------------------------------------------------------------------------------------
+
+
+def milliseconds(used):
+    return "%.0f (%.0f to %.0f)" % (used["median"] / 1e3, used["low"] / 1e3, used["high"] / 1e3)
+
+
+def table(found):
+    """As Markdown, between the marks of scripts/figures.py."""
+    looks = found["looks"]
+    yield "%d processes with %d descriptors; %d rounds; load %.1f before and %.1f after." % (
+        found["processes"], found["descriptors"], found["rounds"], *found["load"])
+    yield ""
+    yield "| look | ms of a processor | of `%s` | of `ss -xap` | most memory |" % BASE
+    yield "|---|---|---|---|---|"
+    for name, result in looks.items():
+        yield "| %s | %s | %s | %s | %.1f MiB |" % (name, milliseconds(result["processor_us"]), part(looks, name, BASE),
+                                                    part(looks, name, "ss -xap"), result["peak_kib"] / 1024)
+    if "idle_percent" not in found:
+        return
+    yield ""
+    yield "| all the time | % of a processor | beside the crowd |"
+    yield "|---|---|---|"
+    for name, share in found["idle_percent"].items():
+        yield "| %s | %.2f | %.2f |" % (name, share, found["idle_percent_beside_the_crowd"][name])
+
+
+def write_into(path, found):
+    with open(path, encoding="utf-8") as file:
+        before, mark, rest = file.read().partition("<!-- figures: sight -->\n")
+    if not mark:
+        sys.exit("%s has no mark for figures of sight" % path)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(before + mark + "\n".join(table(found)) + "\n" + rest[rest.index("<!-- end -->"):])
 
 
 def main():
@@ -250,11 +290,13 @@ def main():
     parser.add_argument("--idle", type=int, default=0, metavar="SECONDS",
                         help="also what looks again and again, for so long, without the crowd and with it")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--document", metavar="FILE", help="also write the figures into FILE, between its marks")
     parser.add_argument("--check", action="store_true", help="a short round that asserts the bounds")
     asked = parser.parse_args()
     programs = Programs(asked.build)
     if asked.check:
         check(programs)  # and ends
+    load = os.getloadavg()[0]
     found = {"idle_percent": idle(programs, asked.idle)} if asked.idle else {}
     others = [(name, command) for name, command in OTHERS if shutil.which(command[0])]
     with crowd(programs, asked.processes, asked.descriptors):
@@ -262,6 +304,9 @@ def main():
                      looks=measure(programs, others + list(programs.looks()), asked.rounds))
         if asked.idle:
             found["idle_percent_beside_the_crowd"] = idle(programs, asked.idle)
+    found["load"] = [load, os.getloadavg()[0]]
+    if asked.document:
+        write_into(asked.document, found)
     if asked.json:
         print(json.dumps(found, indent=1))
         return

@@ -25,7 +25,7 @@
 #include "web/web.h"
 
 #define TOKEN_BYTES 16
-#define PAUSE_MS 1000
+#define INTERVAL TONG_SECOND
 #define CONNECTIONS_MAX 32
 #define IDLE_SECONDS 30 /* of a connection that asks for nothing; followers are never idle */
 
@@ -168,17 +168,19 @@ static int tell(void)
     return 0;
 }
 
-/* Sleeps until somebody comes, or for a second behind a picture. */
+/* Sleeps until somebody comes, or behind a picture for a second, or longer where pictures take much. */
 static int follow(const struct server *server)
 {
     int code = 0;
     eventfd_t ignored;
     while (code == 0 && !stop_asked()) {
+        int64_t used = sight_used();
         bool followed = stream_followed();
         if (followed)
             code = tell();
+        int64_t pause = sight_pause(INTERVAL, sight_used() - used);
         struct pollfd wait = { .fd = server->wake, .events = POLLIN };
-        if (poll(&wait, 1, followed ? PAUSE_MS : -1) > 0)
+        if (poll(&wait, 1, followed ? (int)(pause / TONG_MILLISECOND) : -1) > 0)
             eventfd_read(server->wake, &ignored);
     }
     return code;
