@@ -105,7 +105,8 @@ def part(results, name, other):
 
 
 def print_looks(results):
-    print("%-28s %22s %12s %10s %12s %12s" % ("", "processor, ms", "clock, ms", "peak, MiB", "of lsof +E", "of ss -xap"))
+    print("%-28s %22s %12s %10s %12s %12s" % (
+        "", "processor, ms", "clock, ms", "peak, MiB", "of lsof +E", "of ss -xap"))
     for name, result in results.items():
         used = result["processor_us"]
         print("%-28s %8.1f (%5.1f..%5.1f) %12.1f %10.1f %12s %12s" % (
@@ -204,7 +205,7 @@ def too_dear(results):
 
 
 def for_each_end(programs):
-    """Microseconds of a look at everything for each end in it, by tier; who else is on the machine is in both numbers."""
+    """Microseconds of a look at everything for each end in it, by tier; who else is on the machine is in both."""
     looks = {tier: [programs.look(*words, *ALL) for _ in range(3)] for tier, words in programs.tiers().items()}
     return {tier: statistics.median(took / ends for _, took, ends in runs) for tier, runs in looks.items()}
 
