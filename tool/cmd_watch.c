@@ -138,12 +138,10 @@ static bool tell(void *context, const struct change *change)
 
 /* ---- Looking ---------------------------------------------------------------------------------------------- */
 
-static int look(struct watching *watching, tong_snapshot **ret)
+/* Until the next look, after one with all that followed from it, which began when so much of the processor was used. */
+static int64_t pause_after(const struct watching *watching, int64_t used)
 {
-    int64_t before = sight_used(), pause = watching->set->interval;
-    int code = sight_take(watching->look, ret);
-    watching->pause = pause ? pause : sight_pause(INTERVAL, sight_used() - before);
-    return code;
+    return watching->set->interval ? watching->set->interval : sight_pause(INTERVAL, sight_used() - used);
 }
 
 static void sleep_for(int64_t pause)
@@ -156,7 +154,9 @@ static void sleep_for(int64_t pause)
 static int watch(struct watching *watching)
 {
     tong_snapshot *now = NULL, *before = NULL;
-    watching->code = look(watching, &before);
+    int64_t used = sight_used();
+    watching->code = sight_take(watching->look, &before);
+    watching->pause = pause_after(watching, used);
     if (watching->code == 0)
         sight_say_coverage(before);
     if (watching->code == 0 && watching->pause > INTERVAL && !watching->set->interval)
@@ -164,7 +164,8 @@ static int watch(struct watching *watching)
             (double)watching->pause / TONG_SECOND);
     while (watching->code == 0 && !stop_asked()) {
         sleep_for(watching->pause);
-        if (stop_asked() || (watching->code = look(watching, &now)))
+        used = sight_used();
+        if (stop_asked() || (watching->code = sight_take(watching->look, &now)))
             break;
         int r = change_find(before, now, watching->kinds, tell, watching);
         if (r < 0)
@@ -172,6 +173,7 @@ static int watch(struct watching *watching)
         tong_snapshot_free(before);
         before = now;
         now = NULL;
+        watching->pause = pause_after(watching, used);
     }
     tong_snapshot_free(before);
     return stop_end(watching->code);

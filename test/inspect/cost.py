@@ -217,11 +217,13 @@ def too_steep(few, many):
 
 
 def too_busy(programs, seconds):
-    """A look more than its due may fall into the time that was measured."""
-    look = int(subprocess.check_output([programs.meter, programs.tong, "doctor", "--json"]).split()[0]) / 1e4
+    """A look more than its due may fall into the time that was measured, at as many processes as came meanwhile."""
+    looks = [measure(programs, [("", [programs.tong, "doctor", "--json"])], 1)]
     shares = idle(programs, seconds)
+    looks += [measure(programs, [("", [programs.tong, "doctor", "--json"])], 1)]
+    edge = 1.5 * max(cost(look, "") for look in looks) / 1e4 / seconds
     for name, _, _, bound in IDLE:
-        if shares[name] > bound + (1.5 * look / seconds if bound >= 1 else 0):
+        if shares[name] > bound + (edge if bound >= 1 else 0):
             yield "%s takes %.1f %% of a processor" % (name, shares[name])
 
 
