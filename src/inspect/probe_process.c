@@ -131,12 +131,12 @@ static struct identity identity_of(int directory)
 
 bool process_is_still(struct scan *scan, int directory, uint32_t number)
 {
-    const struct identity *before = (const struct identity *)scan->identities.item + number;
+    const struct identity *before = scan->identities.item;
     const struct identity same = identity_of(directory);
     tong_process now = { .size = 0 };
     char name[64];
-    if (same.inode && number < scan->identities.count && same.inode == before->inode &&
-        same.made.tv_sec == before->made.tv_sec && same.made.tv_nsec == before->made.tv_nsec)
+    if (same.inode && number < scan->identities.count && same.inode == before[number].inode &&
+        same.made.tv_sec == before[number].made.tv_sec && same.made.tv_nsec == before[number].made.tv_nsec)
         return true;
     return read_stat(scan, directory, &now, name) == 0 &&
            now.start_time == graph_process_at(scan->graph, number)->start_time;
