@@ -58,6 +58,7 @@ static int look(struct scan *scan)
     }
     waits_free(scan->waits);
     locks_free(scan->locks);
+    free(scan->identities.item);
     proc_close(&scan->proc);
     return r;
 }

@@ -19,20 +19,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "report.h"
-#include "sight/change.h"
 #include "sight/sight.h"
 #include "stop.h"
 #include "web/stream.h"
 #include "web/web.h"
 
 #define TOKEN_BYTES 16
-/* From look to look, as long as takes one part of processor time in so many: when nothing came or went, and else. */
-#define SHARE_IDLE 60
-#define SHARE_CHANGING 20
 #define PAUSE_LEAST TONG_SECOND
 #define PAUSE_MOST (60 * TONG_SECOND)
 #define CONNECTIONS_MAX 32
@@ -185,15 +181,8 @@ static void choose(const tong_snapshot *snapshot, bool *keep)
     }
 }
 
-static bool note(void *context, const struct change *change)
-{
-    (void)change;
-    *(bool *)context = true;
-    return false;
-}
-
-/* Takes the next snapshot in place of the last (NULL), and tells of it; whether something came or went. */
-static int tell(tong_snapshot **last, bool *ret_changed)
+/* Looks, and tells of it. */
+static int tell(void)
 {
     tong_snapshot *snapshot;
     struct text text = TEXT_INIT;
@@ -201,11 +190,6 @@ static int tell(tong_snapshot **last, bool *ret_changed)
     int code = sight_take(TONG_LOOK_ALL, &snapshot);
     if (code)
         return code;
-    *ret_changed = false;
-    if (*last && change_find(*last, snapshot, (UINT32_C(1) << CHANGE_KINDS) - 1, note, ret_changed) < 0)
-        *ret_changed = true;
-    tong_snapshot_free(*last);
-    *last = snapshot;
     bool *keep = calloc(tong_snapshot_objects(snapshot) + 1, sizeof *keep);
     if (keep)
         choose(snapshot, keep);
@@ -214,14 +198,8 @@ static int tell(tong_snapshot **last, bool *ret_changed)
     text_print(&text, "\n\n");
     stream_tell(&text);
     free(keep);
+    tong_snapshot_free(snapshot);
     return 0;
-}
-
-static int64_t time_of(clockid_t clock)
-{
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return (int64_t)time.tv_sec * TONG_SECOND + time.tv_nsec;
 }
 
 struct pace {
@@ -229,44 +207,41 @@ struct pace {
     int64_t pause;        /* from then to the next */
 };
 
-/* The share of the last round, with what it took to carry the picture, or of this look, whichever took more. */
-static void choose_pause(struct pace *pace, int64_t spent_before, bool changed)
+/* By the last round, with what it took to carry the picture, or by this look, whichever took more. */
+static void choose_pause(struct pace *pace, int64_t spent_before)
 {
-    int64_t round = pace->spent - spent_before, look = time_of(CLOCK_PROCESS_CPUTIME_ID) - pace->spent;
-    int64_t pause = (round > look ? round : look) * (changed ? SHARE_CHANGING : SHARE_IDLE);
-    pace->pause = pause < PAUSE_LEAST ? PAUSE_LEAST : pause > PAUSE_MOST ? PAUSE_MOST : pause;
+    int64_t round = pace->spent - spent_before, look = sight_used() - pace->spent;
+    int64_t pause = sight_pause(PAUSE_LEAST, round > look ? round : look);
+    pace->pause = pause > PAUSE_MOST ? PAUSE_MOST : pause;
 }
 
-static int look(struct pace *pace, tong_snapshot **last)
+static int look(struct pace *pace)
 {
     int64_t spent_before = pace->spent;
-    bool changed;
-    pace->began = time_of(CLOCK_MONOTONIC);
-    pace->spent = time_of(CLOCK_PROCESS_CPUTIME_ID);
-    int code = tell(last, &changed);
+    pace->began = clock_now();
+    pace->spent = sight_used();
+    int code = tell();
     if (code == 0)
-        choose_pause(pace, spent_before, changed);
+        choose_pause(pace, spent_before);
     return code;
 }
 
 /* Looks while somebody follows, and soon for the first who comes. */
 static int follow(const struct server *server)
 {
-    struct pace pace = { -PAUSE_LEAST, time_of(CLOCK_PROCESS_CPUTIME_ID), PAUSE_LEAST };
-    tong_snapshot *last = NULL;
+    struct pace pace = { -PAUSE_LEAST, sight_used(), PAUSE_LEAST };
     eventfd_t ignored;
     int code = 0;
     while (code == 0 && !stop_asked()) {
         bool followed = stream_followed();
         pace.pause = followed ? pace.pause : PAUSE_LEAST;
-        if (followed && time_of(CLOCK_MONOTONIC) >= pace.began + pace.pause)
-            code = look(&pace, &last);
-        int64_t left = pace.began + pace.pause - time_of(CLOCK_MONOTONIC);
+        if (followed && clock_now() >= pace.began + pace.pause)
+            code = look(&pace);
+        int64_t left = pace.began + pace.pause - clock_now();
         struct pollfd wait = { .fd = server->wake, .events = POLLIN };
         if (poll(&wait, 1, !followed ? -1 : left > 0 ? (int)(left / TONG_MILLISECOND) + 1 : 0) > 0)
             eventfd_read(server->wake, &ignored);
     }
-    tong_snapshot_free(last);
     return code;
 }
 
