@@ -24,6 +24,7 @@
 #include "frame.h"
 
 #define PATIENCE (10 * INT64_C(1000000000))
+#define SOON (3 * TONG_SECOND)
 
 void stage_begin(struct stage *stage)
 {
@@ -255,11 +256,24 @@ static bool is_sure(const tong_snapshot *snapshot, const tong_finding *finding, 
            (hidden && certainty == TONG_EXACT && finding->certainty == TONG_INFERRED);
 }
 
+/* While one looks, an actor may only be falling asleep, or somebody begin who could help: it must be found soon. */
+static tong_snapshot *look_until_found(const struct stage *stage, uint32_t kind, const tong_finding **ret)
+{
+    tong_snapshot *snapshot = NULL;
+    int64_t until = frame_now() + SOON;
+    do {
+        tong_snapshot_free(snapshot);
+        OK(tong_snapshot_take(NULL, &snapshot));
+        *ret = find(stage, snapshot);
+    } while ((!*ret || (*ret)->kind != kind || actors_in(stage, snapshot, *ret) != stage->actors - stage->beside) &&
+             frame_now() < until);
+    return snapshot;
+}
+
 void stage_found(const struct stage *stage, uint32_t kind, const char *words)
 {
-    tong_snapshot *snapshot;
-    OK(tong_snapshot_take(NULL, &snapshot));
-    const tong_finding *finding = find(stage, snapshot);
+    const tong_finding *finding;
+    tong_snapshot *snapshot = look_until_found(stage, kind, &finding);
     if (!finding)
         print_waits(stage, snapshot);
     MUST(finding, "nobody is found stuck");

@@ -271,7 +271,7 @@ static void test_word(int kernel)
     sys_fault = kernel == BEFORE_6_11 ? know_no_query : NULL;
     size_t number;
     char name[160];
-    snprintf(name, sizeof name, "/memfd:%s (deleted)+%d", frame_mark(), 4096 + 64);
+    snprintf(name, sizeof name, "/memfd:%s (deleted), byte %d", frame_mark(), 4096 + 64);
     int memory = memfd_create(frame_mark(), MFD_CLOEXEC);
     MUST(ftruncate(memory, 8192) == 0, "ftruncate");
     pid_t child = frame_fork();
