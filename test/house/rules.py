@@ -15,6 +15,7 @@ BELOW = {
     "core": {"core", "sys", "base", "tong"},
     "bpf": {"bpf", "base", "tong"},
     "inspect": {"inspect", "bpf", "sys", "base", "tong"},
+    "trace": {"trace", "bpf", "sys", "base", "tong"},
     "ring": {"ring", "core", "sys", "base", "tong"},
     "mechanism": {"mechanism", "ring", "core", "sys", "base", "tong"},
     "": {"", "core", "sys", "base", "tong"},
