@@ -82,8 +82,10 @@ enum {
 typedef struct tong_trace_object {
     uint32_t kind;          /* TONG_KIND_...; TONG_KIND_FILE of any regular file, also of one in /dev/shm */
     uint32_t unused;
-    uint64_t device, inode; /* of what is a file; else 0, and the number that is its key */
+    uint64_t device, inode; /* of what is a file */
     char key[64];
+    const char *name;       /* of a socket: as tong_object has it, or the peer's; "" not known; lives as long as the trace */
+    uint64_t peer;          /* of a unix socket: the inode of its other end; 0: not known */
 } tong_trace_object;
 
 typedef struct tong_trace_event {
@@ -136,8 +138,8 @@ typedef struct tong_trace_losses {
 } tong_trace_losses;
 
 /*
- * Begins.  -EPERM: not allowed; -ENOPKG: no libbpf; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option; -ENOMEM; each
- * in words by tong_detail().  Source: bpf(2).
+ * Begins.  -EPERM: not allowed; -ENOPKG: no libbpf; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option; -ESRCH: none of the
+ * processes is there, and no objects are chosen; -ENOMEM; each in words by tong_detail().  Source: bpf(2).
  */
 int tong_trace_start(const tong_trace_options *options, tong_trace **ret);
 void tong_trace_stop(tong_trace *trace); /* NULL is allowed */

@@ -34,7 +34,7 @@ struct trace_call {
     unsigned char amount;    /* TRACE_BY_... */
     unsigned char content;   /* TRACE_BYTES, ... */
     unsigned char flags;     /* which argument may hold MSG_PEEK, or TRACE_NONE */
-    unsigned char unused;
+    unsigned char own;       /* what it does is not what read and write do to the same descriptor: POSIX queues */
 };
 
 #define TRACE_EVERYTHING 0x1u /* of all processes */
@@ -72,6 +72,9 @@ struct trace_place {
 };
 
 #define TRACE_KIND_SHIFT 32
+
+/* The values of "objects": whatever is done there, or only what is done to words of that memory. */
+enum { TRACE_ALL = 1, TRACE_WORDS = 2 };
 
 /* A path padded with zeros (size 0), or an abstract name of `size` bytes with the leading NUL. */
 struct trace_name {
@@ -115,8 +118,17 @@ struct trace_lost {
 #define TRACE_COUNTS 16384 /* room in "counts" */
 #define TRACE_BEGUN_MANY (TRACE_COUNTS / 4)
 
-/* The last: so many counts were begun again. */
-enum { TRACE_MESSAGE = 1, TRACE_SIGNAL = 2, TRACE_END = 3, TRACE_BEGIN = 4, TRACE_CROWDED = 5 };
+/* The last two: so many counts were begun again; a socket is told of for the first time, or once more. */
+enum { TRACE_MESSAGE = 1, TRACE_SIGNAL = 2, TRACE_END = 3, TRACE_BEGIN = 4, TRACE_CROWDED = 5, TRACE_SOCKET = 6 };
+
+/* The content of TRACE_SOCKET: what it is called may be gone when somebody asks. */
+struct trace_socket {
+    unsigned long long self, other;      /* of a unix socket: what tells both ends from all that are open now */
+    unsigned long long peer;             /* inode of the other end, or 0: nobody has accepted it yet */
+    unsigned short family, here_port, there_port, unused;
+    unsigned char here[16], there[16];   /* addresses, of IPv4 the first 4 bytes */
+    struct trace_name name;              /* of a unix socket, or of its peer */
+};
 
 /* In the ring; `content` bytes follow. */
 struct trace_event {

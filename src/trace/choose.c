@@ -65,7 +65,7 @@ static int add_ends(const struct choosing *choosing, size_t number)
 static int add_place(const struct choosing *choosing, uint64_t device, uint64_t inode)
 {
     const struct trace_place place = { device, inode };
-    return put(choosing->objects, &place, &(uint32_t){ 1 }, "objects");
+    return put(choosing->objects, &place, &(uint32_t){ TRACE_ALL }, "objects");
 }
 
 static int add_number(struct choosing *choosing, const tong_object *object)
@@ -143,7 +143,8 @@ static int add_channel(struct choosing *choosing, const tong_object *object)
     const char *name = strchr(object->name, ':');
     const tong_object *fifo;
     bool in_memory = !strncmp(object->name, "shm:", 4);
-    int r = add_file(choosing, object);
+    const struct trace_place segment = { trace_device(object->device), object->inode };
+    int r = put(choosing->objects, &segment, &(uint32_t){ TRACE_WORDS }, "objects");
     for (size_t i = 0; name && r == 0 && (fifo = tong_snapshot_object(snapshot, i)); i++) {
         const char *path = fifo->name;
         if (fifo->kind != TONG_KIND_FIFO || (in_memory && strncmp(path, SHM_PREFIX, sizeof SHM_PREFIX - 1)))

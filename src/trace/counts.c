@@ -135,14 +135,14 @@ void trace_make_room(struct tong_trace *trace)
     read_all(trace, over, true);
 }
 
-static void fill_count(const struct ledger_row *row, tong_trace_count *ret)
+static void fill_count(const struct tong_trace *trace, const struct ledger_row *row, tong_trace_count *ret)
 {
     struct trace_count sum = row->before;
     add(&sum, &row->live);
     *ret = (tong_trace_count){ .size = sizeof *ret, .direction = row->key.direction, .pid = row->key.process,
                                .calls = sum.calls, .messages = sum.messages, .bytes = sum.bytes };
     memcpy(ret->name, *row->live.name ? row->live.name : row->before.name, sizeof ret->name - 1);
-    trace_object_of(&row->key.object, &ret->object);
+    trace_object_of(trace, &row->key.object, &ret->object);
 }
 
 ssize_t tong_trace_read_counts(tong_trace *trace)
@@ -159,7 +159,7 @@ ssize_t tong_trace_read_counts(tong_trace *trace)
     trace->count = count;
     trace->count_number = trace->ledger.count;
     for (size_t i = 0; i < trace->count_number; i++)
-        fill_count(&trace->ledger.row[i], &count[i]);
+        fill_count(trace, &trace->ledger.row[i], &count[i]);
     return (ssize_t)trace->count_number;
 }
 
@@ -211,4 +211,5 @@ void trace_free_counts(struct tong_trace *trace)
     free(trace->ledger.place);
     free(trace->count);
     free(trace->pair);
+    trace_free_sockets(&trace->sockets);
 }

@@ -37,7 +37,15 @@ static void write_word(const struct trace_object *seen, tong_trace_object *ret)
     snprintf(ret->key, sizeof ret->key, "%u:%u:%llu:%llu", high, low, seen->inode, seen->offset);
 }
 
-void trace_object_of(const struct trace_object *seen, tong_trace_object *ret)
+static void add_name(const struct tong_trace *trace, tong_trace_object *object, uint64_t inode)
+{
+    bool socket = object->kind == TONG_KIND_UNIX || object->kind == TONG_KIND_TCP || object->kind == TONG_KIND_UDP;
+    const struct socket_known *known = socket ? trace_socket(&trace->sockets, inode) : NULL;
+    object->name = known ? known->name : "";
+    object->peer = known ? known->peer : 0;
+}
+
+void trace_object_of(const struct tong_trace *trace, const struct trace_object *seen, tong_trace_object *ret)
 {
     static const struct { uint32_t kind; void (*write)(const struct trace_object *, tong_trace_object *); } rows[] = {
         { TONG_KIND_PIPE, write_number },   { TONG_KIND_UNIX, write_number },     { TONG_KIND_TCP, write_number },
@@ -45,6 +53,7 @@ void trace_object_of(const struct trace_object *seen, tong_trace_object *ret)
         { TONG_KIND_MSGQ, write_system_v }, { TONG_KIND_SYSVSEM, write_system_v }, { TONG_KIND_FUTEX, write_word },
     };
     *ret = (tong_trace_object){ .kind = seen->kind };
+    add_name(trace, ret, seen->inode);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].kind == seen->kind) {
             rows[i].write(seen, ret);

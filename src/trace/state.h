@@ -23,15 +23,27 @@ struct ledger {
     uint32_t *place, places; /* open addressing: row number + 1; a power of two */
 };
 
+struct socket_known {
+    uint64_t inode; /* 0: none */
+    uint64_t peer, self;
+    char *name;
+};
+
+struct sockets {
+    struct socket_known *known; /* open addressing; a power of two */
+    size_t count, room;
+};
+
 struct tong_trace {
     struct programs *programs;
     struct ring_buffer *ring;
     int counts, pairs, lost, settings; /* maps, which are the programs' */
     tong_trace_event event;
     bool fresh;                    /* `event` has not been handed out */
-    char content[TRACE_CONTENT_MOST];
+    _Alignas(8) char content[TRACE_CONTENT_MOST];
     struct ledger ledger;
     uint64_t given_back;           /* counts that were taken out of the kernel */
+    struct sockets sockets;
     bool crowded;                  /* the kernel says that they become many */
     struct trace_lost not_kept;    /* by the ledger */
     tong_trace_count *count;
@@ -53,9 +65,16 @@ void trace_free_counts(struct tong_trace *trace);
 
 /* ---- object.c --------------------------------------------------------------------------------------------------- */
 
-void trace_object_of(const struct trace_object *seen, tong_trace_object *ret);
+void trace_object_of(const struct tong_trace *trace, const struct trace_object *seen, tong_trace_object *ret);
 
 /* How the kernel writes the number of a device. */
 uint32_t trace_device(uint64_t device);
+
+/* ---- sockets.c -------------------------------------------------------------------------------------------------- */
+
+/* Remembers what a socket is called, as long as there is room; and says it. */
+void trace_add_socket(struct sockets *sockets, uint64_t inode, const struct trace_socket *seen);
+const struct socket_known *trace_socket(const struct sockets *sockets, uint64_t inode); /* NULL: not known */
+void trace_free_sockets(struct sockets *sockets);
 
 #endif

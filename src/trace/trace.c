@@ -52,7 +52,7 @@ static void fill_event(struct tong_trace *trace, const struct trace_event *seen)
     };
     memcpy(trace->event.name, seen->name, sizeof trace->event.name - 1);
     memcpy(trace->event.other_name, seen->other_name, sizeof trace->event.other_name - 1);
-    trace_object_of(&seen->object, &trace->event.object);
+    trace_object_of(trace, &seen->object, &trace->event.object);
 }
 
 /* The ring is written over once this has returned, so all of it is copied. */
@@ -66,6 +66,10 @@ static int take(void *context, void *data, size_t size)
     if (seen.content > sizeof trace->content || seen.content > size - sizeof seen)
         return 0;
     memcpy(trace->content, (const char *)data + sizeof seen, seen.content);
+    if (seen.what == TRACE_SOCKET && seen.content >= sizeof(struct trace_socket)) {
+        trace_add_socket(&trace->sockets, seen.object.inode, (const struct trace_socket *)(const void *)trace->content);
+        return 0;
+    }
     fill_event(trace, &seen);
     trace->crowded |= seen.what == TRACE_CROWDED;
     trace->fresh = seen.what != TRACE_CROWDED;
@@ -134,17 +138,19 @@ static int open_maps(struct tong_trace *trace)
     return trace->ring ? 0 : fail_call(-errno, "tracing: mapping the ring of events");
 }
 
-/* Whoever was chosen and is gone by now would never be seen to end. */
+/* Somebody has to be there; who of many is gone by now is no failure. */
 static int check_processes(const tong_trace_options *options)
 {
     char path[32];
     struct stat status;
     for (size_t i = 0; i < options->pid_count; i++) {
         snprintf(path, sizeof path, "/proc/%" PRId64, options->pids[i]);
-        if (sys_fstatat(AT_FDCWD, path, &status, 0) == -ENOENT)
-            return fail(-ESRCH, "tracing: there is no process %" PRId64, options->pids[i]);
+        if (sys_fstatat(AT_FDCWD, path, &status, 0) != -ENOENT)
+            return 0;
     }
-    return 0;
+    if (options->pid_count == 0 || options->object_count)
+        return 0;
+    return fail(-ESRCH, "tracing: there is no process %" PRId64, options->pids[0]);
 }
 
 static int start(struct tong_trace *trace, const tong_trace_options *options)

@@ -62,7 +62,7 @@ static __always_inline bool read_call(const struct pt_regs *regs, struct ended *
         ret->argument[1] = x86->si;
         ret->argument[2] = x86->dx;
         ret->argument[3] = x86->r10;
-        return x86->cs != 0x23 && ret->number < 1u << 30;
+        return x86->cs != 0x23 && ret->number >> 30 != 1; /* x32; the number is -1 where a signal's handler returns */
     }
     const struct pt_regs___arm *arm = (const void *)regs;
     ret->number = (__u32)arm->syscallno;
@@ -142,6 +142,42 @@ static __always_inline void begin_count(void)
         put(scratch, 0);
 }
 
+/* What it is called, and who is at its other end, in place of an event's content. */
+__noinline int tell_socket(__u64 at, __u32 kind, __u64 inode)
+{
+    const struct sock *sock = (const struct sock *)at;
+    struct scratch *scratch = new_event(TRACE_SOCKET);
+    if (!scratch || !sock)
+        return 0;
+    struct trace_socket *socket = (struct trace_socket *)scratch->content;
+    __builtin_memset(socket, 0, sizeof *socket);
+    scratch->event.object.kind = kind;
+    scratch->event.object.inode = inode;
+    socket->family = BPF_CORE_READ(sock, __sk_common.skc_family);
+    if (socket->family == FAMILY_UNIX) {
+        const struct unix_sock *self = (const struct unix_sock *)sock;
+        const struct sock *peer = BPF_CORE_READ(self, peer);
+        if (!read_name(self, &socket->name))
+            read_name((const struct unix_sock *)peer, &socket->name);
+        socket->self = at;
+        socket->other = (__u64)peer;
+        if (peer)
+            socket->peer = BPF_CORE_READ(peer, sk_socket, file, f_inode, i_ino);
+    } else if (socket->family == FAMILY_INET) {
+        bpf_core_read(socket->here, 4, &sock->__sk_common.skc_rcv_saddr);
+        bpf_core_read(socket->there, 4, &sock->__sk_common.skc_daddr);
+    } else {
+        bpf_core_read(socket->here, 16, &sock->__sk_common.skc_v6_rcv_saddr);
+        bpf_core_read(socket->there, 16, &sock->__sk_common.skc_v6_daddr);
+    }
+    if (socket->family != FAMILY_UNIX) {
+        socket->here_port = BPF_CORE_READ(sock, __sk_common.skc_num);
+        socket->there_port = __builtin_bswap16(BPF_CORE_READ(sock, __sk_common.skc_dport));
+    }
+    put(scratch, sizeof *socket);
+    return 0;
+}
+
 static __always_inline void add_count(const struct ended *ended, const struct moved *moved)
 {
     const struct trace_count_key key = { moved->object, ended->process, moved->direction, ended->set->epoch, 0 };
@@ -152,6 +188,8 @@ static __always_inline void add_count(const struct ended *ended, const struct mo
         bpf_map_update_elem(&counts, &key, &fresh, BPF_NOEXIST);
         count = bpf_map_lookup_elem(&counts, &key);
         begin_count();
+        if (moved->file && moved->object.kind >= KIND_UNIX && moved->object.kind <= KIND_UDP)
+            tell_socket((__u64)sock_of(moved->file), moved->object.kind, moved->object.inode);
     }
     if (!count) {
         ADD_TO_LOST(messages, moved->messages);
@@ -258,7 +296,7 @@ static __noinline int record_descriptor(const struct ended *ended, __u32 fd, __u
     if (!file)
         return 0;
     fill_file(file, &moved.object);
-    if (moved.object.kind == 0)
+    if (moved.object.kind == 0 || (moved.object.kind == KIND_MQ) != ended->call->own)
         return 0;
     if (direction == TRACE_BY_MODE)
         moved.direction = BPF_CORE_READ(file, f_mode) & FMODE_WRITE ? TRACE_SEND : TRACE_RECEIVE;

@@ -151,21 +151,28 @@ static __always_inline bool is_listed(const struct trace_object *object)
                object->kind == KIND_PTY;
     const struct trace_place place = { .device = object->device | (own ? (__u64)object->kind << TRACE_KIND_SHIFT : 0),
                                        .inode = object->inode };
-    return bpf_map_lookup_elem(&objects, &place) != NULL;
+    const __u32 *what = bpf_map_lookup_elem(&objects, &place);
+    return what && (*what == TRACE_ALL || object->kind == KIND_FUTEX);
 }
 
-static __always_inline bool is_called(const struct unix_sock *socket)
+/* False: it has none. */
+static __always_inline bool read_name(const struct unix_sock *socket, struct trace_name *ret)
 {
-    struct trace_name name = { 0 };
     const struct unix_address *address = socket ? BPF_CORE_READ(socket, addr) : NULL;
     if (!address)
         return false;
     __u32 size = (__u32)BPF_CORE_READ(address, len) - sizeof(__u16);
     size = size > TRACE_SOCKET_NAME ? TRACE_SOCKET_NAME : size;
-    if (bpf_probe_read_kernel(name.bytes, size, &address->name[0].sun_path) < 0)
+    if (bpf_probe_read_kernel(ret->bytes, size, &address->name[0].sun_path) < 0)
         return false;
-    name.size = name.bytes[0] ? 0 : size;
-    return bpf_map_lookup_elem(&names, &name) != NULL;
+    ret->size = ret->bytes[0] ? 0 : size;
+    return true;
+}
+
+static __always_inline bool is_called(const struct unix_sock *socket)
+{
+    struct trace_name name = { 0 };
+    return read_name(socket, &name) && bpf_map_lookup_elem(&names, &name);
 }
 
 /* By its own name or by its peer's: the socket of a client has none. */
