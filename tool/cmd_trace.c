@@ -99,6 +99,17 @@ static int64_t pause_of(const struct tracing *tracing)
     return left > 0 ? left : 1;
 }
 
+/* What had happened by now, and waits to be told. */
+static void drain(struct tracing *tracing)
+{
+    const tong_trace_event *event;
+    int64_t now = clock_now();
+    while (tracing->code == 0 && stop_asked() != SIGPIPE &&
+           !(tracing->set->count && tracing->told >= tracing->set->count) &&
+           tong_trace_next(tracing->traced.trace, 0, &event) == 0 && event->time <= now)
+        tell(tracing, event);
+}
+
 /* Lines leave when nothing more waits to be told, so that a burst is a few writes. */
 static void follow(struct tracing *tracing)
 {
@@ -116,6 +127,7 @@ static void follow(struct tracing *tracing)
         if (clock_now() >= tracing->tick)
             tick(tracing);
     }
+    drain(tracing);
     flush(tracing);
 }
 

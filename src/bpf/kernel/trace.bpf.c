@@ -291,7 +291,7 @@ static __noinline int record_descriptor(const struct ended *ended, __u32 fd, __u
 {
     if (!ended)
         return 0;
-    struct file___t *file = file_of(ended->self, fd);
+    struct file___t *file = file_of(fd);
     struct moved moved = { .file = file, .direction = direction, .fd = (int)fd };
     if (!file)
         return 0;
@@ -360,7 +360,7 @@ int message(__u64 *context)
     if (ours && (!ended.call || !ended.call->leads))
         return 0;
     ended.self = current_task();
-    ended.process = process_of(ended.set, ended.self);
+    ended.process = own_process(ended.set);
     ended.wanted = wanted(ended.set, ended.process);
     if ((!ended.wanted && !(ended.set->flags & TRACE_OBJECTS)) || ended.process == ended.set->self)
         return 0;

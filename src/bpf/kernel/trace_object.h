@@ -24,12 +24,14 @@ enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, FAMILY_NETLINK = 16,
 #define SLAVE_LAST 143
 #define VM_SHARED 8
 
-static __always_inline struct file___t *file_of(const struct task_struct___t *of, __u32 fd)
+/* Of the running process; its own structures are read without a call of a helper each, which is most of what this costs. */
+static __always_inline struct file___t *file_of(__u32 fd)
 {
-    const struct fdtable *table = BPF_CORE_READ(of, files, fdt);
+    const struct task_struct___t *self = (const struct task_struct___t *)bpf_get_current_task_btf();
+    const struct fdtable *table = self->files->fdt;
     struct file___t *found = NULL;
-    if (table && fd < BPF_CORE_READ(table, max_fds))
-        bpf_probe_read_kernel(&found, sizeof found, BPF_CORE_READ(table, fd) + fd);
+    if (fd < table->max_fds)
+        bpf_probe_read_kernel(&found, sizeof found, table->fd + fd);
     return found;
 }
 
@@ -86,21 +88,21 @@ static __always_inline void fill_file(const struct file___t *of, struct trace_ob
 {
     const struct inode___t *inode = (const struct inode___t *)BPF_CORE_READ(of, f_inode);
     __u32 type = BPF_CORE_READ(inode, i_mode) & MODE_TYPE;
-    unsigned long system = BPF_CORE_READ(inode, i_sb, s_magic);
     *ret = (struct trace_object){ .inode = BPF_CORE_READ(inode, i_ino) };
     if (type == MODE_SOCKET) {
         ret->kind = kind_of_socket(sock_of(of));
         return;
     }
-    if (type == MODE_FIFO && system == PIPEFS) {
+    const struct super_block___t *system = BPF_CORE_READ(inode, i_sb);
+    if (type == MODE_FIFO && BPF_CORE_READ(system, s_magic) == PIPEFS) {
         ret->kind = KIND_PIPE;
         return;
     }
-    ret->device = BPF_CORE_READ(inode, i_sb, s_dev);
+    ret->device = BPF_CORE_READ(system, s_dev);
     if (type == MODE_FIFO)
         ret->kind = KIND_FIFO;
     else if (type == MODE_REGULAR)
-        ret->kind = system == MQUEUE ? KIND_MQ : KIND_FILE;
+        ret->kind = BPF_CORE_READ(system, s_magic) == MQUEUE ? KIND_MQ : KIND_FILE;
     else if (type == MODE_CHARACTERS)
         fill_terminal(of, inode, ret);
     else if (type == 0)

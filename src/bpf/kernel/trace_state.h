@@ -76,6 +76,12 @@ static __always_inline __u32 process_of(const struct trace_settings *set, const 
                         (__u32)BPF_CORE_READ(of, tgid);
 }
 
+/* Of the running one, for the first namespace without reading it. */
+static __always_inline __u32 own_process(const struct trace_settings *set)
+{
+    return set->space ? process_of(set, current_task()) : (__u32)(bpf_get_current_pid_tgid() >> 32);
+}
+
 static __always_inline __u32 thread_of(const struct trace_settings *set, const struct task_struct___t *of)
 {
     return set->space ? number_in((__u64)BPF_CORE_READ(of, thread_pid), set->space) : (__u32)BPF_CORE_READ(of, pid);
