@@ -127,8 +127,6 @@ static void follow(struct tracing *tracing)
         if (clock_now() >= tracing->tick)
             tick(tracing);
     }
-    drain(tracing);
-    flush(tracing);
 }
 
 /* ---- The end ------------------------------------------------------------------------------------------------ */
@@ -152,6 +150,9 @@ static void finish(struct tracing *tracing)
 {
     if (tracing->code || stop_asked() == SIGPIPE)
         return;
+    stop_finish();
+    drain(tracing);
+    flush(tracing);
     if (tracing->told && !tracing->set->json)
         text_print(&tracing->out, "\n");
     tracing->code = (tracing->set->json ? traced_json_counts : traced_tables)(&tracing->out, &tracing->traced);
