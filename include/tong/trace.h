@@ -13,7 +13,7 @@
  * io_uring, and what 32-bit programs do on a 64-bit machine (the latter is counted by tong_trace_lost()).  Objects are those of
  * tong/inspect.h; in file systems that number their files anew, such as overlays, a FIFO cannot be chosen or named.
  *
- * Rights.  CAP_BPF and CAP_PERFMON, libbpf 1.x, and Linux 5.8 with BTF.  Content is read only if asked for, and is whatever
+ * Rights.  CAP_BPF and CAP_PERFMON, libbpf 1.x, and Linux 5.11 with BTF.  Content is read only if asked for, and is whatever
  * the processes exchange, passwords too.
  *
  * Threads: one at a time may use a trace.  Fork: a child must not.  Structures grow at their end and begin with their `size`.

@@ -20,13 +20,15 @@
 #define FLAGS_ALL (TONG_TRACE_EVENTS | TONG_TRACE_SIGNALS | TONG_TRACE_WAKES | TONG_TRACE_FOLLOW | TONG_TRACE_FILES)
 #define TAKEN (-ECANCELED) /* ends the reading of the ring behind one event */
 
-/* Each program, and the option without which it is left out; those that say when an interrupt runs come before who asks. */
+#define ASKS_WHO (TONG_TRACE_SIGNALS | TONG_TRACE_WAKES)
+
+/* Each program, and the options without which it is left out, in the order in which they are attached: first what says that an
+ * interrupt ends, since one whose begin alone was seen would never end. */
 static const struct { const char *name; uint32_t asked; } programs[] = {
-    { "device_begins", TONG_TRACE_SIGNALS | TONG_TRACE_WAKES }, { "device_ends", TONG_TRACE_SIGNALS | TONG_TRACE_WAKES },
-    { "timer_begins", TONG_TRACE_SIGNALS | TONG_TRACE_WAKES },  { "timer_ends", TONG_TRACE_SIGNALS | TONG_TRACE_WAKES },
-    { "soft_begins", TONG_TRACE_SIGNALS | TONG_TRACE_WAKES },   { "soft_ends", TONG_TRACE_SIGNALS | TONG_TRACE_WAKES },
-    { "forked", TONG_TRACE_FOLLOW },  { "exited", 0 },   { "signalled", TONG_TRACE_SIGNALS },
-    { "woken", TONG_TRACE_WAKES },    { "message", 0 },
+    { "device_ends", ASKS_WHO },     { "timer_ends", ASKS_WHO },   { "soft_ends", ASKS_WHO },
+    { "device_begins", ASKS_WHO },   { "timer_begins", ASKS_WHO }, { "soft_begins", ASKS_WHO },
+    { "forked", TONG_TRACE_FOLLOW }, { "exited", 0 },              { "signalled", TONG_TRACE_SIGNALS },
+    { "woken", TONG_TRACE_WAKES },   { "message", 0 },
 };
 
 static size_t list_programs(uint32_t flags, const char *ret[PROGRAMS_MOST])

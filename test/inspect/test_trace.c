@@ -522,7 +522,7 @@ static void test_crowd(int unused)
     tong_trace_stop(trace);
 }
 
-/* More counts than the kernel has room for: each of them is of a process that is gone when the next comes. */
+/* More counts than the kernel has room for, not faster than somebody can take them out. */
 #define PIPES 600
 #define GENERATIONS 40
 
@@ -532,6 +532,8 @@ static void act_generations(void)
     for (int i = 0; i < PIPES; i++)
         MOVES(pipe(ends[i]), 0);
     for (int k = 0; k < GENERATIONS; k++) {
+        while (atomic_load(go) <= k)
+            nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
         pid_t child = fork();
         for (int i = 0; child == 0 && i < PIPES; i++)
             MOVES(write(ends[i][1], "x", 1), 1);
@@ -550,9 +552,10 @@ static void test_room(int unused)
     pid_t child = begin(act_generations);
     tong_trace *trace = start(child, TONG_TRACE_FOLLOW, 0);
     atomic_store(go, 1);
-    do
+    do {
         OK(tong_trace_next(trace, PATIENCE, &event));
-    while (event->kind != TONG_TRACE_END || event->pid != child);
+        atomic_fetch_add(go, event->kind == TONG_TRACE_END);
+    } while (event->kind != TONG_TRACE_END || event->pid != child);
     frame_join(child);
     ssize_t rows = OK(tong_trace_read_counts(trace));
     for (ssize_t i = 0; i < rows; i++)

@@ -151,7 +151,22 @@ static void put_row(struct text *text, const struct row *row, bool again, double
                row->count.messages, row->count.bytes, (double)row->count.bytes / seconds);
 }
 
-static void put_pair(struct text *text, const tong_trace_pair *pair)
+static void put_names(struct text *text, const tong_trace_pair *pair, size_t alike)
+{
+    if (alike == 1) {
+        naming_process(text, pair->from_name, pair->from);
+        text_print(text, " -> ");
+        naming_process(text, pair->to_name, pair->to);
+        return;
+    }
+    const char *from = pair->from ? pair->from_name : "an interrupt";
+    text_visible(text, from, strlen(from), "");
+    text_print(text, " -> ");
+    text_visible(text, pair->to_name, strlen(pair->to_name), "");
+    text_print(text, ", %zu pairs", alike);
+}
+
+static void put_pair(struct text *text, const tong_trace_pair *pair, size_t alike)
 {
     tong_signal_info about = TONG_SIGNAL_INFO_INIT;
     char number[16];
@@ -159,16 +174,47 @@ static void put_pair(struct text *text, const tong_trace_pair *pair)
     bool named = pair->signal && tong_signal_describe(pair->signal, &about) == 0;
     text_print(text, "%8" PRIu64 "  %s%-9s ", pair->count, named ? "SIG" : "",
                !pair->signal ? "wakes" : named ? about.name : number);
-    naming_process(text, pair->from_name, pair->from);
-    text_print(text, " -> ");
-    naming_process(text, pair->to_name, pair->to);
+    put_names(text, pair, alike);
     text_print(text, "\n");
+}
+
+struct pair_row {
+    tong_trace_pair pair;
+    size_t alike;
+};
+
+static int by_names(const void *left, const void *right)
+{
+    const struct pair_row *a = left, *b = right;
+    int r = a->pair.signal - b->pair.signal;
+    r = r ? r : strcmp(a->pair.from_name, b->pair.from_name);
+    return r ? r : strcmp(a->pair.to_name, b->pair.to_name);
 }
 
 static int by_count(const void *left, const void *right)
 {
-    const tong_trace_pair *a = left, *b = right;
-    return compare_numbers(b->count, a->count);
+    const struct pair_row *a = left, *b = right;
+    return compare_numbers(b->pair.count, a->pair.count);
+}
+
+/* As of processes: many pairs of the same names are one row. */
+static size_t merge_pairs(struct pair_row *rows, size_t count)
+{
+    size_t kept = 0;
+    qsort(rows, count, sizeof *rows, by_names);
+    for (size_t first = 0, next; first < count; first = next) {
+        for (next = first + 1; next < count && by_names(&rows[first], &rows[next]) == 0; next++)
+            ;
+        size_t alike = next - first > ALIKE ? next - first : 1;
+        for (size_t i = first + 1; i < first + alike; i++)
+            rows[first].pair.count += rows[i].pair.count;
+        for (size_t i = first; i < next; i += alike) {
+            rows[kept] = rows[i];
+            rows[kept++].alike = alike;
+        }
+    }
+    qsort(rows, kept, sizeof *rows, by_count);
+    return kept;
 }
 
 static int put_pairs(struct text *text, struct traced *traced)
@@ -176,16 +222,16 @@ static int put_pairs(struct text *text, struct traced *traced)
     ssize_t count = tong_trace_read_pairs(traced->trace);
     if (count <= 0)
         return count < 0 ? fail_library((int)count, NULL) : 0;
-    tong_trace_pair *pairs = malloc((size_t)count * sizeof *pairs);
-    if (!pairs)
+    struct pair_row *rows = malloc((size_t)count * sizeof *rows);
+    if (!rows)
         return fail_system(-ENOMEM, "tracing");
     for (size_t i = 0; i < (size_t)count; i++)
-        pairs[i] = *tong_trace_pair_at(traced->trace, i);
-    qsort(pairs, (size_t)count, sizeof *pairs, by_count);
+        rows[i].pair = *tong_trace_pair_at(traced->trace, i);
+    size_t kept = merge_pairs(rows, (size_t)count);
     text_print(text, "\n   TIMES  WHAT         WHO\n");
-    for (size_t i = 0; i < (size_t)count; i++)
-        put_pair(text, &pairs[i]);
-    free(pairs);
+    for (size_t i = 0; i < kept; i++)
+        put_pair(text, &rows[i].pair, rows[i].alike);
+    free(rows);
     return 0;
 }
 

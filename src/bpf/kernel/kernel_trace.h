@@ -106,6 +106,7 @@ struct files_struct {
 };
 
 struct task_struct___t {
+    __u32 flags;
     __s32 pid, tgid;
     struct task_struct___t *group_leader;
     struct pid *thread_pid;

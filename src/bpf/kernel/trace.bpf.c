@@ -14,6 +14,7 @@
 #define SPANS_MOST 8     /* that content is read from */
 #define HEADERS_MOST 1024 /* UIO_MAXIOV */
 #define STREAM 1
+#define PF_KTHREAD 0x200000
 #define SI_USER 0
 #define SI_KERNEL 0x80
 #define FUTEX_COMMAND 0x7f
@@ -459,7 +460,8 @@ int woken(__u64 *context)
     const struct trace_settings *set = settings_now();
     const struct task_struct___t *from = current_task(), *to = (const struct task_struct___t *)context[0];
     struct trace_pair_key key = { 0 };
-    if (set && find_pair(set, from, to, &key) && key.from != key.to)
+    bool kernel = BPF_CORE_READ(to, flags) & PF_KTHREAD; /* works for itself, whoever wakes it */
+    if (set && !kernel && find_pair(set, from, to, &key) && key.from != key.to)
         add_pair(&key, from, to);
     return 0;
 }
