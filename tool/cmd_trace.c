@@ -25,7 +25,7 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    { "follow", 'f', TAKES_NOTHING, offsetof(struct settings, follow), NULL, "the processes they started and start, too" },
+    { "follow", 'f', TAKES_NOTHING, offsetof(struct settings, follow), NULL, "what they started and start, too" },
     FLAG(hex, "show what is in each message"),
     VALUE(bytes, TAKES_COUNT, "N", "of each at most N bytes (256)"),
     { "for", 0, TAKES_DURATION, offsetof(struct settings, duration), "T", "end after T" },
@@ -238,9 +238,9 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_trace = {
     "trace", "Inspect", "tell of messages as they go, and who signals and wakes whom", "PID|NAME|ADDRESS...",
-    "Tells of all that the processes send and receive, and of all that anybody sends and receives at the addresses; then\n"
-    "counts it, by channel, process and direction.  Ends with the processes, or by Ctrl-C.  An object that has no address\n"
-    "is named by its kind and what 'tong ls' shows: 'pipe:[918273]'.  What is in the messages is shown with --hex only.\n"
+    "Tells of all that the processes send and receive, and of all that anybody sends and receives at the addresses;\n"
+    "then counts it, by channel, process and direction.  Ends with the processes, or by Ctrl-C.  An object without an\n"
+    "address is named by its kind and what 'tong ls' shows: 'pipe:[918273]'.  Content is shown with --hex only.\n"
     "A channel of tong in shared memory makes no call for a message: of it, only its bells, --wakes and how much went\n"
     "through it are seen.  Needs CAP_BPF and CAP_PERFMON, which root has, libbpf and Linux 5.11; io_uring is not seen.",
     "tong trace --summary --for 1s", options, 0, -1, 0, run, NULL,

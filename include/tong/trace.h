@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tong/trace.h - what goes through channels while it goes: who sends and receives how much, who signals whom, who wakes whom.
+ * tong/trace.h - what goes through channels while it goes: who sends and receives how much, who signals whom, who
+ * wakes whom.
  *
- * A program in the kernel looks at each system call that moves a message as the call returns, counts it, and tells of it
- * if asked.  Those who are looked at are not stopped; each of their calls takes some hundred nanoseconds longer.
+ * A program in the kernel looks at each system call that moves a message as the call returns, counts it, and tells of
+ * it if asked.  Those who are looked at are not stopped; each of their calls takes some hundred nanoseconds longer.
  *
- * What is counted.  Calls that succeeded and what they moved: read, write, send, receive and their kin, splice and sendfile,
- * System V and POSIX queues, operations on System V semaphores, and futexes in shared memory.  A message of a stream is
- * what one call moved.  Counts are exact: what had no room in them is told by tong_trace_lost().
+ * What is counted.  Calls that succeeded and what they moved: read, write, send, receive and their kin, splice and
+ * sendfile, System V and POSIX queues, operations on System V semaphores, and futexes in shared memory.  A message of
+ * a stream is what one call moved.  Counts are exact: what had no room in them is told by tong_trace_lost().
  *
- * What is not.  A tong channel in shared memory makes no system call for a message; only its wake-ups are seen.  Neither are
- * io_uring, and what 32-bit programs do on a 64-bit machine (the latter is counted by tong_trace_lost()).  Objects are those of
- * tong/inspect.h; in file systems that number their files anew, such as overlays, a FIFO cannot be chosen or named.
+ * What is not.  A tong channel in shared memory makes no system call for a message; only its wake-ups are
+ * seen.  Neither are io_uring, and what 32-bit programs do on a 64-bit machine (the latter is counted by
+ * tong_trace_lost()).  Objects are those of tong/inspect.h; in file systems that number their files anew, such as
+ * overlays, a FIFO cannot be chosen or named.
  *
- * Rights.  CAP_BPF and CAP_PERFMON, libbpf 1.x, and Linux 5.11 with BTF.  Content is read only if asked for, and is whatever
- * the processes exchange, passwords too.
+ * Rights.  CAP_BPF and CAP_PERFMON, libbpf 1.x, and Linux 5.11 with BTF.  Content is read only if asked for, and is
+ * whatever the processes exchange, passwords too.
  *
- * Threads: one at a time may use a trace.  Fork: a child must not.  Structures grow at their end and begin with their `size`.
+ * Threads: one at a time may use a trace.  Fork: a child must not.  Structures grow at their end and begin with their
+ * `size`.
  */
 #ifndef TONG_TRACE_H
 #define TONG_TRACE_H
@@ -44,10 +47,10 @@ typedef struct tong_trace tong_trace;
 #define TONG_TRACE_CONTENT_MOST 4096
 
 /*
- * What to look at: all that the processes do, and all that anybody does at the objects.  Neither: everything.
- * Of an object that is a unix socket with a name, or a TCP or UDP socket, also those count that have the same name or local
- * port, now or later, and the other ends of their connections on this machine; of a channel of tong its FIFOs, and the signals
- * and wake-ups of the processes at it.
+ * What to look at: all that the processes do, and all that anybody does at the objects.  Neither: everything. Of an
+ * object that is a unix socket with a name, or a TCP or UDP socket, also those count that have the same name or local
+ * port, now or later, and the other ends of their connections on this machine; of a channel of tong its FIFOs, and
+ * the signals and wake-ups of the processes at it.
  */
 typedef struct tong_trace_options {
     uint32_t size;                 /* sizeof(tong_trace_options) */
@@ -84,7 +87,7 @@ typedef struct tong_trace_object {
     uint32_t unused;
     uint64_t device, inode; /* of what is a file */
     char key[64];
-    const char *name;       /* of a socket: as tong_object has it, or the peer's; "" not known; lives as long as the trace */
+    const char *name;       /* of a socket: as tong_object has it, or the peer's; "" not known; the trace's */
     uint64_t peer;          /* of a unix socket: the inode of its other end; 0: not known */
 } tong_trace_object;
 
@@ -92,7 +95,7 @@ typedef struct tong_trace_event {
     uint32_t size;
     uint32_t kind;             /* TONG_TRACE_... */
     int64_t time;              /* CLOCK_MONOTONIC, nanoseconds */
-    int64_t pid, thread;       /* who; 0 of a signal: the kernel, in an interrupt */
+    int64_t pid, thread;       /* who; 0: of another pid namespace, or of a signal and without a name: an interrupt */
     char name[16];             /* of the process */
     const char *operation;     /* "sendmsg"; lives for ever */
     uint32_t direction;        /* TONG_SEND or TONG_RECEIVE */
@@ -123,7 +126,7 @@ typedef struct tong_trace_count {
 typedef struct tong_trace_pair {
     uint32_t size;
     int32_t signal;            /* 0: woke */
-    int64_t from, to;          /* 0: an interrupt */
+    int64_t from, to;          /* 0: as in tong_trace_event */
     char from_name[16], to_name[16];
     uint64_t count;
 } tong_trace_pair;
@@ -138,8 +141,8 @@ typedef struct tong_trace_losses {
 } tong_trace_losses;
 
 /*
- * Begins.  -EPERM: not allowed; -ENOPKG: no libbpf; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option; -ESRCH: none of the
- * processes is there, and no objects are chosen; -ENOMEM; each in words by tong_detail().  Source: bpf(2).
+ * Begins.  -EPERM: not allowed; -ENOPKG: no libbpf; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option; -ESRCH: none
+ * of the processes is there, and no objects are chosen; -ENOMEM; each in words by tong_detail().  Source: bpf(2).
  */
 int tong_trace_start(const tong_trace_options *options, tong_trace **ret);
 void tong_trace_stop(tong_trace *trace); /* NULL is allowed */
@@ -148,13 +151,13 @@ void tong_trace_stop(tong_trace *trace); /* NULL is allowed */
 int tong_trace_fd(const tong_trace *trace);
 
 /*
- * The next event, which is the trace's and lives until the next call on it.  Waits for `timeout` nanoseconds (TONG_FOREVER):
- * -ETIMEDOUT, or -EAGAIN with 0; -EINTR.
+ * The next event, which is the trace's and lives until the next call on it.  Waits for `timeout` nanoseconds
+ * (TONG_FOREVER): -ETIMEDOUT, or -EAGAIN with 0; -EINTR.
  */
 int tong_trace_next(tong_trace *trace, int64_t timeout, const tong_trace_event **ret);
 
-/* Reads the counts since the beginning: how many there are, or -ENOMEM; then each: NULL from the number on.  They are the
- * trace's, and live until they are read again. */
+/* Reads the counts since the beginning: how many there are, or -ENOMEM; then each: NULL from the number on.  They are
+ * the trace's, and live until they are read again. */
 ssize_t tong_trace_read_counts(tong_trace *trace);
 const tong_trace_count *tong_trace_count_at(const tong_trace *trace, size_t index);
 ssize_t tong_trace_read_pairs(tong_trace *trace);

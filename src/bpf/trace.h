@@ -2,8 +2,8 @@
 /*
  * trace.h - what the program "trace" is told, counts and tells: its maps hold these structures.
  *
- * Numbers of system calls differ between processors, so what each call means is a table that is filled in when the program is
- * loaded ("calls"); the program itself is the same everywhere.
+ * Numbers of system calls differ between processors, so what each call means is a table that is filled in when the
+ * program is loaded ("calls"); the program itself is the same everywhere.
  */
 #ifndef BPF_TRACE_H
 #define BPF_TRACE_H
@@ -66,7 +66,7 @@ struct trace_object {
     unsigned long long offset; /* of a word in a file */
 };
 
-/* In the map "objects".  Kinds whose numbers are not those of files stand above the device, which is 0 of pipes and sockets. */
+/* In the map "objects".  Kinds whose numbers are not those of files stand above the device; 0 of pipes and sockets. */
 struct trace_place {
     unsigned long long device, inode;
 };

@@ -2,8 +2,8 @@
 /*
  * Whom and what a trace looks at, written into the maps of its program.
  *
- * Sockets come and go with each client, so those of a service are not chosen by their numbers alone: whoever has the name or
- * the port of a chosen one, or is connected to it, is recognised by the program when it moves a message.
+ * Sockets come and go with each client, so those of a service are not chosen by their numbers alone: whoever has the
+ * name or the port of a chosen one, or is connected to it, is recognised by the program when it moves a message.
  */
 #include <errno.h>
 #include <fcntl.h>

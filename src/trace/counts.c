@@ -118,8 +118,9 @@ static bool is_short_of_room(const struct tong_trace *trace)
 }
 
 /*
- * From now on counts are of another epoch; once every program that began before has ended, those of the one before stand
- * still.  Where the kernel cannot say when that is, a program, which nothing interrupts for long, has ended by then.
+ * From now on counts are of another epoch; once every program that began before has ended, those of the one before
+ * stand still.  Where the kernel cannot say when that is, a program, which nothing interrupts for long, has ended by
+ * then.
  */
 void trace_make_room(struct tong_trace *trace)
 {

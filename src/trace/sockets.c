@@ -11,7 +11,7 @@
 #define SOCKETS_MOST 65536
 #define NAME_MOST 160
 
-/* ---- Names, as src/inspect makes them ----------------------------------------------------------------------------- */
+/* ---- Names, as src/inspect makes them --------------------------------------------------------------------------- */
 
 static void write_unix(const struct trace_name *name, char ret[NAME_MOST])
 {
@@ -28,7 +28,8 @@ static void write_end(uint16_t family, const unsigned char *address, uint16_t po
     static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
     char words[INET6_ADDRSTRLEN] = "";
     bool six = family == AF_INET6 && memcmp(address, mapped, sizeof mapped) != 0;
-    inet_ntop(six ? AF_INET6 : AF_INET, family == AF_INET6 && !six ? address + sizeof mapped : address, words, sizeof words);
+    const unsigned char *bytes = family == AF_INET6 && !six ? address + sizeof mapped : address;
+    inet_ntop(six ? AF_INET6 : AF_INET, bytes, words, sizeof words);
     snprintf(ret, size, six ? "[%s]:%u" : "%s:%u", words, port);
 }
 
@@ -45,7 +46,7 @@ static void write_name(const struct trace_socket *seen, char ret[NAME_MOST])
     }
 }
 
-/* ---- The table ---------------------------------------------------------------------------------------------------- */
+/* ---- The table -------------------------------------------------------------------------------------------------- */
 
 static struct socket_known *place_of(const struct sockets *sockets, uint64_t inode)
 {

@@ -22,8 +22,8 @@
 
 #define ASKS_WHO (TONG_TRACE_SIGNALS | TONG_TRACE_WAKES)
 
-/* Each program, and the options without which it is left out, in the order in which they are attached: first what says that an
- * interrupt ends, since one whose begin alone was seen would never end. */
+/* Each program, and the options without which it is left out, in the order in which they are attached: first what says
+ * that an interrupt ends, since one whose begin alone was seen would never end. */
 static const struct { const char *name; uint32_t asked; } programs[] = {
     { "device_ends", ASKS_WHO },     { "timer_ends", ASKS_WHO },   { "soft_ends", ASKS_WHO },
     { "device_begins", ASKS_WHO },   { "timer_begins", ASKS_WHO }, { "soft_begins", ASKS_WHO },

@@ -301,7 +301,8 @@ static void test_object(int unused)
     frame_join(child);
     GIVES(tong_trace_read_counts(trace), 1);
     const tong_trace_count *count = tong_trace_count_at(trace, 0);
-    MUST(count->object.kind == object->kind && !strcmp(count->object.key, object->key), "its key is %s", count->object.key);
+    MUST(count->object.kind == object->kind && !strcmp(count->object.key, object->key), "its key is %s",
+         count->object.key);
     MUST(count->pid == child && count->direction == TONG_SEND, "the child sends");
     GIVES((int64_t)count->bytes, 450);
     GIVES((int64_t)count->messages, 90);
@@ -369,26 +370,27 @@ static void act_futex(void)
 static void test_word(int unused)
 {
     (void)unused;
-    const tong_trace_event *event;
+    const tong_trace_event *next;
     atomic_store(&go[1], 0);
     pid_t child = begin(act_futex);
     tong_trace *trace = start(child, TONG_TRACE_EVENTS, 0);
     atomic_store(go, 1);
     while (syscall(SYS_futex, &go[1], FUTEX_WAKE, 1, NULL, NULL, 0) != 1)
         nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
-    OK(tong_trace_next(trace, PATIENCE, &event));
+    OK(tong_trace_next(trace, PATIENCE, &next));
+    const tong_trace_event event = *next;
     tong_snapshot *snapshot = look();
     bool mapped = false;
     for (size_t i = 0; i < tong_snapshot_objects(snapshot); i++) {
         const tong_object *object = tong_snapshot_object(snapshot, i);
-        mapped |= object->device == event->object.device && object->inode == event->object.inode;
+        mapped |= object->device == event.object.device && object->inode == event.object.inode;
     }
     tong_snapshot_free(snapshot);
     tong_trace_stop(trace);
     frame_join(child);
-    MUST(event->kind == TONG_TRACE_MESSAGE && event->object.kind == TONG_KIND_FUTEX &&
-         event->direction == TONG_RECEIVE, "it was woken");
-    MUST(mapped, "no object lies at %s", event->object.key);
+    MUST(event.kind == TONG_TRACE_MESSAGE && event.object.kind == TONG_KIND_FUTEX &&
+         event.direction == TONG_RECEIVE, "event %u, %s of kind %u", event.kind, event.operation, event.object.kind);
+    MUST(mapped, "no object lies at %s", event.object.key);
 }
 
 /* ---- Who did what to whom -------------------------------------------------------------------------------------- */
@@ -644,7 +646,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < STEPS; i++)
         if (i == 0 || steps[i].act != steps[i - 1].act) {
             char name[64];
-            snprintf(name, sizeof name, "each call, from %s of a %s", steps[i].operation, tong_kind_name(steps[i].kind));
+            const char *kind = tong_kind_name(steps[i].kind);
+            snprintf(name, sizeof name, "each call, from %s of a %s", steps[i].operation, kind);
             frame_run(name, test_calls, (int)i, 30);
         }
     frame_run("only the chosen object", test_object, 0, 30);

@@ -246,12 +246,12 @@ void naming_object(struct text *text, const struct named *named)
 
 void naming_process(struct text *text, const char *name, int64_t pid)
 {
-    if (pid == 0) {
+    if (pid == 0 && !*name) {
         text_print(text, "an interrupt");
         return;
     }
     text_visible(text, name, strlen(name), "");
-    text_print(text, "/%" PRId64, pid);
+    text_print(text, pid ? "/%" PRId64 : "/?", pid);
 }
 
 void naming_others(struct text *text, const struct named *named, int64_t pid, uint32_t direction)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * naming.h - what the objects of a trace are called, and who is at them: known from snapshots, which are taken again, but
- * not often, when an object turns up that none of them has; and kept when it is gone.
+ * naming.h - what the objects of a trace are called, and who is at them: known from snapshots, which are taken again,
+ * but not often, when an object turns up that none of them has; and kept when it is gone.
  */
 #ifndef TOOL_SIGHT_NAMING_H
 #define TOOL_SIGHT_NAMING_H
@@ -46,7 +46,7 @@ void naming_object(struct text *text, const struct named *named);
 /* Who else is at it that gets what process `pid` sends, or sends what it gets: "cat/4243, tee/4244". */
 void naming_others(struct text *text, const struct named *named, int64_t pid, uint32_t direction);
 
-/* "cat/4243"; "an interrupt" of process 0; fit for a terminal. */
+/* "cat/4243"; "cat/?" of another pid namespace; "an interrupt" without a name; fit for a terminal. */
 void naming_process(struct text *text, const char *name, int64_t pid);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tables at the end of a trace: by channel, the busiest first, and who sent and received; then who did what to whom. */
+/* The tables at the end of a trace: by channel, the busiest first, who sent and received; then who did what to whom. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -159,7 +159,7 @@ static void put_names(struct text *text, const tong_trace_pair *pair, size_t ali
         naming_process(text, pair->to_name, pair->to);
         return;
     }
-    const char *from = pair->from ? pair->from_name : "an interrupt";
+    const char *from = *pair->from_name ? pair->from_name : "an interrupt";
     text_visible(text, from, strlen(from), "");
     text_print(text, " -> ");
     text_visible(text, pair->to_name, strlen(pair->to_name), "");
@@ -259,12 +259,12 @@ int traced_tables(struct text *text, struct traced *traced)
 static void write_process(struct json *json, const char *member, const char *name, int64_t pid)
 {
     json_name(json, member);
-    if (pid == 0) {
+    if (pid == 0 && !*name) {
         json_null(json);
         return;
     }
     json_open(json, '{');
-    json_number(json, "pid", (uint64_t)pid);
+    json_known(json, "pid", (uint64_t)pid, pid != 0);
     json_text(json, "name", name);
     json_close(json, '}');
 }

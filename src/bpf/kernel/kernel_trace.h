@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kernel_trace.h - what the program "trace" reads of the kernel's structures; what stands behind ___ is not part of a name. */
+/* kernel_trace.h - what the program "trace" reads of the kernel's structures; ___ and what follows is no part of a name. */
 #ifndef KERNEL_TRACE_H
 #define KERNEL_TRACE_H
 

@@ -2,10 +2,11 @@
 /*
  * What processes send and receive, who signals whom, and who wakes whom.
  *
- * A call is looked at when it ends, where its result and still all of its arguments are known (on x86 the kernel keeps them for
- * its caller, on arm64 the first one for a restart): so one program a call is enough, nothing has to be remembered between
- * its begin and its end, and calls that sleep since before the trace began are told of too.  What its descriptor leads to
- * is looked up then: if another thread closed that descriptor meanwhile, the call is not told of.
+ * A call is looked at when it ends, where its result and still all of its arguments are known (on x86 the kernel
+ * keeps them for its caller, on arm64 the first one for a restart): so one program a call is enough, nothing has to
+ * be remembered between its begin and its end, and calls that sleep since before the trace began are told of
+ * too.  What its descriptor leads to is looked up then: if another thread closed that descriptor meanwhile, the call
+ * is not told of.
  */
 #include "trace_object.h"
 
@@ -88,7 +89,8 @@ __noinline __u64 sum_of(__u64 headers, __u64 count)
     __u64 sum = 0;
     for (__u32 i = 0; i < HEADERS_MOST && i < count; i++) {
         __u32 size = 0;
-        bpf_probe_read_user(&size, sizeof size, (const void *)(headers + i * sizeof(struct many) + offsetof(struct many, size)));
+        __u64 at = headers + i * sizeof(struct many) + offsetof(struct many, size);
+        bpf_probe_read_user(&size, sizeof size, (const void *)at);
         sum += size;
     }
     return sum;
@@ -99,7 +101,8 @@ static __always_inline bool is_message(const struct trace_object *object, const 
 {
     if (object->kind == KIND_MQ || object->kind == KIND_QUEUE)
         return true;
-    return object->kind >= KIND_UNIX && object->kind <= KIND_NETLINK && of && BPF_CORE_READ(sock_of(of), sk_type) != STREAM;
+    bool socket = object->kind >= KIND_UNIX && object->kind <= KIND_NETLINK;
+    return socket && of && BPF_CORE_READ(sock_of(of), sk_type) != STREAM;
 }
 
 /* ---- Counting and telling ---------------------------------------------------------------------------------------- */
@@ -385,12 +388,19 @@ int message(__u64 *context)
 
 /* ---- Who did what to whom ---------------------------------------------------------------------------------------- */
 
-static __always_inline void add_pair(const struct trace_pair_key *key, const struct task_struct___t *from, const struct task_struct___t *to)
+static __always_inline bool in_interrupt(void)
+{
+    const __u32 *depth = bpf_map_lookup_elem(&interrupts, &only);
+    return depth && *depth;
+}
+
+static __always_inline void add_pair(const struct trace_pair_key *key, const struct task_struct___t *from,
+                                     const struct task_struct___t *to)
 {
     struct trace_pair *pair = bpf_map_lookup_elem(&pairs, key);
     if (!pair) {
         struct trace_pair fresh = { 0 };
-        if (key->from)
+        if (key->from || !in_interrupt())
             name_of(from, fresh.from);
         name_of(to, fresh.to);
         bpf_map_update_elem(&pairs, key, &fresh, BPF_NOEXIST);
@@ -402,15 +412,9 @@ static __always_inline void add_pair(const struct trace_pair_key *key, const str
         ADD_TO_LOST(pairs, 1);
 }
 
-static __always_inline bool in_interrupt(void)
-{
-    const __u32 *depth = bpf_map_lookup_elem(&interrupts, &only);
-    return depth && *depth;
-}
-
 /* Between them is who is in both; 0: an interrupt, which only borrows the process that it came upon. */
-static __always_inline bool find_pair(const struct trace_settings *set, const struct task_struct___t *from, const struct task_struct___t *to,
-                                      struct trace_pair_key *ret)
+static __always_inline bool find_pair(const struct trace_settings *set, const struct task_struct___t *from,
+                                      const struct task_struct___t *to, struct trace_pair_key *ret)
 {
     ret->to = process_of(set, to);
     ret->from = in_interrupt() ? 0 : process_of(set, from);
@@ -418,8 +422,8 @@ static __always_inline bool find_pair(const struct trace_settings *set, const st
            ((wanted(set, ret->from) | wanted(set, ret->to)) & TRACE_PAIRS);
 }
 
-/* The second argument is a pointer, or 0 for "from a process", or 1 for "from the kernel"; the verifier takes it for a pointer
- * always, and must not see what is compared. */
+/* The second argument is a pointer, or 0 for "from a process", or 1 for "from the kernel"; the verifier takes it for a
+ * pointer always, and must not see what is compared. */
 static __always_inline int code_of(const __u64 *context)
 {
     __u64 about = 0;
@@ -447,7 +451,7 @@ int signalled(__u64 *context)
     event->signal = (int)key.signal;
     event->code = code_of(context);
     event->result = (int)context[4];
-    if (key.from)
+    if (key.from || !in_interrupt())
         name_of(from, event->name);
     name_of(to, event->other_name);
     put(scratch, 0);
@@ -501,7 +505,8 @@ int forked(__u64 *context)
     const struct trace_settings *set = settings_now();
     if (!set || !(set->flags & TRACE_FOLLOW))
         return 0;
-    __u32 parent = process_of(set, (const struct task_struct___t *)context[0]), child = process_of(set, (const struct task_struct___t *)context[1]);
+    const struct task_struct___t *self = (const struct task_struct___t *)context[0];
+    __u32 parent = process_of(set, self), child = process_of(set, (const struct task_struct___t *)context[1]);
     const __u32 *flags = bpf_map_lookup_elem(&processes, &parent);
     if (!flags || !child || child == parent)
         return 0;
@@ -512,7 +517,7 @@ int forked(__u64 *context)
         return 0;
     scratch->event.process = parent;
     scratch->event.other = child;
-    name_of((const struct task_struct___t *)context[0], scratch->event.name);
+    name_of(self, scratch->event.name);
     put(scratch, 0);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* trace_object.h - what a descriptor, an identifier or a word of memory leads to, and whether that object is asked for. */
+/* trace_object.h - what a descriptor, an identifier or a word of memory leads to, and whether that is asked for. */
 #ifndef TRACE_OBJECT_H
 #define TRACE_OBJECT_H
 
@@ -24,7 +24,7 @@ enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, FAMILY_NETLINK = 16,
 #define SLAVE_LAST 143
 #define VM_SHARED 8
 
-/* Of the running process; its own structures are read without a call of a helper each, which is most of what this costs. */
+/* Of the running process; its own structures are read without a call of a helper each, which would cost most here. */
 static __always_inline struct file___t *file_of(__u32 fd)
 {
     const struct task_struct___t *self = (const struct task_struct___t *)bpf_get_current_task_btf();
@@ -54,7 +54,8 @@ static __always_inline __u32 kind_of_socket(const struct sock *sock)
 }
 
 /* Either side of a pseudoterminal, by the number and the file system of its slave. */
-static __always_inline void fill_terminal(const struct file___t *of, const struct inode___t *inode, struct trace_object *ret)
+static __always_inline void fill_terminal(const struct file___t *of, const struct inode___t *inode,
+                                          struct trace_object *ret)
 {
     __u32 device = BPF_CORE_READ(inode, i_rdev), major = device >> 20;
     if (major >= SLAVE_FIRST && major <= SLAVE_LAST) {
@@ -109,7 +110,8 @@ static __always_inline void fill_file(const struct file___t *of, struct trace_ob
         fill_anonymous(of, ret);
 }
 
-static __always_inline void fill_system_v(const struct task_struct___t *of, __u32 kind, __u64 identifier, struct trace_object *ret)
+static __always_inline void fill_system_v(const struct task_struct___t *of, __u32 kind, __u64 identifier,
+                                          struct trace_object *ret)
 {
     *ret = (struct trace_object){ .kind = kind, .device = BPF_CORE_READ(of, nsproxy, ipc_ns, ns.inum),
                                   .inode = identifier };
@@ -132,7 +134,8 @@ static long fill_word(struct task_struct *of, struct vm_area_struct *area, struc
     word->object.kind = KIND_FUTEX;
     word->object.device = BPF_CORE_READ(inode, i_sb, s_dev);
     word->object.inode = BPF_CORE_READ(inode, i_ino);
-    word->object.offset = (BPF_CORE_READ(area, vm_pgoff) << word->page_shift) + word->address - BPF_CORE_READ(area, vm_start);
+    word->object.offset = (BPF_CORE_READ(area, vm_pgoff) << word->page_shift) + word->address -
+                          BPF_CORE_READ(area, vm_start);
     return 0;
 }
 
@@ -215,7 +218,8 @@ static __always_inline bool has_port(const struct trace_settings *set, const str
 }
 
 /* `of` is NULL where no descriptor leads to it. */
-static __always_inline bool is_asked(const struct trace_settings *set, const struct trace_object *object, const struct file___t *of)
+static __always_inline bool is_asked(const struct trace_settings *set, const struct trace_object *object,
+                                     const struct file___t *of)
 {
     if (!(set->flags & TRACE_OBJECTS))
         return false;

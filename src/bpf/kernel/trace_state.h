@@ -55,7 +55,7 @@ static __always_inline struct task_struct___t *current_task(void)
     return (struct task_struct___t *)bpf_get_current_task();
 }
 
-/* The number that the pid namespace `space` has for a struct pid; 0: none.  (Not static, so that it is verified once.) */
+/* The number that the pid namespace `space` has for a struct pid; 0: none.  Not static, so that it is verified once. */
 __noinline __u32 number_in(__u64 at, __u32 space)
 {
     const struct pid *pid = (const struct pid *)at;
@@ -89,7 +89,7 @@ static __always_inline __u32 thread_of(const struct trace_settings *set, const s
 
 static __always_inline __u32 wanted(const struct trace_settings *set, __u32 process)
 {
-    if (process == set->self)
+    if (process == set->self || process == 0) /* 0: of another pid namespace */
         return 0;
     if (set->flags & TRACE_EVERYTHING)
         return TRACE_MESSAGES | TRACE_PAIRS;
