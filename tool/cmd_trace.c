@@ -237,7 +237,7 @@ static int run(const struct command *self, int argc, char **argv)
 }
 
 const struct command cmd_trace = {
-    "trace", "Inspect", "tell of messages as they go, and who signals and wakes whom", "PID|NAME|ADDRESS...",
+    "trace", "Inspect", "tell of messages as they go, and who signals and wakes whom", "[PID|NAME|ADDRESS...]",
     "Tells of all that the processes send and receive, and of all that anybody sends and receives at the addresses;\n"
     "then counts it, by channel, process and direction.  Ends with the processes, or by Ctrl-C.  An object without an\n"
     "address is named by its kind and what 'tong ls' shows: 'pipe:[918273]'.  Content is shown with --hex only.\n"

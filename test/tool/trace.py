@@ -242,6 +242,11 @@ def namespace():
         yield from complaint(all(one["process"]["pid"] < 1000 for one in found), "its number outside: %s" % found)
 
 
+def completion():
+    words = subprocess.run([TONG, "complete", "--", "trace", "fi"], capture_output=True, check=True, timeout=PATIENCE).stdout
+    yield from complaint(b"fifo:" in words, "fi becomes %s" % words)
+
+
 def refusals():
     for words, due, pattern in (
         ((), 2, "say which processes"), (("--bytes", "4", "1"), 2, "--hex"),
@@ -286,6 +291,7 @@ RULES = (
     ("only the address, and its name escaped", only_the_address),
     ("who signals and wakes whom", signals), ("how it ends", ends), ("all of the machine", everything),
     ("a channel in memory", memory), ("in a pid namespace", namespace), ("what is refused", refusals),
+    ("an address is completed", completion),
     ("who may not is told what is missing", without_permission),
 )
 
