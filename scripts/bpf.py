@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """bpf.py [--check]: makes the images of the kernel's programs, src/bpf/NAME_image.c, from src/bpf/kernel/NAME.bpf.c.
 
-Needs clang and llvm-strip, and libbpf's headers.  --check only says which image is not made from what is in the tree.
+Needs clang and llvm-objcopy, and libbpf's headers.  --check only says which image is not made from what is in the tree.
 An image carries the digest of what it was made from: the program, kernel.h, and the headers that are shared with it.
 """
 import hashlib
@@ -46,9 +46,9 @@ def image_path(name):
 def compiled(name):
     with tempfile.TemporaryDirectory() as directory:
         output = os.path.join(directory, name + ".o")
-        subprocess.run(["clang", "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror", "-I" + SOURCE, "-c",
-                        os.path.join(KERNEL, name + ".bpf.c"), "-o", output], check=True)
-        subprocess.run(["llvm-strip", "-g", output], check=True)
+        subprocess.run(["clang", "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror", "-I.", "-c",
+                        "bpf/kernel/%s.bpf.c" % name, "-o", output], check=True, cwd=SOURCE)
+        subprocess.run(["llvm-objcopy", "--strip-debug", "--remove-section=.rel.BTF.ext", output], check=True)
         with open(output, "rb") as file:
             return file.read()
 

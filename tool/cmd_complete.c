@@ -219,15 +219,18 @@ static void complete_signal(const char *word, const struct command *command)
 static const struct { const char *word; void (*complete)(const char *, const struct command *); } places[] = {
     { "ADDRESS", complete_address }, { "FROM", complete_address }, { "TO", complete_address },
     { "FILE", complete_file }, { "SCHEME", complete_scheme }, { "NAME", complete_scheme }, { "VERB", complete_verb },
-    { "SIGNAL", complete_signal },
+    { "SIGNAL", complete_signal }, { "PID|NAME|ADDRESS", complete_address },
 };
 
 static void complete_place(const char *word, const char *front, const char *place, const struct command *command)
 {
-    offer_choices(word, front, place);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (!strcmp(place, places[i].word) && !*front)
-            places[i].complete(word, command);
+        if (!strcmp(place, places[i].word)) {
+            if (!*front)
+                places[i].complete(word, command);
+            return;
+        }
+    offer_choices(word, front, place);
 }
 
 /* The usage's word for operand `index`, without its brackets and dots; the last one repeats if it has dots. */

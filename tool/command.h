@@ -53,6 +53,7 @@ extern const struct command
     cmd_signal_wait,
     cmd_talk,
     cmd_top,
+    cmd_trace,
     cmd_watch,
     cmd_web;
 

@@ -44,6 +44,7 @@ const struct command *const commands[] = {
     &cmd_doctor,
     &cmd_top,
     &cmd_watch,
+    &cmd_trace,
     &cmd_gc,
     &cmd_web,
     &cmd_bench,

@@ -72,6 +72,12 @@ int stop_asked(void)
     return asked;
 }
 
+void stop_finish(void)
+{
+    alarm(0);
+    alarms = 1;
+}
+
 void stop_ask(int number)
 {
     asked = number;

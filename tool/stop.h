@@ -16,6 +16,9 @@ void stop_release(void);
 /* The signal that asked, or 0. */
 int stop_asked(void);
 
+/* What is left to do may take its time, although a signal asked; another one ends it at once. */
+void stop_finish(void);
+
 /* Asks, as the signal would. */
 void stop_ask(int signal);
 

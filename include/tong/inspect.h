@@ -123,6 +123,7 @@ typedef struct tong_object {
     uint64_t messages;       /* that lie in it; of a counter its value; of System V memory, attachments; TONG_UNKNOWN */
     uint64_t device, inode;  /* of what is a file, else 0 */
     uint64_t namespace_inode;/* in which `key` is one; 0: everywhere on this machine */
+    uint64_t passed;         /* bytes that ever went into a channel of tong, heads of messages included; TONG_UNKNOWN */
 } tong_object;
 
 #define TONG_END_INHERITED UINT32_C(0x1) /* somebody who started this process has the same open file description */

@@ -12,6 +12,7 @@
 #include <tong/region.h>
 #include <tong/semaphore.h>
 #include <tong/signal.h>
+#include <tong/trace.h>
 #include <tong/wait.h>
 
 #endif

@@ -31,7 +31,7 @@ static int refused(const struct programs *programs, int error, const char *what)
         return fail(-EPERM, "%s the kernel's programs \"%s\": needs CAP_BPF and CAP_PERFMON (root has them)", what, name);
     if (error == -ENOMEM)
         return fail(-ENOMEM, "%s the kernel's programs \"%s\": out of memory", what, name);
-    return fail(-EOPNOTSUPP, "%s the kernel's programs \"%s\": this kernel cannot (Linux 5.8 with BTF is needed; error %d)",
+    return fail(-EOPNOTSUPP, "%s the kernel's programs \"%s\": this kernel cannot (Linux 5.11 with BTF is new enough; error %d)",
                 what, name, -error);
 }
 

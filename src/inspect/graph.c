@@ -216,6 +216,7 @@ uint32_t graph_object(struct tong_snapshot *graph, uint32_t kind, const char *ke
         .size = sizeof *added, .kind = kind, .certainty = TONG_EXACT, .key = graph_text(graph, key), .name = "",
         .address = "", .source = "", .detail = "", .uid = UINT32_MAX, .gid = UINT32_MAX, .mode = UINT32_MAX,
         .peer = TONG_NOBODY, .depth = TONG_UNKNOWN, .capacity = TONG_UNKNOWN, .messages = TONG_UNKNOWN,
+        .passed = TONG_UNKNOWN,
     };
     enter_last(graph, &graph->by_key, &graph->keys, graph->objects.count, hash_object);
     return (uint32_t)graph->objects.count - 1;

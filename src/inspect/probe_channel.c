@@ -195,9 +195,10 @@ static uint64_t head_of(const struct channel *channel, unsigned lane, uint64_t t
 static void add_lanes(struct channel *channel)
 {
     uint64_t used = load(&channel->senders.control->used), capacity = channel->header->capacity;
-    uint64_t depth = 0, lanes = 0, fullest = 0;
+    uint64_t depth = 0, lanes = 0, fullest = 0, passed = 0;
     for (unsigned lane = 0; lane < LAYOUT_PLACES; lane++) {
         uint64_t tail = load(&channel->senders.control->places[lane].tail), head = head_of(channel, lane, tail);
+        passed += used >> lane & 1 ? tail : 0;
         if (!(used >> lane & 1) || !layout_cursors_agree(tail, head, capacity))
             continue;
         uint64_t left = tail - head <= capacity ? tail - head : 0; /* the tail may be one publication behind */
@@ -208,6 +209,7 @@ static void add_lanes(struct channel *channel)
     }
     tong_object *object = graph_object_at(channel->scan->graph, channel->object);
     object->depth = depth;
+    object->passed = passed;
     object->capacity = capacity * (lanes ? lanes : 1);
     object->flags |= capacity - fullest < record_room(1) ? TONG_OBJECT_FULL : 0;
 }

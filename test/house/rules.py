@@ -15,6 +15,7 @@ BELOW = {
     "core": {"core", "sys", "base", "tong"},
     "bpf": {"bpf", "base", "tong"},
     "inspect": {"inspect", "bpf", "sys", "base", "tong"},
+    "trace": {"trace", "bpf", "sys", "base", "tong"},
     "ring": {"ring", "core", "sys", "base", "tong"},
     "leftover": {"leftover", "inspect", "mechanism", "ring", "core", "sys", "base", "tong"},
     "mechanism": {"mechanism", "ring", "core", "sys", "base", "tong"},
@@ -164,7 +165,7 @@ def unfinished():
 def sizes():
     for path in sources("src", "include", "tool", "bench"):
         count = text(path).count("\n")
-        if count > LINES_MAX:
+        if count > LINES_MAX and not path.endswith("_image.c"): # which nobody wrote
             yield "%s has %d lines; at most %d" % (path, count, LINES_MAX)
 
 
