@@ -5,6 +5,6 @@
 
 #include "bpf/programs.h"
 
-extern const struct bpf_image files_image;
+extern const struct bpf_image look_image;
 
 #endif

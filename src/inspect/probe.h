@@ -18,18 +18,27 @@ struct scan {
     struct tong_snapshot *graph;
     struct locks *locks;                  /* of the whole machine: locks.h */
     struct waits *waits;                  /* waits.h; NULL: not asked for */
+    struct kernel *kernel;                /* kernel.h; NULL: only /proc is asked, for this reason: */
+    const char *kernel_refusal;
+    struct undo_seen *undos;              /* bpf/look.h; none where only /proc is asked */
+    size_t undos_count;
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */
 struct probe {
     const char *name;
-    int (*run)(struct scan *scan);
+    int (*run)(struct scan *scan);       /* NULL: without BPF nobody knows */
+    int (*by_kernel)(struct scan *scan); /* in its place, where BPF can be used; NULL: there is none */
     uint32_t asked; /* TONG_LOOK_... without which it is left out */
 };
 
 /* Whether /proc/PID, which is open as `directory`, is still that process: its number may be another's by now. */
 bool process_is_still(struct scan *scan, int directory, uint32_t number);
 
+/* The command line in that file of /proc, which lives until the next reading. */
+void process_read_command(struct scan *scan, int directory, const char *name, tong_process *process);
+
+int probe_own(struct scan *scan);
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);
 int probe_networks(struct scan *scan);

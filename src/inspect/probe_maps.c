@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 
 #include "inspect/file.h"
+#include "inspect/maps.h"
 #include "inspect/probe.h"
 #include "sys/sys.h"
 
@@ -25,24 +26,6 @@ struct mapping {
     uint64_t device, inode;
     uint32_t process, direction;
     const char *name;
-};
-
-struct maps_scan {
-    struct scan *scan;
-    uint32_t process;
-    int directory;           /* /proc/PID */
-    struct mapping *list;    /* of files that may be objects */
-    size_t count, room;
-    uint32_t *attachments;   /* seen of each object, as far as there were objects when the scan began */
-    size_t objects;
-};
-
-/* A line of maps: "start-end rw-s offset major:minor inode  path". */
-struct map_line {
-    const char *range;       /* with what follows it */
-    uint32_t direction;
-    uint64_t device, inode;
-    const char *path;
 };
 
 static bool parse(const char *line, struct map_line *ret)
@@ -92,8 +75,8 @@ static int add_sysv(struct maps_scan *maps, const struct map_line *line)
 
 static bool ask_file(const struct maps_scan *maps, const struct map_line *line, struct stat *ret)
 {
-    char name[64];
-    snprintf(name, sizeof name, "map_files/%.*s", (int)strcspn(line->range, " "), line->range);
+    char name[96];
+    snprintf(name, sizeof name, "%smap_files/%.*s", maps->prefix, (int)strcspn(line->range, " "), line->range);
     return sys_fstatat(maps->directory, name, ret, 0) == 0;
 }
 
@@ -129,18 +112,20 @@ static bool is_talk(const char *path)
     return *path == '/' && (strncmp(path, "/dev/", 5) || !strcmp(path, NOT_NAMED));
 }
 
+int maps_add(struct maps_scan *maps, const struct map_line *line)
+{
+    uint32_t kind = file_kind(line->path);
+    if (kind)
+        return add_named(maps, line, kind);
+    if (!strncmp(line->path, "/SYSV", 5) && major(line->device) == 0)
+        return add_sysv(maps, line);
+    return is_talk(line->path) ? remember(maps, line) : 0;
+}
+
 static int add_line(void *context, char *text)
 {
-    struct maps_scan *maps = context;
     struct map_line line;
-    if (!parse(text, &line))
-        return 0;
-    uint32_t kind = file_kind(line.path);
-    if (kind)
-        return add_named(maps, &line, kind);
-    if (!strncmp(line.path, "/SYSV", 5) && major(line.device) == 0)
-        return add_sysv(maps, &line);
-    return is_talk(line.path) ? remember(maps, &line) : 0;
+    return parse(text, &line) ? maps_add(context, &line) : 0;
 }
 
 static int look_at(struct maps_scan *maps, uint32_t number)
@@ -228,18 +213,29 @@ static void count_attachments(const struct maps_scan *maps)
     }
 }
 
+int maps_begin(struct maps_scan *maps, struct scan *scan)
+{
+    *maps = (struct maps_scan){ .scan = scan, .prefix = "", .objects = scan->graph->objects.count };
+    maps->attachments = calloc(maps->objects + 1, sizeof *maps->attachments);
+    return maps->attachments ? 0 : -ENOMEM;
+}
+
+int maps_end(struct maps_scan *maps, int r)
+{
+    if (r == 0) {
+        add_files(maps);
+        count_attachments(maps);
+    }
+    free(maps->attachments);
+    free(maps->list);
+    return r;
+}
+
 int probe_maps(struct scan *scan)
 {
-    struct maps_scan maps = { .scan = scan, .objects = scan->graph->objects.count };
-    maps.attachments = calloc(maps.objects + 1, sizeof *maps.attachments);
-    int r = maps.attachments ? 0 : -ENOMEM;
+    struct maps_scan maps;
+    int r = maps_begin(&maps, scan);
     for (uint32_t process = 0; process < scan->graph->processes.count && r == 0; process++)
         r = look_at(&maps, process);
-    if (r == 0) {
-        add_files(&maps);
-        count_attachments(&maps);
-    }
-    free(maps.attachments);
-    free(maps.list);
-    return r;
+    return maps_end(&maps, r);
 }

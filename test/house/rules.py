@@ -163,7 +163,7 @@ def unfinished():
 def sizes():
     for path in sources("src", "include", "tool", "bench"):
         count = text(path).count("\n")
-        if count > LINES_MAX:
+        if count > LINES_MAX and not path.endswith("_image.c"): # which nobody reads
             yield "%s has %d lines; at most %d" % (path, count, LINES_MAX)
 
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Shows who does most and what is wrong, with a new look each `interval` nanoseconds, until a key or a signal ends it.
- * An exit code, said. */
-int screen_show(int64_t interval);
+ * tier: of sight_tier().  An exit code, said. */
+int screen_show(int64_t interval, uint32_t tier);
 
 #endif

@@ -32,6 +32,7 @@
 struct server {
     char token[TOKEN_BYTES * 2 + 1];
     int listener, wake;
+    uint32_t look;           /* TONG_LOOK_... of each picture */
     const char *path;        /* of the socket, or NULL */
     struct MHD_Daemon *daemon;
 };
@@ -148,12 +149,13 @@ static void choose(const tong_snapshot *snapshot, bool *keep)
     }
 }
 
-static int tell(void)
+/* The last picture is kept until the next is taken: what that needs is then at hand (tong/inspect.h). */
+static int tell(uint32_t look, tong_snapshot **last)
 {
     tong_snapshot *snapshot;
     struct text text = TEXT_INIT;
     struct json json = { &text, false };
-    int code = sight_take(TONG_LOOK_ALL, &snapshot);
+    int code = sight_take(look, &snapshot);
     if (code)
         return code;
     bool *keep = calloc(tong_snapshot_objects(snapshot) + 1, sizeof *keep);
@@ -164,23 +166,26 @@ static int tell(void)
     text_print(&text, "\n\n");
     stream_tell(&text);
     free(keep);
-    tong_snapshot_free(snapshot);
+    tong_snapshot_free(*last);
+    *last = snapshot;
     return 0;
 }
 
 /* Sleeps until somebody comes, or for a second behind a picture. */
 static int follow(const struct server *server)
 {
+    tong_snapshot *last = NULL;
     int code = 0;
     eventfd_t ignored;
     while (code == 0 && !stop_asked()) {
         bool followed = stream_followed();
         if (followed)
-            code = tell();
+            code = tell(server->look, &last);
         struct pollfd wait = { .fd = server->wake, .events = POLLIN };
         if (poll(&wait, 1, followed ? PAUSE_MS : -1) > 0)
             eventfd_read(server->wake, &ignored);
     }
+    tong_snapshot_free(last);
     return code;
 }
 
@@ -261,9 +266,9 @@ static void end(struct server *server)
         close(server->wake);
 }
 
-int web_serve(uint16_t port, const char *path)
+int web_serve(uint16_t port, const char *path, uint32_t tier)
 {
-    struct server server = { .listener = -1, .wake = -1 };
+    struct server server = { .listener = -1, .wake = -1, .look = TONG_LOOK_ALL | tier };
     int code = mhd_load();
     code = code ? code : make_token(&server);
     if (code)

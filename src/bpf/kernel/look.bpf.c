@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes, their descriptors and shared mappings, and what is undone at their end, in one pass each: the iterators
+ * task, task_file (Linux 5.8) and task_vma (Linux 5.12).  What is nobody's talk with anybody is not told of at all.
+ */
+#include "kernel.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+#include "bpf/look.h"
+
+#define MODE_KIND 0170000 /* inode(7) */
+#define MODE_SOCKET 0140000
+#define MODE_REGULAR 0100000
+#define MODE_CHARACTER 0020000
+#define MODE_FIFO 0010000
+
+#define PIPEFS_MAGIC 0x50495045 /* statfs(2) */
+#define SOCKFS_MAGIC 0x534F434B
+#define ANON_INODE_MAGIC 0x09041934
+#define MQUEUE_MAGIC 0x19800202
+#define TMPFS_MAGIC 0x01021994
+#define HUGETLBFS_MAGIC 0x958458f6
+#define KERNEL_MOUNT (1ul << 22) /* SB_KERNMOUNT: has no directory in which it can be seen */
+
+#define DEVICE_MINORS 20
+#define TERMINAL_FIRST 136 /* majors: Documentation/admin-guide/devices.txt */
+#define TERMINAL_LAST 143
+#define TERMINAL_MASTER (5u << DEVICE_MINORS | 2)
+
+#define PATH_STEPS 24     /* up the directories and mounts of one file */
+#define SIGNALS 64
+#define UNDOS_MOST 64     /* sets of one process */
+#define EPOLL_STEPS 768   /* two or more for a watch: what they tell of must fit into one read of 32 KiB */
+#define SHARED 0x80       /* VM_MAYSHARE, as /proc/PID/maps has it */
+#define STOPPED 0x0c      /* __TASK_STOPPED, __TASK_TRACED */
+#define ENDED 0x30        /* EXIT_DEAD, EXIT_ZOMBIE */
+#define KERNEL_THREAD 0x00200000 /* PF_KTHREAD */
+
+/* ---- Numbers of processes --------------------------------------------------------------------------------- */
+
+struct reader {
+    __u32 level;
+    struct pid_namespace *space;
+};
+
+static struct upid *number_at(struct pid *pid, __u32 level)
+{
+    return (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+}
+
+static struct upid *innermost(struct pid *pid)
+{
+    __u32 level = BPF_CORE_READ(pid, level);
+    return number_at(pid, level);
+}
+
+static struct reader find_reader(void)
+{
+    struct pid *pid = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_pid);
+    struct upid *number = innermost(pid);
+    return (struct reader){ BPF_CORE_READ(pid, level), BPF_CORE_READ(number, ns) };
+}
+
+static int number_for(const struct reader *reader, struct pid *pid)
+{
+    if (!pid || BPF_CORE_READ(pid, level) < reader->level)
+        return 0;
+    struct upid *number = number_at(pid, reader->level);
+    return BPF_CORE_READ(number, ns) == reader->space ? BPF_CORE_READ(number, nr) : 0;
+}
+
+/* ---- tasks ------------------------------------------------------------------------------------------------ */
+
+static __u64 start_time_of(struct task_struct *task)
+{
+    __u64 time = BPF_CORE_READ(task, start_boottime);
+    if (bpf_core_field_exists(struct time_namespace, offsets)) {
+        struct time_namespace *space = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), nsproxy, time_ns);
+        time += BPF_CORE_READ(space, offsets.boottime.tv_sec) * 1000000000 + BPF_CORE_READ(space, offsets.boottime.tv_nsec);
+    }
+    return time;
+}
+
+static __u32 flags_of(struct task_struct *task)
+{
+    __u32 state = bpf_core_field_exists(struct task_struct, __state)
+                      ? BPF_CORE_READ(task, __state)
+                      : (__u32)BPF_CORE_READ((struct task_struct___before_5_14 *)task, state);
+    __u32 ended = BPF_CORE_READ(task, exit_state) & ENDED;
+    return (BPF_CORE_READ(task, flags) & KERNEL_THREAD ? TASK_SEEN_KERNEL : 0) | (ended ? TASK_SEEN_ZOMBIE : 0) |
+           (!ended && state & STOPPED ? TASK_SEEN_STOPPED : 0);
+}
+
+static void read_signals(struct task_struct *task, struct task_seen *seen)
+{
+    struct sighand_struct *handlers = BPF_CORE_READ(task, sighand);
+    seen->signals_pending = BPF_CORE_READ(task, pending.signal.sig[0]) |
+                            BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
+    seen->signals_blocked = BPF_CORE_READ(task, blocked.sig[0]);
+    for (int i = 0; i < SIGNALS && handlers; i++) {
+        struct k_sigaction *action = (void *)handlers + bpf_core_field_offset(struct sighand_struct, action) +
+                                     i * bpf_core_type_size(struct k_sigaction);
+        unsigned long handler = (unsigned long)BPF_CORE_READ(action, sa.sa_handler);
+        seen->signals_ignored |= handler == 1 ? 1ull << i : 0;
+        seen->signals_caught |= handler > 1 ? 1ull << i : 0;
+    }
+}
+
+static void read_namespaces(struct task_struct *task, struct pid *pid, struct task_seen *seen)
+{
+    struct nsproxy *all = BPF_CORE_READ(task, nsproxy);
+    struct upid *inner = innermost(pid);
+    seen->namespaces[0] = BPF_CORE_READ(inner, ns, ns.inum);
+    if (!all)
+        return;
+    seen->namespaces[1] = BPF_CORE_READ(all, net_ns, ns.inum);
+    seen->namespaces[2] = BPF_CORE_READ(all, ipc_ns, ns.inum);
+    seen->namespaces[3] = BPF_CORE_READ(all, mnt_ns, ns.inum);
+}
+
+SEC("iter/task")
+int tasks(struct bpf_iter__task *at)
+{
+    struct task_struct *task = at->task;
+    if (!task || task->pid != task->tgid)
+        return 0;
+    struct reader reader = find_reader();
+    struct pid *pid = BPF_CORE_READ(task, thread_pid);
+    struct task_seen seen = {
+        .start_time = start_time_of(task), .pid = number_for(&reader, pid), .flags = flags_of(task),
+        .parent = number_for(&reader, BPF_CORE_READ(task, real_parent, group_leader, thread_pid)),
+        .uid = BPF_CORE_READ(task, real_cred, euid.val), .gid = BPF_CORE_READ(task, real_cred, egid.val),
+    };
+    if (!seen.pid)
+        return 0;
+    struct upid *inner = innermost(pid);
+    seen.inner_pid = BPF_CORE_READ(inner, nr);
+    bpf_core_read_str(seen.name, sizeof seen.name, &task->comm);
+    read_signals(task, &seen);
+    read_namespaces(task, pid, &seen);
+    bpf_seq_write(at->meta->seq, &seen, sizeof seen);
+    return 0;
+}
+
+/* ---- files: pipes ----------------------------------------------------------------------------------------- */
+
+static void read_bytes(struct pipe_inode_info *pipe, __u32 tail, __u32 used, struct file_seen *seen)
+{
+    __u32 mask = BPF_CORE_READ(pipe, ring_size) - 1;
+    void *slots = BPF_CORE_READ(pipe, bufs);
+    for (__u32 i = 0; i < FILE_SEEN_SLOTS_MOST && i < used; i++) {
+        struct pipe_buffer *slot = slots + ((tail + i) & mask) * bpf_core_type_size(struct pipe_buffer);
+        seen->value += BPF_CORE_READ(slot, len);
+    }
+    if (used > FILE_SEEN_SLOTS_MOST)
+        seen->value = ~0ull;
+}
+
+static void read_pipe(struct pipe_inode_info *pipe, struct file_seen *seen)
+{
+    __u32 head = BPF_CORE_READ(pipe, head), tail = BPF_CORE_READ(pipe, tail), used = head - tail;
+    seen->slots = BPF_CORE_READ(pipe, max_usage);
+    seen->readers = BPF_CORE_READ(pipe, readers);
+    seen->writers = BPF_CORE_READ(pipe, writers);
+    seen->full = used >= seen->slots;
+    if (used)
+        read_bytes(pipe, tail, used, seen);
+}
+
+/* ---- files: what has no file ------------------------------------------------------------------------------ */
+
+static void read_eventfd(struct eventfd_ctx *counter, struct file_seen *seen)
+{
+    seen->kind = FILE_SEEN_ASK; /* Linux 5.2 numbers them */
+    if (!bpf_core_field_exists(struct eventfd_ctx, id))
+        return;
+    seen->kind = FILE_SEEN_EVENTFD;
+    seen->number = BPF_CORE_READ(counter, id);
+    seen->value = BPF_CORE_READ(counter, count);
+}
+
+/* A walk through a tree in its order: a step goes down, goes up, or tells of a node. */
+struct walk {
+    struct seq_file *to;
+    struct rb_node *node;
+    enum { TELLS, DESCENDS, ASCENDS } way;
+    struct file_seen seen;
+    __u32 told;
+};
+
+static void tell_watch(struct walk *walk)
+{
+    struct epitem *item = (void *)walk->node - bpf_core_field_offset(struct epitem, rbn);
+    struct file *file = BPF_CORE_READ(item, ffd.file);
+    walk->seen.description = (unsigned long long)file;
+    walk->seen.inode = BPF_CORE_READ(file, f_inode, i_ino);
+    walk->seen.fd = BPF_CORE_READ(item, ffd.fd);
+    walk->seen.number = BPF_CORE_READ(item, event.events);
+    bpf_seq_write(walk->to, &walk->seen, sizeof walk->seen);
+    walk->told++;
+}
+
+static void go_on(struct walk *walk)
+{
+    struct rb_node *node = walk->node, *child = NULL;
+    if (walk->way == TELLS)
+        child = BPF_CORE_READ(node, rb_right);
+    else if (walk->way == DESCENDS)
+        child = BPF_CORE_READ(node, rb_left);
+    if (child) {
+        walk->node = child;
+        walk->way = DESCENDS;
+    } else if (walk->way == DESCENDS)
+        walk->way = TELLS;
+    else {
+        struct rb_node *parent = (void *)(BPF_CORE_READ(node, __rb_parent_color) & ~3ul);
+        walk->way = parent && BPF_CORE_READ(parent, rb_right) == node ? ASCENDS : TELLS;
+        walk->node = parent;
+    }
+}
+
+static long step(__u32 number, void *context)
+{
+    struct walk *walk = context;
+    if (!walk->node)
+        return 1;
+    if (walk->way == TELLS)
+        tell_watch(walk);
+    go_on(walk);
+    return 0;
+}
+
+static void read_epoll(struct seq_file *to, struct eventpoll *set, struct file_seen *seen, int walks)
+{
+    seen->kind = FILE_SEEN_EPOLL;
+    seen->number = FILE_SEEN_UNKNOWN;
+    if (!walks)
+        return;
+    struct walk walk = { .to = to, .node = BPF_CORE_READ(set, rbr.rb_leftmost), .seen = *seen };
+    walk.seen.kind = FILE_SEEN_WATCH;
+    bpf_loop(EPOLL_STEPS, step, &walk, 0);
+    if (!walk.node)
+        seen->number = walk.told;
+}
+
+static __attribute__((always_inline)) int is_called(const unsigned char *name, const char *wanted, int size)
+{
+    char read[16] = "";
+    bpf_probe_read_kernel(read, size, name);
+    for (int i = 0; i < size; i++)
+        if (read[i] != wanted[i])
+            return 0;
+    return 1;
+}
+
+static void read_anonymous(struct seq_file *to, struct file *file, struct file_seen *seen, int walks)
+{
+    const unsigned char *name = file->f_path.dentry->d_name.name;
+    if (is_called(name, "[eventfd]", 10))
+        read_eventfd(file->private_data, seen);
+    else if (is_called(name, "[eventpoll]", 12))
+        read_epoll(to, file->private_data, seen, walks);
+}
+
+/* ---- files: with a name ----------------------------------------------------------------------------------- */
+
+static int has_list(const struct list_head *list)
+{
+    const struct list_head *first = BPF_CORE_READ(list, next);
+    return first && first != list;
+}
+
+/* Somebody has a lock or a lease on it. */
+static int is_locked(struct inode *inode)
+{
+    struct file_lock_context *locks = inode->i_flctx;
+    if (!locks)
+        return 0;
+    void *at = (void *)(unsigned long)locks;
+    return has_list(at + bpf_core_field_offset(struct file_lock_context, flc_flock)) ||
+           has_list(at + bpf_core_field_offset(struct file_lock_context, flc_posix)) ||
+           has_list(at + bpf_core_field_offset(struct file_lock_context, flc_lease));
+}
+
+static int is_shm(struct dentry *entry)
+{
+    return BPF_CORE_READ(entry, d_name.len) == 3 && is_called(BPF_CORE_READ(entry, d_name.name), "shm", 4);
+}
+
+/* Whether a directory that it lies in, or a mount, is called "shm"; true also if it lies too deep. */
+static int may_be_in_shm(struct file *file)
+{
+    struct dentry *entry = BPF_CORE_READ(file, f_path.dentry), *next;
+    struct mount *mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+    for (int i = 0; i < PATH_STEPS; i++) {
+        if (entry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+            struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+            if (above == mount)
+                return 0;
+            entry = BPF_CORE_READ(mount, mnt_mountpoint);
+            mount = above;
+        } else if (is_shm(entry))
+            return 1;
+        else {
+            next = BPF_CORE_READ(entry, d_parent);
+            if (next == entry)
+                return 0;
+            entry = next;
+        }
+    }
+    return 1;
+}
+
+/* In a file system of the kernel's own, in which only memory is. */
+static int is_memory(const struct super_block *system)
+{
+    return system->s_flags & KERNEL_MOUNT && (system->s_magic == TMPFS_MAGIC || system->s_magic == HUGETLBFS_MAGIC);
+}
+
+static int is_terminal(const struct inode *inode)
+{
+    __u32 kind = inode->i_rdev >> DEVICE_MINORS;
+    return (kind >= TERMINAL_FIRST && kind <= TERMINAL_LAST) || inode->i_rdev == TERMINAL_MASTER;
+}
+
+static int is_worth_asking(struct file *file, struct inode *inode)
+{
+    __u32 kind = inode->i_mode & MODE_KIND;
+    if (kind == MODE_CHARACTER)
+        return is_terminal(inode);
+    return kind == MODE_REGULAR &&
+           (inode->i_sb->s_magic == MQUEUE_MAGIC || is_memory(inode->i_sb) || may_be_in_shm(file));
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------ */
+
+static void read_file(struct seq_file *to, struct file *file, struct file_seen *seen, int walks)
+{
+    struct inode *inode = file->f_inode;
+    unsigned long magic = inode->i_sb->s_magic;
+    __u32 kind = inode->i_mode & MODE_KIND;
+    if (magic == ANON_INODE_MAGIC)
+        read_anonymous(to, file, seen, walks);
+    else if (magic == SOCKFS_MAGIC)
+        seen->kind = FILE_SEEN_SOCKET;
+    else if (kind == MODE_FIFO) {
+        seen->kind = magic == PIPEFS_MAGIC ? FILE_SEEN_PIPE : FILE_SEEN_FIFO;
+        read_pipe(inode->i_pipe, seen);
+    } else if (is_locked(inode))
+        seen->kind = FILE_SEEN_LOCKED;
+    else if (is_worth_asking(file, inode))
+        seen->kind = FILE_SEEN_ASK;
+}
+
+static int tell_file(struct bpf_iter__task_file *at, int walks)
+{
+    struct file *file = at->file;
+    struct task_struct *task = at->task;
+    if (!file || !task)
+        return 0;
+    struct reader reader = find_reader();
+    struct file_seen seen = {
+        .description = (unsigned long long)file, .inode = file->f_inode->i_ino, .fd = at->fd,
+        .mode = file->f_mode & (LOOK_READS | LOOK_WRITES), .tid = number_for(&reader, BPF_CORE_READ(task, thread_pid)),
+    };
+    seen.pid = task->pid == task->tgid ? seen.tid : number_for(&reader, BPF_CORE_READ(task, group_leader, thread_pid));
+    read_file(at->meta->seq, file, &seen, walks);
+    if (seen.kind && seen.pid)
+        bpf_seq_write(at->meta->seq, &seen, sizeof seen);
+    return 0;
+}
+
+SEC("iter/task_file")
+int files(struct bpf_iter__task_file *at)
+{
+    return tell_file(at, 1);
+}
+
+/* Without what needs Linux 5.17. */
+SEC("iter/task_file")
+int files_plainly(struct bpf_iter__task_file *at)
+{
+    return tell_file(at, 0);
+}
+
+/* ---- mappings --------------------------------------------------------------------------------------------- */
+
+/*
+ * The file that users see, and that /proc/PID/maps tells of: of overlayfs, memory is of the file below (Linux 6.5).
+ * Which file is such a one, a bit says that is not the same in every kernel; but behind no other lies a path.
+ */
+static struct inode *inode_of(struct file *file)
+{
+    if (bpf_core_type_exists(struct backing_file)) {
+        struct backing_file *backing = (void *)(unsigned long)file;
+        struct super_block *system = BPF_CORE_READ(backing, user_path.mnt, mnt_sb);
+        if (system && system == BPF_CORE_READ(backing, user_path.dentry, d_sb))
+            return BPF_CORE_READ(backing, user_path.dentry, d_inode);
+    }
+    return BPF_CORE_READ(file, f_inode);
+}
+
+SEC("iter/task_vma")
+int mappings(struct bpf_iter__task_vma *at)
+{
+    struct task_struct *task = at->task;
+    struct vm_area_struct *area = at->vma;
+    if (!task || !area || task->pid != task->tgid || !(area->vm_flags & SHARED))
+        return 0;
+    struct file *file = area->vm_file;
+    if (!file || file->f_inode->i_sb->s_magic == ANON_INODE_MAGIC)
+        return 0;
+    struct reader reader = find_reader();
+    struct inode *inode = inode_of(file);
+    struct mapping_seen seen = {
+        .start = area->vm_start, .end = area->vm_end, .inode = BPF_CORE_READ(inode, i_ino),
+        .file = (unsigned long long)inode, .device = BPF_CORE_READ(inode, i_sb, s_dev),
+        .pid = number_for(&reader, BPF_CORE_READ(task, thread_pid)), .mode = area->vm_flags & (LOOK_READS | LOOK_WRITES),
+    };
+    if (is_memory(file->f_inode->i_sb))
+        seen.size = bpf_probe_read_kernel_str(seen.name, sizeof seen.name, file->f_path.dentry->d_name.name);
+    if (seen.pid)
+        bpf_seq_write(at->meta->seq, &seen, sizeof seen);
+    return 0;
+}
+
+/* ---- undos ------------------------------------------------------------------------------------------------ */
+
+static void tell_undo(struct seq_file *to, struct sem_undo *undo, struct undo_seen *seen)
+{
+    seen->id = BPF_CORE_READ(undo, semid);
+    if (seen->id < 0) /* removed */
+        return;
+    short *changes = (void *)undo + bpf_core_field_offset(struct sem_undo, semadj);
+    if (bpf_core_field_exists(struct sem_undo___before_5_16, semadj))
+        changes = BPF_CORE_READ((struct sem_undo___before_5_16 *)undo, semadj);
+    bpf_probe_read_kernel(seen->change, sizeof seen->change, changes);
+    bpf_seq_write(to, seen, sizeof *seen);
+}
+
+/* Threads of one process share the list, if libc made them. */
+SEC("iter/task")
+int undos(struct bpf_iter__task *at)
+{
+    struct task_struct *task = at->task;
+    struct sem_undo_list *list = task ? BPF_CORE_READ(task, sysvsem.undo_list) : NULL;
+    if (!list || (task->pid != task->tgid && BPF_CORE_READ(task, group_leader, sysvsem.undo_list) == list))
+        return 0;
+    struct reader reader = find_reader();
+    struct undo_seen seen = {
+        .namespace_inode = BPF_CORE_READ(task, nsproxy, ipc_ns, ns.inum),
+        .pid = number_for(&reader, BPF_CORE_READ(task, group_leader, thread_pid)),
+    };
+    struct list_head *head = (void *)list + bpf_core_field_offset(struct sem_undo_list, list_proc);
+    struct list_head *next = BPF_CORE_READ(head, next);
+    for (int i = 0; i < UNDOS_MOST && seen.pid && next && next != head; i++) {
+        tell_undo(at->meta->seq, (void *)next - bpf_core_field_offset(struct sem_undo, list_proc), &seen);
+        next = BPF_CORE_READ(next, next);
+    }
+    return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * look.h - what the programs "look" tell, a record each: of processes, of their descriptors and shared mappings, of what
+ * the kernel would undo for them.  All of them are of the pid namespace of the reader or below it, and so are the numbers
+ * of processes; those that have none there are 0.
+ *
+ * Addresses of the kernel only tell things apart.  They must not be shown.
+ */
+#ifndef BPF_LOOK_H
+#define BPF_LOOK_H
+
+#define LOOK_READS 1u  /* as FMODE_READ and FMODE_WRITE of the kernel, and VM_READ and VM_WRITE */
+#define LOOK_WRITES 2u
+
+/* ---- tasks ------------------------------------------------------------------------------------------------ */
+
+#define TASK_SEEN_KERNEL 1u
+#define TASK_SEEN_ZOMBIE 2u
+#define TASK_SEEN_STOPPED 4u
+
+struct task_seen {
+    unsigned long long start_time; /* nanoseconds after boot, in the reader's time namespace */
+    unsigned long long signals_pending, signals_blocked, signals_ignored, signals_caught;
+    unsigned int namespaces[4];    /* inodes: pid, network, IPC, mount */
+    int pid, parent, inner_pid;
+    unsigned int uid, gid, flags;  /* TASK_SEEN_... */
+    char name[16];
+};
+
+/* ---- files, files_plainly --------------------------------------------------------------------------------- */
+
+enum file_seen_kind {
+    FILE_SEEN_ASK = 1, /* /proc has to say what it is */
+    FILE_SEEN_LOCKED,  /* the same, and it has locks */
+    FILE_SEEN_PIPE,
+    FILE_SEEN_FIFO,    /* /proc has to say how it is called */
+    FILE_SEEN_SOCKET,
+    FILE_SEEN_EVENTFD,
+    FILE_SEEN_EPOLL,
+    FILE_SEEN_WATCH    /* of the set whose record follows; only of small sets */
+};
+
+#define FILE_SEEN_SLOTS_MOST 64 /* of one pipe, whose bytes are counted */
+#define FILE_SEEN_UNKNOWN 0xFFFFFFFFu
+
+struct file_seen {
+    unsigned long long description; /* address of the open file description; of a watch, of what is watched */
+    unsigned long long inode;
+    unsigned long long value;       /* of an eventfd; bytes in a pipe, or ~0: too many to be counted */
+    int pid, tid;                   /* a thread that is not the leader has descriptors of its own */
+    int fd;
+    unsigned char kind, mode;       /* LOOK_READS, LOOK_WRITES */
+    unsigned char full, unused;
+    unsigned int number;            /* of an eventfd; events of a watch; watches of a set, or FILE_SEEN_UNKNOWN */
+    unsigned int slots;             /* that fit into a pipe: pages */
+    unsigned int readers, writers;  /* open file descriptions, and those that wait in an open */
+};
+
+/* ---- mappings --------------------------------------------------------------------------------------------- */
+
+#define MAPPING_SEEN_NAME 64
+
+struct mapping_seen {
+    unsigned long long start, end;
+    unsigned long long inode;
+    unsigned long long file;      /* address of the inode */
+    unsigned int device;          /* as the kernel has it: 12 bits major, 20 bits minor */
+    int pid;
+    unsigned int mode;            /* LOOK_READS, LOOK_WRITES */
+    unsigned int size;            /* of the name with its NUL; 0: /proc has to say it */
+    char name[MAPPING_SEEN_NAME]; /* of memory that lies in no directory: "memfd:x" */
+};
+
+/* ---- undos ------------------------------------------------------------------------------------------------ */
+
+#define UNDO_SEEN_COUNTERS 128 /* of one set; of those behind it nothing is told */
+
+/* What the end of a process adds to counters of a System V set, by SEM_UNDO. */
+struct undo_seen {
+    unsigned int namespace_inode;
+    int pid, id;
+    int unused;
+    short change[UNDO_SEEN_COUNTERS]; /* behind the last counter of the set there is anything */
+};
+
+#endif

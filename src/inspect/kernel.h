@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernel.h - the tier of a look for who may use BPF: programs of ours in the kernel tell in one pass what /proc tells in
+ * many calls, and what it does not tell at all.  What they do not know, /proc is asked.
+ */
+#ifndef INSPECT_KERNEL_H
+#define INSPECT_KERNEL_H
+
+#include "bpf/look.h"
+#include "inspect/probe.h"
+
+/* The records of one program, in the order of processes. */
+struct kernel_list {
+    void *item;
+    size_t count;
+};
+
+/* Finds out whether this look may use them; if not, scan->kernel stays NULL and scan->kernel_refusal says why. */
+int kernel_open(struct scan *scan);
+/* What a snapshot holds of them; the last that lets go unloads them.  NULL is allowed. */
+void kernel_release(struct kernel *kernel);
+
+/* Runs a program, whose records have that size.  The caller frees ret->item.  -EOPNOTSUPP: there is no such program. */
+int kernel_run(const struct kernel *kernel, const char *program, size_t size, struct kernel_list *ret);
+
+/* In place of the probes of these names. */
+int kernel_processes(struct scan *scan);
+int kernel_descriptors(struct scan *scan);
+int kernel_mappings(struct scan *scan);
+
+/* What the kernel would undo when processes end.  ret: struct undo_seen; nothing, where it cannot be told. */
+int kernel_undos(struct scan *scan);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared mappings, as the program "mappings" tells of them; how a file is called, /proc is asked once. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/sysmacros.h>
+
+#include "inspect/kernel.h"
+#include "inspect/maps.h"
+#include "sys/sys.h"
+
+#define MINOR_BITS 20 /* of a device, as the kernel has it */
+#define PATH_MOST 4200
+#define RANGE_MOST 40
+#define FOLLOWERS (UINT64_C(1) << 21 | UINT64_C(1) << 40) /* CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE */
+
+struct named {
+    uint64_t file;     /* 0: none here */
+    const char *path;
+};
+
+struct kernel_maps {
+    struct maps_scan maps;
+    struct named *names; /* open addressing; a power of two */
+    size_t slots;
+    char prefix[24];
+};
+
+static const char *ask(const struct kernel_maps *all, const char *range)
+{
+    struct scan *scan = all->maps.scan;
+    char name[RANGE_MOST + 40], path[PATH_MOST];
+    snprintf(name, sizeof name, "%smap_files/%s", all->prefix, range);
+    return proc_link(scan->proc.fd, name, path, sizeof path) < 0 ? "" : graph_text(scan->graph, path);
+}
+
+static const char *path_of(const struct kernel_maps *all, const struct mapping_seen *seen, const char *range)
+{
+    size_t at = (size_t)(seen->file * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (all->slots - 1);
+    while (all->names[at].file && all->names[at].file != seen->file)
+        at = (at + 1) & (all->slots - 1);
+    if (!all->names[at].file) {
+        bool is_whole = seen->size > 0 && seen->size < MAPPING_SEEN_NAME;
+        const char *path = is_whole ? graph_format(all->maps.scan->graph, "/%s (deleted)", seen->name) : ask(all, range);
+        all->names[at] = (struct named){ seen->file, path };
+    }
+    return all->names[at].path;
+}
+
+static int add_mapping(struct kernel_maps *all, const struct mapping_seen *seen)
+{
+    char range[RANGE_MOST];
+    all->maps.process = graph_process(all->maps.scan->graph, seen->pid);
+    if (all->maps.process == TONG_NOBODY)
+        return 0;
+    snprintf(all->prefix, sizeof all->prefix, "%d/", seen->pid);
+    snprintf(range, sizeof range, "%llx-%llx", seen->start, seen->end);
+    const struct map_line line = {
+        .range = range, .inode = seen->inode, .path = path_of(all, seen, range),
+        .direction = (seen->mode & LOOK_READS ? TONG_RECEIVE : 0) | (seen->mode & LOOK_WRITES ? TONG_SEND : 0),
+        .device = makedev(seen->device >> MINOR_BITS, seen->device & ((1u << MINOR_BITS) - 1)),
+    };
+    return maps_add(&all->maps, &line);
+}
+
+/* Who may use BPF may not for that read the links in map_files. */
+static bool may_ask(void)
+{
+    uint64_t capabilities;
+    return sys_capabilities(&capabilities) == 0 && capabilities & FOLLOWERS;
+}
+
+int kernel_mappings(struct scan *scan)
+{
+    struct kernel_maps all = { .slots = 64 };
+    struct kernel_list list;
+    int r = may_ask() ? kernel_run(scan->kernel, "mappings", sizeof(struct mapping_seen), &list) : -EOPNOTSUPP;
+    if (r < 0)
+        return r;
+    while (all.slots < 2 * list.count)
+        all.slots *= 2;
+    all.names = calloc(all.slots, sizeof *all.names);
+    r = all.names ? maps_begin(&all.maps, scan) : -ENOMEM;
+    all.maps.directory = scan->proc.fd;
+    all.maps.prefix = all.prefix;
+    for (size_t i = 0; i < list.count && r == 0; i++)
+        r = add_mapping(&all, (const struct mapping_seen *)list.item + i);
+    r = maps_end(&all.maps, r);
+    free(all.names);
+    free(list.item);
+    return r;
+}

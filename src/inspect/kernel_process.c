@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes, as the program "tasks" tells of them.  Command lines, which lie in their own memory, /proc tells, and what
+ * the threads of the kernel work on, which is in their names there.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "inspect/kernel.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static const struct { uint32_t seen, flag; } flags[] = {
+    { TASK_SEEN_KERNEL, TONG_PROCESS_KERNEL },
+    { TASK_SEEN_ZOMBIE, TONG_PROCESS_ZOMBIE },
+    { TASK_SEEN_STOPPED, TONG_PROCESS_STOPPED },
+};
+
+/* Of a thread of the kernel its name, of a process its command line. */
+static void ask(struct scan *scan, tong_process *process)
+{
+    char path[32];
+    bool is_kernel = process->flags & TONG_PROCESS_KERNEL;
+    if (process->flags & TONG_PROCESS_ZOMBIE)
+        return;
+    snprintf(path, sizeof path, "%lld/%s", (long long)process->pid, is_kernel ? "comm" : "cmdline");
+    if (!is_kernel)
+        process_read_command(scan, scan->proc.fd, path, process);
+    else if (proc_read(&scan->proc, scan->proc.fd, path) > 0) {
+        scan->proc.buffer[strcspn(scan->proc.buffer, "\n")] = '\0';
+        process->name = scan->proc.buffer;
+    }
+}
+
+static void add_process(struct scan *scan, const struct task_seen *seen, uint64_t tick)
+{
+    tong_process process = {
+        .pid = seen->pid, .parent = seen->parent, .inner_pid = seen->inner_pid, .start_time = seen->start_time / tick,
+        .uid = seen->uid, .gid = seen->gid, .name = seen->name, .command = "", .signals_pending = seen->signals_pending,
+        .signals_blocked = seen->signals_blocked, .signals_ignored = seen->signals_ignored,
+        .signals_caught = seen->signals_caught,
+    };
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        process.flags |= seen->flags & flags[i].seen ? flags[i].flag : 0;
+    for (size_t i = 0; i < SCAN_NAMESPACES && !(process.flags & TONG_PROCESS_KERNEL); i++)
+        process.namespaces[i] = seen->namespaces[i];
+    ask(scan, &process);
+    graph_add_process(scan->graph, &process);
+}
+
+int kernel_processes(struct scan *scan)
+{
+    struct kernel_list list;
+    long ticks = sysconf(_SC_CLK_TCK);
+    int r = ticks <= 0 ? -EOPNOTSUPP : kernel_run(scan->kernel, "tasks", sizeof(struct task_seen), &list);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < list.count && !scan->graph->error; i++)
+        add_process(scan, (const struct task_seen *)list.item + i, SECOND / (uint64_t)ticks);
+    free(list.item);
+    return scan->graph->error;
+}
