@@ -27,6 +27,8 @@ struct kernel {
     unsigned users;
 };
 
+unsigned kernel_skipped;
+
 /* From the newest kernel to the oldest that can. */
 static const char *const wanted[][6] = {
     { "tasks", "files", "mappings", "undos", NULL },
@@ -62,7 +64,7 @@ static int load(struct kernel **ret)
     struct kernel *kernel = calloc(1, sizeof *kernel);
     if (!kernel)
         return -ENOMEM;
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted && r == -EOPNOTSUPP; i++) {
+    for (size_t i = kernel_skipped; i < sizeof wanted / sizeof *wanted && r == -EOPNOTSUPP; i++) {
         kernel->names = wanted[i];
         r = programs_load(&look_image, wanted[i], &kernel->programs);
     }
@@ -187,9 +189,9 @@ int kernel_run(const struct kernel *kernel, const char *program, size_t size, st
     int r = fd < 0 ? fd : read_all(fd, size, ret);
     if (fd >= 0)
         sys_close(fd);
-    if (r < 0) {
-        free(ret->item);
-        *ret = (struct kernel_list){ NULL, 0 };
-    }
-    return r;
+    if (r == 0)
+        return 0;
+    free(ret->item);
+    *ret = (struct kernel_list){ NULL, 0 };
+    return r == -ENOMEM ? r : -EOPNOTSUPP;
 }

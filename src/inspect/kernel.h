@@ -9,6 +9,9 @@
 #include "bpf/look.h"
 #include "inspect/probe.h"
 
+/* For tests: so many of the newest kernels' ways are left out. */
+extern unsigned kernel_skipped;
+
 /* The records of one program, in the order of processes. */
 struct kernel_list {
     void *item;
@@ -20,7 +23,7 @@ int kernel_open(struct scan *scan);
 /* What a snapshot holds of them; the last that lets go unloads them.  NULL is allowed. */
 void kernel_release(struct kernel *kernel);
 
-/* Runs a program, whose records have that size.  The caller frees ret->item.  -EOPNOTSUPP: there is no such program. */
+/* Runs a program, whose records have that size.  The caller frees ret->item.  -EOPNOTSUPP: /proc has to be asked. */
 int kernel_run(const struct kernel *kernel, const char *program, size_t size, struct kernel_list *ret);
 
 /* In place of the probes of these names. */

@@ -49,6 +49,7 @@ static const struct words {
     { 0, 0, RULE_CHILDREN, "child", "which is", "which are" },
     { 0, 0, RULE_OPENING, "FIFO", "which nobody has open; it may be meant for",
       "which nobody has open; it may be meant for" },
+    { 0, 0, RULE_HELD, "set", "which is held with undo by", "which is held with undo, or was last taken, by" },
     { TONG_KIND_SYSVSEM, 0, RULE_USED, "set", "which was last taken by", "which was last taken by" },
     { TONG_KIND_MSGQ, TONG_RECEIVE, RULE_USED, "queue", "whose last sender is", "whose last senders are" },
     { TONG_KIND_MSGQ, TONG_SEND, RULE_USED, "queue", "whose last receiver is", "whose last receivers are" },

@@ -21,7 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alike.h"
 #include "frame.h"
+#include "look.h"
 
 #define PATIENCE (10 * INT64_C(1000000000))
 
@@ -171,10 +173,21 @@ static void print_waits(const struct stage *stage, const tong_snapshot *snapshot
     }
 }
 
+/* Where BPF tells, /proc must tell the same. */
+static tong_snapshot *look_at(const struct stage *stage)
+{
+    tong_snapshot *snapshot = look();
+    if (is_by_kernel(snapshot)) {
+        tong_snapshot *plain = look_for(TONG_LOOK_ALL | TONG_LOOK_PLAINLY);
+        alike(snapshot, plain, stage->actor, stage->actors);
+        tong_snapshot_free(plain);
+    }
+    return snapshot;
+}
+
 void stage_found(const struct stage *stage, uint32_t kind, const char *word)
 {
-    tong_snapshot *snapshot;
-    OK(tong_snapshot_take(NULL, &snapshot));
+    tong_snapshot *snapshot = look_at(stage);
     const tong_finding *finding = find(stage, snapshot);
     if (!finding)
         print_waits(stage, snapshot);
@@ -193,8 +206,7 @@ void stage_found(const struct stage *stage, uint32_t kind, const char *word)
 
 void stage_quiet(const struct stage *stage)
 {
-    tong_snapshot *snapshot;
-    OK(tong_snapshot_take(NULL, &snapshot));
+    tong_snapshot *snapshot = look_at(stage);
     const tong_finding *finding = find(stage, snapshot);
     MUST(!finding, "a false alarm of kind %u: %s\n%s", finding->kind, finding->summary, finding->proof);
     tong_snapshot_free(snapshot);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "look.h"
 #include "stage.h"
 
 /* ---- Semaphores ------------------------------------------------------------------------------------------- */
@@ -88,7 +89,8 @@ static void counters(int undo)
     struct stage stage;
     begin_counters(&stage, undo);
     start_two(&stage, take_forward, SEMOP, take_backward, SEMOP);
-    stage_found(&stage, TONG_FINDING_STUCK, "which was last taken by");
+    stage_found(&stage, TONG_FINDING_STUCK, undo && look_is_by_kernel() ? "which is held with undo by"
+                                                                      : "which was last taken by");
     end_counters(&stage);
 }
 
