@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * look.h - what the programs "look" tell, a record each: of processes, of their descriptors and shared mappings, of what
- * the kernel would undo for them.  All of them are of the pid namespace of the reader or below it, and so are the numbers
- * of processes; those that have none there are 0.
+ * the kernel would undo for them.  All of them are of the pid namespace of the reader or below it.
  *
  * Addresses of the kernel only tell things apart.  They must not be shown.
  */
@@ -12,6 +11,12 @@
 #define LOOK_READS 1u  /* as FMODE_READ and FMODE_WRITE of the kernel, and VM_READ and VM_WRITE */
 #define LOOK_WRITES 2u
 
+struct who_seen {
+    unsigned long long started; /* nanoseconds after boot */
+    int number;                 /* of the process, on the whole machine */
+    int thread;                 /* as the reader sees it, if it is not the first of its process, else 0 */
+};
+
 /* ---- tasks ------------------------------------------------------------------------------------------------ */
 
 #define TASK_SEEN_KERNEL 1u
@@ -19,10 +24,12 @@
 #define TASK_SEEN_STOPPED 4u
 
 struct task_seen {
+    struct who_seen who;
     unsigned long long start_time; /* nanoseconds after boot, in the reader's time namespace */
     unsigned long long signals_pending, signals_blocked, signals_ignored, signals_caught;
     unsigned int namespaces[4];    /* inodes: pid, network, IPC, mount */
-    int pid, parent, inner_pid;
+    int pid, parent;               /* as the reader sees them; 0: it does not */
+    int inner_pid;
     unsigned int uid, gid, flags;  /* TASK_SEEN_... */
     char name[16];
 };
@@ -40,14 +47,14 @@ enum file_seen_kind {
     FILE_SEEN_WATCH    /* of the set whose record follows; only of small sets */
 };
 
-#define FILE_SEEN_SLOTS_MOST 64 /* of one pipe, whose bytes are counted */
+#define FILE_SEEN_SLOTS_MOST 16 /* of one pipe, whose bytes are counted */
 #define FILE_SEEN_UNKNOWN 0xFFFFFFFFu
 
 struct file_seen {
+    struct who_seen who;            /* a thread that is not the first has descriptors of its own */
     unsigned long long description; /* address of the open file description; of a watch, of what is watched */
     unsigned long long inode;
     unsigned long long value;       /* of an eventfd; bytes in a pipe, or ~0: too many to be counted */
-    int pid, tid;                   /* a thread that is not the leader has descriptors of its own */
     int fd;
     unsigned char kind, mode;       /* LOOK_READS, LOOK_WRITES */
     unsigned char full, unused;
@@ -61,25 +68,27 @@ struct file_seen {
 #define MAPPING_SEEN_NAME 64
 
 struct mapping_seen {
+    struct who_seen who;
     unsigned long long start, end;
     unsigned long long inode;
     unsigned long long file;      /* address of the inode */
     unsigned int device;          /* as the kernel has it: 12 bits major, 20 bits minor */
-    int pid;
     unsigned int mode;            /* LOOK_READS, LOOK_WRITES */
     unsigned int size;            /* of the name with its NUL; 0: /proc has to say it */
+    unsigned int unused;
     char name[MAPPING_SEEN_NAME]; /* of memory that lies in no directory: "memfd:x" */
 };
 
 /* ---- undos ------------------------------------------------------------------------------------------------ */
 
 #define UNDO_SEEN_COUNTERS 128 /* of one set; of those behind it nothing is told */
+#define UNDO_SEEN_MORE (-1)    /* in place of a set: there are more than are told of */
 
 /* What the end of a process adds to counters of a System V set, by SEM_UNDO. */
 struct undo_seen {
+    struct who_seen who;
     unsigned int namespace_inode;
-    int pid, id;
-    int unused;
+    int id;
     short change[UNDO_SEEN_COUNTERS]; /* behind the last counter of the set there is anything */
 };
 

@@ -34,7 +34,6 @@ static const char *const wanted[][6] = {
     { "tasks", "files", "mappings", "undos", NULL },
     { "tasks", "files_plainly", "mappings", "undos", NULL },
     { "tasks", "files_plainly", "undos", NULL },
-    { "files_plainly", NULL },
 };
 
 /* ---- Who has them ----------------------------------------------------------------------------------------- */

@@ -26,7 +26,10 @@ void kernel_release(struct kernel *kernel);
 /* Runs a program, whose records have that size.  The caller frees ret->item.  -EOPNOTSUPP: /proc has to be asked. */
 int kernel_run(const struct kernel *kernel, const char *program, size_t size, struct kernel_list *ret);
 
-/* In place of the probes of these names. */
+/* The process that a record is of; TONG_NOBODY: it began after processes were listed. */
+uint32_t kernel_process(const struct scan *scan, const struct who_seen *who);
+
+/* In place of the probes of these names; the first lists whom kernel_process() knows. */
 int kernel_processes(struct scan *scan);
 int kernel_descriptors(struct scan *scan);
 int kernel_mappings(struct scan *scan);

@@ -31,7 +31,7 @@ struct kernel_files {
     struct known *known;        /* open addressing; a power of two */
     size_t slots;
     struct descriptor descriptor;
-    int pid, tid;               /* whose descriptors are added: descriptor.directory is of it */
+    struct who_seen who;        /* whose descriptors are added: descriptor.directory is of it */
     size_t first_end, first_watch;
 };
 
@@ -79,13 +79,12 @@ static int make_room(struct kernel_files *files)
 static int open_directory(const struct kernel_files *files)
 {
     char path[64];
-    snprintf(path, sizeof path, "%d", files->pid);
+    snprintf(path, sizeof path, "%lld", (long long)files->descriptor.pid);
     int process = proc_directory(files->scan->proc.fd, path), r = process;
-    if (files->tid != files->pid)
-        snprintf(path, sizeof path, "task/%d/fd", files->tid);
+    snprintf(path, sizeof path, "task/%d/fd", files->who.thread);
     if (process >= 0)
         r = process_is_still(files->scan, process, files->descriptor.process)
-            ? proc_directory(process, files->tid == files->pid ? "fd" : path) : -ESRCH;
+            ? proc_directory(process, files->who.thread ? path : "fd") : -ESRCH;
     sys_close(process);
     return r;
 }
@@ -219,11 +218,11 @@ static void begin_task(struct kernel_files *files, const struct file_seen *seen)
 {
     struct tong_snapshot *graph = files->scan->graph;
     end_task(files);
-    files->pid = seen->pid;
-    files->tid = seen->tid;
-    files->descriptor.pid = seen->pid;
-    files->descriptor.process = graph_process(graph, seen->pid);
+    files->who = seen->who;
+    files->descriptor.process = kernel_process(files->scan, &seen->who);
     files->descriptor.directory = NOT_OPEN;
+    if (files->descriptor.process != TONG_NOBODY)
+        files->descriptor.pid = graph_process_at(graph, files->descriptor.process)->pid;
     files->first_end = graph->ends.count;
     files->first_watch = graph->watches.count;
 }
@@ -232,12 +231,12 @@ static void begin_task(struct kernel_files *files, const struct file_seen *seen)
 static int add_descriptor(struct kernel_files *files, const struct file_seen *seen)
 {
     char name[16];
-    if (seen->pid != files->pid || seen->tid != files->tid)
+    if (seen->who.number != files->who.number || seen->who.thread != files->who.thread)
         begin_task(files, seen);
     if (files->descriptor.process == TONG_NOBODY || seen->kind >= sizeof kinds / sizeof *kinds || !kinds[seen->kind])
         return 0;
     snprintf(name, sizeof name, "%d", seen->fd);
-    files->descriptor.fd = seen->tid == seen->pid ? seen->fd : -1;
+    files->descriptor.fd = seen->who.thread ? -1 : seen->fd;
     files->descriptor.seen = seen;
     files->descriptor.known = know(files, seen);
     int r = kinds[seen->kind](files, seen, name);
@@ -301,8 +300,8 @@ static int describe_pipes(const struct kernel_files *files)
 int kernel_descriptors(struct scan *scan)
 {
     struct kernel_list list;
-    int r = kernel_run(scan->kernel, "files", sizeof(struct file_seen), &list);
-    if (r == -EOPNOTSUPP)
+    int r = scan->listed ? kernel_run(scan->kernel, "files", sizeof(struct file_seen), &list) : -EOPNOTSUPP;
+    if (r == -EOPNOTSUPP && scan->listed)
         r = kernel_run(scan->kernel, "files_plainly", sizeof(struct file_seen), &list);
     if (r < 0)
         return r;

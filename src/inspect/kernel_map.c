@@ -50,10 +50,11 @@ static const char *path_of(const struct kernel_maps *all, const struct mapping_s
 static int add_mapping(struct kernel_maps *all, const struct mapping_seen *seen)
 {
     char range[RANGE_MOST];
-    all->maps.process = graph_process(all->maps.scan->graph, seen->pid);
+    all->maps.process = kernel_process(all->maps.scan, &seen->who);
     if (all->maps.process == TONG_NOBODY)
         return 0;
-    snprintf(all->prefix, sizeof all->prefix, "%d/", seen->pid);
+    long long pid = (long long)graph_process_at(all->maps.scan->graph, all->maps.process)->pid;
+    snprintf(all->prefix, sizeof all->prefix, "%lld/", pid);
     snprintf(range, sizeof range, "%llx-%llx", seen->start, seen->end);
     const struct map_line line = {
         .range = range, .inode = seen->inode, .path = path_of(all, seen, range),
@@ -74,7 +75,7 @@ int kernel_mappings(struct scan *scan)
 {
     struct kernel_maps all = { .slots = 64 };
     struct kernel_list list;
-    int r = may_ask() ? kernel_run(scan->kernel, "mappings", sizeof(struct mapping_seen), &list) : -EOPNOTSUPP;
+    int r = scan->listed && may_ask() ? kernel_run(scan->kernel, "mappings", sizeof(struct mapping_seen), &list) : -EOPNOTSUPP;
     if (r < 0)
         return r;
     while (all.slots < 2 * list.count)

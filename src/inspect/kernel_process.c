@@ -13,6 +13,12 @@
 
 #define SECOND UINT64_C(1000000000)
 
+struct kernel_process {
+    int number;        /* on the whole machine */
+    uint32_t process;
+    uint64_t started;  /* with its number, this and no other */
+};
+
 static const struct { uint32_t seen, flag; } flags[] = {
     { TASK_SEEN_KERNEL, TONG_PROCESS_KERNEL },
     { TASK_SEEN_ZOMBIE, TONG_PROCESS_ZOMBIE },
@@ -48,7 +54,22 @@ static void add_process(struct scan *scan, const struct task_seen *seen, uint64_
     for (size_t i = 0; i < SCAN_NAMESPACES && !(process.flags & TONG_PROCESS_KERNEL); i++)
         process.namespaces[i] = seen->namespaces[i];
     ask(scan, &process);
-    graph_add_process(scan->graph, &process);
+    scan->listed[scan->listed_count++] = (struct kernel_process){ seen->who.number, graph_add_process(scan->graph, &process),
+                                                                  seen->who.started };
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct kernel_process *a = left, *b = right;
+    return a->number < b->number ? -1 : a->number > b->number;
+}
+
+uint32_t kernel_process(const struct scan *scan, const struct who_seen *who)
+{
+    const struct kernel_process wanted = { .number = who->number }, *found = NULL;
+    if (scan->listed_count)
+        found = bsearch(&wanted, scan->listed, scan->listed_count, sizeof wanted, compare);
+    return found && found->started == who->started ? found->process : TONG_NOBODY;
 }
 
 int kernel_processes(struct scan *scan)
@@ -58,8 +79,12 @@ int kernel_processes(struct scan *scan)
     int r = ticks <= 0 ? -EOPNOTSUPP : kernel_run(scan->kernel, "tasks", sizeof(struct task_seen), &list);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < list.count && !scan->graph->error; i++)
+    scan->listed = calloc(list.count + 1, sizeof *scan->listed);
+    for (size_t i = 0; i < list.count && scan->listed && !scan->graph->error; i++)
         add_process(scan, (const struct task_seen *)list.item + i, SECOND / (uint64_t)ticks);
     free(list.item);
+    if (!scan->listed)
+        return -ENOMEM;
+    qsort(scan->listed, scan->listed_count, sizeof *scan->listed, compare);
     return scan->graph->error;
 }

@@ -20,7 +20,9 @@ struct scan {
     struct waits *waits;                  /* waits.h; NULL: not asked for */
     struct kernel *kernel;                /* kernel.h; NULL: only /proc is asked, for this reason: */
     const char *kernel_refusal;
-    struct undo_seen *undos;              /* bpf/look.h; none where only /proc is asked */
+    struct kernel_process *listed;        /* kernel_process.c; none where only /proc is asked, as of undos */
+    size_t listed_count;
+    struct undo_seen *undos;              /* bpf/look.h */
     size_t undos_count;
 };
 

@@ -70,6 +70,7 @@ static int look(struct scan *scan)
     waits_free(scan->waits);
     locks_free(scan->locks);
     free(scan->undos);
+    free(scan->listed);
     proc_close(&scan->proc);
     return r;
 }

@@ -416,7 +416,6 @@ int main(int argc, char **argv)
         frame_run("the same by BPF and by /proc", with_everything, 0, 60);
         frame_run("the same before Linux 5.17", with_everything, 1, 60);
         frame_run("the same before Linux 5.12", with_everything, 2, 60);
-        frame_run("the same with descriptors only", with_everything, 3, 60);
         frame_run("descriptors of a thread", test_thread, 0, 20);
         frame_run("a writer on its way", test_hidden, 0, 20);
         frame_run("two that hold a counter", test_two_holders, 0, 60);

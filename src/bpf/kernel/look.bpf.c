@@ -29,9 +29,11 @@
 #define TERMINAL_LAST 143
 #define TERMINAL_MASTER (5u << DEVICE_MINORS | 2)
 
-#define PATH_STEPS 24     /* up the directories and mounts of one file */
+#define PATH_STEPS 16     /* up the directories and mounts of one file */
 #define SIGNALS 64
-#define UNDOS_MOST 64     /* sets of one process */
+#define SIGNAL_DEFAULT 0 /* SIG_DFL, SIG_IGN */
+#define SIGNAL_IGNORED 1
+#define UNDOS_MOST 16     /* sets of one process that are told of */
 #define EPOLL_STEPS 768   /* two or more for a watch: what they tell of must fit into one read of 32 KiB */
 #define SHARED 0x80       /* VM_MAYSHARE, as /proc/PID/maps has it */
 #define STOPPED 0x0c      /* __TASK_STOPPED, __TASK_TRACED */
@@ -39,11 +41,6 @@
 #define KERNEL_THREAD 0x00200000 /* PF_KTHREAD */
 
 /* ---- Numbers of processes --------------------------------------------------------------------------------- */
-
-struct reader {
-    __u32 level;
-    struct pid_namespace *space;
-};
 
 static struct upid *number_at(struct pid *pid, __u32 level)
 {
@@ -56,19 +53,28 @@ static struct upid *innermost(struct pid *pid)
     return number_at(pid, level);
 }
 
-static struct reader find_reader(void)
+/* As the reader sees it; 0: not at all.  Not static, as some below: so the verifier goes through it but once. */
+__attribute__((noinline)) int number_of(unsigned long of)
 {
-    struct pid *pid = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_pid);
-    struct upid *number = innermost(pid);
-    return (struct reader){ BPF_CORE_READ(pid, level), BPF_CORE_READ(number, ns) };
+    struct pid *pid = (void *)of, *reader = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_pid);
+    struct upid *own = innermost(reader), *number;
+    __u32 level = BPF_CORE_READ(reader, level);
+    if (!pid || BPF_CORE_READ(pid, level) < level)
+        return 0;
+    number = number_at(pid, level);
+    return BPF_CORE_READ(number, ns) == BPF_CORE_READ(own, ns) ? BPF_CORE_READ(number, nr) : 0;
 }
 
-static int number_for(const struct reader *reader, struct pid *pid)
+static int number_of_thread(struct task_struct *task)
 {
-    if (!pid || BPF_CORE_READ(pid, level) < reader->level)
-        return 0;
-    struct upid *number = number_at(pid, reader->level);
-    return BPF_CORE_READ(number, ns) == reader->space ? BPF_CORE_READ(number, nr) : 0;
+    return number_of((unsigned long)BPF_CORE_READ(task, thread_pid));
+}
+
+/* What tells a process from all others, and is the same in all records. */
+static struct who_seen who_is(struct task_struct *task)
+{
+    struct task_struct *leader = task->group_leader;
+    return (struct who_seen){ leader->start_boottime, leader->tgid, task->pid == task->tgid ? 0 : number_of_thread(task) };
 }
 
 /* ---- tasks ------------------------------------------------------------------------------------------------ */
@@ -93,19 +99,34 @@ static __u32 flags_of(struct task_struct *task)
            (!ended && state & STOPPED ? TASK_SEEN_STOPPED : 0);
 }
 
+/* 0 or 1, without a branch: the verifier goes both ways at each, 64 times. */
+static __u64 is_other(__u64 value, __u64 than)
+{
+    __u64 differs = value ^ than;
+    return (differs | -differs) >> 63;
+}
+
+/* Which signals are ignored, or else caught. */
+__attribute__((noinline)) __u64 signals_that_are(unsigned long handlers, __u64 ignored)
+{
+    struct k_sigaction *action = (void *)handlers + bpf_core_field_offset(struct sighand_struct, action);
+    __u64 signals = 0;
+    for (int i = 0; i < SIGNALS; i++) {
+        __u64 handler = (__u64)BPF_CORE_READ(action, sa.sa_handler), is_set = is_other(handler, SIGNAL_DEFAULT);
+        signals |= (is_set & (is_other(handler, SIGNAL_IGNORED) ^ ignored)) << i;
+        action = (void *)action + bpf_core_type_size(struct k_sigaction);
+    }
+    return signals;
+}
+
 static void read_signals(struct task_struct *task, struct task_seen *seen)
 {
-    struct sighand_struct *handlers = BPF_CORE_READ(task, sighand);
+    unsigned long handlers = (unsigned long)BPF_CORE_READ(task, sighand);
     seen->signals_pending = BPF_CORE_READ(task, pending.signal.sig[0]) |
                             BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
     seen->signals_blocked = BPF_CORE_READ(task, blocked.sig[0]);
-    for (int i = 0; i < SIGNALS && handlers; i++) {
-        struct k_sigaction *action = (void *)handlers + bpf_core_field_offset(struct sighand_struct, action) +
-                                     i * bpf_core_type_size(struct k_sigaction);
-        unsigned long handler = (unsigned long)BPF_CORE_READ(action, sa.sa_handler);
-        seen->signals_ignored |= handler == 1 ? 1ull << i : 0;
-        seen->signals_caught |= handler > 1 ? 1ull << i : 0;
-    }
+    seen->signals_ignored = signals_that_are(handlers, 1);
+    seen->signals_caught = signals_that_are(handlers, 0);
 }
 
 static void read_namespaces(struct task_struct *task, struct pid *pid, struct task_seen *seen)
@@ -126,11 +147,10 @@ int tasks(struct bpf_iter__task *at)
     struct task_struct *task = at->task;
     if (!task || task->pid != task->tgid)
         return 0;
-    struct reader reader = find_reader();
     struct pid *pid = BPF_CORE_READ(task, thread_pid);
     struct task_seen seen = {
-        .start_time = start_time_of(task), .pid = number_for(&reader, pid), .flags = flags_of(task),
-        .parent = number_for(&reader, BPF_CORE_READ(task, real_parent, group_leader, thread_pid)),
+        .who = who_is(task), .start_time = start_time_of(task), .pid = number_of_thread(task), .flags = flags_of(task),
+        .parent = number_of((unsigned long)BPF_CORE_READ(task, real_parent, group_leader, thread_pid)),
         .uid = BPF_CORE_READ(task, real_cred, euid.val), .gid = BPF_CORE_READ(task, real_cred, egid.val),
     };
     if (!seen.pid)
@@ -146,39 +166,44 @@ int tasks(struct bpf_iter__task *at)
 
 /* ---- files: pipes ----------------------------------------------------------------------------------------- */
 
-static void read_bytes(struct pipe_inode_info *pipe, __u32 tail, __u32 used, struct file_seen *seen)
+__attribute__((noinline)) __u64 count_bytes(unsigned long slots, __u32 tail, __u32 used, __u32 mask)
 {
-    __u32 mask = BPF_CORE_READ(pipe, ring_size) - 1;
-    void *slots = BPF_CORE_READ(pipe, bufs);
+    __u64 bytes = 0;
     for (__u32 i = 0; i < FILE_SEEN_SLOTS_MOST && i < used; i++) {
-        struct pipe_buffer *slot = slots + ((tail + i) & mask) * bpf_core_type_size(struct pipe_buffer);
-        seen->value += BPF_CORE_READ(slot, len);
+        struct pipe_buffer *slot = (void *)slots + ((tail + i) & mask) * bpf_core_type_size(struct pipe_buffer);
+        bytes += BPF_CORE_READ(slot, len);
     }
-    if (used > FILE_SEEN_SLOTS_MOST)
-        seen->value = ~0ull;
+    return used > FILE_SEEN_SLOTS_MOST ? ~0ull : bytes;
 }
 
 static void read_pipe(struct pipe_inode_info *pipe, struct file_seen *seen)
 {
-    __u32 head = BPF_CORE_READ(pipe, head), tail = BPF_CORE_READ(pipe, tail), used = head - tail;
-    seen->slots = BPF_CORE_READ(pipe, max_usage);
-    seen->readers = BPF_CORE_READ(pipe, readers);
-    seen->writers = BPF_CORE_READ(pipe, writers);
+    __u32 tail = pipe->tail, used = pipe->head - tail;
+    seen->slots = pipe->max_usage;
+    seen->readers = pipe->readers;
+    seen->writers = pipe->writers;
     seen->full = used >= seen->slots;
     if (used)
-        read_bytes(pipe, tail, used, seen);
+        seen->value = count_bytes((unsigned long)BPF_CORE_READ(pipe, bufs), tail, used, pipe->ring_size - 1);
 }
 
 /* ---- files: what has no file ------------------------------------------------------------------------------ */
 
-static void read_eventfd(struct eventfd_ctx *counter, struct file_seen *seen)
+static void tell(struct seq_file *to, struct file_seen *seen, enum file_seen_kind kind)
 {
-    seen->kind = FILE_SEEN_ASK; /* Linux 5.2 numbers them */
-    if (!bpf_core_field_exists(struct eventfd_ctx, id))
-        return;
-    seen->kind = FILE_SEEN_EVENTFD;
-    seen->number = BPF_CORE_READ(counter, id);
-    seen->value = BPF_CORE_READ(counter, count);
+    seen->kind = kind;
+    bpf_seq_write(to, seen, sizeof *seen);
+}
+
+/* Linux 5.2 numbers them. */
+static void tell_eventfd(struct seq_file *to, struct eventfd_ctx *counter, struct file_seen *seen)
+{
+    if (bpf_core_field_exists(struct eventfd_ctx, id)) {
+        seen->number = BPF_CORE_READ(counter, id);
+        seen->value = BPF_CORE_READ(counter, count);
+        tell(to, seen, FILE_SEEN_EVENTFD);
+    } else
+        tell(to, seen, FILE_SEEN_ASK);
 }
 
 /* A walk through a tree in its order: a step goes down, goes up, or tells of a node. */
@@ -232,75 +257,72 @@ static long step(__u32 number, void *context)
     return 0;
 }
 
-static void read_epoll(struct seq_file *to, struct eventpoll *set, struct file_seen *seen, int walks)
+static void tell_epoll(struct seq_file *to, struct eventpoll *set, struct file_seen *seen, int walks)
 {
-    seen->kind = FILE_SEEN_EPOLL;
     seen->number = FILE_SEEN_UNKNOWN;
-    if (!walks)
-        return;
-    struct walk walk = { .to = to, .node = BPF_CORE_READ(set, rbr.rb_leftmost), .seen = *seen };
-    walk.seen.kind = FILE_SEEN_WATCH;
-    bpf_loop(EPOLL_STEPS, step, &walk, 0);
-    if (!walk.node)
-        seen->number = walk.told;
+    if (walks) {
+        struct walk walk = { .to = to, .node = BPF_CORE_READ(set, rbr.rb_leftmost), .seen = *seen };
+        walk.seen.kind = FILE_SEEN_WATCH;
+        bpf_loop(EPOLL_STEPS, step, &walk, 0);
+        if (!walk.node)
+            seen->number = walk.told;
+    }
+    tell(to, seen, FILE_SEEN_EPOLL);
 }
 
-static __attribute__((always_inline)) int is_called(const unsigned char *name, const char *wanted, int size)
+#define NAME_MOST 12
+
+static __attribute__((always_inline)) int is_called(const char *name, const char *wanted, int size)
 {
-    char read[16] = "";
-    bpf_probe_read_kernel(read, size, name);
     for (int i = 0; i < size; i++)
-        if (read[i] != wanted[i])
+        if (name[i] != wanted[i])
             return 0;
     return 1;
 }
 
-static void read_anonymous(struct seq_file *to, struct file *file, struct file_seen *seen, int walks)
+static void tell_anonymous(struct seq_file *to, struct file *file, struct file_seen *seen, int walks)
 {
-    const unsigned char *name = file->f_path.dentry->d_name.name;
+    char name[NAME_MOST] = "";
+    bpf_probe_read_kernel(name, sizeof name, file->f_path.dentry->d_name.name);
     if (is_called(name, "[eventfd]", 10))
-        read_eventfd(file->private_data, seen);
-    else if (is_called(name, "[eventpoll]", 12))
-        read_epoll(to, file->private_data, seen, walks);
+        tell_eventfd(to, file->private_data, seen);
+    else if (is_called(name, "[eventpoll]", NAME_MOST))
+        tell_epoll(to, file->private_data, seen, walks);
 }
 
 /* ---- files: with a name ----------------------------------------------------------------------------------- */
-
-static int has_list(const struct list_head *list)
-{
-    const struct list_head *first = BPF_CORE_READ(list, next);
-    return first && first != list;
-}
 
 /* Somebody has a lock or a lease on it. */
 static int is_locked(struct inode *inode)
 {
     struct file_lock_context *locks = inode->i_flctx;
-    if (!locks)
-        return 0;
-    void *at = (void *)(unsigned long)locks;
-    return has_list(at + bpf_core_field_offset(struct file_lock_context, flc_flock)) ||
-           has_list(at + bpf_core_field_offset(struct file_lock_context, flc_posix)) ||
-           has_list(at + bpf_core_field_offset(struct file_lock_context, flc_lease));
+    return locks && (locks->flc_flock.next != &locks->flc_flock || locks->flc_posix.next != &locks->flc_posix ||
+                     locks->flc_lease.next != &locks->flc_lease);
 }
 
 static int is_shm(struct dentry *entry)
 {
-    return BPF_CORE_READ(entry, d_name.len) == 3 && is_called(BPF_CORE_READ(entry, d_name.name), "shm", 4);
+    char name[4] = "";
+    if (BPF_CORE_READ(entry, d_name.len) != 3)
+        return 0;
+    bpf_probe_read_kernel(name, 3, BPF_CORE_READ(entry, d_name.name));
+    return is_called(name, "shm", 4);
 }
 
 /* Whether a directory that it lies in, or a mount, is called "shm"; true also if it lies too deep. */
-static int may_be_in_shm(struct file *file)
+__attribute__((noinline)) int may_be_in_shm(unsigned long name, unsigned long inside)
 {
-    struct dentry *entry = BPF_CORE_READ(file, f_path.dentry), *next;
-    struct mount *mount = (void *)BPF_CORE_READ(file, f_path.mnt) - bpf_core_field_offset(struct mount, mnt);
+    struct dentry *entry = (void *)name, *next;
+    struct mount *mount = (void *)inside - bpf_core_field_offset(struct mount, mnt);
+    struct dentry *top = BPF_CORE_READ(mount, mnt.mnt_root);
     for (int i = 0; i < PATH_STEPS; i++) {
-        if (entry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+        if (entry == top) {
             struct mount *above = BPF_CORE_READ(mount, mnt_parent);
             if (above == mount)
                 return 0;
             entry = BPF_CORE_READ(mount, mnt_mountpoint);
             mount = above;
+            top = BPF_CORE_READ(mount, mnt.mnt_root);
         } else if (is_shm(entry))
             return 1;
         else {
@@ -331,27 +353,27 @@ static int is_worth_asking(struct file *file, struct inode *inode)
     if (kind == MODE_CHARACTER)
         return is_terminal(inode);
     return kind == MODE_REGULAR &&
-           (inode->i_sb->s_magic == MQUEUE_MAGIC || is_memory(inode->i_sb) || may_be_in_shm(file));
+           (inode->i_sb->s_magic == MQUEUE_MAGIC || is_memory(inode->i_sb) ||
+            may_be_in_shm((unsigned long)BPF_CORE_READ(file, f_path.dentry), (unsigned long)BPF_CORE_READ(file, f_path.mnt)));
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
 
-static void read_file(struct seq_file *to, struct file *file, struct file_seen *seen, int walks)
+static void tell_of(struct seq_file *to, struct file *file, struct file_seen *seen, int walks)
 {
     struct inode *inode = file->f_inode;
     unsigned long magic = inode->i_sb->s_magic;
-    __u32 kind = inode->i_mode & MODE_KIND;
     if (magic == ANON_INODE_MAGIC)
-        read_anonymous(to, file, seen, walks);
+        tell_anonymous(to, file, seen, walks);
     else if (magic == SOCKFS_MAGIC)
-        seen->kind = FILE_SEEN_SOCKET;
-    else if (kind == MODE_FIFO) {
-        seen->kind = magic == PIPEFS_MAGIC ? FILE_SEEN_PIPE : FILE_SEEN_FIFO;
+        tell(to, seen, FILE_SEEN_SOCKET);
+    else if ((inode->i_mode & MODE_KIND) == MODE_FIFO) {
         read_pipe(inode->i_pipe, seen);
+        tell(to, seen, magic == PIPEFS_MAGIC ? FILE_SEEN_PIPE : FILE_SEEN_FIFO);
     } else if (is_locked(inode))
-        seen->kind = FILE_SEEN_LOCKED;
+        tell(to, seen, FILE_SEEN_LOCKED);
     else if (is_worth_asking(file, inode))
-        seen->kind = FILE_SEEN_ASK;
+        tell(to, seen, FILE_SEEN_ASK);
 }
 
 static int tell_file(struct bpf_iter__task_file *at, int walks)
@@ -360,15 +382,11 @@ static int tell_file(struct bpf_iter__task_file *at, int walks)
     struct task_struct *task = at->task;
     if (!file || !task)
         return 0;
-    struct reader reader = find_reader();
     struct file_seen seen = {
-        .description = (unsigned long long)file, .inode = file->f_inode->i_ino, .fd = at->fd,
-        .mode = file->f_mode & (LOOK_READS | LOOK_WRITES), .tid = number_for(&reader, BPF_CORE_READ(task, thread_pid)),
+        .who = who_is(task), .description = (unsigned long long)file, .inode = file->f_inode->i_ino, .fd = at->fd,
+        .mode = file->f_mode & (LOOK_READS | LOOK_WRITES),
     };
-    seen.pid = task->pid == task->tgid ? seen.tid : number_for(&reader, BPF_CORE_READ(task, group_leader, thread_pid));
-    read_file(at->meta->seq, file, &seen, walks);
-    if (seen.kind && seen.pid)
-        bpf_seq_write(at->meta->seq, &seen, sizeof seen);
+    tell_of(at->meta->seq, file, &seen, walks);
     return 0;
 }
 
@@ -412,17 +430,15 @@ int mappings(struct bpf_iter__task_vma *at)
     struct file *file = area->vm_file;
     if (!file || file->f_inode->i_sb->s_magic == ANON_INODE_MAGIC)
         return 0;
-    struct reader reader = find_reader();
     struct inode *inode = inode_of(file);
     struct mapping_seen seen = {
-        .start = area->vm_start, .end = area->vm_end, .inode = BPF_CORE_READ(inode, i_ino),
+        .who = who_is(task), .start = area->vm_start, .end = area->vm_end, .inode = BPF_CORE_READ(inode, i_ino),
         .file = (unsigned long long)inode, .device = BPF_CORE_READ(inode, i_sb, s_dev),
-        .pid = number_for(&reader, BPF_CORE_READ(task, thread_pid)), .mode = area->vm_flags & (LOOK_READS | LOOK_WRITES),
+        .mode = area->vm_flags & (LOOK_READS | LOOK_WRITES),
     };
     if (is_memory(file->f_inode->i_sb))
         seen.size = bpf_probe_read_kernel_str(seen.name, sizeof seen.name, file->f_path.dentry->d_name.name);
-    if (seen.pid)
-        bpf_seq_write(at->meta->seq, &seen, sizeof seen);
+    bpf_seq_write(at->meta->seq, &seen, sizeof seen);
     return 0;
 }
 
@@ -448,16 +464,16 @@ int undos(struct bpf_iter__task *at)
     struct sem_undo_list *list = task ? BPF_CORE_READ(task, sysvsem.undo_list) : NULL;
     if (!list || (task->pid != task->tgid && BPF_CORE_READ(task, group_leader, sysvsem.undo_list) == list))
         return 0;
-    struct reader reader = find_reader();
-    struct undo_seen seen = {
-        .namespace_inode = BPF_CORE_READ(task, nsproxy, ipc_ns, ns.inum),
-        .pid = number_for(&reader, BPF_CORE_READ(task, group_leader, thread_pid)),
-    };
+    struct undo_seen seen = { .who = who_is(task), .namespace_inode = BPF_CORE_READ(task, nsproxy, ipc_ns, ns.inum) };
     struct list_head *head = (void *)list + bpf_core_field_offset(struct sem_undo_list, list_proc);
     struct list_head *next = BPF_CORE_READ(head, next);
-    for (int i = 0; i < UNDOS_MOST && seen.pid && next && next != head; i++) {
+    for (int i = 0; i < UNDOS_MOST && next && next != head; i++) {
         tell_undo(at->meta->seq, (void *)next - bpf_core_field_offset(struct sem_undo, list_proc), &seen);
         next = BPF_CORE_READ(next, next);
+    }
+    if (next && next != head) {
+        seen.id = UNDO_SEEN_MORE;
+        bpf_seq_write(at->meta->seq, &seen, sizeof seen);
     }
     return 0;
 }
