@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * look.h - what the programs "look" tell, a record each: of processes, of their descriptors and shared mappings, of what
- * the kernel would undo for them.  All of them are of the pid namespace of the reader or below it.
+ * look.h - what the programs "look" tell, a record each: of processes, of their descriptors and shared mappings, and of
+ * what the kernel would undo for them.  All of them are of the pid namespace of the reader or below it.
  *
  * Addresses of the kernel only tell things apart.  They must not be shown.
  */
@@ -19,9 +19,9 @@ struct who_seen {
 
 /* ---- tasks ------------------------------------------------------------------------------------------------ */
 
-#define TASK_SEEN_KERNEL 1u
-#define TASK_SEEN_ZOMBIE 2u
-#define TASK_SEEN_STOPPED 4u
+#define TASK_SEEN_KERNEL 0x00200000u /* flags: PF_KTHREAD */
+#define TASK_SEEN_STOPPED 0x0cu      /* state: __TASK_STOPPED, __TASK_TRACED */
+#define TASK_SEEN_ENDED 0x30u        /* ended: EXIT_DEAD, EXIT_ZOMBIE */
 
 struct task_seen {
     struct who_seen who;
@@ -30,7 +30,9 @@ struct task_seen {
     unsigned int namespaces[4];    /* inodes: pid, network, IPC, mount */
     int pid, parent;               /* as the reader sees them; 0: it does not */
     int inner_pid;
-    unsigned int uid, gid, flags;  /* TASK_SEEN_... */
+    unsigned int uid, gid;
+    unsigned int flags, state, ended; /* as the kernel has them */
+    unsigned int unused;
     char name[16];
 };
 
@@ -57,9 +59,10 @@ struct file_seen {
     unsigned long long value;       /* of an eventfd; bytes in a pipe, or ~0: too many to be counted */
     int fd;
     unsigned char kind, mode;       /* LOOK_READS, LOOK_WRITES */
-    unsigned char full, unused;
-    unsigned int number;            /* of an eventfd; events of a watch; watches of a set, or FILE_SEEN_UNKNOWN */
-    unsigned int slots;             /* that fit into a pipe: pages */
+    unsigned short unused;
+    unsigned int number;            /* of an eventfd; events of a watch; watches of a set, or FILE_SEEN_UNKNOWN; slots
+                                     * of a pipe that are in use */
+    unsigned int slots;             /* that it has: pages */
     unsigned int readers, writers;  /* open file descriptions, and those that wait in an open */
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * semop, msgrcv and msgsnd.  Whoever knows the identifier could end such a wait.  Who took a counter with SEM_UNDO holds
- * it for certain, which only BPF can see; else the kernel's book of who used the object last is all there is to conclude
- * from.  A counter whose last user is dead or is the one who waits says nothing.
+ * semop, msgrcv and msgsnd.  Whoever knows the identifier could end such a wait.  Who took a counter with SEM_UNDO
+ * holds it for certain, which only BPF can see; else the kernel's book of who used the object last is all there is to
+ * conclude from.  A counter whose last user is dead or is the one who waits says nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -20,6 +20,7 @@
 #define CHUNK 32768 /* the kernel hands out no more at once */
 #define ADMIN (UINT64_C(1) << CAP_SYS_ADMIN)
 #define TRACER (UINT64_C(1) << CAP_BPF | UINT64_C(1) << CAP_PERFMON)
+#define READER (UINT64_C(1) << CAP_SYS_PTRACE) /* of what /proc is asked for then */
 
 struct kernel {
     struct programs *programs;
@@ -110,7 +111,8 @@ void kernel_release(struct kernel *kernel)
 static bool is_allowed(void)
 {
     uint64_t capabilities;
-    return sys_capabilities(&capabilities) == 0 && (capabilities & ADMIN || (capabilities & TRACER) == TRACER);
+    return sys_capabilities(&capabilities) == 0 && capabilities & READER &&
+           (capabilities & ADMIN || (capabilities & TRACER) == TRACER);
 }
 
 /* The programs number processes as their reader sees them: its /proc must be of the same pid namespace. */
@@ -126,7 +128,7 @@ static const char *refusal(struct scan *scan)
     if (scan->look.flags & TONG_LOOK_PLAINLY)
         return "BPF was not asked";
     if (!is_allowed())
-        return "needs CAP_BPF and CAP_PERFMON";
+        return "needs CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE";
     return is_own_proc(scan) ? NULL : "proc(5) is of another pid namespace";
 }
 

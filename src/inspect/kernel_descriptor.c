@@ -89,6 +89,12 @@ static int open_directory(const struct kernel_files *files)
     return r;
 }
 
+static void say_hidden(const struct kernel_files *files)
+{
+    graph_process_at(files->scan->graph, files->descriptor.process)->flags |= TONG_PROCESS_HIDDEN;
+    graph_gap(files->scan->graph, "names of what processes have open", "not permitted to this user");
+}
+
 /* 0: it can be asked. */
 static int reach(struct kernel_files *files)
 {
@@ -98,7 +104,7 @@ static int reach(struct kernel_files *files)
     int fd = open_directory(files);
     descriptor->directory = fd < 0 ? REFUSED : fd;
     if (fd == -EACCES || fd == -EPERM)
-        graph_gap(files->scan->graph, "names of what processes have open", "not permitted to this user");
+        say_hidden(files);
     return fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? fd : fd < 0 ? -ESRCH : 0;
 }
 
@@ -108,7 +114,7 @@ static int ask(struct kernel_files *files, const char *name)
     if (r == 0)
         r = descriptor_ask(&files->descriptor, name);
     if (r == -EACCES || r == -EPERM)
-        graph_gap(files->scan->graph, "names of what processes have open", "not permitted to this user");
+        say_hidden(files);
     return r == -ESRCH || r == -EACCES || r == -EPERM ? 0 : r;
 }
 
@@ -261,7 +267,7 @@ static void describe_pipe(tong_object *object, struct pipe_count *count, const s
     object->depth = seen->value == UINT64_MAX ? TONG_UNKNOWN : seen->value;
     object->capacity = (uint64_t)seen->slots * (uint64_t)sysconf(_SC_PAGESIZE);
     object->flags &= ~TONG_OBJECT_FULL;
-    object->flags |= seen->full && count->writers ? TONG_OBJECT_FULL : 0;
+    object->flags |= seen->number >= seen->slots && count->writers ? TONG_OBJECT_FULL : 0;
 }
 
 /* Who waits in an open of a FIFO is counted, too, but only as long as the other side has nobody. */

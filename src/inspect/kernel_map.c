@@ -41,7 +41,8 @@ static const char *path_of(const struct kernel_maps *all, const struct mapping_s
         at = (at + 1) & (all->slots - 1);
     if (!all->names[at].file) {
         bool is_whole = seen->size > 0 && seen->size < MAPPING_SEEN_NAME;
-        const char *path = is_whole ? graph_format(all->maps.scan->graph, "/%s (deleted)", seen->name) : ask(all, range);
+        const char *path = !is_whole ? ask(all, range)
+                                     : graph_format(all->maps.scan->graph, "/%s (deleted)", seen->name);
         all->names[at] = (struct named){ seen->file, path };
     }
     return all->names[at].path;
@@ -75,7 +76,9 @@ int kernel_mappings(struct scan *scan)
 {
     struct kernel_maps all = { .slots = 64 };
     struct kernel_list list;
-    int r = scan->listed && may_ask() ? kernel_run(scan->kernel, "mappings", sizeof(struct mapping_seen), &list) : -EOPNOTSUPP;
+    if (!scan->listed || !may_ask())
+        return -EOPNOTSUPP;
+    int r = kernel_run(scan->kernel, "mappings", sizeof(struct mapping_seen), &list);
     if (r < 0)
         return r;
     while (all.slots < 2 * list.count)

@@ -19,11 +19,12 @@ struct kernel_process {
     uint64_t started;  /* with its number, this and no other */
 };
 
-static const struct { uint32_t seen, flag; } flags[] = {
-    { TASK_SEEN_KERNEL, TONG_PROCESS_KERNEL },
-    { TASK_SEEN_ZOMBIE, TONG_PROCESS_ZOMBIE },
-    { TASK_SEEN_STOPPED, TONG_PROCESS_STOPPED },
-};
+static uint32_t flags_of(const struct task_seen *seen)
+{
+    bool ended = seen->ended & TASK_SEEN_ENDED;
+    return (seen->flags & TASK_SEEN_KERNEL ? TONG_PROCESS_KERNEL : 0) | (ended ? TONG_PROCESS_ZOMBIE : 0) |
+           (!ended && seen->state & TASK_SEEN_STOPPED ? TONG_PROCESS_STOPPED : 0);
+}
 
 /* Of a thread of the kernel its name, of a process its command line. */
 static void ask(struct scan *scan, tong_process *process)
@@ -44,18 +45,17 @@ static void ask(struct scan *scan, tong_process *process)
 static void add_process(struct scan *scan, const struct task_seen *seen, uint64_t tick)
 {
     tong_process process = {
-        .pid = seen->pid, .parent = seen->parent, .inner_pid = seen->inner_pid, .start_time = seen->start_time / tick,
+        .flags = flags_of(seen), .pid = seen->pid, .parent = seen->parent, .inner_pid = seen->inner_pid,
+        .start_time = seen->start_time / tick,
         .uid = seen->uid, .gid = seen->gid, .name = seen->name, .command = "", .signals_pending = seen->signals_pending,
         .signals_blocked = seen->signals_blocked, .signals_ignored = seen->signals_ignored,
         .signals_caught = seen->signals_caught,
     };
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        process.flags |= seen->flags & flags[i].seen ? flags[i].flag : 0;
     for (size_t i = 0; i < SCAN_NAMESPACES && !(process.flags & TONG_PROCESS_KERNEL); i++)
         process.namespaces[i] = seen->namespaces[i];
     ask(scan, &process);
-    scan->listed[scan->listed_count++] = (struct kernel_process){ seen->who.number, graph_add_process(scan->graph, &process),
-                                                                  seen->who.started };
+    uint32_t number = graph_add_process(scan->graph, &process);
+    scan->listed[scan->listed_count++] = (struct kernel_process){ seen->who.number, number, seen->who.started };
 }
 
 static int compare(const void *left, const void *right)

@@ -25,7 +25,8 @@ uint32_t undo_holder(const struct scan *scan, const struct undo *undo, size_t *p
     while (*place < scan->undos_count && undo->counter < UNDO_SEEN_COUNTERS) {
         const struct undo_seen *seen = &scan->undos[(*place)++];
         int change = seen->change[undo->counter];
-        if (seen->namespace_inode == undo->namespace_inode && seen->id == undo->id && (undo->up ? change > 0 : change < 0))
+        bool is_wanted = undo->up ? change > 0 : change < 0;
+        if (is_wanted && seen->namespace_inode == undo->namespace_inode && seen->id == undo->id)
             return kernel_process(scan, &seen->who);
     }
     return TONG_NOBODY;

@@ -170,8 +170,9 @@ static int add_held(void *context, char *line)
         const char *name = graph_text(graph, descriptor->target);
         graph_object_at(graph, object)->name = name;
     }
-    const tong_end end = { .object = object, .process = descriptor->process, .fd = descriptor->fd, .flags = TONG_END_LOCK,
-                           .certainty = TONG_EXACT, .description = descriptor_description(descriptor) };
+    const tong_end end = { .object = object, .process = descriptor->process, .fd = descriptor->fd,
+                           .flags = TONG_END_LOCK, .certainty = TONG_EXACT,
+                           .description = descriptor_description(descriptor) };
     if (object != TONG_NOBODY)
         graph_add_end(graph, &end);
     return graph->error;

@@ -29,7 +29,8 @@ static const struct probe probes[] = {
     { "open file descriptions", probe_descriptions, NULL, 0 },
     { "channels of tong", probe_channels, NULL, 0 },
     { "what is undone", NULL, kernel_undos, TONG_LOOK_WAITS },
-    { "waits", probe_waits, NULL, TONG_LOOK_WAITS }, /* asks what those before it found; adds ends of who waits in an open */
+    /* Asks what those before it found; adds ends of who waits in an open. */
+    { "waits", probe_waits, NULL, TONG_LOOK_WAITS },
     { "orphans", probe_orphans, NULL, 0 },
 };
 

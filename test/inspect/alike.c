@@ -30,19 +30,25 @@ static uint32_t kind_of(const tong_snapshot *snapshot, uint32_t object)
     return object == TONG_NOBODY ? 0 : tong_snapshot_object(snapshot, object)->kind;
 }
 
+static const char *name_of(const tong_snapshot *snapshot, uint32_t object)
+{
+    return tong_kind_name(kind_of(snapshot, object));
+}
+
 static bool is_same_object(const tong_snapshot *one, uint32_t object, const tong_snapshot *other, uint32_t others)
 {
     return kind_of(one, object) == kind_of(other, others) && !strcmp(key_of(one, object), key_of(other, others));
 }
 
-#define EQUAL(field, format)                                                                                      \
-    MUST(a->field == b->field, "%s [%s] %s: " #field " " format " and " format, tong_kind_name(a->kind), a->key, a->name, \
-         a->field, b->field)
-#define SAME_TEXT(field)                                                                                          \
-    MUST(!strcmp(a->field, b->field), "%s [%s]: " #field " '%s' and '%s'", tong_kind_name(a->kind), a->key, a->field, b->field)
+#define EQUAL(field, format)                                                                              \
+    MUST(a->field == b->field, "%s [%s]: " #field " " format " and " format, kind, a->key, a->field, b->field)
+#define SAME_TEXT(field)                                                                                  \
+    MUST(!strcmp(a->field, b->field), "%s [%s]: " #field " '%s' and '%s'", kind, a->key, a->field, b->field)
 
-static void compare_objects(const tong_snapshot *one, const tong_object *a, const tong_snapshot *other, const tong_object *b)
+static void compare_objects(const tong_snapshot *one, const tong_object *a, const tong_snapshot *other,
+                            const tong_object *b)
 {
+    const char *kind = tong_kind_name(a->kind);
     const uint32_t flags = ~TONG_OBJECT_HIDDEN_ENDS;
     SAME_TEXT(name);
     SAME_TEXT(address);
@@ -56,9 +62,8 @@ static void compare_objects(const tong_snapshot *one, const tong_object *a, cons
     EQUAL(device, "%lu");
     EQUAL(inode, "%lu");
     EQUAL(namespace_inode, "%lu");
-    MUST((a->flags & flags) == (b->flags & flags), "%s [%s] %s: flags %x and %x", tong_kind_name(a->kind), a->key, a->name,
-         a->flags, b->flags);
-    MUST(is_same_object(one, a->peer, other, b->peer), "%s [%s]: peer [%s] and [%s]", tong_kind_name(a->kind), a->key,
+    MUST((a->flags & flags) == (b->flags & flags), "%s [%s]: flags %x and %x", kind, a->key, a->flags, b->flags);
+    MUST(is_same_object(one, a->peer, other, b->peer), "%s [%s]: peer [%s] and [%s]", kind, a->key,
          key_of(one, a->peer), key_of(other, b->peer));
 }
 
@@ -85,7 +90,7 @@ static void compare_descriptions(const tong_snapshot *one, uint32_t end, const t
         if (number == TONG_NOBODY || !next->description || !tong_snapshot_end(other, number)->description)
             continue;
         MUST((a->description == next->description) == (b->description == tong_snapshot_end(other, number)->description),
-             "%s [%s]: one description for one look only", tong_kind_name(kind_of(one, a->object)), key_of(one, a->object));
+             "%s [%s]: one description for one look only", name_of(one, a->object), key_of(one, a->object));
     }
 }
 
@@ -98,14 +103,14 @@ static int compare_ends(const tong_snapshot *one, const tong_snapshot *other, co
             continue;
         uint32_t twin = twin_of(one, end, other);
         MUST(twin != TONG_NOBODY, "only by %s: %lld has %s [%s] %s at %d, direction %u, flags %x, %u times",
-             tong_snapshot_tier(one), (long long)pid_of(one, end->process), tong_kind_name(kind_of(one, end->object)),
-             key_of(one, end->object), tong_snapshot_object(one, end->object)->name, end->fd, end->direction, end->flags,
-             end->count);
+             tong_snapshot_tier(one), (long long)pid_of(one, end->process), name_of(one, end->object),
+             key_of(one, end->object), tong_snapshot_object(one, end->object)->name, end->fd, end->direction,
+             end->flags, end->count);
         compare_objects(one, tong_snapshot_object(one, end->object), other,
                         tong_snapshot_object(other, tong_snapshot_end(other, twin)->object));
-        MUST(!end->description == !tong_snapshot_end(other, twin)->description, "%s [%s]: descriptor %d of %lld has a number "
-             "for one look only", tong_kind_name(kind_of(one, end->object)), key_of(one, end->object), end->fd,
-             (long long)pid_of(one, end->process));
+        MUST(!end->description == !tong_snapshot_end(other, twin)->description,
+             "%s [%s]: descriptor %d of %lld has a number for one look only", name_of(one, end->object),
+             key_of(one, end->object), end->fd, (long long)pid_of(one, end->process));
         MUST(end->description <= tong_snapshot_ends(one) * 2 + 65536, "that is no number: %lx", end->description);
         compare_descriptions(one, i, other, twin);
         ends++;
@@ -132,8 +137,8 @@ static void compare_waits(const tong_snapshot *one, const tong_snapshot *other, 
             j++;
         MUST(b && a->thread == b->thread && a->direction == b->direction && !strcmp(a->operation, b->operation) &&
              !strcmp(a->detail, b->detail) && is_same_object(one, a->object, other, b->object),
-             "only by %s: thread %lld waits in %s for %s [%s] %s", tong_snapshot_tier(one), (long long)a->thread, a->operation,
-             tong_kind_name(kind_of(one, a->object)), key_of(one, a->object), a->detail);
+             "only by %s: thread %lld waits in %s for %s [%s] %s", tong_snapshot_tier(one), (long long)a->thread,
+             a->operation, name_of(one, a->object), key_of(one, a->object), a->detail);
         j++;
     }
 }
@@ -148,8 +153,8 @@ static void compare_watches(const tong_snapshot *one, const tong_snapshot *other
             found = a->fd == b->fd && a->events == b->events && a->inode == b->inode &&
                     is_same_object(one, a->set, other, b->set) && is_same_object(one, a->object, other, b->object);
         }
-        MUST(found, "only by %s: set [%s] watches %d, events %x, %s [%s]", tong_snapshot_tier(one), key_of(one, a->set), a->fd,
-             a->events, tong_kind_name(kind_of(one, a->object)), key_of(one, a->object));
+        MUST(found, "only by %s: set [%s] watches %d, events %x, %s [%s]", tong_snapshot_tier(one), key_of(one, a->set),
+             a->fd, a->events, name_of(one, a->object), key_of(one, a->object));
     }
 }
 

@@ -30,15 +30,13 @@
 #define TERMINAL_MASTER (5u << DEVICE_MINORS | 2)
 
 #define PATH_STEPS 16     /* up the directories and mounts of one file */
+#define SECOND 1000000000ull
 #define SIGNALS 64
 #define SIGNAL_DEFAULT 0 /* SIG_DFL, SIG_IGN */
 #define SIGNAL_IGNORED 1
-#define UNDOS_MOST 16     /* sets of one process that are told of */
+#define UNDOS_MOST 8     /* sets of one process that are told of */
 #define EPOLL_STEPS 768   /* two or more for a watch: what they tell of must fit into one read of 32 KiB */
 #define SHARED 0x80       /* VM_MAYSHARE, as /proc/PID/maps has it */
-#define STOPPED 0x0c      /* __TASK_STOPPED, __TASK_TRACED */
-#define ENDED 0x30        /* EXIT_DEAD, EXIT_ZOMBIE */
-#define KERNEL_THREAD 0x00200000 /* PF_KTHREAD */
 
 /* ---- Numbers of processes --------------------------------------------------------------------------------- */
 
@@ -74,7 +72,8 @@ static int number_of_thread(struct task_struct *task)
 static struct who_seen who_is(struct task_struct *task)
 {
     struct task_struct *leader = task->group_leader;
-    return (struct who_seen){ leader->start_boottime, leader->tgid, task->pid == task->tgid ? 0 : number_of_thread(task) };
+    int thread = task->pid == task->tgid ? 0 : number_of_thread(task);
+    return (struct who_seen){ leader->start_boottime, leader->tgid, thread };
 }
 
 /* ---- tasks ------------------------------------------------------------------------------------------------ */
@@ -84,49 +83,40 @@ static __u64 start_time_of(struct task_struct *task)
     __u64 time = BPF_CORE_READ(task, start_boottime);
     if (bpf_core_field_exists(struct time_namespace, offsets)) {
         struct time_namespace *space = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), nsproxy, time_ns);
-        time += BPF_CORE_READ(space, offsets.boottime.tv_sec) * 1000000000 + BPF_CORE_READ(space, offsets.boottime.tv_nsec);
+        time += BPF_CORE_READ(space, offsets.boottime.tv_sec) * SECOND + BPF_CORE_READ(space, offsets.boottime.tv_nsec);
     }
     return time;
 }
 
-static __u32 flags_of(struct task_struct *task)
+static __u32 state_of(struct task_struct *task)
 {
-    __u32 state = bpf_core_field_exists(struct task_struct, __state)
-                      ? BPF_CORE_READ(task, __state)
-                      : (__u32)BPF_CORE_READ((struct task_struct___before_5_14 *)task, state);
-    __u32 ended = BPF_CORE_READ(task, exit_state) & ENDED;
-    return (BPF_CORE_READ(task, flags) & KERNEL_THREAD ? TASK_SEEN_KERNEL : 0) | (ended ? TASK_SEEN_ZOMBIE : 0) |
-           (!ended && state & STOPPED ? TASK_SEEN_STOPPED : 0);
+    return bpf_core_field_exists(struct task_struct, __state)
+               ? BPF_CORE_READ(task, __state)
+               : (__u32)BPF_CORE_READ((struct task_struct___before_5_14 *)task, state);
 }
 
-/* 0 or 1, without a branch: the verifier goes both ways at each, 64 times. */
+/* 0 or 1, without a branch that the compiler would make of it: the verifier goes both ways at each, 64 times. */
 static __u64 is_other(__u64 value, __u64 than)
 {
-    __u64 differs = value ^ than;
-    return (differs | -differs) >> 63;
-}
-
-/* Which signals are ignored, or else caught. */
-__attribute__((noinline)) __u64 signals_that_are(unsigned long handlers, __u64 ignored)
-{
-    struct k_sigaction *action = (void *)handlers + bpf_core_field_offset(struct sighand_struct, action);
-    __u64 signals = 0;
-    for (int i = 0; i < SIGNALS; i++) {
-        __u64 handler = (__u64)BPF_CORE_READ(action, sa.sa_handler), is_set = is_other(handler, SIGNAL_DEFAULT);
-        signals |= (is_set & (is_other(handler, SIGNAL_IGNORED) ^ ignored)) << i;
-        action = (void *)action + bpf_core_type_size(struct k_sigaction);
-    }
-    return signals;
+    __u64 differs = value ^ than, negative = -differs;
+    asm volatile("" : "+r"(negative));
+    return (differs | negative) >> 63;
 }
 
 static void read_signals(struct task_struct *task, struct task_seen *seen)
 {
-    unsigned long handlers = (unsigned long)BPF_CORE_READ(task, sighand);
+    void *handlers = BPF_CORE_READ(task, sighand);
+    struct k_sigaction *action = handlers + bpf_core_field_offset(struct sighand_struct, action);
+    for (int i = 0; i < SIGNALS; i++) {
+        __u64 handler = (__u64)BPF_CORE_READ(action, sa.sa_handler), is_set = is_other(handler, SIGNAL_DEFAULT),
+              is_caught = is_set & is_other(handler, SIGNAL_IGNORED);
+        seen->signals_caught |= is_caught << i;
+        seen->signals_ignored |= (is_set ^ is_caught) << i;
+        action = (void *)action + bpf_core_type_size(struct k_sigaction);
+    }
     seen->signals_pending = BPF_CORE_READ(task, pending.signal.sig[0]) |
                             BPF_CORE_READ(task, signal, shared_pending.signal.sig[0]);
     seen->signals_blocked = BPF_CORE_READ(task, blocked.sig[0]);
-    seen->signals_ignored = signals_that_are(handlers, 1);
-    seen->signals_caught = signals_that_are(handlers, 0);
 }
 
 static void read_namespaces(struct task_struct *task, struct pid *pid, struct task_seen *seen)
@@ -147,18 +137,22 @@ int tasks(struct bpf_iter__task *at)
     struct task_struct *task = at->task;
     if (!task || task->pid != task->tgid)
         return 0;
+    struct task_seen seen = { .flags = BPF_CORE_READ(task, flags) };
+    read_signals(task, &seen); /* first, while there is only one path that leads through it */
     struct pid *pid = BPF_CORE_READ(task, thread_pid);
-    struct task_seen seen = {
-        .who = who_is(task), .start_time = start_time_of(task), .pid = number_of_thread(task), .flags = flags_of(task),
-        .parent = number_of((unsigned long)BPF_CORE_READ(task, real_parent, group_leader, thread_pid)),
-        .uid = BPF_CORE_READ(task, real_cred, euid.val), .gid = BPF_CORE_READ(task, real_cred, egid.val),
-    };
+    seen.who = who_is(task);
+    seen.start_time = start_time_of(task);
+    seen.state = state_of(task);
+    seen.ended = BPF_CORE_READ(task, exit_state);
+    seen.uid = BPF_CORE_READ(task, real_cred, euid.val);
+    seen.gid = BPF_CORE_READ(task, real_cred, egid.val);
+    seen.pid = number_of_thread(task);
+    seen.parent = number_of((unsigned long)BPF_CORE_READ(task, real_parent, group_leader, thread_pid));
     if (!seen.pid)
         return 0;
     struct upid *inner = innermost(pid);
     seen.inner_pid = BPF_CORE_READ(inner, nr);
     bpf_core_read_str(seen.name, sizeof seen.name, &task->comm);
-    read_signals(task, &seen);
     read_namespaces(task, pid, &seen);
     bpf_seq_write(at->meta->seq, &seen, sizeof seen);
     return 0;
@@ -179,10 +173,10 @@ __attribute__((noinline)) __u64 count_bytes(unsigned long slots, __u32 tail, __u
 static void read_pipe(struct pipe_inode_info *pipe, struct file_seen *seen)
 {
     __u32 tail = pipe->tail, used = pipe->head - tail;
+    seen->number = used;
     seen->slots = pipe->max_usage;
     seen->readers = pipe->readers;
     seen->writers = pipe->writers;
-    seen->full = used >= seen->slots;
     if (used)
         seen->value = count_bytes((unsigned long)BPF_CORE_READ(pipe, bufs), tail, used, pipe->ring_size - 1);
 }
@@ -352,9 +346,10 @@ static int is_worth_asking(struct file *file, struct inode *inode)
     __u32 kind = inode->i_mode & MODE_KIND;
     if (kind == MODE_CHARACTER)
         return is_terminal(inode);
+    unsigned long name = (unsigned long)BPF_CORE_READ(file, f_path.dentry);
+    unsigned long inside = (unsigned long)BPF_CORE_READ(file, f_path.mnt);
     return kind == MODE_REGULAR &&
-           (inode->i_sb->s_magic == MQUEUE_MAGIC || is_memory(inode->i_sb) ||
-            may_be_in_shm((unsigned long)BPF_CORE_READ(file, f_path.dentry), (unsigned long)BPF_CORE_READ(file, f_path.mnt)));
+           (inode->i_sb->s_magic == MQUEUE_MAGIC || is_memory(inode->i_sb) || may_be_in_shm(name, inside));
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
