@@ -33,7 +33,8 @@ uint64_t descriptor_description(const struct descriptor *descriptor);
 /* What was found of it, for the next descriptor of the same description. */
 void descriptor_remember(const struct descriptor *descriptor, uint32_t object, uint32_t flags);
 
-/* Asks /proc what the link of that name leads to, and adds it; -EACCES, -EPERM or what ends the scan. */
+/* Asks /proc what the link of that name leads to, and adds it; -ENOENT: it is gone; -EACCES, -EPERM, or what ends the
+ * scan. */
 int descriptor_ask(struct descriptor *descriptor, const char *name);
 /* A pipe, a socket: by inode. */
 void descriptor_add_pipe(const struct descriptor *descriptor, const char *inode);

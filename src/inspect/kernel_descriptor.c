@@ -115,15 +115,22 @@ static int ask(struct kernel_files *files, const char *name)
         r = descriptor_ask(&files->descriptor, name);
     if (r == -EACCES || r == -EPERM)
         say_hidden(files);
-    return r == -ESRCH || r == -EACCES || r == -EPERM ? 0 : r;
+    return r;
+}
+
+/* It is gone, or may not be asked, which was said. */
+static int pass(int r)
+{
+    return r == -ESRCH || r == -ENOENT || r == -EACCES || r == -EPERM ? 0 : r;
 }
 
 static int ask_once(struct kernel_files *files, const char *name)
 {
     struct known *known = files->descriptor.known;
     if (!known->asked) {
-        known->asked = true;
-        return ask(files, name);
+        int r = ask(files, name);
+        known->asked = r == 0;
+        return pass(r);
     }
     if (known->object != TONG_NOBODY)
         descriptor_add_end(&files->descriptor, known->object, known->flags);
@@ -203,7 +210,7 @@ static int add_named(struct kernel_files *files, const struct file_seen *seen, c
 static int add_locked(struct kernel_files *files, const struct file_seen *seen, const char *name)
 {
     (void)seen;
-    return ask(files, name);
+    return pass(ask(files, name));
 }
 
 static int (*const kinds[])(struct kernel_files *files, const struct file_seen *seen, const char *name) = {

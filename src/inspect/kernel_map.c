@@ -31,21 +31,25 @@ static const char *ask(const struct kernel_maps *all, const char *range)
     struct scan *scan = all->maps.scan;
     char name[RANGE_MOST + 40], path[PATH_MOST];
     snprintf(name, sizeof name, "%smap_files/%s", all->prefix, range);
-    return proc_link(scan->proc.fd, name, path, sizeof path) < 0 ? "" : graph_text(scan->graph, path);
+    ssize_t r = proc_link(scan->proc.fd, name, path, sizeof path);
+    if (r == -ENAMETOOLONG)
+        return "/(a path that is too long)";
+    return r < 0 ? "" : graph_text(scan->graph, path);
 }
 
+/* "": it is gone by now; another who has mapped the file is asked. */
 static const char *path_of(const struct kernel_maps *all, const struct mapping_seen *seen, const char *range)
 {
     size_t at = (size_t)(seen->file * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (all->slots - 1);
     while (all->names[at].file && all->names[at].file != seen->file)
         at = (at + 1) & (all->slots - 1);
-    if (!all->names[at].file) {
-        bool is_whole = seen->size > 0 && seen->size < MAPPING_SEEN_NAME;
-        const char *path = !is_whole ? ask(all, range)
-                                     : graph_format(all->maps.scan->graph, "/%s (deleted)", seen->name);
+    if (all->names[at].file)
+        return all->names[at].path;
+    bool is_whole = seen->size > 0 && seen->size < MAPPING_SEEN_NAME;
+    const char *path = !is_whole ? ask(all, range) : graph_format(all->maps.scan->graph, "/%s (deleted)", seen->name);
+    if (*path)
         all->names[at] = (struct named){ seen->file, path };
-    }
-    return all->names[at].path;
+    return path;
 }
 
 static int add_mapping(struct kernel_maps *all, const struct mapping_seen *seen)

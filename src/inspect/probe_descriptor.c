@@ -179,8 +179,8 @@ int descriptor_ask(struct descriptor *descriptor, const char *name)
 {
     const char *target = descriptor->target;
     ssize_t r = proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target);
-    if (r < 0) /* closed meanwhile; or root may list what it may not read */
-        return r == -EACCES || r == -EPERM ? (int)r : 0;
+    if (r < 0)
+        return r == -EACCES || r == -EPERM ? (int)r : -ENOENT;
     descriptor->name = name;
     for (size_t i = 0; i < sizeof link_kinds / sizeof *link_kinds; i++)
         if (!strncmp(target, link_kinds[i].begins, strlen(link_kinds[i].begins))) {
@@ -194,7 +194,8 @@ static int add_descriptor(void *context, const char *name, int64_t number)
 {
     struct descriptor *descriptor = context;
     descriptor->fd = (int)number;
-    return descriptor_ask(descriptor, name);
+    int r = descriptor_ask(descriptor, name); /* closed meanwhile; or root may list what it may not read */
+    return r == -ENOENT ? 0 : r;
 }
 
 static int look_at_all(struct descriptor *descriptor, int process)
