@@ -181,6 +181,10 @@ static int follow(const struct server *server)
         bool followed = stream_followed();
         if (followed)
             code = tell(server->look, &last);
+        else {
+            tong_snapshot_free(last);
+            last = NULL;
+        }
         struct pollfd wait = { .fd = server->wake, .events = POLLIN };
         if (poll(&wait, 1, followed ? PAUSE_MS : -1) > 0)
             eventfd_read(server->wake, &ignored);
