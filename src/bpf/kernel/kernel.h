@@ -20,22 +20,66 @@ typedef __u32 __wsum;
 #define BPF_MAP_TYPE_ARRAY 2
 #define BPF_MAP_TYPE_RINGBUF 27
 
-#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
 struct seq_file;
+struct task_struct;
+struct file;
+struct vm_area_struct;
+struct pid_namespace;
+struct super_block;
+struct dentry;
+
+/* ---- What is the same in every kernel: each type that is looked up takes half a millisecond of every loading */
+
+struct rb_node {
+    unsigned long __rb_parent_color;
+    struct rb_node *rb_right, *rb_left;
+};
+
+struct upid {
+    int nr;
+    struct pid_namespace *ns;
+};
+
+struct vfsmount {
+    struct dentry *mnt_root;
+    struct super_block *mnt_sb;
+};
+
+struct pipe_buffer {
+    void *page;
+    unsigned int offset, len;
+    const void *ops;
+    unsigned int flags;
+    unsigned long private;
+};
 
 struct bpf_iter_meta {
     struct seq_file *seq;
     __u64 session_id, seq_num;
 };
 
-struct list_head {
-    struct list_head *next;
+struct bpf_iter__task {
+    struct bpf_iter_meta *meta;
+    struct task_struct *task;
 };
 
-struct rb_node {
-    unsigned long __rb_parent_color;
-    struct rb_node *rb_right, *rb_left;
+struct bpf_iter__task_file {
+    struct bpf_iter_meta *meta;
+    struct task_struct *task;
+    __u32 fd;
+    struct file *file;
+};
+
+struct bpf_iter__task_vma {
+    struct bpf_iter_meta *meta;
+    struct task_struct *task;
+    struct vm_area_struct *vma;
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct list_head {
+    struct list_head *next;
 };
 
 struct rb_root_cached {
@@ -84,21 +128,12 @@ struct nsproxy {
     struct time_namespace *time_ns;
 };
 
-struct upid {
-    int nr;
-    struct pid_namespace *ns;
-};
-
 struct pid {
     unsigned int level;
     struct upid numbers[1];
 };
 
 /* ---- Files */
-
-struct pipe_buffer {
-    unsigned int len;
-};
 
 struct pipe_inode_info {
     unsigned int head, tail, max_usage, ring_size, readers, writers;
@@ -138,11 +173,6 @@ struct dentry {
     struct qstr d_name;
     struct inode *d_inode;
     struct super_block *d_sb;
-};
-
-struct vfsmount {
-    struct dentry *mnt_root;
-    struct super_block *mnt_sb;
 };
 
 struct mount {
@@ -237,10 +267,6 @@ struct sem_undo {
     short semadj[1];
 };
 
-struct sem_undo___before_5_16 {
-    short *semadj;
-};
-
 struct sem_undo_list {
     struct list_head list_proc;
 };
@@ -252,6 +278,7 @@ struct sysv_sem {
 struct task_struct {
     __s32 pid, tgid;
     unsigned int __state, flags;
+    long state; /* before Linux 5.14 */
     int exit_state;
     __u64 start_boottime;
     struct task_struct *real_parent, *group_leader;
@@ -264,30 +291,6 @@ struct task_struct {
     struct sighand_struct *sighand;
     sigset_t blocked;
     struct sigpending pending;
-};
-
-struct task_struct___before_5_14 {
-    long state;
-};
-
-/* ---- What iterators are called with */
-
-struct bpf_iter__task {
-    struct bpf_iter_meta *meta;
-    struct task_struct *task;
-};
-
-struct bpf_iter__task_file {
-    struct bpf_iter_meta *meta;
-    struct task_struct *task;
-    __u32 fd;
-    struct file *file;
-};
-
-struct bpf_iter__task_vma {
-    struct bpf_iter_meta *meta;
-    struct task_struct *task;
-    struct vm_area_struct *vma;
 };
 
 #pragma clang attribute pop

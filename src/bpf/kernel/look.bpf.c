@@ -10,6 +10,14 @@
 
 #include "bpf/look.h"
 
+/* A member of what is the same in every kernel: kernel.h. */
+#define READ(from, member)                                                 \
+    ({                                                                     \
+        typeof((from)->member) value;                                      \
+        bpf_probe_read_kernel(&value, sizeof value, &(from)->member);      \
+        value;                                                             \
+    })
+
 #define MODE_KIND 0170000 /* inode(7) */
 #define MODE_SOCKET 0140000
 #define MODE_REGULAR 0100000
@@ -42,7 +50,7 @@
 
 static struct upid *number_at(struct pid *pid, __u32 level)
 {
-    return (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+    return (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * sizeof(struct upid);
 }
 
 static struct upid *innermost(struct pid *pid)
@@ -60,7 +68,7 @@ __attribute__((noinline)) int number_of(unsigned long of)
     if (!pid || BPF_CORE_READ(pid, level) < level)
         return 0;
     number = number_at(pid, level);
-    return BPF_CORE_READ(number, ns) == BPF_CORE_READ(own, ns) ? BPF_CORE_READ(number, nr) : 0;
+    return READ(number, ns) == READ(own, ns) ? READ(number, nr) : 0;
 }
 
 static int number_of_thread(struct task_struct *task)
@@ -90,9 +98,8 @@ static __u64 start_time_of(struct task_struct *task)
 
 static __u32 state_of(struct task_struct *task)
 {
-    return bpf_core_field_exists(struct task_struct, __state)
-               ? BPF_CORE_READ(task, __state)
-               : (__u32)BPF_CORE_READ((struct task_struct___before_5_14 *)task, state);
+    return bpf_core_field_exists(struct task_struct, __state) ? BPF_CORE_READ(task, __state)
+                                                              : (__u32)BPF_CORE_READ(task, state);
 }
 
 /* 0 or 1, without a branch that the compiler would make of it: the verifier goes both ways at each, 64 times. */
@@ -123,7 +130,8 @@ static void read_namespaces(struct task_struct *task, struct pid *pid, struct ta
 {
     struct nsproxy *all = BPF_CORE_READ(task, nsproxy);
     struct upid *inner = innermost(pid);
-    seen->namespaces[0] = BPF_CORE_READ(inner, ns, ns.inum);
+    struct pid_namespace *space = READ(inner, ns);
+    seen->namespaces[0] = BPF_CORE_READ(space, ns.inum);
     if (!all)
         return;
     seen->namespaces[1] = BPF_CORE_READ(all, net_ns, ns.inum);
@@ -151,7 +159,7 @@ int tasks(struct bpf_iter__task *at)
     if (!seen.pid)
         return 0;
     struct upid *inner = innermost(pid);
-    seen.inner_pid = BPF_CORE_READ(inner, nr);
+    seen.inner_pid = READ(inner, nr);
     bpf_core_read_str(seen.name, sizeof seen.name, &task->comm);
     read_namespaces(task, pid, &seen);
     bpf_seq_write(at->meta->seq, &seen, sizeof seen);
@@ -164,8 +172,8 @@ __attribute__((noinline)) __u64 count_bytes(unsigned long slots, __u32 tail, __u
 {
     __u64 bytes = 0;
     for (__u32 i = 0; i < FILE_SEEN_SLOTS_MOST && i < used; i++) {
-        struct pipe_buffer *slot = (void *)slots + ((tail + i) & mask) * bpf_core_type_size(struct pipe_buffer);
-        bytes += BPF_CORE_READ(slot, len);
+        struct pipe_buffer *slot = (void *)slots + ((tail + i) & mask) * sizeof(struct pipe_buffer);
+        bytes += READ(slot, len);
     }
     return used > FILE_SEEN_SLOTS_MOST ? ~0ull : bytes;
 }
@@ -225,17 +233,17 @@ static void go_on(struct walk *walk)
 {
     struct rb_node *node = walk->node, *child = NULL;
     if (walk->way == TELLS)
-        child = BPF_CORE_READ(node, rb_right);
+        child = READ(node, rb_right);
     else if (walk->way == DESCENDS)
-        child = BPF_CORE_READ(node, rb_left);
+        child = READ(node, rb_left);
     if (child) {
         walk->node = child;
         walk->way = DESCENDS;
     } else if (walk->way == DESCENDS)
         walk->way = TELLS;
     else {
-        struct rb_node *parent = (void *)(BPF_CORE_READ(node, __rb_parent_color) & ~3ul);
-        walk->way = parent && BPF_CORE_READ(parent, rb_right) == node ? ASCENDS : TELLS;
+        struct rb_node *parent = (void *)(READ(node, __rb_parent_color) & ~3ul);
+        walk->way = parent && READ(parent, rb_right) == node ? ASCENDS : TELLS;
         walk->node = parent;
     }
 }
@@ -408,7 +416,8 @@ static struct inode *inode_of(struct file *file)
 {
     if (bpf_core_type_exists(struct backing_file)) {
         struct backing_file *backing = (void *)(unsigned long)file;
-        struct super_block *system = BPF_CORE_READ(backing, user_path.mnt, mnt_sb);
+        struct vfsmount *mount = BPF_CORE_READ(backing, user_path.mnt);
+        struct super_block *system = READ(mount, mnt_sb);
         if (system && system == BPF_CORE_READ(backing, user_path.dentry, d_sb))
             return BPF_CORE_READ(backing, user_path.dentry, d_inode);
     }
@@ -439,14 +448,21 @@ int mappings(struct bpf_iter__task_vma *at)
 
 /* ---- undos ------------------------------------------------------------------------------------------------ */
 
+static unsigned changes_offset(void)
+{
+    unsigned behind = bpf_core_field_offset(struct sem_undo, semid) + sizeof(int);
+    return bpf_core_field_exists(struct sem_undo, semadj) ? bpf_core_field_offset(struct sem_undo, semadj)
+                                                          : (behind + sizeof(void *) - 1) & -sizeof(void *);
+}
+
 static void tell_undo(struct seq_file *to, struct sem_undo *undo, struct undo_seen *seen)
 {
     seen->id = BPF_CORE_READ(undo, semid);
     if (seen->id < 0) /* removed */
         return;
-    short *changes = (void *)undo + bpf_core_field_offset(struct sem_undo, semadj);
-    if (bpf_core_field_exists(struct sem_undo___before_5_16, semadj))
-        changes = BPF_CORE_READ((struct sem_undo___before_5_16 *)undo, semadj);
+    void *changes = (void *)undo + changes_offset();
+    if (!bpf_core_field_exists(struct sem_undo, semadj)) /* as an array: it is a pointer there */
+        bpf_probe_read_kernel(&changes, sizeof changes, changes);
     bpf_probe_read_kernel(seen->change, sizeof seen->change, changes);
     bpf_seq_write(to, seen, sizeof *seen);
 }
