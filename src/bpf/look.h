@@ -43,6 +43,7 @@ enum file_seen_kind {
     FILE_SEEN_LOCKED,  /* the same, and it has locks */
     FILE_SEEN_PIPE,
     FILE_SEEN_FIFO,    /* /proc has to say how it is called */
+    FILE_SEEN_MEMORY,  /* lies in no directory */
     FILE_SEEN_SOCKET,
     FILE_SEEN_EVENTFD,
     FILE_SEEN_EPOLL,
@@ -50,13 +51,21 @@ enum file_seen_kind {
 };
 
 #define FILE_SEEN_SLOTS_MOST 16 /* of one pipe, whose bytes are counted */
+#define FILE_SEEN_NAME 48       /* a longer name /proc has to say */
 #define FILE_SEEN_UNKNOWN 0xFFFFFFFFu
+
+/* Of memory. */
+struct memory_seen {
+    unsigned int device;            /* as the kernel has it: 12 bits major, 20 bits minor */
+    unsigned int uid, gid, mode;
+    char name[FILE_SEEN_NAME];      /* "memfd:x" */
+};
 
 struct file_seen {
     struct who_seen who;            /* a thread that is not the first has descriptors of its own */
     unsigned long long description; /* address of the open file description; of a watch, of what is watched */
     unsigned long long inode;
-    unsigned long long value;       /* of an eventfd; bytes in a pipe, or ~0: too many to be counted */
+    unsigned long long value;       /* of an eventfd; size of memory; bytes in a pipe, or ~0: too many to be counted */
     int fd;
     unsigned char kind, mode;       /* LOOK_READS, LOOK_WRITES */
     unsigned short unused;
@@ -64,6 +73,7 @@ struct file_seen {
                                      * of a pipe that are in use */
     unsigned int slots;             /* that it has: pages */
     unsigned int readers, writers;  /* open file descriptions, and those that wait in an open */
+    struct memory_seen memory;
 };
 
 /* ---- mappings --------------------------------------------------------------------------------------------- */

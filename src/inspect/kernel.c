@@ -11,12 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/detail.h"
 #include "bpf/image.h"
 #include "sys/sys.h"
 
+#define MINOR_BITS 20 /* of a device, as the kernel has it */
 #define CHUNK 32768 /* the kernel hands out no more at once */
 #define ADMIN (UINT64_C(1) << CAP_SYS_ADMIN)
 #define TRACER (UINT64_C(1) << CAP_BPF | UINT64_C(1) << CAP_PERFMON)
@@ -146,6 +148,11 @@ int kernel_open(struct scan *scan)
     scan->graph->kernel = scan->kernel;
     scan->graph->tier = "bpf";
     return 0;
+}
+
+uint64_t kernel_device(unsigned device)
+{
+    return makedev(device >> MINOR_BITS, device & ((1u << MINOR_BITS) - 1));
 }
 
 /* ---- Running one ------------------------------------------------------------------------------------------ */

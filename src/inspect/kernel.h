@@ -29,6 +29,9 @@ int kernel_run(const struct kernel *kernel, const char *program, size_t size, st
 /* The process that a record is of; TONG_NOBODY: it began after processes were listed. */
 uint32_t kernel_process(const struct scan *scan, const struct who_seen *who);
 
+/* A device as stat(2) tells it. */
+uint64_t kernel_device(unsigned device);
+
 /* In place of the probes of these names; the first lists whom kernel_process() knows. */
 int kernel_processes(struct scan *scan);
 int kernel_descriptors(struct scan *scan);

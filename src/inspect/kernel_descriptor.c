@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "inspect/descriptor.h"
+#include "inspect/file.h"
 #include "inspect/kernel.h"
 #include "sys/sys.h"
 
@@ -206,6 +207,25 @@ static int add_named(struct kernel_files *files, const struct file_seen *seen, c
     return ask_once(files, name);
 }
 
+/* Of memory that lies in no directory the link and the status are as /proc has them. */
+static int add_memory(struct kernel_files *files, const struct file_seen *seen, const char *name)
+{
+    struct tong_snapshot *graph = files->scan->graph;
+    const struct memory_seen *memory = &seen->memory;
+    const struct stat status = { .st_mode = memory->mode, .st_uid = memory->uid, .st_gid = memory->gid,
+                                 .st_size = (off_t)seen->value };
+    char path[FILE_SEEN_NAME + 16];
+    bool fresh;
+    (void)name;
+    snprintf(path, sizeof path, "/%s (deleted)", memory->name);
+    uint32_t kind = file_kind(path);
+    uint32_t object = kind ? file_object(graph, kind, kernel_device(memory->device), seen->inode, &fresh) : TONG_NOBODY;
+    if (object != TONG_NOBODY && fresh)
+        file_describe(graph, object, path, &status, "/proc/PID/fd");
+    descriptor_add_end(&files->descriptor, object, 0);
+    return 0;
+}
+
 /* Every process that has the description holds its locks. */
 static int add_locked(struct kernel_files *files, const struct file_seen *seen, const char *name)
 {
@@ -215,8 +235,8 @@ static int add_locked(struct kernel_files *files, const struct file_seen *seen, 
 
 static int (*const kinds[])(struct kernel_files *files, const struct file_seen *seen, const char *name) = {
     [FILE_SEEN_ASK] = add_named, [FILE_SEEN_LOCKED] = add_locked, [FILE_SEEN_PIPE] = add_by_inode,
-    [FILE_SEEN_FIFO] = add_named, [FILE_SEEN_SOCKET] = add_by_inode, [FILE_SEEN_EVENTFD] = add_eventfd,
-    [FILE_SEEN_EPOLL] = add_set,
+    [FILE_SEEN_FIFO] = add_named, [FILE_SEEN_MEMORY] = add_memory, [FILE_SEEN_SOCKET] = add_by_inode,
+    [FILE_SEEN_EVENTFD] = add_eventfd, [FILE_SEEN_EPOLL] = add_set,
 };
 
 static void end_task(struct kernel_files *files)

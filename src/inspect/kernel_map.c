@@ -3,13 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/sysmacros.h>
 
 #include "inspect/kernel.h"
 #include "inspect/maps.h"
 #include "sys/sys.h"
 
-#define MINOR_BITS 20 /* of a device, as the kernel has it */
 #define PATH_MOST 4200
 #define RANGE_MOST 40
 #define FOLLOWERS (UINT64_C(1) << 21 | UINT64_C(1) << 40) /* CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE */
@@ -64,7 +62,7 @@ static int add_mapping(struct kernel_maps *all, const struct mapping_seen *seen)
     const struct map_line line = {
         .range = range, .inode = seen->inode, .path = path_of(all, seen, range),
         .direction = (seen->mode & LOOK_READS ? TONG_RECEIVE : 0) | (seen->mode & LOOK_WRITES ? TONG_SEND : 0),
-        .device = makedev(seen->device >> MINOR_BITS, seen->device & ((1u << MINOR_BITS) - 1)),
+        .device = kernel_device(seen->device),
     };
     return maps_add(&all->maps, &line);
 }

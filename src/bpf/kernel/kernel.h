@@ -135,6 +135,14 @@ struct pid {
 
 /* ---- Files */
 
+typedef struct {
+    unsigned int val;
+} kuid_t;
+
+typedef struct {
+    unsigned int val;
+} kgid_t;
+
 struct pipe_inode_info {
     unsigned int head, tail, max_usage, ring_size, readers, writers;
     struct pipe_buffer *bufs;
@@ -158,6 +166,9 @@ struct inode {
     __u16 i_mode;
     __u32 i_rdev;
     unsigned long i_ino;
+    kuid_t i_uid;
+    kgid_t i_gid;
+    long long i_size;
     struct super_block *i_sb;
     struct file_lock_context *i_flctx;
     struct pipe_inode_info *i_pipe;
@@ -223,14 +234,6 @@ struct vm_area_struct {
 };
 
 /* ---- Processes */
-
-typedef struct {
-    unsigned int val;
-} kuid_t;
-
-typedef struct {
-    unsigned int val;
-} kgid_t;
 
 struct cred {
     kuid_t euid;

@@ -43,7 +43,7 @@
 #define SIGNAL_DEFAULT 0 /* SIG_DFL, SIG_IGN */
 #define SIGNAL_IGNORED 1
 #define UNDOS_MOST 8     /* sets of one process that are told of */
-#define EPOLL_STEPS 768   /* two or more for a watch: what they tell of must fit into one read of 32 KiB */
+#define EPOLL_STEPS 480   /* two or more for a watch: what they tell of must fit into one read of 32 KiB */
 #define SHARED 0x80       /* VM_MAYSHARE, as /proc/PID/maps has it */
 
 /* ---- Numbers of processes --------------------------------------------------------------------------------- */
@@ -356,11 +356,23 @@ static int is_worth_asking(struct file *file, struct inode *inode)
         return is_terminal(inode);
     unsigned long name = (unsigned long)BPF_CORE_READ(file, f_path.dentry);
     unsigned long inside = (unsigned long)BPF_CORE_READ(file, f_path.mnt);
-    return kind == MODE_REGULAR &&
-           (inode->i_sb->s_magic == MQUEUE_MAGIC || is_memory(inode->i_sb) || may_be_in_shm(name, inside));
+    return kind == MODE_REGULAR && (inode->i_sb->s_magic == MQUEUE_MAGIC || may_be_in_shm(name, inside));
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------ */
+
+static void tell_memory(struct seq_file *to, struct file *file, struct inode *inode, struct file_seen *seen)
+{
+    struct memory_seen *memory = &seen->memory;
+    const unsigned char *name = file->f_path.dentry->d_name.name;
+    seen->value = inode->i_size;
+    memory->device = inode->i_sb->s_dev;
+    memory->uid = inode->i_uid.val;
+    memory->gid = inode->i_gid.val;
+    memory->mode = inode->i_mode;
+    int is_whole = bpf_probe_read_kernel_str(memory->name, sizeof memory->name, name) < FILE_SEEN_NAME;
+    tell(to, seen, is_whole ? FILE_SEEN_MEMORY : FILE_SEEN_ASK);
+}
 
 static void tell_of(struct seq_file *to, struct file *file, struct file_seen *seen, int walks)
 {
@@ -375,6 +387,8 @@ static void tell_of(struct seq_file *to, struct file *file, struct file_seen *se
         tell(to, seen, magic == PIPEFS_MAGIC ? FILE_SEEN_PIPE : FILE_SEEN_FIFO);
     } else if (is_locked(inode))
         tell(to, seen, FILE_SEEN_LOCKED);
+    else if (is_memory(inode->i_sb))
+        tell_memory(to, file, inode, seen);
     else if (is_worth_asking(file, inode))
         tell(to, seen, FILE_SEEN_ASK);
 }
