@@ -12,19 +12,19 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    VALUE(interval, TAKES_DURATION, "T", "look each T (2s)"),
+    VALUE(interval, TAKES_DURATION, "T", "look each T (2s, or longer where looking would take 2 % of a processor)"),
     SIGHT_PLAINLY,
     OPTIONS_LAST,
 };
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct settings set = { .interval = 2 * TONG_SECOND };
+    struct settings set = { .interval = SCREEN_AS_FITS };
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    return set.interval > 0 ? screen_show(set.interval, sight_tier(set.plainly))
-                            : fail_usage("option '--interval': it should be above 0");
+    return set.interval != 0 ? screen_show(set.interval, sight_tier(set.plainly))
+                             : fail_usage("option '--interval': it should be above 0");
 }
 
 const struct command cmd_top = {

@@ -18,7 +18,6 @@
 #include "stop.h"
 
 #define INTERVAL TONG_SECOND
-#define SHARE 60 /* the pause is so many times as long as the processor was needed for a look: well below 2 % */
 
 struct settings {
     const char *on, *exec;
@@ -140,20 +139,10 @@ static bool tell(void *context, const struct change *change)
 
 /* ---- Looking ---------------------------------------------------------------------------------------------- */
 
-static int64_t processor_time(void)
+/* Until the next look, after one with all that followed from it, which began when so much of the processor was used. */
+static int64_t pause_after(const struct watching *watching, int64_t used)
 {
-    struct timespec used;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return (int64_t)used.tv_sec * TONG_SECOND + used.tv_nsec;
-}
-
-static int look(struct watching *watching, tong_snapshot **ret)
-{
-    int64_t before = processor_time();
-    int code = sight_take(watching->look, ret);
-    int64_t cost = processor_time() - before, pause = watching->set->interval;
-    watching->pause = pause ? pause : cost * SHARE > INTERVAL ? cost * SHARE : INTERVAL;
-    return code;
+    return watching->set->interval ? watching->set->interval : sight_pause(INTERVAL, sight_used() - used);
 }
 
 static void sleep_for(int64_t pause)
@@ -166,7 +155,9 @@ static void sleep_for(int64_t pause)
 static int watch(struct watching *watching)
 {
     tong_snapshot *now = NULL, *before = NULL;
-    watching->code = look(watching, &before);
+    int64_t used = sight_used();
+    watching->code = sight_take(watching->look, &before);
+    watching->pause = pause_after(watching, used);
     if (watching->code == 0)
         sight_say_coverage(before);
     if (watching->code == 0 && watching->pause > INTERVAL && !watching->set->interval)
@@ -174,7 +165,8 @@ static int watch(struct watching *watching)
             (double)watching->pause / TONG_SECOND);
     while (watching->code == 0 && !stop_asked()) {
         sleep_for(watching->pause);
-        if (stop_asked() || (watching->code = look(watching, &now)))
+        used = sight_used();
+        if (stop_asked() || (watching->code = sight_take(watching->look, &now)))
             break;
         int r = change_find(before, now, watching->kinds, tell, watching);
         if (r < 0)
@@ -182,6 +174,7 @@ static int watch(struct watching *watching)
         tong_snapshot_free(before);
         before = now;
         now = NULL;
+        watching->pause = pause_after(watching, used);
     }
     tong_snapshot_free(before);
     return stop_end(watching->code);

@@ -35,6 +35,7 @@ const struct command cmd_web = {
     "web", "Inspect", "show who talks to whom, and who is stuck, as a page in a browser", "",
     "Prints a link and serves until it is interrupted.  The link holds a secret: without it nobody is answered, and\n"
     "who has it sees all that the page shows, command lines too.  The machine is looked at once a second while a page\n"
-    "is open, else not at all.  From another machine: ssh -L 8000:127.0.0.1:PORT, and the link with port 8000.",
+    "is open, or less often where that would take 2 % of a processor; else not at all.  From another machine:\n"
+    "ssh -L 8000:127.0.0.1:PORT, and the link with port 8000.",
     "timeout 1 tong web", options, 0, 0, 0, run, NULL,
 };

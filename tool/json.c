@@ -50,12 +50,27 @@ static void add_character(struct text *out, const char *data, size_t length, uns
         text_add(out, data, length);
 }
 
+/* How many bytes stand for themselves: nearly all do, and together they are copied much faster. */
+static size_t plain(const char *data, size_t size)
+{
+    size_t count = 0;
+    while (count < size && data[count] >= ' ' && data[count] <= '~' && data[count] != '"' && data[count] != '\\')
+        count++;
+    return count;
+}
+
 void json_bytes(struct json *json, const char *data, size_t size)
 {
     separate(json);
     text_add(json->out, "\"", 1);
     while (size) {
         unsigned code;
+        size_t same = plain(data, size);
+        text_add(json->out, data, same);
+        data += same;
+        size -= same;
+        if (size == 0)
+            break;
         size_t length = utf8_character((const unsigned char *)data, size, &code);
         if (length)
             add_character(json->out, data, length, code);

@@ -43,15 +43,17 @@ void text_add(struct text *text, const void *data, size_t size)
 void text_print(struct text *text, const char *format, ...)
 {
     va_list arguments, again;
+    text_reserve(text, 0);
+    size_t room = text->room - text->used;
     va_start(arguments, format);
     va_copy(again, arguments);
-    int size = vsnprintf(NULL, 0, format, again);
-    va_end(again);
-    if (size >= 0) {
+    int size = vsnprintf(text->data + text->used, room, format, arguments);
+    if (size >= 0 && (size_t)size >= room) {
         text_reserve(text, (size_t)size);
-        vsnprintf(text->data + text->used, (size_t)size + 1, format, arguments);
-        text->used += (size_t)size;
+        vsnprintf(text->data + text->used, (size_t)size + 1, format, again);
     }
+    text->used += size >= 0 ? (size_t)size : 0;
+    va_end(again);
     va_end(arguments);
 }
 

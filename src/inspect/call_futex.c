@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
+#include "inspect/areas.h"
 #include "inspect/waits.h"
 
 /* pthread_mutex_t of glibc on 64-bit machines. */
@@ -30,32 +30,23 @@ struct mapping {
     char name[128];
 };
 
-/* "from-to rwxs offset major:minor inode   name" */
-static int find_mapping(void *context, char *line)
+static int find_mapping(void *context, const struct area *area)
 {
     struct mapping *mapping = context;
-    unsigned long long from, to, offset, inode;
-    unsigned major_number, minor_number;
-    char rights[8];
-    if (sscanf(line, "%llx-%llx %7s %llx %x:%x %llu", &from, &to, rights, &offset, &major_number, &minor_number,
-               &inode) != 7 ||
-        mapping->at < from || mapping->at >= to)
-        return 0;
     mapping->found = true;
-    mapping->shared = rights[3] == 's';
-    mapping->device = makedev(major_number, minor_number);
-    mapping->inode = inode;
-    mapping->offset = offset + (mapping->at - from);
-    snprintf(mapping->name, sizeof mapping->name, "%s", proc_word(line, 5));
-    return 1;
+    mapping->shared = area->shared;
+    mapping->device = area->device;
+    mapping->inode = area->inode;
+    mapping->offset = area->offset + (mapping->at - area->from);
+    snprintf(mapping->name, sizeof mapping->name, "%s", area->path);
+    return 0;
 }
 
 static void map_of(struct look_at_thread *look, struct mapping *mapping)
 {
     char path[48];
     snprintf(path, sizeof path, "%lld/maps", (long long)look->pid);
-    if (proc_read(&look->scan->proc, look->scan->proc.fd, path) > 0)
-        proc_lines(&look->scan->proc, find_mapping, mapping);
+    areas_at(&look->scan->proc, look->scan->proc.fd, path, mapping->at, find_mapping, mapping);
 }
 
 /* The holder's thread, or 0; whether the kernel vouches for it. */

@@ -41,7 +41,7 @@ struct graph_block {
 };
 
 /*
- * What an epoll set tells of, in graph->watches: those of one set follow each other.  An object that is TONG_NOBODY is
+ * What an epoll set tells of, in graph->watches, in the order of the sets' numbers.  An object that is TONG_NOBODY is
  * something that has none, such as a timer: it may become ready by itself.
  */
 struct graph_watch {

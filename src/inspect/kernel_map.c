@@ -9,7 +9,6 @@
 #include "sys/sys.h"
 
 #define PATH_MOST 4200
-#define RANGE_MOST 40
 #define FOLLOWERS (UINT64_C(1) << 21 | UINT64_C(1) << 40) /* CAP_SYS_ADMIN, CAP_CHECKPOINT_RESTORE */
 
 struct named {
@@ -24,11 +23,11 @@ struct kernel_maps {
     char prefix[24];
 };
 
-static const char *ask(const struct kernel_maps *all, const char *range)
+static const char *ask(const struct kernel_maps *all, const struct mapping_seen *seen)
 {
     struct scan *scan = all->maps.scan;
-    char name[RANGE_MOST + 40], path[PATH_MOST];
-    snprintf(name, sizeof name, "%smap_files/%s", all->prefix, range);
+    char name[96], path[PATH_MOST];
+    snprintf(name, sizeof name, "%smap_files/%llx-%llx", all->prefix, seen->start, seen->end);
     ssize_t r = proc_link(scan->proc.fd, name, path, sizeof path);
     if (r == -ENAMETOOLONG)
         return "/(a path that is too long)";
@@ -36,7 +35,7 @@ static const char *ask(const struct kernel_maps *all, const char *range)
 }
 
 /* "": it is gone by now; another who has mapped the file is asked. */
-static const char *path_of(const struct kernel_maps *all, const struct mapping_seen *seen, const char *range)
+static const char *path_of(const struct kernel_maps *all, const struct mapping_seen *seen)
 {
     size_t at = (size_t)(seen->file * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (all->slots - 1);
     while (all->names[at].file && all->names[at].file != seen->file)
@@ -44,7 +43,7 @@ static const char *path_of(const struct kernel_maps *all, const struct mapping_s
     if (all->names[at].file)
         return all->names[at].path;
     bool is_whole = seen->size > 0 && seen->size < MAPPING_SEEN_NAME;
-    const char *path = !is_whole ? ask(all, range) : graph_format(all->maps.scan->graph, "/%s (deleted)", seen->name);
+    const char *path = !is_whole ? ask(all, seen) : graph_format(all->maps.scan->graph, "/%s (deleted)", seen->name);
     if (*path)
         all->names[at] = (struct named){ seen->file, path };
     return path;
@@ -52,19 +51,17 @@ static const char *path_of(const struct kernel_maps *all, const struct mapping_s
 
 static int add_mapping(struct kernel_maps *all, const struct mapping_seen *seen)
 {
-    char range[RANGE_MOST];
     all->maps.process = kernel_process(all->maps.scan, &seen->who);
     if (all->maps.process == TONG_NOBODY)
         return 0;
     long long pid = (long long)graph_process_at(all->maps.scan->graph, all->maps.process)->pid;
     snprintf(all->prefix, sizeof all->prefix, "%lld/", pid);
-    snprintf(range, sizeof range, "%llx-%llx", seen->start, seen->end);
-    const struct map_line line = {
-        .range = range, .inode = seen->inode, .path = path_of(all, seen, range),
+    const struct area area = {
+        .from = seen->start, .to = seen->end, .inode = seen->inode, .path = path_of(all, seen), .shared = true,
         .direction = (seen->mode & LOOK_READS ? TONG_RECEIVE : 0) | (seen->mode & LOOK_WRITES ? TONG_SEND : 0),
         .device = kernel_device(seen->device),
     };
-    return maps_add(&all->maps, &line);
+    return maps_add(&all->maps, &area);
 }
 
 /* Who may use BPF may not for that read the links in map_files. */

@@ -3,6 +3,7 @@
 #ifndef INSPECT_MAPS_H
 #define INSPECT_MAPS_H
 
+#include "inspect/areas.h"
 #include "inspect/probe.h"
 
 struct maps_scan {
@@ -16,16 +17,8 @@ struct maps_scan {
     size_t objects;
 };
 
-/* A line of maps: "start-end rw-s offset major:minor inode  path". */
-struct map_line {
-    const char *range;       /* with what follows it */
-    uint32_t direction;
-    uint64_t device, inode;
-    const char *path;
-};
-
 int maps_begin(struct maps_scan *maps, struct scan *scan);
-int maps_add(struct maps_scan *maps, const struct map_line *line);
+int maps_add(struct maps_scan *maps, const struct area *area);
 /* Once all of them are added; r: what ended it before, which is returned. */
 int maps_end(struct maps_scan *maps, int r);
 

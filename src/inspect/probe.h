@@ -16,6 +16,7 @@ struct scan {
     uint64_t boot_time;                   /* seconds of the epoch */
     struct proc proc;
     struct tong_snapshot *graph;
+    struct graph_array identities;        /* of the directories of processes: probe_process.c */
     struct locks *locks;                  /* of the whole machine: locks.h */
     struct waits *waits;                  /* waits.h; NULL: not asked for */
     struct kernel *kernel;                /* kernel.h; NULL: only /proc is asked, for this reason: */

@@ -28,20 +28,6 @@ struct mapping {
     const char *name;
 };
 
-static bool parse(const char *line, struct map_line *ret)
-{
-    const char *rights = strchr(line, ' ');
-    unsigned first, second;
-    unsigned long long inode;
-    int path = 0;
-    if (!rights || strlen(rights) < 5 || rights[4] != 's')
-        return false;
-    if (sscanf(rights + 6, "%*x %x:%x %llu %n", &first, &second, &inode, &path) < 3 || !path)
-        return false;
-    *ret = (struct map_line){ line, (rights[1] == 'r' ? TONG_RECEIVE : 0) | (rights[2] == 'w' ? TONG_SEND : 0),
-                              makedev(first, second), inode, rights + 6 + path };
-    return true;
-}
 
 static void add_end(const struct maps_scan *maps, uint32_t object, uint32_t direction)
 {
@@ -52,16 +38,16 @@ static void add_end(const struct maps_scan *maps, uint32_t object, uint32_t dire
 }
 
 /* What /proc/sysvipc did not show is of another IPC namespace, or was made since. */
-static int add_sysv(struct maps_scan *maps, const struct map_line *line)
+static int add_sysv(struct maps_scan *maps, const struct area *area)
 {
     struct tong_snapshot *graph = maps->scan->graph;
     uint64_t space = graph_process_at(graph, maps->process)->namespaces[SCAN_IPC];
     char key[GRAPH_KEY];
     bool fresh;
-    snprintf(key, sizeof key, "%llu:%llu", (unsigned long long)space, (unsigned long long)line->inode);
+    snprintf(key, sizeof key, "%llu:%llu", (unsigned long long)space, (unsigned long long)area->inode);
     uint32_t number = graph_object(graph, TONG_KIND_SYSVSHM, key, &fresh);
     if (number != TONG_NOBODY && fresh) {
-        const char *name = graph_format(graph, "key 0x%lx", strtoul(line->path + sizeof "/SYSV" - 1, NULL, 16));
+        const char *name = graph_format(graph, "key 0x%lx", strtoul(area->path + sizeof "/SYSV" - 1, NULL, 16));
         tong_object *object = graph_object_at(graph, number);
         object->name = name;
         object->source = "/proc/PID/maps";
@@ -69,30 +55,31 @@ static int add_sysv(struct maps_scan *maps, const struct map_line *line)
     }
     if (number < maps->objects)
         maps->attachments[number]++;
-    add_end(maps, number, line->direction);
+    add_end(maps, number, area->direction);
     return graph->error;
 }
 
-static bool ask_file(const struct maps_scan *maps, const struct map_line *line, struct stat *ret)
+static bool ask_file(const struct maps_scan *maps, const struct area *area, struct stat *ret)
 {
     char name[96];
-    snprintf(name, sizeof name, "%smap_files/%.*s", maps->prefix, (int)strcspn(line->range, " "), line->range);
+    snprintf(name, sizeof name, "%smap_files/%llx-%llx", maps->prefix, (unsigned long long)area->from,
+             (unsigned long long)area->to);
     return sys_fstatat(maps->directory, name, ret, 0) == 0;
 }
 
-static int add_named(struct maps_scan *maps, const struct map_line *line, uint32_t kind)
+static int add_named(struct maps_scan *maps, const struct area *area, uint32_t kind)
 {
     struct tong_snapshot *graph = maps->scan->graph;
     struct stat status;
     bool fresh;
-    uint32_t object = file_object(graph, kind, line->device, line->inode, &fresh);
+    uint32_t object = file_object(graph, kind, area->device, area->inode, &fresh);
     if (object != TONG_NOBODY && fresh)
-        file_describe(graph, object, line->path, ask_file(maps, line, &status) ? &status : NULL, "/proc/PID/maps");
-    add_end(maps, object, line->direction);
+        file_describe(graph, object, area->path, ask_file(maps, area, &status) ? &status : NULL, "/proc/PID/maps");
+    add_end(maps, object, area->direction);
     return graph->error;
 }
 
-static int remember(struct maps_scan *maps, const struct map_line *line)
+static int remember(struct maps_scan *maps, const struct area *area)
 {
     if (maps->count == maps->room) {
         size_t room = maps->room ? 2 * maps->room : LIST_FIRST;
@@ -102,8 +89,8 @@ static int remember(struct maps_scan *maps, const struct map_line *line)
         maps->list = wider;
         maps->room = room;
     }
-    const char *name = strcmp(line->path, NOT_NAMED) ? graph_text(maps->scan->graph, line->path) : "";
-    maps->list[maps->count++] = (struct mapping){ line->device, line->inode, maps->process, line->direction, name };
+    const char *name = strcmp(area->path, NOT_NAMED) ? graph_text(maps->scan->graph, area->path) : "";
+    maps->list[maps->count++] = (struct mapping){ area->device, area->inode, maps->process, area->direction, name };
     return 0;
 }
 
@@ -112,20 +99,19 @@ static bool is_talk(const char *path)
     return *path == '/' && (strncmp(path, "/dev/", 5) || !strcmp(path, NOT_NAMED));
 }
 
-int maps_add(struct maps_scan *maps, const struct map_line *line)
+int maps_add(struct maps_scan *maps, const struct area *area)
 {
-    uint32_t kind = file_kind(line->path);
+    uint32_t kind = file_kind(area->path);
     if (kind)
-        return add_named(maps, line, kind);
-    if (!strncmp(line->path, "/SYSV", 5) && major(line->device) == 0)
-        return add_sysv(maps, line);
-    return is_talk(line->path) ? remember(maps, line) : 0;
+        return add_named(maps, area, kind);
+    if (!strncmp(area->path, "/SYSV", 5) && major(area->device) == 0)
+        return add_sysv(maps, area);
+    return is_talk(area->path) ? remember(maps, area) : 0;
 }
 
-static int add_line(void *context, char *text)
+static int add_area(void *context, const struct area *area)
 {
-    struct map_line line;
-    return parse(text, &line) ? maps_add(context, &line) : 0;
+    return maps_add(context, area);
 }
 
 static int look_at(struct maps_scan *maps, uint32_t number)
@@ -137,16 +123,13 @@ static int look_at(struct maps_scan *maps, uint32_t number)
     snprintf(path, sizeof path, "%lld", (long long)process->pid);
     maps->process = number;
     maps->directory = proc_directory(maps->scan->proc.fd, path);
-    ssize_t r = maps->directory;
-    if (r >= 0 && process_is_still(maps->scan, maps->directory, number))
-        r = proc_read(&maps->scan->proc, maps->directory, "maps");
-    else if (r >= 0)
-        r = 0;
+    int r = maps->directory;
+    if (r >= 0)
+        r = process_is_still(maps->scan, r, number) ? areas_shared(&maps->scan->proc, r, "maps", add_area, maps) : 0;
     if (r == -EACCES || r == -EPERM)
         graph_gap(maps->scan->graph, "mappings of processes", "not permitted to this user");
-    r = r > 0 ? proc_lines(&maps->scan->proc, add_line, maps) : r;
     sys_close(maps->directory);
-    return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? (int)r : 0;
+    return r == -EMFILE || r == -ENFILE || r == -ENOMEM ? r : 0;
 }
 
 /* ---- Files of which it depends on all who map them ------------------------------------------------------------- */

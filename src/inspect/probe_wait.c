@@ -119,15 +119,26 @@ static void wait_on_object(struct look_at_thread *look, uint32_t object, uint32_
         wait_add(look, &fact, object, direction, "");
 }
 
+/* Where the watches of a set begin, which are in order; where they would be, if it has none. */
+static size_t first_watch(const struct tong_snapshot *graph, uint32_t set)
+{
+    size_t low = 0, high = graph->watches.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (graph_watches(graph)[middle].set < set)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* What an epoll set tells of.  An empty one waits for who adds to it. */
 static void wait_on_watches(struct look_at_thread *look, uint32_t set, unsigned deep)
 {
-    bool any = false;
-    for (size_t i = 0; i < look->scan->graph->watches.count; i++) {
+    size_t first = first_watch(look->scan->graph, set), i = first;
+    for (; i < look->scan->graph->watches.count && graph_watches(look->scan->graph)[i].set == set; i++) {
         const struct graph_watch watch = graph_watches(look->scan->graph)[i];
-        if (watch.set != set)
-            continue;
-        any = true;
         if (watch.object == TONG_NOBODY)
             wait_open(look, "a timer, a signal or a device");
         else if (watch.events & EPOLLIN || !(watch.events & EPOLLOUT))
@@ -135,7 +146,7 @@ static void wait_on_watches(struct look_at_thread *look, uint32_t set, unsigned 
         if (watch.object != TONG_NOBODY && watch.events & EPOLLOUT)
             wait_on_object(look, watch.object, TONG_SEND, watch.fd, true, deep);
     }
-    if (!any)
+    if (i == first)
         wait_open(look, "an epoll set of which nothing is known");
 }
 

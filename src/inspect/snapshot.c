@@ -72,6 +72,7 @@ static int look(struct scan *scan)
     locks_free(scan->locks);
     free(scan->undos);
     free(scan->listed);
+    free(scan->identities.item);
     proc_close(&scan->proc);
     return r;
 }

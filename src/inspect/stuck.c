@@ -71,19 +71,30 @@ static bool is_live(const struct judge *judge, const struct thread_seen *thread)
     return live;
 }
 
-static void spread(struct judge *judge)
+static void settle(struct judge *judge)
 {
     struct thread_seen *threads = waits_threads(judge->waits);
-    for (uint32_t i = 0; i < judge->graph->processes.count; i++)
-        judge->waits->live[i] = lives_unseen(judge, i);
-    for (uint32_t i = 0; i < judge->threads; i++)
-        threads[i].live = false;
     for (bool changed = true; changed; ) {
         changed = false;
         for (uint32_t i = 0; i < judge->threads; i++)
             if (!threads[i].live && is_live(judge, &threads[i]))
                 threads[i].live = judge->waits->live[threads[i].process] = changed = true;
     }
+}
+
+/* Who could be hidden is asked of those only who live by nobody else: it takes long. */
+static void spread(struct judge *judge)
+{
+    bool strict = judge->strict;
+    for (uint32_t i = 0; i < judge->graph->processes.count; i++)
+        judge->waits->live[i] = lives_unseen(judge, i);
+    for (uint32_t i = 0; i < judge->threads; i++)
+        waits_threads(judge->waits)[i].live = false;
+    judge->strict = false;
+    settle(judge);
+    judge->strict = strict;
+    if (strict)
+        settle(judge);
 }
 
 /* ---- Who cannot be seen ----------------------------------------------------------------------------------- */

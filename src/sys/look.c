@@ -2,8 +2,12 @@
 /* Calls by which other processes, and what they have open, are looked at. */
 #include "sys/sys.h"
 
+#include <errno.h>
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/kcmp.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
@@ -52,4 +56,48 @@ ssize_t sys_process_read(pid_t pid, uint64_t at, void *ret, size_t size)
     struct iovec here = { ret, size }, there[] = { { (void *)(uintptr_t)at, head < size ? head : size },
                                                    { (void *)(uintptr_t)(at + head), head < size ? size - head : 0 } };
     SYS_CALL(ssize_t, "process_vm_readv", process_vm_readv(pid, &here, 1, there, 2, 0));
+}
+
+/* ---- Areas of memory -------------------------------------------------------------------------------------- */
+
+#ifndef PROCMAP_QUERY /* headers older than Linux 6.11 */
+struct procmap_query {
+    uint64_t size, query_flags, query_addr;                           /* asked */
+    uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode; /* answered */
+    uint32_t dev_major, dev_minor;
+    uint32_t vma_name_size, build_id_size;                            /* both */
+    uint64_t vma_name_addr, build_id_addr;
+};
+#define PROCMAP_QUERY _IOWR('f', 17, struct procmap_query)
+#define PROCMAP_QUERY_VMA_READABLE 0x01
+#define PROCMAP_QUERY_VMA_WRITABLE 0x02
+#define PROCMAP_QUERY_VMA_SHARED 0x08
+#define PROCMAP_QUERY_COVERING_OR_NEXT_VMA 0x10
+#endif
+
+static int ask_area(int maps, struct procmap_query *query)
+{
+    SYS_CALL(int, "procmap_query", ioctl(maps, PROCMAP_QUERY, query));
+}
+
+int sys_area(int maps, uint64_t at, bool next_shared, struct sys_area *ret, char *path, size_t size)
+{
+    struct procmap_query query = {
+        .size = sizeof query, .query_addr = at,
+        .query_flags = next_shared ? PROCMAP_QUERY_VMA_SHARED | PROCMAP_QUERY_COVERING_OR_NEXT_VMA : 0,
+        .vma_name_size = (uint32_t)size, .vma_name_addr = (uintptr_t)path,
+    };
+    int r = ask_area(maps, &query);
+    *path = r == 0 && query.vma_name_size ? *path : '\0';
+    if (r == -ENAMETOOLONG) {
+        query.vma_name_addr = query.vma_name_size = 0;
+        snprintf(path, size, "/(a path that is too long)");
+        r = ask_area(maps, &query);
+    }
+    *ret = (struct sys_area){
+        query.vma_start, query.vma_end, query.vma_offset, query.inode, query.dev_major, query.dev_minor,
+        query.vma_flags & PROCMAP_QUERY_VMA_READABLE, query.vma_flags & PROCMAP_QUERY_VMA_WRITABLE,
+        query.vma_flags & PROCMAP_QUERY_VMA_SHARED,
+    };
+    return r;
 }

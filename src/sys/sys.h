@@ -214,6 +214,18 @@ int sys_pidfd_getfd(int pidfd, int fd); /* a copy, of the same open file descrip
 int sys_kcmp_file(pid_t one, int its_fd, pid_t other, int others_fd); /* 0: the same description; 1, 2: before, after; 3 */
 /* Reads the memory of another process: as many of the bytes at `at` as lie in a row, at least one. */
 ssize_t sys_process_read(pid_t pid, uint64_t at, void *ret, size_t size);
+
+/*
+ * Of an open /proc/PID/maps: the area in which an address lies, or the first shared one from there on.  -ENOENT: there is
+ * none; -ENOTTY: before Linux 6.11.
+ */
+struct sys_area {
+    uint64_t from, to, offset, inode;
+    uint32_t major, minor;
+    bool readable, writable, shared;
+};
+int sys_area(int maps, uint64_t at, bool next_shared, struct sys_area *ret, char *path, size_t size);
+
 int sys_membarrier(int command);
 int sys_getaffinity(pid_t pid, cpu_set_t *ret);
 

@@ -2,6 +2,7 @@
 /* System V objects, POSIX queues, memory in /dev/shm, semaphores, memfds and what is mapped. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <mqueue.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -12,9 +13,29 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "look.h"
+#include "sys/sys.h"
+
+enum { THIS_KERNEL, BEFORE_6_11 };
+
+/* Then the text of maps is read. */
+static int know_no_query(const char *call)
+{
+    return strcmp(call, "procmap_query") ? 0 : -ENOTTY;
+}
+
+/* Every name is refused, and what is then asked for without it is told. */
+static int refuse_names(const char *call)
+{
+    static bool refused;
+    if (strcmp(call, "procmap_query"))
+        return 0;
+    refused = !refused;
+    return refused ? -ENAMETOOLONG : 0;
+}
 
 static const char *named(const char *format)
 {
@@ -82,9 +103,9 @@ static void test_left_queue(int unused)
     MUST(msgctl(msgget(frame_key(), 0), IPC_RMID, NULL) == 0, "msgctl");
 }
 
-static void test_sysv_memory(int unused)
+static void test_sysv_memory(int kernel)
 {
-    (void)unused;
+    sys_fault = kernel == BEFORE_6_11 ? know_no_query : NULL;
     size_t number;
     int id = shmget(frame_key(), 8192, 0600 | IPC_CREAT | IPC_EXCL);
     void *writes = shmat(id, NULL, 0);
@@ -157,9 +178,9 @@ static void test_posix_queue(int unused)
     mq_close(queue);
 }
 
-static void test_posix_memory(int unused)
+static void test_posix_memory(int kernel)
 {
-    (void)unused;
+    sys_fault = kernel == BEFORE_6_11 ? know_no_query : NULL;
     size_t number;
     char path[128];
     const char *name = named("/%s");
@@ -203,9 +224,9 @@ static void test_named_semaphore(int unused)
 }
 
 /* A memfd whose descriptor is closed, memory without a name that a child shares, and a file. */
-static void test_mapped(int unused)
+static void test_mapped(int kernel)
 {
-    (void)unused;
+    sys_fault = kernel == BEFORE_6_11 ? know_no_query : NULL;
     size_t number;
     char path[256], label[128];
     snprintf(label, sizeof label, "memfd:%s", frame_mark());
@@ -244,16 +265,72 @@ static void test_mapped(int unused)
     unlink(path);
 }
 
+/* A word of shared memory that a child sleeps on, at another address than ours. */
+static void test_word(int kernel)
+{
+    sys_fault = kernel == BEFORE_6_11 ? know_no_query : NULL;
+    size_t number;
+    char name[160];
+    snprintf(name, sizeof name, "/memfd:%s (deleted)+%d", frame_mark(), 4096 + 64);
+    int memory = memfd_create(frame_mark(), MFD_CLOEXEC);
+    MUST(ftruncate(memory, 8192) == 0, "ftruncate");
+    pid_t child = frame_fork();
+    if (child == 0) {
+        char *second = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 4096);
+        syscall(SYS_futex, second + 64, FUTEX_WAIT, 0, NULL);
+        _exit(0);
+    }
+    frame_asleep(child, child);
+    tong_snapshot *snapshot = look();
+    see(snapshot, TONG_KIND_FUTEX, name, &number);
+    tong_snapshot_free(snapshot);
+    frame_kill(child);
+    close(memory);
+    sys_fault = NULL;
+}
+
+/* The kernel tells no path of more than 4095 bytes, but what is mapped. */
+static void test_long_path(int unused)
+{
+    (void)unused;
+    struct stat status;
+    bool found = false;
+    char path[256];
+    snprintf(path, sizeof path, "%s/long", frame_directory());
+    int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    MUST(ftruncate(file, 4096) == 0 && fstat(file, &status) == 0, "ftruncate");
+    char *mapped = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    sys_fault = refuse_names;
+    tong_snapshot *snapshot = look_for(TONG_LOOK_ALL | TONG_LOOK_PLAINLY);
+    sys_fault = NULL;
+    for (size_t i = 0; i < tong_snapshot_objects(snapshot); i++) {
+        const tong_object *object = tong_snapshot_object(snapshot, i);
+        if (object->kind == TONG_KIND_MAP && object->device == status.st_dev && object->inode == status.st_ino)
+            found = strstr(object->name, "too long") && end_of(snapshot, i, getpid(), TONG_END_MAPPED);
+    }
+    MUST(found, "it is mapped by us");
+    tong_snapshot_free(snapshot);
+    munmap(mapped, 4096);
+    close(file);
+    unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     frame_begin("inspect_memory", argc, argv);
     frame_run("a System V queue", test_queue, 0, 20);
     frame_run("a System V queue that was left", test_left_queue, 0, 20);
-    frame_run("System V memory", test_sysv_memory, 0, 20);
+    frame_run("System V memory", test_sysv_memory, THIS_KERNEL, 20);
     frame_run("System V semaphores", test_sysv_semaphores, 0, 20);
     frame_run("a POSIX queue", test_posix_queue, 0, 20);
-    frame_run("POSIX memory", test_posix_memory, 0, 20);
+    frame_run("POSIX memory", test_posix_memory, THIS_KERNEL, 20);
     frame_run("a named semaphore", test_named_semaphore, 0, 20);
-    frame_run("what is mapped", test_mapped, 0, 20);
+    frame_run("what is mapped", test_mapped, THIS_KERNEL, 20);
+    frame_run("a word that is waited on", test_word, THIS_KERNEL, 20);
+    frame_run("a word that is waited on, before Linux 6.11", test_word, BEFORE_6_11, 20);
+    frame_run("a path that is too long", test_long_path, 0, 20);
+    frame_run("System V memory, before Linux 6.11", test_sysv_memory, BEFORE_6_11, 20);
+    frame_run("POSIX memory, before Linux 6.11", test_posix_memory, BEFORE_6_11, 20);
+    frame_run("what is mapped, before Linux 6.11", test_mapped, BEFORE_6_11, 20);
     return frame_end();
 }

@@ -15,6 +15,7 @@
 #include "stop.h"
 
 #define HEAD_LINES 3
+#define INTERVAL (2 * TONG_SECOND)
 #define COMMAND_SHOWN 200 /* bytes of a command line */
 
 enum view { VIEW_BOTH, VIEW_CHANNELS, VIEW_PROCESSES };
@@ -24,6 +25,7 @@ struct screen {
     struct ranking ranking;
     enum rank_order order;
     enum view view;
+    int64_t pause; /* from this look to the next */
     bool over;
 };
 
@@ -76,9 +78,9 @@ static void draw_head(const struct screen *screen)
     char clock[16] = "";
     if (localtime_r(&now, &local))
         strftime(clock, sizeof clock, "%H:%M:%S", &local);
-    text_print(&text, "tong top %s  %zu processes at %zu channels, %zu stuck, %zu perhaps, %zu full  (from %s)", clock,
-               ranking->process_count, ranking->channel_count, ranking->stuck, ranking->perhaps, ranking->full,
-               tong_snapshot_tier(screen->now));
+    text_print(&text, "tong top %s  %zu processes at %zu channels, %zu stuck, %zu perhaps, %zu full  "
+                      "(from %s, each %.1f s)", clock, ranking->process_count, ranking->channel_count, ranking->stuck,
+               ranking->perhaps, ranking->full, tong_snapshot_tier(screen->now), (double)screen->pause / TONG_SECOND);
     draw_line(0, ranking->stuck || ranking->perhaps || ranking->full ? A_BOLD : A_NORMAL, text.data);
     text.used = 0;
     text_print(&text, "by %s; ~ is sampled, between two looks; keys: r rate, w waits, e ends, n name; "
@@ -184,16 +186,19 @@ static int run(struct screen *screen, int64_t interval, uint32_t look)
 {
     tong_snapshot *before = NULL, *now = NULL;
     int code = 0;
+    int64_t used = sight_used();
     while (code == 0 && !screen->over && !stop_asked() && (code = sight_take(look, &now)) == 0) {
         screen->now = now;
         int r = rank_make(before, now, &screen->ranking);
+        screen->pause = interval == SCREEN_AS_FITS ? sight_pause(INTERVAL, sight_used() - used) : interval;
         if (r == 0)
-            take_keys(screen, deadline_after(interval));
+            take_keys(screen, deadline_after(screen->pause));
         else
             code = fail_system(r, "ranking");
         rank_free(&screen->ranking);
         tong_snapshot_free(before);
         before = now;
+        used = sight_used();
     }
     tong_snapshot_free(before);
     return code;

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/number.h"
 #include "report.h"
 
+#define SHARE 60 /* of the time from look to look that a look takes of the processor: one part in so many */
 #define ENDS_SHOWN 6 /* of one object and direction */
 
 int sight_take(uint32_t flags, tong_snapshot **ret)
@@ -17,6 +19,18 @@ int sight_take(uint32_t flags, tong_snapshot **ret)
     look.flags = flags;
     int r = tong_snapshot_take(&look, ret);
     return r < 0 ? fail_library(r, NULL) : 0;
+}
+
+int64_t sight_used(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * TONG_SECOND + used.tv_nsec;
+}
+
+int64_t sight_pause(int64_t least, int64_t cost)
+{
+    return cost * SHARE > least ? cost * SHARE : least;
 }
 
 void sight_say_coverage(const tong_snapshot *snapshot)

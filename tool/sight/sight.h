@@ -24,6 +24,13 @@ static inline uint32_t sight_tier(bool plainly)
 /* Takes a snapshot: 0, or an exit code, said. */
 int sight_take(uint32_t flags, tong_snapshot **ret);
 
+/* What this process has used of the processor, in nanoseconds. */
+int64_t sight_used(void);
+
+/* How long to sleep until the next look, when one takes `cost` of the processor: `least`, or so long that looking takes
+ * well below 2 %. */
+int64_t sight_pause(int64_t least, int64_t cost);
+
 /* "seen: 45 processes, 120 objects ...; not seen: ...": what every answer has to say with itself, on standard error. */
 void sight_say_coverage(const tong_snapshot *snapshot);
 

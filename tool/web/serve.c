@@ -25,7 +25,7 @@
 #include "web/web.h"
 
 #define TOKEN_BYTES 16
-#define PAUSE_MS 1000
+#define INTERVAL TONG_SECOND
 #define CONNECTIONS_MAX 32
 #define IDLE_SECONDS 30 /* of a connection that asks for nothing; followers are never idle */
 
@@ -171,13 +171,14 @@ static int tell(uint32_t look, tong_snapshot **last)
     return 0;
 }
 
-/* Sleeps until somebody comes, or for a second behind a picture. */
+/* Sleeps until somebody comes, or behind a picture for a second, or longer where pictures take much. */
 static int follow(const struct server *server)
 {
     tong_snapshot *last = NULL;
     int code = 0;
     eventfd_t ignored;
     while (code == 0 && !stop_asked()) {
+        int64_t used = sight_used();
         bool followed = stream_followed();
         if (followed)
             code = tell(server->look, &last);
@@ -185,8 +186,9 @@ static int follow(const struct server *server)
             tong_snapshot_free(last);
             last = NULL;
         }
+        int64_t pause = sight_pause(INTERVAL, sight_used() - used);
         struct pollfd wait = { .fd = server->wake, .events = POLLIN };
-        if (poll(&wait, 1, followed ? PAUSE_MS : -1) > 0)
+        if (poll(&wait, 1, followed ? (int)(pause / TONG_MILLISECOND) : -1) > 0)
             eventfd_read(server->wake, &ignored);
     }
     tong_snapshot_free(last);
