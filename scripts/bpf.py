@@ -46,7 +46,8 @@ def image_path(name):
 def compiled(name):
     with tempfile.TemporaryDirectory() as directory:
         output = os.path.join(directory, name + ".o")
-        subprocess.run(["clang", "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror", "-I.", "-c",
+        subprocess.run(["clang", "-target", "bpf", "-mcpu=v3", "-g", "-O2", "-Wall", "-Werror",
+                        "-fdebug-compilation-dir=.", "-I.", "-c",
                         "bpf/kernel/%s.bpf.c" % name, "-o", output], check=True, cwd=SOURCE)
         subprocess.run(["llvm-objcopy", "--strip-debug", "--remove-section=.rel.BTF.ext", output], check=True)
         with open(output, "rb") as file:

@@ -12,11 +12,12 @@
 
 struct settings {
     int64_t confirm;
-    bool json;
+    bool plainly, json;
 };
 
 static const struct option_row options[] = {
     VALUE(confirm, TAKES_DURATION, "T", "look again after T, and say only what is still so"),
+    SIGHT_PLAINLY,
     FLAG(json, "as JSON (doc/json.md)"),
     OPTIONS_LAST,
 };
@@ -103,13 +104,13 @@ static int tell(const tong_snapshot *snapshot, const tong_snapshot *before, bool
     return code ? code : found ? CODE_FINDINGS : tong_snapshot_gaps(snapshot) ? CODE_INCOMPLETE : CODE_DONE;
 }
 
-static int take_second(int64_t pause, tong_snapshot **snapshot, tong_snapshot **before)
+static int take_second(const struct settings *set, tong_snapshot **snapshot, tong_snapshot **before)
 {
-    const struct timespec time = { pause / TONG_SECOND, pause % TONG_SECOND };
+    const struct timespec time = { set->confirm / TONG_SECOND, set->confirm % TONG_SECOND };
     *before = *snapshot;
     *snapshot = NULL;
     nanosleep(&time, NULL);
-    return sight_take(TONG_LOOK_ALL, snapshot);
+    return sight_take(TONG_LOOK_ALL | sight_tier(set->plainly), snapshot);
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -119,9 +120,9 @@ static int run(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    code = sight_take(TONG_LOOK_ALL, &snapshot);
+    code = sight_take(TONG_LOOK_ALL | sight_tier(set.plainly), &snapshot);
     if (code == 0 && set.confirm > 0)
-        code = take_second(set.confirm, &snapshot, &before);
+        code = take_second(&set, &snapshot, &before);
     if (code == 0)
         code = tell(snapshot, before, set.json);
     tong_snapshot_free(before);

@@ -10,7 +10,7 @@
 
 struct settings {
     const char *kind, *of;
-    bool orphan, full, world, json;
+    bool orphan, full, world, plainly, json;
 };
 
 static const struct option_row options[] = {
@@ -19,6 +19,7 @@ static const struct option_row options[] = {
     FLAG(orphan, "only those that nobody has"),
     FLAG(full, "only those that are full"),
     { "world-writable", 0, TAKES_NOTHING, offsetof(struct settings, world), NULL, "only those that everybody may write" },
+    SIGHT_PLAINLY,
     FLAG(json, "as JSON (doc/json.md)"),
     OPTIONS_LAST,
 };
@@ -79,7 +80,7 @@ static int run(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    code = sight_take(TONG_LOOK_DEPTHS, &snapshot);
+    code = sight_take(TONG_LOOK_DEPTHS | sight_tier(set.plainly), &snapshot);
     if (code)
         return code;
     bool *keep = calloc(tong_snapshot_objects(snapshot) + 1, sizeof *keep);

@@ -14,11 +14,12 @@
 #define LINES_FIRST 16
 
 struct settings {
-    bool dot, json;
+    bool dot, plainly, json;
 };
 
 static const struct option_row options[] = {
     FLAG(dot, "as a graph for graphviz"),
+    SIGHT_PLAINLY,
     FLAG(json, "as JSON (doc/json.md)"),
     OPTIONS_LAST,
 };
@@ -297,7 +298,7 @@ static int run(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    code = sight_take(0, &snapshot);
+    code = sight_take(sight_tier(set.plainly), &snapshot);
     if (code)
         return code;
     bool *marks = find_all(snapshot, count, argv, &code);

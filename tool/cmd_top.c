@@ -3,14 +3,17 @@
 #include "command.h"
 #include "report.h"
 #include "sight/screen.h"
+#include "sight/sight.h"
 #include "tong/base.h"
 
 struct settings {
     int64_t interval;
+    bool plainly;
 };
 
 static const struct option_row options[] = {
     VALUE(interval, TAKES_DURATION, "T", "look each T (2s, or longer where looking would take 2 % of a processor)"),
+    SIGHT_PLAINLY,
     OPTIONS_LAST,
 };
 
@@ -20,7 +23,8 @@ static int run(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    return set.interval != 0 ? screen_show(set.interval) : fail_usage("option '--interval': it should be above 0");
+    return set.interval != 0 ? screen_show(set.interval, sight_tier(set.plainly))
+                             : fail_usage("option '--interval': it should be above 0");
 }
 
 const struct command cmd_top = {

@@ -22,13 +22,14 @@
 struct settings {
     const char *on, *exec;
     int64_t interval;
-    bool json;
+    bool plainly, json;
 };
 
 static const struct option_row options[] = {
     VALUE(on, TAKES_TEXT, "KINDS", "only of made, gone, began, death, full, orphan, deadlock, resolved"),
     VALUE(exec, TAKES_TEXT, "CMD", "run CMD by sh for each change, with it in TONG_CHANGE, TONG_OBJECT ..."),
     VALUE(interval, TAKES_DURATION, "T", "look each T (1s, or longer where looking would take 2 % of a processor)"),
+    SIGHT_PLAINLY,
     FLAG(json, "one JSON object a line (doc/json.md)"),
     OPTIONS_LAST,
 };
@@ -200,7 +201,7 @@ static int run(const struct command *self, int argc, char **argv)
     if (set.on && !(watching.kinds = change_kinds(set.on, &wrong)))
         return fail_usage("option '--on': '%.*s' is none of made, gone, began, death, full, orphan, deadlock, resolved",
                           (int)strcspn(wrong, ","), wrong);
-    watching.look = needs(watching.kinds);
+    watching.look = needs(watching.kinds) | sight_tier(set.plainly);
     stop_catch();
     return watch(&watching);
 }

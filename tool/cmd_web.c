@@ -2,16 +2,19 @@
 /* tong web: the picture of the machine as a page that follows it. */
 #include "command.h"
 #include "report.h"
+#include "sight/sight.h"
 #include "web/web.h"
 
 struct settings {
     int64_t port;
     const char *socket;
+    bool plainly;
 };
 
 static const struct option_row options[] = {
     VALUE(port, TAKES_NUMBER, "N", "the port at 127.0.0.1 (0: one that is free)"),
     VALUE(socket, TAKES_TEXT, "PATH", "at a socket of this name, for its owner only, instead of a port"),
+    SIGHT_PLAINLY,
     OPTIONS_LAST,
 };
 
@@ -25,7 +28,7 @@ static int run(const struct command *self, int argc, char **argv)
         return fail_usage("--port: from 0 to 65535");
     if (set.port && set.socket)
         return fail_usage("--port and --socket: one of them");
-    return web_serve((uint16_t)set.port, set.socket);
+    return web_serve((uint16_t)set.port, set.socket, sight_tier(set.plainly));
 }
 
 const struct command cmd_web = {

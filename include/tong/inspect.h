@@ -140,7 +140,7 @@ typedef struct tong_end {
     uint32_t flags;          /* TONG_END_... */
     uint32_t direction;      /* TONG_RECEIVE: can take from it, TONG_SEND: can put into it; 0: neither or unknown */
     uint32_t certainty;      /* of which description, and of the direction */
-    int32_t fd;              /* the lowest descriptor that leads to it; -1: none does */
+    int32_t fd;              /* the lowest descriptor that leads to it; -1: none does, or only one that a thread has for itself */
     uint32_t count;          /* descriptors or mappings of this process that do */
     uint64_t description;    /* equal in two ends of one object: the same open file description; 0: not known */
     uint64_t behind;         /* bytes that it has not taken yet */
@@ -212,6 +212,10 @@ typedef struct tong_look {
 #define TONG_LOOK_INIT { sizeof(tong_look), TONG_LOOK_ALL, NULL }
 
 /*
+ * Who may use BPF (CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE, Linux 5.8, libbpf) is told in one pass what /proc tells in
+ * many calls, and more: who holds a System V counter with undo, descriptors that a thread has for itself, and how many
+ * readers and writers a pipe has.  The programs for it are loaded for the first snapshot and unloaded with the last.
+ *
  * Looks at the whole machine, which takes milliseconds to some tenths of a second, without waiting for anybody.  What
  * cannot be seen becomes gaps, not an error.  -ENOENT: no proc(5) is mounted there, or that of another pid namespace; -ENOMEM;
  * -EMFILE.

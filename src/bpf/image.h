@@ -5,7 +5,7 @@
 
 #include "bpf/programs.h"
 
+extern const struct bpf_image look_image;
 extern const struct bpf_image trace_image;
-extern const struct bpf_image files_image;
 
 #endif

@@ -27,7 +27,7 @@ static int say_nothing(int level, const char *format, va_list values)
 static int refused(const struct programs *programs, int error, const char *what)
 {
     const char *name = programs->image->name;
-    if (error == -EPERM || error == -EACCES)
+    if (error == -EPERM) /* EACCES is what the verifier says to a program */
         return fail(-EPERM, "%s the kernel's programs \"%s\": needs CAP_BPF and CAP_PERFMON (root has them)", what, name);
     if (error == -ENOMEM)
         return fail(-ENOMEM, "%s the kernel's programs \"%s\": out of memory", what, name);

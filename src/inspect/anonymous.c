@@ -24,10 +24,19 @@ static uint32_t fresh_object(const struct descriptor *descriptor, uint32_t kind,
     return number;
 }
 
-void descriptor_add_eventfd(const struct descriptor *descriptor)
+void descriptor_add_counter(const struct descriptor *descriptor, unsigned long id, uint64_t value)
 {
     bool fresh;
     char key[24];
+    snprintf(key, sizeof key, "%lu", id);
+    uint32_t object = fresh_object(descriptor, TONG_KIND_EVENTFD, key, &fresh);
+    if (object != TONG_NOBODY)
+        graph_object_at(descriptor->scan->graph, object)->messages = value;
+    descriptor_add_both(descriptor, object);
+}
+
+void descriptor_add_eventfd(const struct descriptor *descriptor)
+{
     if (descriptor_read(descriptor) <= 0)
         return;
     const char *id = descriptor_field(descriptor, "eventfd-id"), *count = descriptor_field(descriptor, "eventfd-count");
@@ -35,11 +44,7 @@ void descriptor_add_eventfd(const struct descriptor *descriptor)
         graph_gap(descriptor->scan->graph, "eventfds", "this kernel does not say which is which (Linux 5.2)");
         return;
     }
-    snprintf(key, sizeof key, "%lu", strtoul(id, NULL, 10));
-    uint32_t object = fresh_object(descriptor, TONG_KIND_EVENTFD, key, &fresh);
-    if (object != TONG_NOBODY && count)
-        graph_object_at(descriptor->scan->graph, object)->messages = strtoull(count, NULL, 16);
-    descriptor_add_both(descriptor, object);
+    descriptor_add_counter(descriptor, strtoul(id, NULL, 10), count ? strtoull(count, NULL, 16) : TONG_UNKNOWN);
 }
 
 /* ---- epoll ----------------------------------------------------------------------------------------------------- */
@@ -78,23 +83,32 @@ static int add_watch(void *context, char *line)
     unsigned long long inode;
     if (sscanf(line, "tfd: %d events: %x data: %*x pos:%*d ino:%llx", &fd, &events, &inode) != 3)
         return 0;
-    const struct graph_watch watch = { set->object, TONG_NOBODY, set->process, fd, events, inode };
+    const struct graph_watch watch = { set->object, TONG_NOBODY, set->process, fd, events, inode, 0 };
     graph_add_watch(set->graph, &watch);
     return set->graph->error;
 }
 
+uint32_t descriptor_set(const struct descriptor *descriptor, bool *ret_new)
+{
+    char key[40];
+    snprintf(key, sizeof key, "%lld:%d", (long long)descriptor->pid, descriptor->fd);
+    return fresh_object(descriptor, TONG_KIND_EPOLL, key, ret_new);
+}
+
+void descriptor_read_watches(const struct descriptor *descriptor, uint32_t object)
+{
+    struct set set = { descriptor->scan->graph, object, descriptor->process };
+    if (object != TONG_NOBODY && descriptor_read(descriptor) > 0)
+        proc_lines(&descriptor->scan->proc, add_watch, &set);
+}
+
 void descriptor_add_epoll(const struct descriptor *descriptor)
 {
-    struct tong_snapshot *graph = descriptor->scan->graph;
     uint32_t object = inherited_set(descriptor);
-    char key[40];
     bool fresh;
     if (object == TONG_NOBODY) {
-        snprintf(key, sizeof key, "%lld:%d", (long long)descriptor->pid, descriptor->fd);
-        object = fresh_object(descriptor, TONG_KIND_EPOLL, key, &fresh);
-        struct set set = { graph, object, descriptor->process };
-        if (object != TONG_NOBODY && descriptor_read(descriptor) > 0)
-            proc_lines(&descriptor->scan->proc, add_watch, &set);
+        object = descriptor_set(descriptor, &fresh);
+        descriptor_read_watches(descriptor, object);
     }
     descriptor_add_both(descriptor, object);
 }
@@ -114,7 +128,7 @@ static uint32_t object_of(const tong_end *ends, size_t count, int32_t fd)
 }
 
 /* What was closed here, while others still have it, is found by its inode, if that is of a pipe or a socket. */
-static uint32_t object_of_inode(const struct tong_snapshot *graph, uint64_t inode)
+uint32_t descriptor_object_of_inode(const struct tong_snapshot *graph, uint64_t inode)
 {
     static const uint32_t kinds[] = { TONG_KIND_PIPE, TONG_KIND_TCP, TONG_KIND_UDP, TONG_KIND_NETLINK, TONG_KIND_UNIX };
     uint32_t object = TONG_NOBODY;
@@ -140,7 +154,7 @@ void descriptor_watched(struct tong_snapshot *graph, uint32_t process, size_t fi
     for (size_t i = first_watch; i < graph->watches.count; i++) {
         uint32_t object = object_of(graph_ends(graph) + first_end, graph->ends.count - first_end, watches[i].fd);
         if (!is_watched(graph, object, watches[i].inode))
-            object = object_of_inode(graph, watches[i].inode);
+            object = descriptor_object_of_inode(graph, watches[i].inode);
         watches[i].object = object;
         watches[i].process = process;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * semop, msgrcv and msgsnd.  Whoever knows the identifier could end such a wait, so the kernel's book of who used the
- * object last is all there is to conclude from.  A counter whose last user is dead or is the one who waits says
- * nothing.
+ * semop, msgrcv and msgsnd.  Whoever knows the identifier could end such a wait.  Who took a counter with SEM_UNDO
+ * holds it for certain, which only BPF can see; else the kernel's book of who used the object last is all there is to
+ * conclude from.  A counter whose last user is dead or is the one who waits says nothing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -72,6 +72,12 @@ static const struct sembuf *blocking(struct look_at_thread *look, int id, const 
     return NULL;
 }
 
+static bool is_held(const struct scan *scan, const struct undo *undo)
+{
+    size_t place = 0;
+    return undo_holder(scan, undo, &place) != TONG_NOBODY;
+}
+
 void call_semop(struct look_at_thread *look)
 {
     struct sembuf operations[OPERATIONS];
@@ -86,10 +92,12 @@ void call_semop(struct look_at_thread *look)
         wait_add(look, &fact, object, TONG_RECEIVE, "a counter that could not be read");
         return;
     }
-    int last = ask(look, id, operation->sem_num, GETPID);
-    fact.rule = last > 0 ? RULE_USED : RULE_OPEN;
-    fact.number = last;
+    fact.number = ask(look, id, operation->sem_num, GETPID);
     fact.used_at = used_at(id);
+    fact.undo = (struct undo){ look->scan->namespaces[SCAN_IPC], id, operation->sem_num, operation->sem_op < 0 };
+    fact.rule = is_held(look->scan, &fact.undo) ? RULE_HELD : fact.number > 0 ? RULE_USED : RULE_OPEN;
+    if (!look->scan->kernel)
+        graph_gap(look->scan->graph, "who holds counters of System V sets with undo", look->scan->kernel_refusal);
     wait_add(look, &fact, object, operation->sem_op < 0 ? TONG_RECEIVE : TONG_SEND, describe(look, id, operation));
 }
 

@@ -51,6 +51,7 @@ struct graph_watch {
     int32_t fd;
     uint32_t events;  /* EPOLLIN, ... */
     uint64_t inode;   /* of what is watched */
+    uint64_t description; /* of it, as an address of the kernel's, until the object is known; 0: not known */
 };
 
 struct tong_snapshot {
@@ -62,6 +63,7 @@ struct tong_snapshot {
     uint32_t *by_pid, pids;        /* the same for processes */
     int64_t began, ended;
     const char *tier;
+    struct kernel *kernel;         /* it was taken with; NULL: without */
     bool unseen;                   /* there may be processes that are not even listed here */
     bool hides;                    /* proc(5) leaves out processes of this very pid namespace */
     int error;                     /* the first that ended it, or 0 */

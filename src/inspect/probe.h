@@ -19,12 +19,19 @@ struct scan {
     struct graph_array identities;        /* of the directories of processes: probe_process.c */
     struct locks *locks;                  /* of the whole machine: locks.h */
     struct waits *waits;                  /* waits.h; NULL: not asked for */
+    struct kernel *kernel;                /* kernel.h; NULL: only /proc is asked, for this reason: */
+    const char *kernel_refusal;
+    struct kernel_process *listed;        /* kernel_process.c; none where only /proc is asked, as of undos */
+    size_t listed_count;
+    struct undo_seen *undos;              /* bpf/look.h */
+    size_t undos_count;
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */
 struct probe {
     const char *name;
-    int (*run)(struct scan *scan);
+    int (*run)(struct scan *scan);       /* NULL: without BPF nobody knows */
+    int (*by_kernel)(struct scan *scan); /* in its place, where BPF can be used; NULL: there is none */
     uint32_t asked; /* TONG_LOOK_... without which it is left out */
 };
 
@@ -47,6 +54,10 @@ bool process_had_begun(const struct scan *scan, uint32_t number, uint64_t second
 /* Where below /proc/PID, open as `directory`, that part of it ("fd", "maps") is found: with a thread that has not ended. */
 void process_part(struct scan *scan, int directory, uint32_t number, const char *part, char *ret, size_t size);
 
+/* The command line in that file of /proc, which lives until the next reading. */
+void process_read_command(struct scan *scan, int directory, const char *name, tong_process *process);
+
+int probe_own(struct scan *scan);
 int probe_unix(struct scan *scan);
 int probe_inet(struct scan *scan);
 int probe_networks(struct scan *scan);

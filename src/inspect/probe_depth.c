@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How full pipes and FIFOs are, by a copy of one of their descriptors (pidfd_getfd(2)), which is closed at once.  A
+ * How full pipes and FIFOs are, where no program of the kernel's has told it, by a copy of one of their descriptors
+ * (pidfd_getfd(2)), which is closed at once.  A
  * copy is of the same open file description, so it adds neither reader nor writer.  It is checked to be of the pipe
  * that was seen: the process may have ended, or closed and opened, in between.
  *
@@ -28,9 +29,9 @@ struct depth_scan {
     int pidfd;
 };
 
-static bool is_pipe(const tong_object *object)
+static bool is_unknown_pipe(const tong_object *object)
 {
-    return object->kind == TONG_KIND_PIPE || object->kind == TONG_KIND_FIFO;
+    return (object->kind == TONG_KIND_PIPE || object->kind == TONG_KIND_FIFO) && object->depth == TONG_UNKNOWN;
 }
 
 static void choose_ends(const struct depth_scan *scan)
@@ -108,7 +109,7 @@ int probe_depths(struct scan *scan)
         uint32_t object = graph_ends(graph)[i].object;
         const struct pipe_ends *pipe = &depths.pipes[object];
         uint32_t chosen = pipe->writer != TONG_NOBODY ? pipe->writer : pipe->reader;
-        if (chosen == i && is_pipe(graph_object_at(graph, object)))
+        if (chosen == i && is_unknown_pipe(graph_object_at(graph, object)))
             look_at(&depths, object);
     }
     sys_close(depths.pidfd < 0 ? -1 : depths.pidfd);

@@ -73,6 +73,21 @@ static void find_description(struct comparing *comparing, uint32_t number)
     end->description = (uint64_t)number + 1;
 }
 
+/* Descriptions that the kernel told by address, which are in order by that: from now on a number tells which is which.
+ * That of an only user is of no interest. */
+static void number_told(const struct comparing *comparing, const uint32_t *order, size_t count, bool wanted)
+{
+    tong_end *ends = graph_ends(comparing->graph);
+    for (size_t i = 0, same; i < count; i += same) {
+        uint64_t address = ends[order[i]].description;
+        uint32_t first = order[i];
+        for (same = 1; i + same < count && ends[order[i + same]].description == address; same++)
+            first = order[i + same] < first ? order[i + same] : first;
+        for (size_t j = i; j < i + same && address; j++)
+            ends[order[j]].description = wanted ? (uint64_t)first + 1 : 0;
+    }
+}
+
 /* Ends of one object. */
 static void compare_ends(struct comparing *comparing, const uint32_t *order, size_t count)
 {
@@ -81,8 +96,11 @@ static void compare_ends(struct comparing *comparing, const uint32_t *order, siz
     comparing->differents = 0;
     for (size_t i = 1; i < count && !several; i++)
         several = ends[order[i]].process != ends[*order].process;
+    number_told(comparing, order, count, several || one);
     for (size_t i = 0; i < count; i++)
-        if (one)
+        if (ends[order[i]].description)
+            continue;
+        else if (one)
             ends[order[i]].description = (uint64_t)*order + 1;
         else if (several)
             find_description(comparing, order[i]);
@@ -135,7 +153,7 @@ static void list_ends(struct comparing *comparing)
 {
     const tong_end *ends = graph_ends(comparing->graph);
     for (uint32_t i = 0; i < comparing->graph->ends.count; i++)
-        if (ends[i].fd >= 0)
+        if (ends[i].fd >= 0 || ends[i].description)
             comparing->order[comparing->count++] = i;
 }
 

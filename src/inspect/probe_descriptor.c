@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "bpf/look.h"
 #include "inspect/descriptor.h"
 #include "inspect/file.h"
 #include "inspect/locks.h"
@@ -26,12 +27,20 @@ static uint32_t direction_of(const struct stat *link)
     return (link->st_mode & S_IRUSR ? TONG_RECEIVE : 0) | (link->st_mode & S_IWUSR ? TONG_SEND : 0);
 }
 
+static uint32_t direction_seen(const struct file_seen *seen)
+{
+    return (seen->mode & LOOK_READS ? TONG_RECEIVE : 0) | (seen->mode & LOOK_WRITES ? TONG_SEND : 0);
+}
+
 static void add_end(const struct descriptor *descriptor, uint32_t object, uint32_t flags, uint32_t direction)
 {
     const tong_end end = { .object = object, .process = descriptor->process, .flags = flags, .fd = descriptor->fd,
-                           .certainty = TONG_EXACT, .direction = direction };
-    if (object != TONG_NOBODY)
-        graph_add_end(descriptor->scan->graph, &end);
+                           .certainty = TONG_EXACT, .direction = direction,
+                           .description = descriptor_description(descriptor) };
+    if (object == TONG_NOBODY)
+        return;
+    graph_add_end(descriptor->scan->graph, &end);
+    descriptor_remember(descriptor, object, flags);
 }
 
 void descriptor_add_both(const struct descriptor *descriptor, uint32_t object)
@@ -42,6 +51,10 @@ void descriptor_add_both(const struct descriptor *descriptor, uint32_t object)
 void descriptor_add_end(const struct descriptor *descriptor, uint32_t object, uint32_t flags)
 {
     struct stat link;
+    if (descriptor->seen) {
+        add_end(descriptor, object, flags, direction_seen(descriptor->seen));
+        return;
+    }
     int r = sys_fstatat(descriptor->directory, descriptor->name, &link, AT_SYMLINK_NOFOLLOW);
     graph_missed(descriptor->scan->graph, "directions of descriptors", r);
     add_end(descriptor, object, flags, r < 0 ? 0 : direction_of(&link));
@@ -74,12 +87,10 @@ static void bracketed(const char *target, char ret[24])
     snprintf(ret, 24, "%.*s", open ? (int)strcspn(open + 1, "]") : 0, open ? open + 1 : "");
 }
 
-static void add_pipe(const struct descriptor *descriptor)
+void descriptor_add_pipe(const struct descriptor *descriptor, const char *key)
 {
     struct tong_snapshot *graph = descriptor->scan->graph;
-    char key[24];
     bool fresh;
-    bracketed(descriptor->target, key);
     uint32_t object = graph_object(graph, TONG_KIND_PIPE, key, &fresh);
     if (object != TONG_NOBODY && fresh) {
         graph_object_at(graph, object)->source = "/proc/PID/fd";
@@ -88,16 +99,28 @@ static void add_pipe(const struct descriptor *descriptor)
     descriptor_add_end(descriptor, object, 0);
 }
 
+static void add_pipe(const struct descriptor *descriptor)
+{
+    char key[24];
+    bracketed(descriptor->target, key);
+    descriptor_add_pipe(descriptor, key);
+}
+
 /* A socket that no probe knows has a family that none asks for.  Unix comes last: its rows can be forged. */
-static void add_socket(const struct descriptor *descriptor)
+void descriptor_add_socket(const struct descriptor *descriptor, const char *key)
 {
     static const uint32_t kinds[] = { TONG_KIND_TCP, TONG_KIND_UDP, TONG_KIND_NETLINK, TONG_KIND_UNIX };
     uint32_t object = TONG_NOBODY;
-    char key[24];
-    bracketed(descriptor->target, key);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && object == TONG_NOBODY; i++)
         object = graph_find_object(descriptor->scan->graph, kinds[i], key);
     descriptor_add_both(descriptor, object);
+}
+
+static void add_socket(const struct descriptor *descriptor)
+{
+    char key[24];
+    bracketed(descriptor->target, key);
+    descriptor_add_socket(descriptor, key);
 }
 
 /* Only a file of that size, one below the root of a file system without a disk, is worth asking. */
@@ -157,21 +180,27 @@ static const struct link_kind {
     { "/", add_file },
 };
 
-static int add_descriptor(void *context, const char *name, int64_t number)
+int descriptor_ask(struct descriptor *descriptor, const char *name)
 {
-    struct descriptor *descriptor = context;
     const char *target = descriptor->target;
     ssize_t r = proc_link(descriptor->directory, name, descriptor->target, sizeof descriptor->target);
-    if (r < 0) /* closed meanwhile; or root may list what it may not read */
-        return r == -ENOENT || r == -ESRCH ? 0 : (int)r;
+    if (r < 0)
+        return r == -ESRCH ? -ENOENT : (int)r;
     descriptor->name = name;
-    descriptor->fd = (int)number;
     for (size_t i = 0; i < sizeof link_kinds / sizeof *link_kinds; i++)
         if (!strncmp(target, link_kinds[i].begins, strlen(link_kinds[i].begins))) {
             link_kinds[i].add(descriptor);
             break;
         }
     return descriptor->scan->graph->error;
+}
+
+static int add_descriptor(void *context, const char *name, int64_t number)
+{
+    struct descriptor *descriptor = context;
+    descriptor->fd = (int)number;
+    int r = descriptor_ask(descriptor, name); /* closed meanwhile; or root may list what it may not read */
+    return r == -ENOENT ? 0 : r;
 }
 
 static int look_at_all(struct descriptor *descriptor, int process)

@@ -150,9 +150,9 @@ static uint32_t object_of(struct tong_snapshot *graph, const struct lock *lock)
     return number;
 }
 
-static void add_end(struct tong_snapshot *graph, const struct lock *lock, uint32_t process, int fd, uint32_t certainty)
+static void add_end(struct tong_snapshot *graph, const struct lock *lock, uint32_t process, uint32_t certainty)
 {
-    const tong_end end = { .object = object_of(graph, lock), .process = process, .fd = fd, .certainty = certainty,
+    const tong_end end = { .object = object_of(graph, lock), .process = process, .fd = -1, .certainty = certainty,
                            .flags = lock->waits ? TONG_END_WAITS : TONG_END_LOCK };
     if (end.object != TONG_NOBODY && process != TONG_NOBODY)
         graph_add_end(graph, &end);
@@ -170,7 +170,11 @@ static int add_held(void *context, char *line)
         const char *name = graph_text(graph, descriptor->target);
         graph_object_at(graph, object)->name = name;
     }
-    add_end(graph, &lock, descriptor->process, descriptor->fd, TONG_EXACT);
+    const tong_end end = { .object = object, .process = descriptor->process, .fd = descriptor->fd,
+                           .flags = TONG_END_LOCK, .certainty = TONG_EXACT,
+                           .description = descriptor_description(descriptor) };
+    if (object != TONG_NOBODY)
+        graph_add_end(graph, &end);
     return graph->error;
 }
 
@@ -209,7 +213,7 @@ static bool is_there(const struct locks *now, const struct lock *lock)
 static void add_unseen(struct tong_snapshot *graph, const struct lock *lock)
 {
     uint32_t process = lock->pid > 0 ? graph_process(graph, lock->pid) : TONG_NOBODY;
-    add_end(graph, lock, process, -1, is_of_process(lock) ? TONG_EXACT : TONG_UNSURE);
+    add_end(graph, lock, process, is_of_process(lock) ? TONG_EXACT : TONG_UNSURE);
     uint32_t object = object_of(graph, lock);
     if (object != TONG_NOBODY && (process == TONG_NOBODY || !is_of_process(lock)))
         graph_object_at(graph, object)->flags |= TONG_OBJECT_HIDDEN_ENDS;
@@ -220,7 +224,7 @@ static void add_waiting(struct tong_snapshot *graph, const struct lock *lock, co
 {
     struct lock wanted = *held;
     wanted.waits = true;
-    add_end(graph, &wanted, lock->pid > 0 ? graph_process(graph, lock->pid) : TONG_NOBODY, -1, TONG_EXACT);
+    add_end(graph, &wanted, lock->pid > 0 ? graph_process(graph, lock->pid) : TONG_NOBODY, TONG_EXACT);
 }
 
 static void add_listed(struct tong_snapshot *graph, const struct locks *locks, const struct locks *now, const bool *held,
@@ -270,7 +274,7 @@ uint32_t locks_find_waiter(struct scan *scan, uint32_t process, uint64_t device,
         lock->told = true;
         struct lock wanted = scan->locks->list[lock->held];
         wanted.waits = true;
-        add_end(scan->graph, &wanted, process, -1, TONG_EXACT);
+        add_end(scan->graph, &wanted, process, TONG_EXACT);
         return object_of(scan->graph, &wanted);
     }
     return TONG_NOBODY;

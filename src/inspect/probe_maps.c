@@ -14,8 +14,8 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-#include "inspect/areas.h"
 #include "inspect/file.h"
+#include "inspect/maps.h"
 #include "inspect/probe.h"
 #include "sys/sys.h"
 
@@ -28,15 +28,6 @@ struct mapping {
     const char *name;
 };
 
-struct maps_scan {
-    struct scan *scan;
-    uint32_t process;
-    int directory;           /* /proc/PID */
-    struct mapping *list;    /* of files that may be objects */
-    size_t count, room;
-    uint32_t *attachments;   /* seen of each object, as far as there were objects when the scan began */
-    size_t objects;
-};
 
 static void add_end(const struct maps_scan *maps, uint32_t object, uint32_t direction)
 {
@@ -70,8 +61,9 @@ static int add_sysv(struct maps_scan *maps, const struct area *area)
 
 static bool ask_file(const struct maps_scan *maps, const struct area *area, struct stat *ret)
 {
-    char name[64];
-    snprintf(name, sizeof name, "map_files/%llx-%llx", (unsigned long long)area->from, (unsigned long long)area->to);
+    char name[96];
+    snprintf(name, sizeof name, "%smap_files/%llx-%llx", maps->prefix, (unsigned long long)area->from,
+             (unsigned long long)area->to);
     return sys_fstatat(maps->directory, name, ret, 0) == 0;
 }
 
@@ -107,15 +99,19 @@ static bool is_talk(const char *path)
     return *path == '/' && (strncmp(path, "/dev/", 5) || !strcmp(path, NOT_NAMED));
 }
 
-static int add_area(void *context, const struct area *area)
+int maps_add(struct maps_scan *maps, const struct area *area)
 {
-    struct maps_scan *maps = context;
     uint32_t kind = file_kind(area->path);
     if (kind)
         return add_named(maps, area, kind);
     if (!strncmp(area->path, "/SYSV", 5) && major(area->device) == 0)
         return add_sysv(maps, area);
     return is_talk(area->path) ? remember(maps, area) : 0;
+}
+
+static int add_area(void *context, const struct area *area)
+{
+    return maps_add(context, area);
 }
 
 static int look_at(struct maps_scan *maps, uint32_t number)
@@ -201,18 +197,29 @@ static void count_attachments(const struct maps_scan *maps)
     }
 }
 
+int maps_begin(struct maps_scan *maps, struct scan *scan)
+{
+    *maps = (struct maps_scan){ .scan = scan, .prefix = "", .objects = scan->graph->objects.count };
+    maps->attachments = calloc(maps->objects + 1, sizeof *maps->attachments);
+    return maps->attachments ? 0 : -ENOMEM;
+}
+
+int maps_end(struct maps_scan *maps, int r)
+{
+    if (r == 0) {
+        add_files(maps);
+        count_attachments(maps);
+    }
+    free(maps->attachments);
+    free(maps->list);
+    return r;
+}
+
 int probe_maps(struct scan *scan)
 {
-    struct maps_scan maps = { .scan = scan, .objects = scan->graph->objects.count };
-    maps.attachments = calloc(maps.objects + 1, sizeof *maps.attachments);
-    int r = maps.attachments ? 0 : -ENOMEM;
+    struct maps_scan maps;
+    int r = maps_begin(&maps, scan);
     for (uint32_t process = 0; process < scan->graph->processes.count && r == 0; process++)
         r = look_at(&maps, process);
-    if (r == 0) {
-        add_files(&maps);
-        count_attachments(&maps);
-    }
-    free(maps.attachments);
-    free(maps.list);
-    return r;
+    return maps_end(&maps, r);
 }

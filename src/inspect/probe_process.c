@@ -120,9 +120,9 @@ static void read_own(struct scan *scan)
 }
 
 /* The words, ended by NUL each, become one line. */
-static void read_command(struct scan *scan, int directory, tong_process *process)
+void process_read_command(struct scan *scan, int directory, const char *name, tong_process *process)
 {
-    ssize_t size = proc_read_some(&scan->proc, directory, "cmdline", COMMAND_MOST);
+    ssize_t size = proc_read_some(&scan->proc, directory, name, COMMAND_MOST);
     graph_missed(scan->graph, "command lines of processes", size);
     char *text = scan->proc.buffer;
     for (ssize_t i = 0; i + 1 < size; i++)
@@ -212,7 +212,7 @@ static int add_process(void *context, const char *name, int64_t pid)
         read_status(scan, directory, &process);
         if (!(process.flags & TONG_PROCESS_KERNEL))
             read_namespaces(scan, directory, process.namespaces);
-        read_command(scan, directory, &process);
+        process_read_command(scan, directory, "cmdline", &process);
         graph_add_process(scan->graph, &process);
         identity = graph_push(scan->graph, &scan->identities, sizeof *identity);
     }
@@ -301,10 +301,15 @@ static void find_unseen(struct scan *scan)
     scan->graph->unseen = hides || scan->namespaces[SCAN_PID] != SCAN_FIRST_PIDS;
 }
 
-int probe_processes(struct scan *scan)
+int probe_own(struct scan *scan)
 {
     read_own(scan);
     find_unseen(scan);
+    return scan->graph->error;
+}
+
+int probe_processes(struct scan *scan)
+{
     int directory = sys_openat(scan->proc.fd, ".", O_RDONLY | O_DIRECTORY);
     int r = directory < 0 ? directory : proc_numbers(directory, add_process, scan);
     sys_close(directory);

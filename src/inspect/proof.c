@@ -54,6 +54,8 @@ static const struct words {
     { 0, 0, RULE_CHILDREN, "", NULL, { "its child ", " to end" }, { "one of its children to end: ", "" } },
     { 0, 0, RULE_OPENING, " of ", "FIFO", { ", which nobody has open; it may be meant for ", "" },
       { ", which nobody has open; it may be meant for ", "" } },
+    { 0, 0, RULE_HELD, " of ", "set", { ", which is held with undo by ", "" },
+      { ", which is held with undo, or was last taken, by ", "" } },
     { TONG_KIND_SYSVSEM, 0, RULE_USED, " of ", "set", { ", which was last taken by ", "" },
       { ", which was last taken by ", "" } },
     { TONG_KIND_MSGQ, TONG_RECEIVE, RULE_USED, " from ", "queue", { ", whose last sender is ", "" },

@@ -2,47 +2,59 @@
 /* The public face: one snapshot is all probes, in the order of the table, over one graph. */
 #include <errno.h>
 #include <stdlib.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/detail.h"
 #include "inspect/graph.h"
+#include "inspect/kernel.h"
 #include "inspect/locks.h"
 #include "inspect/probe.h"
 
 /* Each adds what its source knows to what the ones before it found. */
 static const struct probe probes[] = {
-    { "processes", probe_processes, 0 },
-    { "unix sockets", probe_unix, 0 },
-    { "TCP and UDP", probe_inet, 0 },
-    { "other networks", probe_networks, 0 },
-    { "peers of TCP and UDP", probe_inet_peers, 0 },
-    { "System V", probe_sysv, 0 },
-    { "names", probe_names, 0 },
-    { "list of locks", probe_lock_list, 0 },
-    { "descriptors", probe_descriptors, 0 },
-    { "mappings", probe_maps, 0 },
-    { "locks", probe_locks, 0 },
-    { "depths", probe_depths, TONG_LOOK_DEPTHS },
-    { "open file descriptions", probe_descriptions, 0 },
-    { "channels of tong", probe_channels, 0 },
-    { "waits", probe_waits, TONG_LOOK_WAITS }, /* asks what those before it found; adds ends of who waits in an open */
-    { "who waits for locks", probe_lock_waiters, 0 },
-    { "orphans", probe_orphans, 0 },
+    { "the caller", probe_own, NULL, 0 },
+    { "processes", probe_processes, kernel_processes, 0 },
+    { "unix sockets", probe_unix, NULL, 0 },
+    { "TCP and UDP", probe_inet, NULL, 0 },
+    { "other networks", probe_networks, NULL, 0 },
+    { "peers of TCP and UDP", probe_inet_peers, NULL, 0 },
+    { "System V", probe_sysv, NULL, 0 },
+    { "names", probe_names, NULL, 0 },
+    { "list of locks", probe_lock_list, NULL, 0 },
+    { "descriptors", probe_descriptors, kernel_descriptors, 0 },
+    { "mappings", probe_maps, kernel_mappings, 0 },
+    { "locks", probe_locks, NULL, 0 },
+    { "depths", probe_depths, NULL, TONG_LOOK_DEPTHS },
+    { "open file descriptions", probe_descriptions, NULL, 0 },
+    { "channels of tong", probe_channels, NULL, 0 },
+    { "what is undone", NULL, kernel_undos, TONG_LOOK_WAITS },
+    /* Asks what those before it found; adds ends of who waits in an open. */
+    { "waits", probe_waits, NULL, TONG_LOOK_WAITS },
+    { "who waits for locks", probe_lock_waiters, NULL, 0 },
+    { "orphans", probe_orphans, NULL, 0 },
 };
 
 /* What is concluded from all of it. */
 static const struct probe conclusions[] = {
-    { "who is stuck", find_stuck, TONG_LOOK_WAITS },
-    { "objects", find_objects, TONG_LOOK_WAITS },
-    { "leftovers", find_leftovers, TONG_LOOK_WAITS },
+    { "who is stuck", find_stuck, NULL, TONG_LOOK_WAITS },
+    { "objects", find_objects, NULL, TONG_LOOK_WAITS },
+    { "leftovers", find_leftovers, NULL, TONG_LOOK_WAITS },
 };
+
+/* What the kernel's programs cannot tell, /proc is asked. */
+static int run_one(struct scan *scan, const struct probe *probe)
+{
+    int r = probe->by_kernel && scan->kernel ? probe->by_kernel(scan) : -EOPNOTSUPP;
+    return r != -EOPNOTSUPP ? r : probe->run ? probe->run(scan) : 0;
+}
 
 static int run(struct scan *scan, const struct probe *table, size_t count)
 {
     int r = 0;
     for (size_t i = 0; i < count && r == 0; i++)
         if ((table[i].asked & scan->look.flags) == table[i].asked)
-            r = table[i].run(scan);
+            r = run_one(scan, &table[i]);
     return r ? r : scan->graph->error;
 }
 
@@ -51,6 +63,8 @@ static int look(struct scan *scan)
     int r = proc_open(&scan->proc, scan->look.proc ? scan->look.proc : "/proc");
     scan->proc.graph = scan->graph;
     if (r == 0)
+        r = kernel_open(scan);
+    if (r == 0)
         r = run(scan, probes, sizeof probes / sizeof *probes);
     if (r == 0) {
         graph_settle(scan->graph);
@@ -58,6 +72,8 @@ static int look(struct scan *scan)
     }
     waits_free(scan->waits);
     locks_free(scan->locks);
+    free(scan->undos);
+    free(scan->listed);
     free(scan->identities.item);
     proc_close(&scan->proc);
     return r;
@@ -100,6 +116,7 @@ void tong_snapshot_free(tong_snapshot *snapshot)
     }
     free(snapshot->by_key);
     free(snapshot->by_pid);
+    kernel_release(snapshot->kernel);
     free(snapshot);
 }
 

@@ -14,6 +14,7 @@
 
 #include "inspect/graph.h"
 #include "inspect/probe.h"
+#include "inspect/undo.h"
 
 /* What tells who could end a wait. */
 enum rule {
@@ -21,6 +22,7 @@ enum rule {
     RULE_OBJECT,   /* who has ends of the object, by its kind */
     RULE_LOCK,     /* who has a lock on the file */
     RULE_OWNER,    /* the thread whose number the lock word holds */
+    RULE_HELD,     /* who holds a System V counter with undo, and who used it last */
     RULE_USED,     /* the process that did the last operation on a System V object, by the kernel's book */
     RULE_CHILDREN, /* a child, by its end */
     RULE_OPENING,  /* who opens the other side of a FIFO */
@@ -45,8 +47,9 @@ struct wait_fact {
     uint32_t first, count; /* its wakers */
     int32_t fd;            /* that it waits on, or -1 */
     uint32_t fd_direction; /* with which that is open */
-    int64_t number;        /* RULE_OWNER: tid; RULE_USED: pid; RULE_CHILDREN: pid, or 0: any */
+    int64_t number;        /* RULE_OWNER: tid; RULE_HELD, RULE_USED: pid; RULE_CHILDREN: pid, or 0: any */
     uint64_t used_at;      /* RULE_USED: when, in seconds of the epoch; 0: not known */
+    struct undo undo;      /* RULE_HELD */
     uint64_t device, inode;/* RULE_LOCK, and what a futex lies in */
     bool multiplexed;      /* one of several, as in poll */
     bool hideable;         /* a process that cannot be seen could have an end of it, too */

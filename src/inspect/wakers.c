@@ -304,6 +304,24 @@ static void by_owner(struct search *search)
         search->fact->dead = true;
 }
 
+/* Who holds it; and who used it last, if that is somebody else: it may give what it never took.  Who waits for more of
+ * what it holds takes again and again, so somebody there is who only gives. */
+static void by_undo(struct search *search)
+{
+    uint32_t last = graph_process(search->graph, search->fact->number), holder;
+    bool again = false, known = last == TONG_NOBODY || last == search->process;
+    for (size_t place = 0; (holder = undo_holder(search->scan, &search->fact->undo, &place)) != TONG_NOBODY; ) {
+        add_waker(search, holder, TONG_NOBODY);
+        again |= holder == search->process;
+        known |= holder == last;
+    }
+    search->fact->inferred = !known;
+    if (!known)
+        add_waker(search, last, TONG_NOBODY);
+    if (again)
+        open_to_all(search);
+}
+
 /* Of a semaphore whose last user is dead it may be that it took it for good. */
 static void by_last_use(struct search *search)
 {
@@ -365,7 +383,8 @@ static void by_process(struct search *search)
 
 static void (*const rules[])(struct search *search) = {
     [RULE_OPEN] = open_to_all, [RULE_OBJECT] = by_object, [RULE_LOCK] = by_lock, [RULE_OWNER] = by_owner,
-    [RULE_USED] = by_last_use, [RULE_CHILDREN] = by_child, [RULE_OPENING] = by_opening, [RULE_PROCESS] = by_process,
+    [RULE_HELD] = by_undo, [RULE_USED] = by_last_use, [RULE_CHILDREN] = by_child, [RULE_OPENING] = by_opening,
+    [RULE_PROCESS] = by_process,
 };
 
 int wakers_find(struct scan *scan)

@@ -3,6 +3,7 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/kcmp.h>
 #include <stdio.h>
@@ -21,6 +22,21 @@ static int ask_statfs(int fd, uint64_t *ret)
 int sys_fstatfs_type(int fd, uint64_t *ret)
 {
     SYS_CALL(int, "fstatfs", ask_statfs(fd, ret));
+}
+
+static int sys_capget(struct __user_cap_header_struct *head, struct __user_cap_data_struct *words)
+{
+    SYS_CALL(int, "capget", (int)syscall(SYS_capget, head, words));
+}
+
+int sys_capabilities(uint64_t *ret)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct words[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
+    *ret = 0;
+    int r = sys_capget(&head, words);
+    *ret = (uint64_t)words[1].effective << 32 | words[0].effective;
+    return r;
 }
 
 int sys_pidfd_getfd(int pidfd, int fd)

@@ -103,6 +103,7 @@ ssize_t sys_writev(int fd, const struct iovec *spans, int count);
 int sys_fstat(int fd, struct stat *ret);
 int sys_lstat(const char *path, struct stat *ret);
 int sys_statvfs(const char *path, struct statvfs *ret);
+int sys_capabilities(uint64_t *ret); /* effective, bit n: capability n */
 int sys_fstatfs_type(int fd, uint64_t *ret); /* the magic number of the file system */
 int sys_fstatvfs(int fd, struct statvfs *ret);
 int sys_openat(int directory, const char *name, int flags);

@@ -3,17 +3,47 @@
 #ifndef TEST_INSPECT_LOOK_H
 #define TEST_INSPECT_LOOK_H
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <tong/inspect.h>
 #include <tong/tong.h>
 
 #include "frame.h"
 
-static inline tong_snapshot *look(void)
+/* Every test runs twice: as it comes, and with LOOK_PLAINLY in its environment, by /proc alone. */
+static inline tong_look look_asked(uint32_t flags)
+{
+    tong_look asked = TONG_LOOK_INIT;
+    asked.flags = flags | (getenv("LOOK_PLAINLY") ? TONG_LOOK_PLAINLY : 0);
+    return asked;
+}
+
+static inline tong_snapshot *look_for(uint32_t flags)
 {
     tong_snapshot *snapshot = NULL;
-    OK(tong_snapshot_take(NULL, &snapshot));
+    const tong_look asked = look_asked(flags);
+    OK(tong_snapshot_take(&asked, &snapshot));
     return snapshot;
+}
+
+static inline tong_snapshot *look(void)
+{
+    return look_for(TONG_LOOK_ALL);
+}
+
+static inline bool is_by_kernel(const tong_snapshot *snapshot)
+{
+    return !strcmp(tong_snapshot_tier(snapshot), "bpf");
+}
+
+/* Whether a look uses BPF here. */
+static inline bool look_is_by_kernel(void)
+{
+    tong_snapshot *snapshot = look_for(0);
+    bool by_kernel = is_by_kernel(snapshot);
+    tong_snapshot_free(snapshot);
+    return by_kernel;
 }
 
 /* The object of that kind and name; NULL: there is none. */

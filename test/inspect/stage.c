@@ -21,7 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alike.h"
 #include "frame.h"
+#include "look.h"
 
 #define PATIENCE (10 * INT64_C(1000000000))
 #define SOON (3 * TONG_SECOND)
@@ -256,6 +258,16 @@ static bool is_sure(const tong_snapshot *snapshot, const tong_finding *finding, 
            (hidden && certainty == TONG_EXACT && finding->certainty == TONG_INFERRED);
 }
 
+/* Where BPF tells, /proc must tell the same. */
+static void compare(const struct stage *stage, const tong_snapshot *snapshot)
+{
+    if (!is_by_kernel(snapshot))
+        return;
+    tong_snapshot *plain = look_for(TONG_LOOK_ALL | TONG_LOOK_PLAINLY);
+    alike(snapshot, plain, stage->actor, stage->actors);
+    tong_snapshot_free(plain);
+}
+
 /* While one looks, an actor may only be falling asleep, or somebody begin who could help: it must be found soon. */
 static tong_snapshot *look_until_found(const struct stage *stage, uint32_t kind, const tong_finding **ret)
 {
@@ -263,10 +275,11 @@ static tong_snapshot *look_until_found(const struct stage *stage, uint32_t kind,
     int64_t until = frame_now() + SOON;
     do {
         tong_snapshot_free(snapshot);
-        OK(tong_snapshot_take(NULL, &snapshot));
+        snapshot = look();
         *ret = find(stage, snapshot);
     } while ((!*ret || (*ret)->kind != kind || actors_in(stage, snapshot, *ret) != stage->actors - stage->beside) &&
              frame_now() < until);
+    compare(stage, snapshot);
     return snapshot;
 }
 
@@ -294,8 +307,7 @@ void stage_found(const struct stage *stage, uint32_t kind, const char *words)
 
 void stage_quiet(const struct stage *stage)
 {
-    tong_snapshot *snapshot;
-    OK(tong_snapshot_take(NULL, &snapshot));
+    tong_snapshot *snapshot = look();
     const tong_finding *finding = find(stage, snapshot);
     MUST(!finding, "a false alarm of kind %u: %s\n%s", finding->kind, finding->summary, finding->proof);
     tong_snapshot_free(snapshot);

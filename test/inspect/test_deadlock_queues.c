@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "frame.h"
+#include "look.h"
 #include "stage.h"
 
 #define PATIENCE (10 * INT64_C(1000000000))
@@ -87,7 +88,8 @@ static void counters(int undo)
     struct stage stage;
     begin_counters(&stage, undo);
     stage_start_two(&stage, take_forward, SEMOP, take_backward, SEMOP);
-    stage_found(&stage, TONG_FINDING_STUCK, "which was last taken by");
+    stage_found(&stage, TONG_FINDING_STUCK, undo && look_is_by_kernel() ? "which is held with undo by"
+                                                                      : "which was last taken by");
     end_counters(&stage);
 }
 

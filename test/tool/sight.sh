@@ -30,6 +30,13 @@ pattern="\"sleep/$writer\" -> \"sleep/$reader\""
 check "map draws it" shows map --dot "$writer"
 expect "a process that is not there" 6 'no process' "$TONG" map nobody-is-called-so
 check "the snapshot is JSON" sh -c '"$0" ls --json 2>/dev/null | python3 -c "import json, sys; json.load(sys.stdin)[\"objects\"]"' "$TONG"
+pattern="fifo *$directory/channel .*sleep/$writer -> sleep/$reader"
+check "ls by /proc alone" shows ls --plainly --kind fifo
+check "says so" grep -q ' from proc in ' err
+for verb in ls map doctor; do
+    check "$verb --plainly is by /proc" sh -c '"$0" $1 --plainly --json 2>/dev/null | python3 -c "import json, sys
+sys.exit(json.load(sys.stdin)[\"tier\"] != \"proc\")"' "$TONG" $verb
+done
 kill $writer $reader
 wait $writer $reader 2>/dev/null
 

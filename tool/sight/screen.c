@@ -182,12 +182,12 @@ static void take_keys(struct screen *screen, int64_t deadline)
 
 /* ---- The terminal ----------------------------------------------------------------------------------------- */
 
-static int run(struct screen *screen, int64_t interval)
+static int run(struct screen *screen, int64_t interval, uint32_t look)
 {
     tong_snapshot *before = NULL, *now = NULL;
     int code = 0;
     int64_t used = sight_used();
-    while (code == 0 && !screen->over && !stop_asked() && (code = sight_take(TONG_LOOK_ALL, &now)) == 0) {
+    while (code == 0 && !screen->over && !stop_asked() && (code = sight_take(look, &now)) == 0) {
         screen->now = now;
         int r = rank_make(before, now, &screen->ranking);
         screen->pause = interval == SCREEN_AS_FITS ? sight_pause(INTERVAL, sight_used() - used) : interval;
@@ -204,7 +204,7 @@ static int run(struct screen *screen, int64_t interval)
     return code;
 }
 
-int screen_show(int64_t interval)
+int screen_show(int64_t interval, uint32_t tier)
 {
     struct screen screen = { .order = RANK_RATE };
     const char *type = getenv("TERM");
@@ -219,7 +219,7 @@ int screen_show(int64_t interval)
     keypad(stdscr, true);
     curs_set(0);
     stop_catch();
-    int code = run(&screen, interval);
+    int code = run(&screen, interval, TONG_LOOK_ALL | tier);
     endwin();
     delscreen(terminal);
     return stop_end(code);

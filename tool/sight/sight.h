@@ -13,6 +13,14 @@
 
 #define SIGHT_JSON_VERSION 1
 
+/* A row of options: the field is called `plainly`. */
+#define SIGHT_PLAINLY FLAG(plainly, "ask only /proc, though BPF be allowed")
+
+static inline uint32_t sight_tier(bool plainly)
+{
+    return plainly ? TONG_LOOK_PLAINLY : 0;
+}
+
 /* Takes a snapshot: 0, or an exit code, said. */
 int sight_take(uint32_t flags, tong_snapshot **ret);
 

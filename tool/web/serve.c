@@ -37,6 +37,7 @@
 struct server {
     char token[TOKEN_BYTES * 2 + 1];
     int listener, wake;
+    uint32_t look;           /* TONG_LOOK_... of each picture */
     const char *path;        /* of the socket, or NULL */
     struct MHD_Daemon *daemon;
 };
@@ -181,13 +182,13 @@ static void choose(const tong_snapshot *snapshot, bool *keep)
     }
 }
 
-/* Looks, and tells of it. */
-static int tell(void)
+/* Looks, and tells of it.  The last picture is kept until the next is taken: what that needs is then at hand. */
+static int tell(uint32_t look, tong_snapshot **last)
 {
     tong_snapshot *snapshot;
     struct text text = TEXT_INIT;
     struct json json = { &text, false };
-    int code = sight_take(TONG_LOOK_ALL, &snapshot);
+    int code = sight_take(look, &snapshot);
     if (code)
         return code;
     bool *keep = calloc(tong_snapshot_objects(snapshot) + 1, sizeof *keep);
@@ -198,7 +199,8 @@ static int tell(void)
     text_print(&text, "\n\n");
     stream_tell(&text);
     free(keep);
-    tong_snapshot_free(snapshot);
+    tong_snapshot_free(*last);
+    *last = snapshot;
     return 0;
 }
 
@@ -215,12 +217,12 @@ static void choose_pause(struct pace *pace, int64_t spent_before)
     pace->pause = pause > PAUSE_MOST ? PAUSE_MOST : pause;
 }
 
-static int look(struct pace *pace)
+static int look_again(struct pace *pace, uint32_t look, tong_snapshot **last)
 {
     int64_t spent_before = pace->spent;
     pace->began = clock_now();
     pace->spent = sight_used();
-    int code = tell();
+    int code = tell(look, last);
     if (code == 0)
         choose_pause(pace, spent_before);
     return code;
@@ -230,18 +232,24 @@ static int look(struct pace *pace)
 static int follow(const struct server *server)
 {
     struct pace pace = { -PAUSE_LEAST, sight_used(), PAUSE_LEAST };
+    tong_snapshot *last = NULL;
     eventfd_t ignored;
     int code = 0;
     while (code == 0 && !stop_asked()) {
         bool followed = stream_followed();
         pace.pause = followed ? pace.pause : PAUSE_LEAST;
         if (followed && clock_now() >= pace.began + pace.pause)
-            code = look(&pace);
+            code = look_again(&pace, server->look, &last);
+        if (!followed) {
+            tong_snapshot_free(last);
+            last = NULL;
+        }
         int64_t left = pace.began + pace.pause - clock_now();
         struct pollfd wait = { .fd = server->wake, .events = POLLIN };
         if (poll(&wait, 1, !followed ? -1 : left > 0 ? (int)(left / TONG_MILLISECOND) + 1 : 0) > 0)
             eventfd_read(server->wake, &ignored);
     }
+    tong_snapshot_free(last);
     return code;
 }
 
@@ -324,9 +332,9 @@ static void end(struct server *server)
         close(server->wake);
 }
 
-int web_serve(uint16_t port, const char *path)
+int web_serve(uint16_t port, const char *path, uint32_t tier)
 {
-    struct server server = { .listener = -1, .wake = -1 };
+    struct server server = { .listener = -1, .wake = -1, .look = TONG_LOOK_ALL | tier };
     int code = mhd_load();
     code = code ? code : make_token(&server);
     if (code)

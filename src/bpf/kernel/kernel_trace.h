@@ -29,54 +29,6 @@ struct pt_regs___arm {
 
 struct pt_regs;
 
-struct ns_common {
-    unsigned int inum;
-};
-
-struct pid_namespace {
-    struct ns_common ns;
-};
-
-struct ipc_namespace {
-    struct ns_common ns;
-};
-
-struct nsproxy {
-    struct ipc_namespace *ipc_ns;
-};
-
-struct upid {
-    int nr;
-    struct pid_namespace *ns;
-};
-
-struct pid {
-    unsigned int level;
-    struct upid numbers[1];
-};
-
-typedef struct {
-    int counter;
-} atomic_t;
-
-struct signal_struct {
-    atomic_t live;
-    struct pid *pids[4];
-};
-
-struct qstr {
-    const unsigned char *name;
-};
-
-struct dentry {
-    struct qstr d_name;
-    struct inode *d_inode;
-};
-
-struct path {
-    struct dentry *dentry;
-};
-
 struct file___t {
     __u32 f_mode;
     struct inode *f_inode;
@@ -156,10 +108,6 @@ struct unix_sock {
     struct sock *peer;
 };
 
-struct eventfd_ctx {
-    int id;
-};
-
 struct tty_struct {
     int index;
     void *driver_data;
@@ -167,11 +115,6 @@ struct tty_struct {
 
 struct tty_file_private {
     struct tty_struct *tty;
-};
-
-struct vm_area_struct {
-    unsigned long vm_start, vm_pgoff, vm_flags;
-    struct file___t *vm_file;
 };
 
 struct kernel_siginfo {
