@@ -90,10 +90,21 @@ static int open_directory(const struct kernel_files *files)
     return r;
 }
 
-static void say_hidden(const struct kernel_files *files)
+static bool is_gone(int error)
 {
-    graph_process_at(files->scan->graph, files->descriptor.process)->flags |= TONG_PROCESS_HIDDEN;
-    graph_gap(files->scan->graph, "names of what processes have open", "not permitted to this user");
+    return error == -ESRCH || error == -ENOENT;
+}
+
+static bool ends_look(int error)
+{
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
+static void say_missed(const struct kernel_files *files, int error)
+{
+    if (!is_gone(error))
+        graph_process_at(files->scan->graph, files->descriptor.process)->flags |= TONG_PROCESS_HIDDEN;
+    graph_missed(files->scan->graph, "names of what processes have open", error);
 }
 
 /* 0: it can be asked. */
@@ -104,9 +115,9 @@ static int reach(struct kernel_files *files)
         return descriptor->directory == REFUSED ? -ESRCH : 0;
     int fd = open_directory(files);
     descriptor->directory = fd < 0 ? REFUSED : fd;
-    if (fd == -EACCES || fd == -EPERM)
-        say_hidden(files);
-    return fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM ? fd : fd < 0 ? -ESRCH : 0;
+    if (fd < 0 && !ends_look(fd))
+        say_missed(files, fd);
+    return ends_look(fd) ? fd : fd < 0 ? -ESRCH : 0;
 }
 
 static int ask(struct kernel_files *files, const char *name)
@@ -114,15 +125,15 @@ static int ask(struct kernel_files *files, const char *name)
     int r = reach(files);
     if (r == 0)
         r = descriptor_ask(&files->descriptor, name);
-    if (r == -EACCES || r == -EPERM)
-        say_hidden(files);
+    if (r < 0 && !ends_look(r))
+        say_missed(files, r);
     return r;
 }
 
-/* It is gone, or may not be asked, which was said. */
+/* It is gone, or could not be asked, which was said. */
 static int pass(int r)
 {
-    return r == -ESRCH || r == -ENOENT || r == -EACCES || r == -EPERM ? 0 : r;
+    return r == 0 || ends_look(r) ? r : 0;
 }
 
 static int ask_once(struct kernel_files *files, const char *name)

@@ -31,6 +31,7 @@ static const char *ask(const struct kernel_maps *all, const struct mapping_seen 
     ssize_t r = proc_link(scan->proc.fd, name, path, sizeof path);
     if (r == -ENAMETOOLONG)
         return "/(a path that is too long)";
+    graph_missed(scan->graph, "names of mappings", r);
     return r < 0 ? "" : graph_text(scan->graph, path);
 }
 
