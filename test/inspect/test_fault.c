@@ -135,7 +135,7 @@ static void draw_all(const tong_snapshot *snapshot)
                  (unsigned long long)object->messages, object->detail);
     for (size_t i = 0; (end = tong_snapshot_end(snapshot, i)); i++)
         draw("end %s %u %d %x %u %u %d\n", key_of(snapshot, end->object), end->process, end->fd, end->flags,
-             end->direction, end->count, end->description != 0);
+             end->direction, end->flags & TONG_END_WAITS ? 1 : end->count, end->description != 0);
     for (size_t i = 0; (wait = tong_snapshot_wait(snapshot, i)); i++)
         draw("wait %u %lld [%s] %x %s %s\n", wait->process, (long long)wait->thread, key_of(snapshot, wait->object),
              wait->flags, wait->operation, wait->detail);
