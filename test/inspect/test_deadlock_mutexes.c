@@ -61,6 +61,15 @@ static void mutex_backward(struct stage *stage)
     lock_mutexes(stage, 1);
 }
 
+/* If both close the circle at once, both are refused. */
+static void mutex_backward_later(struct stage *stage)
+{
+    pthread_mutex_lock(mutex_of(stage, 1));
+    stage_meet(stage, 2);
+    frame_asleep(stage->actor[0], stage->actor[0]);
+    pthread_mutex_lock(mutex_of(stage, 0));
+}
+
 static void mutex_and_idle(struct stage *stage)
 {
     pthread_mutex_lock(mutex_of(stage, 1));
@@ -137,7 +146,7 @@ static void inheriting(int i)
     struct stage stage;
     (void)i;
     begin_mutexes(&stage, INHERITING);
-    stage_start_two(&stage, mutex_forward, SYS_futex, mutex_backward, SYS_futex);
+    stage_start_two(&stage, mutex_forward, SYS_futex, mutex_backward_later, SYS_futex);
     for (int actor = 0; actor < 2; actor++) /* who is refused leaves that call for the one that it stays in */
         frame_asleep(stage.actor[actor], stage.actor[actor]);
     stage_found(&stage, TONG_FINDING_STUCK, "which is held by|its own threads alone");

@@ -18,6 +18,11 @@ shows() {
     terminal capture-pane -p | grep -q -e "$1"
 }
 
+# A row below a heading, and before it none that is not stuck: others may be stuck meanwhile.
+stuck_first() {
+    terminal capture-pane -p | sed -n "/^$1/,/^$/p" | sed 1d | sed '/stuck/!q' | grep -q -e "stuck.*$2"
+}
+
 # The first row below a heading.
 first_is() {
     terminal capture-pane -p | grep -A 1 -e "^$1" | tail -n 1 | grep -q -e "$2"
@@ -54,8 +59,8 @@ timeout 300 sleep 300 &
 waiter=$!
 terminal resize-window -x 120 -y 40
 terminal respawn-pane -k "'$TONG' top --interval 200ms"
-check "who is stuck comes first" until_true first_is PROCESS "stuck .*cat/\($first\|$second\)"
-check "and what they wait for" until_true first_is CHANNEL "stuck .*$directory/\(one\|two\)"
+check "who is stuck comes first" until_true stuck_first PROCESS "cat/\($first\|$second\)"
+check "and what they wait for" until_true stuck_first CHANNEL "$directory/\(one\|two\)"
 check "who waits for a signal is not marked" sh -c '! tmux -S terminal capture-pane -p | grep -e "stuck.*timeout/$1"' sh "$waiter"
 terminal kill-server
 check "its terminal ends" until_true sh -c '! grep -q -F "$1/terminal" /proc/net/unix' sh "$directory"
