@@ -14,7 +14,7 @@ struct settings {
 };
 
 static const struct option_row options[] = {
-    VALUE(kind, TAKES_TEXT, "KIND", "only pipe, fifo, unix, tcp, udp, msgq, sysvshm, mq, shm, memfd, channel ..."),
+    VALUE(kind, TAKES_TEXT, "KIND", "only pipe, fifo, unix, tcp, udp, shm, channel ..., or several: pipe,fifo"),
     VALUE(of, TAKES_TEXT, "PROC", "only those of a process, by its pid or name"),
     FLAG(orphan, "only those that nobody has"),
     FLAG(full, "only those that are full"),
@@ -28,6 +28,33 @@ static uint32_t flags_asked(const struct settings *set)
 {
     return (set->orphan ? TONG_OBJECT_ORPHAN : 0) | (set->full ? TONG_OBJECT_FULL : 0) |
            (set->world ? TONG_OBJECT_WORLD_WRITABLE : 0);
+}
+
+/* "pipe,fifo" as bits; 0: a word is no kind, which was said. */
+static uint64_t kinds_of(const char *words)
+{
+    uint64_t kinds = 0;
+    for (size_t size; *words; words += size + (words[size] == ',')) {
+        uint32_t kind = TONG_KIND_PIPE;
+        size = strcspn(words, ",");
+        while (strcmp(tong_kind_name(kind), "?") && (strlen(tong_kind_name(kind)) != size ||
+                                                     strncmp(tong_kind_name(kind), words, size)))
+            kind++;
+        if (!strcmp(tong_kind_name(kind), "?"))
+            return 0;
+        kinds |= UINT64_C(1) << kind;
+    }
+    return kinds;
+}
+
+static int refuse_kinds(const char *words)
+{
+    struct text all = TEXT_INIT;
+    for (uint32_t kind = TONG_KIND_PIPE; strcmp(tong_kind_name(kind), "?"); kind++)
+        text_print(&all, "%s%s", kind == TONG_KIND_PIPE ? "" : ", ", tong_kind_name(kind));
+    int code = fail_usage("option '--kind': '%s' should be one or more of %s", words, all.data);
+    text_free(&all);
+    return code;
 }
 
 /* Which objects are asked for; 0 or an exit code, said. */
@@ -44,7 +71,7 @@ static int choose(const tong_snapshot *snapshot, const struct settings *set, boo
     }
     for (size_t i = 0; code == 0 && (object = tong_snapshot_object(snapshot, i)); i++)
         keep[i] = (object->flags & flags_asked(set)) == flags_asked(set) &&
-                  (!set->kind || !strcmp(set->kind, tong_kind_name(object->kind))) &&
+                  (!set->kind || kinds_of(set->kind) >> object->kind & 1) &&
                   (!set->of || sight_touches(snapshot, i, marks));
     free(marks);
     return code;
@@ -80,6 +107,8 @@ static int run(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
+    if (set.kind && !kinds_of(set.kind))
+        return refuse_kinds(set.kind);
     code = sight_take(TONG_LOOK_DEPTHS | sight_tier(set.plainly), &snapshot);
     if (code)
         return code;

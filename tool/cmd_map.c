@@ -168,8 +168,13 @@ static void print_head(const tong_process *process)
     text_free(&head);
 }
 
+/* Processes of which no connection was seen: because there is none, or because nobody may see it. */
+struct alone {
+    size_t independent, hidden;
+};
+
 /* A process and those it is connected to; alone, if that was asked for by name. */
-static void print_tree(const tong_snapshot *snapshot, uint32_t number, bool asked, size_t *independent)
+static void print_tree(const tong_snapshot *snapshot, uint32_t number, bool asked, struct alone *alone)
 {
     const tong_process *process = tong_snapshot_process(snapshot, number);
     struct tree tree = { .snapshot = snapshot };
@@ -183,18 +188,20 @@ static void print_tree(const tong_snapshot *snapshot, uint32_t number, bool aske
         puts("  its descriptors cannot be seen by this user");
     else if (asked)
         puts("  independent: no channel to another process was seen");
-    *independent += tree.count == 0;
+    *(process->flags & TONG_PROCESS_HIDDEN ? &alone->hidden : &alone->independent) += tree.count == 0;
     free_lines(&tree);
 }
 
 static void print_trees(const tong_snapshot *snapshot, const bool *marks)
 {
-    size_t independent = 0;
+    struct alone alone = { 0, 0 };
     for (uint32_t i = 0; i < tong_snapshot_processes(snapshot); i++)
         if (!marks || marks[i])
-            print_tree(snapshot, i, marks != NULL, &independent);
+            print_tree(snapshot, i, marks != NULL, &alone);
     if (!marks)
-        printf("independent, as far as could be seen: %zu processes\n", independent);
+        printf("independent, as far as could be seen: %zu processes\n", alone.independent);
+    if (!marks && alone.hidden)
+        printf("not known, because this user may not see what they have: %zu processes\n", alone.hidden);
 }
 
 /* ---- As a graph ------------------------------------------------------------------------------------------ */
@@ -298,6 +305,8 @@ static int run(const struct command *self, int argc, char **argv)
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
+    if (set.dot && set.json)
+        return fail_usage("--dot and --json exclude each other");
     code = sight_take(sight_tier(set.plainly), &snapshot);
     if (code)
         return code;

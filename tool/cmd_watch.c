@@ -139,10 +139,10 @@ static bool tell(void *context, const struct change *change)
 
 /* ---- Looking ---------------------------------------------------------------------------------------------- */
 
-/* Until the next look, after one with all that followed from it, which began when so much of the processor was used. */
-static int64_t pause_after(const struct watching *watching, int64_t used)
+/* Until the next look, after one that took so much of the processor with all that followed from it. */
+static int64_t pause_after(const struct watching *watching, int64_t cost)
 {
-    return watching->set->interval ? watching->set->interval : sight_pause(INTERVAL, sight_used() - used);
+    return watching->set->interval == NOT_GIVEN ? sight_pause(INTERVAL, cost) : watching->set->interval;
 }
 
 static void sleep_for(int64_t pause)
@@ -155,17 +155,13 @@ static void sleep_for(int64_t pause)
 static int watch(struct watching *watching)
 {
     tong_snapshot *now = NULL, *before = NULL;
-    int64_t used = sight_used();
     watching->code = sight_take(watching->look, &before);
-    watching->pause = pause_after(watching, used);
+    watching->pause = pause_after(watching, 0); /* the first takes more than those that follow */
     if (watching->code == 0)
         sight_say_coverage(before);
-    if (watching->code == 0 && watching->pause > INTERVAL && !watching->set->interval)
-        say("looks about each %.1f s, to take less than 2 %% of a processor; --interval says otherwise",
-            (double)watching->pause / TONG_SECOND);
     while (watching->code == 0 && !stop_asked()) {
         sleep_for(watching->pause);
-        used = sight_used();
+        int64_t used = sight_used();
         if (stop_asked() || (watching->code = sight_take(watching->look, &now)))
             break;
         int r = change_find(before, now, watching->kinds, tell, watching);
@@ -174,7 +170,7 @@ static int watch(struct watching *watching)
         tong_snapshot_free(before);
         before = now;
         now = NULL;
-        watching->pause = pause_after(watching, used);
+        watching->pause = pause_after(watching, sight_used() - used);
     }
     tong_snapshot_free(before);
     return stop_end(watching->code);
@@ -190,12 +186,12 @@ static uint32_t needs(uint32_t kinds)
 
 static int run(const struct command *self, int argc, char **argv)
 {
-    struct settings set = { .on = NULL };
+    struct settings set = { .interval = NOT_GIVEN };
     const char *wrong = NULL;
     int count, code = options_read(self, argc, argv, &set, &count);
     if (code != OPTIONS_GO)
         return code;
-    if (set.interval < 0)
+    if (set.interval == 0)
         return fail_usage("option '--interval': it should be above 0");
     struct watching watching = { .set = &set, .kinds = (UINT32_C(1) << CHANGE_KINDS) - 1 };
     if (set.on && !(watching.kinds = change_kinds(set.on, &wrong)))

@@ -241,7 +241,8 @@ static void tell_fifo(struct listing *listing, const char *path)
 {
     struct tong_snapshot *graph = listing->scan->graph;
     const char *line = graph_line(graph, path);
-    finding_add(listing->scan, TONG_FINDING_ORPHAN, TONG_INFERRED, TONG_NOBODY, path,
+    uint32_t certainty = graph_saw_everybody(graph) ? TONG_INFERRED : TONG_UNSURE;
+    finding_add(listing->scan, TONG_FINDING_ORPHAN, certainty, TONG_NOBODY, path,
                 graph_format(graph, "nobody uses FIFO %s", line),
                 graph_format(graph, "no process that could be seen has %s open, or waits to open it", line),
                 "if nobody will open it again, remove it");

@@ -268,6 +268,15 @@ uint32_t graph_add_finding(struct tong_snapshot *graph, const tong_finding *find
     return (uint32_t)graph->findings.count - 1;
 }
 
+bool graph_saw_everybody(const struct tong_snapshot *graph)
+{
+    const tong_process *processes = graph->processes.item;
+    for (size_t i = 0; i < graph->processes.count; i++)
+        if (processes[i].flags & TONG_PROCESS_HIDDEN)
+            return false;
+    return !graph->unseen;
+}
+
 void graph_gap(struct tong_snapshot *graph, const char *what, const char *why)
 {
     tong_gap *gaps = graph->gaps.item;

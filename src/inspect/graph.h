@@ -101,6 +101,9 @@ uint32_t graph_add_wait(struct tong_snapshot *graph, const tong_wait_seen *wait)
 void graph_add_watch(struct tong_snapshot *graph, const struct graph_watch *watch);
 uint32_t graph_add_finding(struct tong_snapshot *graph, const tong_finding *finding);
 
+/* Whether what nobody was seen to have, nobody has. */
+bool graph_saw_everybody(const struct tong_snapshot *graph);
+
 /* One more that could not be seen; equal words are counted together.  Both are static or the snapshot's. */
 void graph_gap(struct tong_snapshot *graph, const char *what, const char *why);
 

@@ -13,19 +13,10 @@ static bool may_be_orphan(uint32_t kind)
     return kind == TONG_KIND_SHM || kind == TONG_KIND_SEM || kind == TONG_KIND_MQ || kind == TONG_KIND_FIFO;
 }
 
-static bool everybody_was_seen(const struct tong_snapshot *graph)
-{
-    const tong_process *processes = graph->processes.item;
-    for (size_t i = 0; i < graph->processes.count; i++)
-        if (processes[i].flags & TONG_PROCESS_HIDDEN)
-            return false;
-    return !graph->unseen;
-}
-
 int probe_orphans(struct scan *scan)
 {
     struct tong_snapshot *graph = scan->graph;
-    bool *has_end = calloc(graph->objects.count + 1, sizeof *has_end), seen = everybody_was_seen(graph);
+    bool *has_end = calloc(graph->objects.count + 1, sizeof *has_end), seen = graph_saw_everybody(graph);
     if (!has_end)
         return -ENOMEM;
     for (size_t i = 0; i < graph->ends.count; i++)

@@ -168,7 +168,8 @@ static void describe_unsure(struct judge *judge, const struct group *group, tong
     ret->summary = graph_format(judge->graph, group->count == 1
                                 ? "%s waits, and nobody is left who could wake it, as far as can be seen"
                                 : "%s wait, and nobody can wake them, as far as can be seen", names_of(judge, group));
-    ret->advice = "look again as root, or later: somebody who could not be seen, or who comes anew, may still wake them";
+    ret->advice = judge->any_hidden ? "look again as root: somebody whose descriptors may not be seen could still wake them"
+                                    : "look again later: somebody who comes anew could still wake them";
 }
 
 static bool is_stopped(void *context, uint32_t thread)

@@ -102,6 +102,7 @@ static void put_finding(struct text *text, const struct change *change)
         text_visible(text, finding->address, strlen(finding->address), "");
         text_print(text, "  nobody has it open");
     } else {
+        text_print(text, "%s", change->kind == CHANGE_RESOLVED ? "no longer so: " : "");
         text_visible(text, finding->summary, strlen(finding->summary), "");
     }
     text_print(text, " (%s)", sight_certainty(finding->certainty));

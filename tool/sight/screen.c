@@ -190,7 +190,8 @@ static int run(struct screen *screen, int64_t interval, uint32_t look)
     while (code == 0 && !screen->over && !stop_asked() && (code = sight_take(look, &now)) == 0) {
         screen->now = now;
         int r = rank_make(before, now, &screen->ranking);
-        screen->pause = interval == SCREEN_AS_FITS ? sight_pause(INTERVAL, sight_used() - used) : interval;
+        int64_t cost = before ? sight_used() - used : 0; /* the first takes more than those that follow */
+        screen->pause = interval == SCREEN_AS_FITS ? sight_pause(INTERVAL, cost) : interval;
         if (r == 0)
             take_keys(screen, deadline_after(screen->pause));
         else
@@ -211,7 +212,10 @@ int screen_show(int64_t interval, uint32_t tier)
     setlocale(LC_CTYPE, ""); /* names are UTF-8, if the terminal is */
     SCREEN *terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) ? newterm(NULL, stdout, stdin) : NULL;
     if (!terminal) {
-        say("needs a terminal that is known (TERM is '%s'); tong ls and tong watch do without", type ? type : "");
+        if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+            say("needs a terminal that is known (TERM is '%s'); tong ls and tong watch do without", type ? type : "");
+        else
+            say("needs a terminal at standard input and output; tong ls and tong watch do without");
         return CODE_FAILED;
     }
     cbreak();

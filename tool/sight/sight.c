@@ -158,7 +158,8 @@ void sight_state(struct text *text, const tong_object *object)
     print_filling(text, object);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (object->flags & words[i].flag)
-            text_print(text, "%s%s", text->used == before ? "" : " ", words[i].word);
+            text_print(text, "%s%s%s", text->used == before ? "" : " ", words[i].word,
+                       words[i].flag == TONG_OBJECT_ORPHAN && object->certainty == TONG_UNSURE ? "?" : "");
     if (text->used == before)
         text_print(text, "-");
 }

@@ -122,7 +122,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
         return refuse(connection, MHD_HTTP_NOT_FOUND, "There are / and /events.\n");
     if (!strcmp(url, "/events")) {
         if (!knows_token(server, mhd.lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "token")))
-            return refuse(connection, MHD_HTTP_FORBIDDEN, "The token is missing: use the link that was printed.\n");
+            return refuse(connection, MHD_HTTP_FORBIDDEN, "The token is missing or wrong: use the link that was printed last.\n");
         return answer(connection, MHD_HTTP_OK, stream_join(connection, server->wake), "text/event-stream");
     }
     struct MHD_Response *page =
