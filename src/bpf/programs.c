@@ -2,6 +2,7 @@
 #include "bpf/programs.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,21 @@ static int say_nothing(int level, const char *format, va_list values)
 {
     (void)level, (void)format, (void)values;
     return 0;
+}
+
+/* What prints is the whole process's, which may use libbpf itself. */
+static pthread_mutex_t quiet = PTHREAD_MUTEX_INITIALIZER;
+
+static libbpf_print begin_quiet(void)
+{
+    pthread_mutex_lock(&quiet);
+    return libbpf.libbpf_set_print(say_nothing);
+}
+
+static void end_quiet(libbpf_print print)
+{
+    libbpf.libbpf_set_print(print);
+    pthread_mutex_unlock(&quiet);
 }
 
 static int refused(const struct programs *programs, int error, const char *what)
@@ -69,9 +85,9 @@ int programs_load(const struct bpf_image *image, const char *const *wanted, stru
     if (!programs)
         return fail(-ENOMEM, "loading the kernel's programs \"%s\": out of memory", image->name);
     programs->image = image;
-    libbpf_print print = libbpf.libbpf_set_print(say_nothing);
+    libbpf_print print = begin_quiet();
     r = load(programs, wanted);
-    libbpf.libbpf_set_print(print);
+    end_quiet(print);
     if (r < 0) {
         programs_unload(programs);
         return r;
@@ -96,10 +112,10 @@ static int attach(struct programs *programs, const char *name, bool is_iterator,
     struct bpf_program *program = libbpf.bpf_object__find_program_by_name(programs->object, name);
     if (!program || programs->links == LINKS_MOST)
         return fail(-EINVAL, "the kernel's programs \"%s\": no \"%s\", or too many", programs->image->name, name);
-    libbpf_print print = libbpf.libbpf_set_print(say_nothing);
+    libbpf_print print = begin_quiet();
     *ret = is_iterator ? libbpf.bpf_program__attach_iter(program, NULL) : libbpf.bpf_program__attach(program);
     int error = -errno;
-    libbpf.libbpf_set_print(print);
+    end_quiet(print);
     return *ret ? 0 : refused(programs, error, "attaching");
 }
 

@@ -7,7 +7,6 @@
 #include "inspect/waits.h"
 
 #define ITEMS 512       /* descriptors that are read of one call; who waits for more is not judged */
-#define SETS_DEEP 4     /* epoll sets in epoll sets */
 
 /* Of no event that was asked for, errors and the other side's end are told all the same. */
 static void wait_for_events(struct look_at_thread *look, int fd, bool receive, bool send)

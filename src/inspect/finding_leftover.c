@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the dead left behind.  TONG_EXACT is said only where the kernel itself shows that nobody has it and that nobody
- * can come back to it by right: memory that is attached by nobody and whose makers are dead, a channel in memory all of
+ * can come back to it by right: memory without a key that is attached by nobody and whose maker is dead, a channel in memory all of
  * whose places are of the dead, a socket's name to which no socket belongs.  A name that might be waiting for its next
  * user is a leftover only as far as its kind suggests.
  */
@@ -138,7 +138,8 @@ static void judge_memory(struct scan *scan, uint32_t number)
         *leftover = (struct leftover){ .object = number, .kind = TONG_KIND_SYSVSHM,
                                        .id = atoi(strchr(object.key, ':') + 1), .changed = state.shm_ctime,
                                        .mark = memory_mark(&state) };
-    tell(scan, number, TONG_EXACT,
+    /* Programs that come one after another find it by its key, and some only make it: ipcmk(1). */
+    tell(scan, number, state.shm_perm.__key == IPC_PRIVATE ? TONG_EXACT : TONG_INFERRED,
          graph_format(scan->graph, "%s is attached by nobody; %d, which made it, %s", finding_title(scan, &object),
                       maker, ends));
 }
@@ -297,7 +298,9 @@ int leftover_is_unbound(const char *path)
         return -ENAMETOOLONG;
     memcpy(address.sun_path, path, size);
     int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
-    int r = fd < 0 ? fd : sys_connect(fd, (const struct sockaddr *)&address, sizeof address);
+    if (fd < 0)
+        return fd;
+    int r = sys_connect(fd, (const struct sockaddr *)&address, sizeof address);
     sys_close(fd);
     return r == -ECONNREFUSED ? 0 : r == 0 || r == -EPROTOTYPE ? -EBUSY : r;
 }
@@ -309,7 +312,8 @@ static void judge_names(struct scan *scan, const struct graph_array *candidates,
     const struct candidate *list = candidates->item;
     for (size_t i = 0; i < candidates->count && !scan->graph->error; i++) {
         int r = is_bound(sockets, &list[i]) ? -EBUSY : leftover_is_unbound(list[i].path);
-        if (r == 0 || r == -EACCES || r == -EPERM || r == -ENAMETOOLONG)
+        /* EPERM may be said of a socket of datagrams that talks to somebody else. */
+        if (r == 0 || r == -EACCES || r == -ENAMETOOLONG)
             tell_socket(scan, &list[i], r == 0 ? TONG_EXACT : TONG_INFERRED);
         if (r != -EBUSY)
             graph_missed(scan->graph, NAMES, r);

@@ -22,6 +22,8 @@ struct known {
     uint64_t description;
     uint32_t object, flags;     /* of its ends */
     uint32_t mode;
+    uint64_t inode;
+    uint8_t kind;
     bool asked;                 /* what it leads to is known, be it nothing */
 };
 
@@ -59,11 +61,13 @@ static struct known *slot_of(const struct kernel_files *files, uint64_t descript
     return &files->known[at];
 }
 
+/* The kernel gives the place of what was closed to what is opened next, while it is listed, too. */
 static struct known *know(const struct kernel_files *files, const struct file_seen *seen)
 {
     struct known *known = slot_of(files, seen->description);
-    if (!known->description)
-        *known = (struct known){ seen->description, TONG_NOBODY, 0, seen->mode, false };
+    if (!known->description || known->inode != seen->inode || known->kind != seen->kind)
+        *known = (struct known){ .description = seen->description, .object = TONG_NOBODY, .mode = seen->mode,
+                                 .inode = seen->inode, .kind = seen->kind };
     return known;
 }
 
@@ -171,8 +175,13 @@ static int add_set(struct kernel_files *files, const struct file_seen *seen, con
     files->descriptor.name = name;
     if (object != TONG_NOBODY && fresh && seen->number != FILE_SEEN_UNKNOWN)
         add_watches(files, seen, object);
-    else if (fresh && reach(files) == 0)
-        descriptor_read_watches(&files->descriptor, object);
+    else if (fresh) {
+        int r = reach(files);
+        if (ends_look(r))
+            return r;
+        if (r == 0)
+            descriptor_read_watches(&files->descriptor, object);
+    }
     descriptor_add_both(&files->descriptor, object);
     return 0;
 }

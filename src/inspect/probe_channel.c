@@ -58,12 +58,26 @@ static int read_segment(struct segment *segment, size_t size)
     return r < 0 ? (int)r : 0;
 }
 
+/* A path is what somebody has mapped by that name in a place of his own; here it may lead to a device, which must not even
+ * be opened.  So it is looked at first, and then that very file is opened, by no name that could be another's. */
+static int open_regular(const char *path, struct stat *ret)
+{
+    char again[40];
+    int named = sys_open(path, O_PATH | O_NOFOLLOW, 0);
+    int r = named < 0 ? named : sys_fstat(named, ret);
+    snprintf(again, sizeof again, "/proc/self/fd/%d", named);
+    if (r == 0)
+        r = S_ISREG(ret->st_mode) ? sys_open(again, O_RDONLY | O_NONBLOCK, 0) : -ENODEV;
+    sys_close(named);
+    return r;
+}
+
 static int open_segment(const char *path, uint32_t kind, struct segment *ret)
 {
     struct layout_header header;
-    ret->fd = sys_open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    int r = ret->fd < 0 ? ret->fd : sys_fstat(ret->fd, &ret->status);
-    ssize_t got = r == 0 && S_ISREG(ret->status.st_mode) ? sys_pread(ret->fd, &header, sizeof header, 0) : 0;
+    ret->fd = open_regular(path, &ret->status);
+    int r = ret->fd < 0 ? ret->fd : 0;
+    ssize_t got = r == 0 ? sys_pread(ret->fd, &header, sizeof header, 0) : 0;
     if (r == 0 && got != sizeof header)
         r = got < 0 ? (int)got : -ENODEV;
     if (r == 0 && layout_refusal(&header, kind, (uint64_t)ret->status.st_size))
@@ -409,7 +423,8 @@ int probe_channels(struct scan *scan)
     int r = 0;
     for (uint32_t i = 0; i < count && r == 0; i++) {
         const tong_object *object = graph_object_at(scan->graph, i);
-        bool in_memory = object->kind == TONG_KIND_SHM && !strncmp(object->name, TONG_SHM, sizeof TONG_SHM - 1);
+        bool in_memory = object->kind == TONG_KIND_SHM && !strncmp(object->name, TONG_SHM, sizeof TONG_SHM - 1) &&
+                         !strchr(object->name + sizeof TONG_SHM - 1, '/'); /* a directory there is somebody's own */
         if (object->flags & TONG_OBJECT_DELETED)
             continue;
         if (in_memory && !base_of(object->name))

@@ -11,6 +11,7 @@
 #include "inspect/waits.h"
 #include "sys/sys.h"
 
+#define WATCHES_MOST 512 /* of one set; who waits for more is not judged */
 #define CALL 256
 #define STACK_LOWEST (UINT64_C(1) << 32) /* below it, a program of 32 bits, whose calls have other numbers */
 #define SETS_DEEP 4
@@ -141,7 +142,11 @@ static size_t first_watch(const struct tong_snapshot *graph, uint32_t set)
 /* What an epoll set tells of.  An empty one waits for who adds to it. */
 static void wait_on_watches(struct look_at_thread *look, uint32_t set, unsigned deep)
 {
-    size_t first = first_watch(look->scan->graph, set), i = first;
+    size_t first = first_watch(look->scan->graph, set), i = first, behind = first_watch(look->scan->graph, set + 1);
+    if (behind - first > WATCHES_MOST) {
+        wait_open(look, "a large epoll set");
+        return;
+    }
     for (; i < look->scan->graph->watches.count && graph_watches(look->scan->graph)[i].set == set; i++) {
         const struct graph_watch watch = graph_watches(look->scan->graph)[i];
         if (watch.object == TONG_NOBODY)

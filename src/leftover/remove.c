@@ -115,6 +115,8 @@ static int remove_path(const struct leftover *leftover,
     sys_close(directory);
     if (r == -ESTALE || r == -ENOENT)
         return fail(-ESTALE, "%s is another by now, or gone", leftover->path);
+    if (r == -EEXIST)
+        return fail(-EBUSY, "%s has another's name by now; what had it lies beside it, as .tong-gc-...", leftover->path);
     if (r == -EBUSY)
         return fail(-EBUSY, "%s has been used meanwhile", leftover->path);
     return r < 0 ? fail_call(r, "removing %s", leftover->path) : 0;

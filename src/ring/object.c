@@ -451,6 +451,14 @@ static int remove_if_unused(const struct ring_object *object, int senders_fd, in
     return r < 0 ? r : 1;
 }
 
+/* What is locked is the file that is meant, not what has its name by now. */
+static int is_object(int fd, const struct ring_object *object)
+{
+    struct stat status;
+    int r = sys_fstat(fd, &status);
+    return r < 0 ? r : status.st_dev == object->device && status.st_ino == object->inode;
+}
+
 static int remove_unused_by(const struct ring_object *object, int (*take_name)(const void *context), const void *context)
 {
     char side[RING_PATH_MAX];
@@ -458,6 +466,8 @@ static int remove_unused_by(const struct ring_object *object, int (*take_name)(c
     int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
     int r = senders_fd < 0 ? senders_fd : receivers_fd == -ENOENT ? 0 : receivers_fd;
     if (r >= 0)
+        r = is_object(senders_fd, object);
+    if (r > 0)
         r = remove_if_unused(object, senders_fd, receivers_fd, take_name, context);
     ring_places_unlock(senders_fd);
     ring_places_unlock(receivers_fd);

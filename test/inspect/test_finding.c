@@ -81,7 +81,7 @@ static void memory(int alive)
         must_not_find(snapshot, TONG_FINDING_LEFTOVER, key);
     } else {
         must_not_find(snapshot, TONG_FINDING_ORPHAN, key);
-        const tong_finding *finding = must_find(snapshot, TONG_FINDING_LEFTOVER, key, TONG_EXACT);
+        const tong_finding *finding = must_find(snapshot, TONG_FINDING_LEFTOVER, key, TONG_INFERRED);
         MUST(!strcmp(finding->address, address), "to be removed as %s", finding->address);
     }
     tong_snapshot_free(snapshot);

@@ -17,9 +17,11 @@
 #include "world.h"
 
 #define NAME "/tmp/socket"
-#define KEY 0x70010001
 #define SURELY 24 /* calls of a removal that are all tried: then come files that nobody can mistake */
 #define NONE ((size_t)-1)
+#define MEMORY "sysvshm:id=" /* and the number of the one that was left */
+
+static int memory = -1, first_memory = -1;
 
 /* The finding of that kind whose address this is. */
 static size_t found(const tong_snapshot *snapshot, const char *address)
@@ -31,8 +33,14 @@ static size_t found(const tong_snapshot *snapshot, const char *address)
     return NONE;
 }
 
-static size_t find(const tong_snapshot *snapshot, const char *address)
+static size_t find(const tong_snapshot *snapshot, const char *what)
 {
+    char address[48];
+    bool is_memory = !strcmp(what, MEMORY);
+    if (is_memory)
+        snprintf(address, sizeof address, "%s%d", what, first_memory);
+    else
+        snprintf(address, sizeof address, "%s", what);
     size_t number = found(snapshot, address);
     MUST(number != NONE, "%s is not seen to be left over", address);
     GIVES(tong_snapshot_finding(snapshot, number)->certainty, TONG_EXACT);
@@ -82,24 +90,29 @@ static void clear_socket(void)
     listener = -1;
 }
 
-static int memory = -1, first_memory = -1;
 static void *attached;
 
 /* Of a maker that is dead. */
 static void leave_memory(void)
 {
+    int ends[2];
+    OK(pipe2(ends, O_CLOEXEC));
     pid_t child = frame_fork();
-    if (child == 0)
-        _exit(shmget(KEY, 4096, IPC_CREAT | IPC_EXCL | 0600) < 0);
+    if (child == 0) {
+        int made = shmget(IPC_PRIVATE, 4096, 0600);
+        _exit(made < 0 || write(ends[1], &made, sizeof made) != sizeof made);
+    }
     frame_join(child);
-    memory = first_memory = shmget(KEY, 0, 0);
-    MUST(memory >= 0, "shmget: %s", strerror(errno));
+    MUST(read(ends[0], &memory, sizeof memory) == sizeof memory, "shmget");
+    first_memory = memory;
+    close(ends[0]);
+    close(ends[1]);
 }
 
 static void replace_memory(void)
 {
     shmctl(first_memory, IPC_RMID, NULL);
-    memory = shmget(KEY, 4096, IPC_CREAT | IPC_EXCL | 0600);
+    memory = shmget(IPC_PRIVATE, 4096, 0600);
     MUST(memory >= 0 && memory != first_memory, "shmget: %s", strerror(errno));
 }
 
@@ -192,9 +205,9 @@ static const struct row {
 } rows[] = {
     { "a socket's name", NAME, leave_socket, replace_socket, name_is_right, clear_socket },
     { "a socket's name, for a file", NAME, leave_socket, replace_by_file, name_is_right, clear_socket },
-    { "memory of the same key", "sysvshm:1879113729", leave_memory, replace_memory, memory_is_right, clear_memory },
-    { "memory that is attached", "sysvshm:1879113729", leave_memory, attach_memory, memory_is_right, clear_memory },
-    { "memory that was attached", "sysvshm:1879113729", leave_memory, attach_for_a_moment, memory_is_right, clear_memory },
+    { "other memory", MEMORY, leave_memory, replace_memory, memory_is_right, clear_memory },
+    { "memory that is attached", MEMORY, leave_memory, attach_memory, memory_is_right, clear_memory },
+    { "memory that was attached", MEMORY, leave_memory, attach_for_a_moment, memory_is_right, clear_memory },
     { "a channel that is joined", "shm:left", leave_channel, join_channel, channel_is_right, clear_channel },
     { "a channel that was used", "shm:left", leave_channel, use_channel, channel_is_right, clear_channel },
     { "another channel", "shm:left", leave_channel, replace_channel, channel_is_right, clear_channel },

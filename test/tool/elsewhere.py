@@ -54,7 +54,8 @@ def refused(answer, words):
 def check_proc(report):
     offences = []
     for verb in VERBS:
-        gone = run("unshare", "--mount", "sh", "-c", 'umount -l /proc && exec "$0" "$1"', TONG, verb)
+        # Who looks for leaks needs /proc himself.
+        gone = run("unshare", "--mount", "sh", "-c", 'umount -l /proc && ASAN_OPTIONS=detect_leaks=0 exec "$0" "$1"', TONG, verb)
         offences += [verb + ": " + offence for offence in refused(gone, "mount -t proc")]
     report.rule("without /proc each verb says what to mount", offences)
     offences = []

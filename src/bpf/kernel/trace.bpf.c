@@ -27,7 +27,8 @@ struct scratch {
     char content[2 * TRACE_CONTENT_MOST]; /* so that a piece fits wherever the one before ended */
 };
 
-MAP(scratches, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct scratch, 1);
+/* The second is an interrupt's, which may come while the first is filled. */
+MAP(scratches, BPF_MAP_TYPE_PERCPU_ARRAY, __u32, struct scratch, 2);
 
 /* What user space passes, on 64-bit machines. */
 struct span {
@@ -115,6 +116,18 @@ struct moved {
     int fd;
 };
 
+static __always_inline bool in_interrupt(void)
+{
+    const __u32 *depth = bpf_map_lookup_elem(&interrupts, &only);
+    return depth && *depth;
+}
+
+static __always_inline struct scratch *scratch_here(void)
+{
+    __u32 which = in_interrupt();
+    return bpf_map_lookup_elem(&scratches, &which);
+}
+
 static __always_inline void put(struct scratch *scratch, __u32 content)
 {
     content = content > TRACE_CONTENT_MOST ? TRACE_CONTENT_MOST : content;
@@ -125,7 +138,7 @@ static __always_inline void put(struct scratch *scratch, __u32 content)
 
 static __always_inline struct scratch *new_event(__u32 what)
 {
-    struct scratch *scratch = bpf_map_lookup_elem(&scratches, &only);
+    struct scratch *scratch = scratch_here();
     if (scratch) {
         __builtin_memset(&scratch->event, 0, sizeof scratch->event);
         scratch->event.what = what;
@@ -207,7 +220,7 @@ static __always_inline void add_count(const struct ended *ended, const struct mo
 
 __noinline __u32 copy_spans(__u64 spans, __u64 count, __u32 most)
 {
-    struct scratch *scratch = bpf_map_lookup_elem(&scratches, &only);
+    struct scratch *scratch = scratch_here();
     __u32 used = 0;
     if (!scratch)
         return 0;
@@ -387,12 +400,6 @@ int message(__u64 *context)
 }
 
 /* ---- Who did what to whom ---------------------------------------------------------------------------------------- */
-
-static __always_inline bool in_interrupt(void)
-{
-    const __u32 *depth = bpf_map_lookup_elem(&interrupts, &only);
-    return depth && *depth;
-}
 
 static __always_inline void add_pair(const struct trace_pair_key *key, const struct task_struct___t *from,
                                      const struct task_struct___t *to)
