@@ -32,6 +32,7 @@
 #include "core/made_name.h"
 #include "core/named_file.h"
 #include "ring/place.h"
+#include "ring/side.h"
 #include "sys/sys.h"
 
 #define AT_ONCE (UINT64_C(8) << 20) /* bytes of a lane that have their pages before the first message */
@@ -45,7 +46,7 @@ static uint64_t lane_at(const struct ring_object *object, unsigned lane)
     return LAYOUT_LANES_AT + lane * object->shape.capacity;
 }
 
-/* ---- Names ----------------------------------------------------------------------------------------------- */
+/* ---- Making ---------------------------------------------------------------------------------------------- */
 
 /* The directory of a path: it need not name one. */
 static void directory_of(const char *path, char ret[RING_PATH_MAX])
@@ -56,39 +57,6 @@ static void directory_of(const char *path, char ret[RING_PATH_MAX])
     else
         strcpy(ret, ".");
 }
-
-static const char *const sides[] = { "receive", "bell", "room" };
-
-static void side_path(const char *path, uint64_t id, const char *side, char ret[RING_PATH_MAX])
-{
-    snprintf(ret, RING_PATH_MAX, "%.*s.%016llx.%.7s", (int)(RING_PATH_MAX - 1 - RING_SIDE_MAX), path,
-             (unsigned long long)id, side);
-}
-
-/* The FIFO of a place that is not the first. */
-static void place_path(const char *path, uint64_t id, bool sender, unsigned place, char ret[RING_PATH_MAX])
-{
-    char name[16];
-    snprintf(name, sizeof name, "%s.%u", sender ? "room" : "bell", place);
-    side_path(path, id, name, ret);
-}
-
-static void unlink_sides(const char *path, uint64_t id)
-{
-    char side[RING_PATH_MAX];
-    for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
-        side_path(path, id, sides[i], side);
-        sys_unlink(side);
-    }
-    for (unsigned place = 1; place < LAYOUT_PLACES; place++) {
-        place_path(path, id, true, place, side);
-        sys_unlink(side);
-        place_path(path, id, false, place, side);
-        sys_unlink(side);
-    }
-}
-
-/* ---- Making ---------------------------------------------------------------------------------------------- */
 
 /* What the file system at `path` lacks. */
 static int cannot_live(const char *path, const char *what)
@@ -163,10 +131,10 @@ static int make_sides(const char *path, const struct layout_shape *shape, mode_t
     struct stat status;
     char side[RING_PATH_MAX];
     layout_prepare(&header, LAYOUT_KIND_RECEIVERS, shape);
-    side_path(path, shape->id, "receive", side);
+    ring_side_path(path, shape->id, "receive", side);
     int r = make_segment(side, &header, mode, &status);
-    for (size_t i = 1; i < sizeof sides / sizeof *sides && r == 0; i++) {
-        side_path(path, shape->id, sides[i], side);
+    for (size_t i = 1; i < RING_SIDES && r == 0; i++) {
+        ring_side_path(path, shape->id, ring_sides[i], side);
         r = make_fifo(side, mode);
     }
     return r;
@@ -201,7 +169,7 @@ static int make(struct ring_object *object, const struct address *address)
     if (r == 0)
         r = make_senders(object->path, &shape, mode, &status);
     if (r < 0) {
-        unlink_sides(object->path, shape.id);
+        ring_unlink_sides(object->path, shape.id);
         return r;
     }
     object->shape = shape;
@@ -343,7 +311,7 @@ static int open_place_fifo(const struct ring_object *object, bool sender, unsign
 {
     char path[RING_PATH_MAX];
     struct stat status;
-    place_path(object->path, object->shape.id, sender, place, path);
+    ring_place_path(object->path, object->shape.id, sender, place, path);
     int fd = open_file(path, O_RDWR);
     int r = fd < 0 ? fd : sys_fstat(fd, &status);
     if (r == 0 && !S_ISFIFO(status.st_mode))
@@ -370,7 +338,7 @@ static int make_place_fifo(const struct ring_object *object, bool sender, unsign
 {
     char path[RING_PATH_MAX];
     struct stat status;
-    place_path(object->path, object->shape.id, sender, place, path);
+    ring_place_path(object->path, object->shape.id, sender, place, path);
     int r = sys_fstat(sender ? object->room_fd : object->bell_fd, &status);
     if (r == 0)
         r = make_fifo(path, status.st_mode & 0777);
@@ -386,16 +354,16 @@ static int open_sides(struct ring_object *object, const struct address *address,
     char side[RING_PATH_MAX];
     struct layout_header header;
     struct stat status;
-    side_path(object->path, object->shape.id, "receive", side);
+    ring_side_path(object->path, object->shape.id, "receive", side);
     int r = object->receivers_fd = open_segment(side, address, LAYOUT_KIND_RECEIVERS, !sender, &header, &status);
     if (r >= 0 && !ring_shape_is(&header, &object->shape))
         return fail(-EPROTO, "%s does not belong to %s", side, object->path);
     if (r >= 0) {
-        side_path(object->path, object->shape.id, "bell", side);
+        ring_side_path(object->path, object->shape.id, "bell", side);
         r = object->bell_fd = open_fifo(side, address);
     }
     if (r >= 0) {
-        side_path(object->path, object->shape.id, "room", side);
+        ring_side_path(object->path, object->shape.id, "room", side);
         r = object->room_fd = open_fifo(side, address);
     }
     if (r == -ENOENT)
@@ -425,16 +393,6 @@ static int attach(struct ring_object *object, const struct address *address, boo
     return r < 0 ? r : map(object, sender);
 }
 
-/* The name first: whoever finds it finds everything. */
-static int unlink_channel(const char *path, uint64_t id)
-{
-    int r = sys_unlink(path);
-    if (r < 0)
-        return fail_call(r, "unlink(%s)", path);
-    unlink_sides(path, id);
-    return 0;
-}
-
 /* All places are held while the names go, so nobody can come in between and find himself in a channel without a
  * name.  Who tries meets -EBUSY from a place whose session is not open, and tries again. */
 static int remove_if_unused(const struct ring_object *object, int senders_fd, int receivers_fd,
@@ -444,10 +402,10 @@ static int remove_if_unused(const struct ring_object *object, int senders_fd, in
     r = r == 0 && receivers_fd >= 0 ? ring_places_lock(receivers_fd) : r;
     r = r == 0 ? named(object) : r;
     if (r <= 0 || !take_name)
-        return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
+        return r > 0 ? ring_unlink_channel(object->path, object->shape.id) : r;
     r = take_name(context);
     if (r == 0)
-        unlink_sides(object->path, object->shape.id);
+        ring_unlink_sides(object->path, object->shape.id);
     return r < 0 ? r : 1;
 }
 
@@ -462,7 +420,7 @@ static int is_object(int fd, const struct ring_object *object)
 static int remove_unused_by(const struct ring_object *object, int (*take_name)(const void *context), const void *context)
 {
     char side[RING_PATH_MAX];
-    side_path(object->path, object->shape.id, "receive", side);
+    ring_side_path(object->path, object->shape.id, "receive", side);
     int senders_fd = open_file(object->path, O_RDWR), receivers_fd = open_file(side, O_RDWR);
     int r = senders_fd < 0 ? senders_fd : receivers_fd == -ENOENT ? 0 : receivers_fd;
     if (r >= 0)
@@ -564,7 +522,7 @@ int ring_object_remove(const struct ring_home *home, const char *name)
     const char *refusal = layout_refusal(&header, LAYOUT_KIND_SENDERS, (uint64_t)status.st_size);
     if (refusal)
         return fail(-EPROTO, "%s: %s, so what belongs to it is not known: remove its files by hand", path, refusal);
-    return unlink_channel(path, header.id);
+    return ring_unlink_channel(path, header.id);
 }
 
 int ring_object_remove_dead(const char *path, uint64_t id, uint64_t device, uint64_t inode,
@@ -584,7 +542,7 @@ int ring_object_remove_dead(const char *path, uint64_t id, uint64_t device, uint
 static int remove_ours(const struct ring_object *object)
 {
     int r = named(object);
-    return r > 0 ? unlink_channel(object->path, object->shape.id) : r;
+    return r > 0 ? ring_unlink_channel(object->path, object->shape.id) : r;
 }
 
 static int gone(const struct ring_object *object, bool sender)
