@@ -196,7 +196,7 @@ static void fifo_name(int open_too)
     if (open_too)
         must_not_find(snapshot, TONG_FINDING_ORPHAN, path);
     else
-        must_find(snapshot, TONG_FINDING_ORPHAN, path, TONG_INFERRED);
+        must_find(snapshot, TONG_FINDING_ORPHAN, path, 0);
     tong_snapshot_free(snapshot);
     if (open_too)
         close(fd);
