@@ -157,13 +157,25 @@ IDLE = (
 )
 
 
+# How to ask a verb whether this tong has it, without its going on.
+ASKED = {"top": ["top"], "web": ["web", "--socket", "/nonexistent/socket"]}
+
+
+def is_built(programs, verb):
+    if verb not in ASKED:
+        return True
+    asked = subprocess.run([programs.tong, *ASKED[verb]], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.PIPE, universal_newlines=True, check=False)
+    return "install " not in asked.stderr
+
+
 def used_by(process):
     return time.clock_gettime((~process.pid << 3) | 2)  # its clock of processor time
 
 
 def idle(programs, seconds):
     """Per cent of a processor that each takes, all of them at once, once its first look is over."""
-    started = [(name, *start([programs.tong, *words])) for name, start, words, _ in IDLE]
+    started = [(name, *start([programs.tong, *words])) for name, start, words, _ in IDLE if is_built(programs, words[0])]
     time.sleep(2)
     before, began = [used_by(process) for _, process, _ in started], time.monotonic()
     time.sleep(seconds)
@@ -224,7 +236,7 @@ def too_busy(programs, seconds):
     looks += [measure(programs, [("", [programs.tong, "doctor", "--json"])], 1)]
     edge = 1.5 * max(cost(look, "") for look in looks) / 1e4 / seconds
     for name, _, _, bound in IDLE:
-        if shares[name] > bound + (edge if bound >= 1 else 0):
+        if name in shares and shares[name] > bound + (edge if bound >= 1 else 0):
             yield "%s takes %.1f %% of a processor" % (name, shares[name])
 
 
