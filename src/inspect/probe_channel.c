@@ -219,7 +219,8 @@ static void add_lanes(struct channel *channel)
         depth += left;
         lanes++;
         fullest = left > fullest ? left : fullest;
-        say(channel, left ? "; %llu bytes from sender %u" : "", (unsigned long long)left, lane);
+        if (left)
+            say(channel, "; %llu bytes from sender %u", (unsigned long long)left, lane);
     }
     tong_object *object = graph_object_at(channel->scan->graph, channel->object);
     object->depth = depth;
