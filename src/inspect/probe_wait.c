@@ -14,7 +14,7 @@
 #define WATCHES_MOST 512 /* of one set; who waits for more is not judged */
 #define CALL 256
 #define STACK_LOWEST (UINT64_C(1) << 32) /* below it, a program of 32 bits, whose calls have other numbers */
-#define SETS_DEEP 4
+#define SETS_DEEP 4     /* epoll sets in epoll sets */
 #define ARGUMENTS "arguments of system calls"
 
 /* ---- For those who decode --------------------------------------------------------------------------------- */
