@@ -34,7 +34,7 @@ static int poll_slots(struct pollfd *slots, size_t count, int64_t deadline)
 {
     int64_t left = deadline_left(deadline);
     struct timespec time = { left / 1000000000, left % 1000000000 };
-    int r = sys_ppoll(slots, count, left < 0 ? NULL : &time);
+    int r = sys_ppoll(slots, count, left < 0 ? NULL : &time, NULL);
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before anything was ready");
     if (r < 0)

@@ -9,24 +9,24 @@
 #include "base/detail.h"
 #include "sys/sys.h"
 
+static bool is_early(int error)
+{
+    return error == -ECONNREFUSED || error == -ENOENT || error == -EAGAIN;
+}
+
 int connection_await(connection_try *try, const void *target, const char *text, int64_t deadline, bool *ret_said,
                      int *ret)
 {
-    int64_t pause = 100 * TONG_MICROSECOND;
-    *ret_said = false;
-    for (;;) {
-        int r = try(target, deadline, ret);
-        bool later = r == -ECONNREFUSED || r == -ENOENT || r == -EAGAIN;
-        if (r == 0 || !later || deadline == DEADLINE_NOW)
-            return r;
-        r = wait_pause(pause, -1, deadline);
-        *ret_said = r < 0;
-        if (r == -ETIMEDOUT)
-            return fail(-ETIMEDOUT, "nobody began to listen on %s in time", text);
-        if (r < 0)
-            return r;
-        pause = pause < 20 * TONG_MILLISECOND ? 2 * pause : pause;
-    }
+    int r, paused = 0;
+    struct patience patience = PATIENCE_OF(100 * TONG_MICROSECOND, 20 * TONG_MILLISECOND);
+    do
+        r = try(target, &patience, deadline, ret);
+    while (is_early(r) && deadline != DEADLINE_NOW && (paused = patience_pause(&patience, -1, deadline)) == 0);
+    patience_end(&patience);
+    *ret_said = paused < 0;
+    if (paused == -ETIMEDOUT)
+        return fail(-ETIMEDOUT, "nobody began to listen on %s in time", text);
+    return paused < 0 ? paused : r;
 }
 
 int connection_stream(const struct open_request *request, const struct channel_facet *facet, int fd, const char *object,

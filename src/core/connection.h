@@ -9,10 +9,12 @@
 #define CORE_CONNECTION_H
 
 #include "core/mechanism.h"
+#include "core/patience.h"
 #include "core/stream.h"
 
-/* One try: 0 and a socket, or -errno without words.  `target` is the mechanism's; no longer than the deadline. */
-typedef int connection_try(const void *target, int64_t deadline, int *ret);
+/* One try: 0 and a socket, or -errno without words.  `target` is the mechanism's; no longer than the deadline.  Who sleeps
+ * in it does so by patience_descriptor(), as signals are held back between the tries. */
+typedef int connection_try(const void *target, struct patience *patience, int64_t deadline, int *ret);
 
 /*
  * Tries until the deadline while nobody is there (-ECONNREFUSED, -ENOENT, -EAGAIN: no server yet, or its backlog is

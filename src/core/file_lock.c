@@ -23,12 +23,9 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "core/patience.h"
 #include "core/process.h"
-#include "core/wait.h"
 #include "sys/sys.h"
-
-#define PAUSE_FIRST INT64_C(20000) /* nanoseconds; doubles until PAUSE_LAST */
-#define PAUSE_LAST INT64_C(1000000)
 
 static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER; /* of the list, and of fd in each of its elements */
 static struct file_lock *all;
@@ -146,12 +143,14 @@ int file_lock_take(struct file_lock *lock, const char *object, int64_t deadline)
     if (r < 0)
         return fail_call(r, "%s: a description for its lock (/proc/self/fd/%d)", object, lock->object_fd);
     int wait = deadline == DEADLINE_NEVER ? 0 : LOCK_NB;
-    int64_t pause = PAUSE_FIRST;
-    while ((r = sys_flock(lock->fd, LOCK_EX | wait)) == -EAGAIN) {
-        if ((r = wait_pause(pause, -1, deadline)) < 0)
-            return not_to_be_had(lock, object, r);
-        pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
-    }
+    int paused = 0;
+    struct patience patience = PATIENCE_INIT;
+    do
+        r = sys_flock(lock->fd, LOCK_EX | wait);
+    while (r == -EAGAIN && (paused = patience_pause(&patience, -1, deadline)) == 0);
+    patience_end(&patience);
+    if (r == -EAGAIN)
+        return not_to_be_had(lock, object, paused);
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before the lock was taken");
     return r < 0 ? fail_call(r, "%s: flock", object) : 0;

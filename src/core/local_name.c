@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
-#include "core/wait.h"
+#include "core/patience.h"
 #include "sys/sys.h"
 #include "tong/base.h"
 
@@ -68,14 +68,13 @@ static int open_directory(const char *path)
 static int lock_directory(int directory)
 {
     int64_t deadline = deadline_after(TONG_SECOND);
-    for (;;) {
-        int r = sys_flock(directory, LOCK_EX | LOCK_NB);
-        if (r != -EAGAIN)
-            return r;
-        r = wait_pause(TONG_MILLISECOND, -1, deadline);
-        if (r < 0)
-            return r == -ETIMEDOUT ? -EBUSY : r;
-    }
+    int r, paused = 0;
+    struct patience patience = PATIENCE_INIT;
+    do
+        r = sys_flock(directory, LOCK_EX | LOCK_NB);
+    while (r == -EAGAIN && (paused = patience_pause(&patience, -1, deadline)) == 0);
+    patience_end(&patience);
+    return paused == -ETIMEDOUT ? -EBUSY : paused < 0 ? paused : r;
 }
 
 /* Under the directory's lock, which everybody who binds by this asks for, what is stale stays so until we have its

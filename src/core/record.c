@@ -10,13 +10,11 @@
 #include "base/clock.h"
 #include "base/crc.h"
 #include "base/detail.h"
-#include "core/wait.h"
+#include "core/patience.h"
 #include "sys/sys.h"
 
 #define SCAN_SIZE 65536
 #define VERSION 1
-#define PAUSE_FIRST INT64_C(20000)
-#define PAUSE_LAST INT64_C(1000000)
 
 static const unsigned char magic[4] = { 0xf7, 't', 'n', 'g' };
 
@@ -263,16 +261,15 @@ static int try_lock(int fd, short type, bool wait)
 
 int record_lock(int fd, short type, int cancel_fd, int64_t deadline)
 {
-    int64_t pause = PAUSE_FIRST;
     bool kernel_waits = deadline == DEADLINE_NEVER && cancel_fd < 0 && type != F_UNLCK;
-    int r = try_lock(fd, type, kernel_waits);
-    while (r == -EAGAIN && !kernel_waits) {
-        r = wait_pause(pause, cancel_fd, deadline);
-        if (r < 0)
-            return r;
-        pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST;
-        r = try_lock(fd, type, false);
-    }
+    int r, paused = 0;
+    struct patience patience = PATIENCE_INIT;
+    do
+        r = try_lock(fd, type, kernel_waits);
+    while (r == -EAGAIN && (paused = patience_pause(&patience, cancel_fd, deadline)) == 0);
+    patience_end(&patience);
+    if (paused < 0)
+        return paused;
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before anything moved");
     return r < 0 ? fail_call(r, "locking a file") : 0;

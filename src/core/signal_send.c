@@ -72,7 +72,7 @@ static int cannot_send(const struct signal_target *target, int number, int error
 int signal_target_send(const struct signal_target *target, int number, const int32_t *value)
 {
     struct pollfd item = { target->pidfd, POLLIN, 0 };
-    int r = sys_ppoll(&item, 1, &(struct timespec){ 0, 0 });
+    int r = sys_ppoll(&item, 1, &(struct timespec){ 0, 0 }, NULL);
     if (r > 0)
         return ended(target->pid);
     siginfo_t about = { .si_signo = number, .si_errno = value ? 0 : ENODATA, .si_code = SI_QUEUE };

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "base/hot.h"
+#include "core/patience.h"
 #include "core/process.h"
 #include "core/stream.h"
 #include "sys/sys.h"
@@ -145,14 +146,16 @@ static int lock_large(struct stream *stream, int64_t deadline, short type)
 {
     struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
     bool bare = type == F_UNLCK || (deadline == DEADLINE_NEVER && stream->base.cancel_fd < 0);
-    for (;;) {
-        int r = sys_fcntl_lock(stream->out.fd, bare ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
-        if (r != -EAGAIN && r != -EACCES)
-            return r < 0 ? fail_call(r, "%s: the lock for messages above %d bytes", stream->base.object, PIPE_BUF) : 0;
-        r = wait_pause(TONG_MILLISECOND, stream->base.cancel_fd, deadline);
-        if (r < 0)
-            return r;
-    }
+    int r, paused = 0;
+    struct patience patience = PATIENCE_INIT;
+    do
+        r = sys_fcntl_lock(stream->out.fd, bare ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
+    while ((r == -EAGAIN || r == -EACCES) &&
+           (paused = patience_pause(&patience, stream->base.cancel_fd, deadline)) == 0);
+    patience_end(&patience);
+    if (paused < 0)
+        return paused;
+    return r < 0 ? fail_call(r, "%s: the lock for messages above %d bytes", stream->base.object, PIPE_BUF) : 0;
 }
 
 static int send_bytes(struct stream *stream, const void *data, size_t size, int64_t type, int64_t deadline)

@@ -33,9 +33,14 @@ static const struct timespec *remaining(int64_t deadline, struct timespec *ret)
 
 int wait_descriptor(int fd, short events, int cancel_fd, int64_t deadline)
 {
+    return wait_descriptor_masked(fd, events, cancel_fd, deadline, NULL);
+}
+
+int wait_descriptor_masked(int fd, short events, int cancel_fd, int64_t deadline, const sigset_t *mask)
+{
     struct pollfd items[2] = { { fd, events, 0 }, { cancel_fd, POLLIN, 0 } };
     struct timespec time;
-    int r = sys_ppoll(items, cancel_fd < 0 ? 1 : 2, remaining(deadline, &time));
+    int r = sys_ppoll(items, cancel_fd < 0 ? 1 : 2, remaining(deadline, &time), mask);
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before anything moved");
     if (r < 0)

@@ -4,6 +4,7 @@
 #define CORE_WAIT_H
 
 #include <poll.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +15,9 @@
  * block: DEADLINE_NOW only looks.  -EAGAIN (DEADLINE_NOW), -ETIMEDOUT, -EINTR, -ECANCELED.
  */
 int wait_descriptor(int fd, short events, int cancel_fd, int64_t deadline);
+
+/* The same; during the wait the thread has this mask of signals (NULL: its own). */
+int wait_descriptor_masked(int fd, short events, int cancel_fd, int64_t deadline, const sigset_t *mask);
 
 /* Sleeps for `nanoseconds` or until the deadline, whichever is first: 0 after the pause, else as above. */
 int wait_pause(int64_t nanoseconds, int cancel_fd, int64_t deadline);

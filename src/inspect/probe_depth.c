@@ -70,7 +70,7 @@ static void read_depth(struct tong_snapshot *graph, tong_object *object, const s
     bool writes = pipe->writer != TONG_NOBODY;
     struct pollfd asked = { .fd = fd, .events = writes ? POLLOUT : POLLIN };
     int bytes, capacity = sys_fcntl_int(fd, F_GETPIPE_SZ, 0);
-    int filled = sys_ioctl_int(fd, FIONREAD, &bytes), r = sys_ppoll(&asked, 1, &(struct timespec){ 0, 0 });
+    int filled = sys_ioctl_int(fd, FIONREAD, &bytes), r = sys_ppoll(&asked, 1, &(struct timespec){ 0, 0 }, NULL);
     object->depth = filled < 0 ? TONG_UNKNOWN : (uint64_t)bytes;
     object->capacity = capacity < 0 ? TONG_UNKNOWN : (uint64_t)capacity;
     graph_missed(graph, UNKNOWN, filled < 0 ? filled : capacity < 0 ? capacity : r);

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "core/made_name.h"
+#include "core/patience.h"
 #include "core/process.h"
 #include "core/stream.h"
 #include "sys/sys.h"
@@ -194,22 +195,20 @@ static int await_reader(const char *path, int *ret_hold)
  */
 static int open_writer(const char *path, int64_t deadline, struct port *ret)
 {
-    int64_t pause = 100 * TONG_MICROSECOND;
-    int fd, r, hold = -1;
-    while ((r = open_checked(path, O_WRONLY, &fd)) == -ENXIO && deadline != DEADLINE_NOW) {
+    struct patience patience = PATIENCE_OF(100 * TONG_MICROSECOND, 10 * TONG_MILLISECOND);
+    int fd, r, waited = 0, hold = -1;
+    while ((r = open_checked(path, O_WRONLY, &fd)) == -ENXIO && deadline != DEADLINE_NOW && waited == 0) {
         sys_close(hold); /* the reader of that wait has gone again */
         hold = -1;
-        r = deadline == DEADLINE_NEVER ? await_reader(path, &hold) : wait_pause(pause, -1, deadline);
-        if (r == -ETIMEDOUT)
-            return fail(-ETIMEDOUT, "nobody opened %s to receive in time", path);
-        if (r < 0)
-            return r;
-        pause = pause < 10 * TONG_MILLISECOND ? 2 * pause : pause;
+        waited = deadline == DEADLINE_NEVER ? await_reader(path, &hold) : patience_pause(&patience, -1, deadline);
     }
+    patience_end(&patience);
+    if (waited == -ETIMEDOUT && r == -ENXIO)
+        return fail(-ETIMEDOUT, "nobody opened %s to receive in time", path);
     if (r == 0)
         r = make_port(fd, O_WRONLY, path, ret);
     sys_close(hold);
-    return r;
+    return waited < 0 && r == -ENXIO ? waited : r;
 }
 
 static int set_capacity(const struct address *address, const struct port *port)

@@ -28,13 +28,11 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "core/mechanism.h"
+#include "core/patience.h"
 #include "core/process.h"
 #include "core/sysv_name.h"
-#include "core/wait.h"
 #include "sys/sys.h"
 
-#define PAUSE_FIRST INT64_C(20000)  /* nanoseconds; doubles until PAUSE_LAST */
-#define PAUSE_LAST INT64_C(1000000)
 #define LOOK_MAX 1024               /* messages looked at for a length: each look is a walk in the kernel */
 #define TYPE_OFFSET sizeof(long)
 
@@ -106,14 +104,12 @@ static inline bool kernel_waits(const struct queue *queue, int64_t deadline)
 }
 
 /* One pause before the next try.  Who polls is told "not ready" until the next tick. */
-static int back_off(struct queue *queue, int side, int64_t *pause, int64_t deadline)
+static int back_off(struct queue *queue, int side, struct patience *patience, int64_t deadline)
 {
     uint64_t ticks;
     if (deadline == DEADLINE_NOW && queue->timer[side] >= 0)
         sys_read(queue->timer[side], &ticks, sizeof ticks);
-    int r = wait_pause(*pause, queue->conduit.cancel_fd, deadline);
-    *pause = *pause * 2 < PAUSE_LAST ? *pause * 2 : PAUSE_LAST;
-    return r;
+    return patience_pause(patience, queue->conduit.cancel_fd, deadline);
 }
 
 /* The words for what msgsnd or msgrcv said; the waits have said theirs. */
@@ -140,14 +136,13 @@ static int put(struct queue *queue, size_t size, int64_t deadline)
 {
     if (kernel_waits(queue, deadline))
         return sys_msgsnd(queue->id, queue->out, size, 0);
-    for (int64_t pause = PAUSE_FIRST;;) {
-        int r = sys_msgsnd(queue->id, queue->out, size, IPC_NOWAIT);
-        if (r != -EAGAIN)
-            return r;
-        r = back_off(queue, 1, &pause, deadline);
-        if (r < 0)
-            return r;
-    }
+    int r, paused = 0;
+    struct patience patience = PATIENCE_INIT;
+    do
+        r = sys_msgsnd(queue->id, queue->out, size, IPC_NOWAIT);
+    while (r == -EAGAIN && (paused = back_off(queue, 1, &patience, deadline)) == 0);
+    patience_end(&patience);
+    return paused < 0 ? paused : r;
 }
 
 /* EINVAL is what msgsnd says of a removed queue and of a kernel.msgmax that was lowered meanwhile. */
@@ -187,14 +182,14 @@ static ssize_t take(struct queue *queue, size_t size, int64_t deadline)
 {
     if (kernel_waits(queue, deadline))
         return sys_msgrcv(queue->id, queue->in, size, queue->wanted, queue->except);
-    for (int64_t pause = PAUSE_FIRST;;) {
-        ssize_t r = sys_msgrcv(queue->id, queue->in, size, queue->wanted, queue->except | IPC_NOWAIT);
-        if (r != -ENOMSG)
-            return r;
-        r = back_off(queue, 0, &pause, deadline);
-        if (r < 0)
-            return r;
-    }
+    int paused = 0;
+    ssize_t r;
+    struct patience patience = PATIENCE_INIT;
+    do
+        r = sys_msgrcv(queue->id, queue->in, size, queue->wanted, queue->except | IPC_NOWAIT);
+    while (r == -ENOMSG && (paused = back_off(queue, 0, &patience, deadline)) == 0);
+    patience_end(&patience);
+    return paused < 0 ? paused : r;
 }
 
 /* Whether the selection prefers a message of `type` to the best one so far, whose type is `best` (0: none). */

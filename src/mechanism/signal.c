@@ -29,6 +29,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "core/mechanism.h"
+#include "core/patience.h"
 #include "core/port.h"
 #include "core/process.h"
 #include "core/signal_arrival.h"
@@ -38,9 +39,7 @@
 #include "core/wait.h"
 #include "sys/sys.h"
 
-#define TEXT_MAX 11                 /* bytes of "-2147483648" */
-#define PAUSE_FIRST INT64_C(20000)  /* nanoseconds; doubles until PAUSE_LAST */
-#define PAUSE_LAST INT64_C(1000000)
+#define TEXT_MAX 11 /* bytes of "-2147483648" */
 
 struct signals {
     struct conduit conduit;
@@ -91,15 +90,12 @@ static int send_failed(const struct signals *signals, int error)
 }
 
 /* One pause before the next try, or until the receiver dies. */
-static int back_off(struct signals *signals, int64_t *pause, int64_t deadline)
+static int back_off(struct signals *signals, struct patience *patience, int64_t deadline)
 {
-    int64_t left = deadline_left(deadline);
-    if (left == 0)
-        return deadline == DEADLINE_NOW ? -EAGAIN : wait_expired(deadline);
-    int64_t until = clock_now() + (left > 0 && left < *pause ? left : *pause);
-    *pause = *pause * 2 < PAUSE_LAST ? *pause * 2 : PAUSE_LAST;
-    int r = wait_descriptor(signals->target.pidfd, POLLIN, signals->conduit.cancel_fd, until);
-    return r > 0 ? send_failed(signals, -ESRCH) : r == -ETIMEDOUT ? 0 : r;
+    if (deadline == DEADLINE_NOW)
+        return -EAGAIN;
+    int r = patience_pause_on(patience, signals->target.pidfd, POLLIN, signals->conduit.cancel_fd, deadline);
+    return r > 0 ? send_failed(signals, -ESRCH) : r;
 }
 
 static int signals_send(struct conduit *conduit, const struct message_out *out, int64_t deadline)
@@ -110,14 +106,13 @@ static int signals_send(struct conduit *conduit, const struct message_out *out, 
     int r = number < 0 ? number : out->size ? parse_value(conduit, out->data, out->size, &value) : 0;
     if (r < 0)
         return r;
-    for (int64_t pause = PAUSE_FIRST;;) {
+    int paused = 0;
+    struct patience patience = PATIENCE_INIT;
+    do
         r = signal_target_send(&signals->target, number, out->size ? &value : NULL);
-        if (r != -EAGAIN)
-            return r < 0 ? send_failed(signals, r) : 0;
-        r = back_off(signals, &pause, deadline);
-        if (r < 0)
-            return r;
-    }
+    while (r == -EAGAIN && (paused = back_off(signals, &patience, deadline)) == 0);
+    patience_end(&patience);
+    return paused < 0 ? paused : r < 0 ? send_failed(signals, r) : 0;
 }
 
 /* ---- Receiving ----------------------------------------------------------------------------------------- */

@@ -24,12 +24,10 @@
 
 #include "base/detail.h"
 #include "core/mechanism.h"
+#include "core/patience.h"
 #include "core/sysv_name.h"
-#include "core/wait.h"
 
 #define BIRTH_MAX INT64_C(1000000000) /* nanoseconds that a maker is given to finish */
-#define PAUSE_FIRST INT64_C(20000)    /* doubles until PAUSE_LAST */
-#define PAUSE_LAST INT64_C(1000000)
 #define RACES 16                      /* how often others may make and remove the set while we look */
 
 #define COUNTERS_MAX 65536            /* of struct sembuf's sem_num; kernel.sem may allow more */
@@ -200,28 +198,32 @@ static bool is_old(const struct semid_ds *state)
     return now.tv_sec > state->sem_ctime + 1 + BIRTH_MAX / 1000000000;
 }
 
+/* 1 if it is finished, 0 if it is too old for that, -EAGAIN if it may yet be, -ENOENT if it is gone. */
+static int look_at_birth(struct sysvsem_set *set, const struct address *address)
+{
+    struct semid_ds state;
+    int r = sys_semctl(set->id, 0, IPC_STAT, (union sem_argument){ .state = &state });
+    if (r == -EIDRM || r == -EINVAL)
+        return -ENOENT;
+    if (r < 0)
+        return r == -EACCES ? cannot_get(address, set->key, r)
+                            : fail_call(r, "sysvsem:%s: semctl(IPC_STAT)", address->name);
+    set->count = (unsigned)state.sem_nsems;
+    set->key = state.sem_perm.__key;
+    return state.sem_otime ? 1 : is_old(&state) ? 0 : -EAGAIN;
+}
+
 /* 1 once it is finished, 0 when the time is over, -ENOENT when it is gone. */
 static int wait_for_maker(struct sysvsem_set *set, const struct address *address)
 {
-    struct semid_ds state;
     int64_t deadline = clock_now() + BIRTH_MAX;
-    for (int64_t pause = PAUSE_FIRST;; pause = pause * 2 < PAUSE_LAST ? pause * 2 : PAUSE_LAST) {
-        int r = sys_semctl(set->id, 0, IPC_STAT, (union sem_argument){ .state = &state });
-        if (r == -EIDRM || r == -EINVAL)
-            return -ENOENT;
-        if (r < 0)
-            return r == -EACCES ? cannot_get(address, set->key, r)
-                                : fail_call(r, "sysvsem:%s: semctl(IPC_STAT)", address->name);
-        set->count = (unsigned)state.sem_nsems;
-        set->key = state.sem_perm.__key;
-        if (state.sem_otime || is_old(&state))
-            return state.sem_otime != 0;
-        r = wait_pause(pause, -1, deadline);
-        if (r == -ETIMEDOUT)
-            return 0;
-        if (r < 0)
-            return r;
-    }
+    int r, paused = 0;
+    struct patience patience = PATIENCE_INIT;
+    do
+        r = look_at_birth(set, address);
+    while (r == -EAGAIN && (paused = patience_pause(&patience, -1, deadline)) == 0);
+    patience_end(&patience);
+    return paused == -ETIMEDOUT ? 0 : paused < 0 ? paused : r;
 }
 
 /* The set as its maker wants it to be seen: see the head of this file. */

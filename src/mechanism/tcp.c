@@ -139,17 +139,18 @@ static bool is_own_echo(int fd)
 }
 
 /* Waits for the handshake: 0, or what went wrong with it. */
-static int shake_hands(int fd, int64_t deadline)
+static int shake_hands(int fd, struct patience *patience, int64_t deadline)
 {
     int error = 0;
     socklen_t size = sizeof error;
-    int r = wait_descriptor(fd, POLLOUT, -1, deadline);
+    int r = patience_descriptor(patience, fd, POLLOUT, -1, deadline);
     if (r >= 0)
         r = sys_getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
     return r < 0 ? r : -error;
 }
 
-static int connect_one(const struct address *address, const union inet_address *at, int64_t deadline, int *ret)
+static int connect_one(const struct address *address, const union inet_address *at, struct patience *patience,
+                       int64_t deadline, int *ret)
 {
     int fd = sys_socket(at->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK);
     if (fd < 0)
@@ -158,7 +159,7 @@ static int connect_one(const struct address *address, const union inet_address *
     if (r == 0)
         r = sys_connect(fd, &at->any, inet_size(at));
     if (r == -EINPROGRESS)
-        r = shake_hands(fd, deadline);
+        r = shake_hands(fd, patience, deadline);
     if (r == 0 && is_own_echo(fd))
         r = -ECONNREFUSED;
     /* our own, unshared description */
@@ -172,13 +173,13 @@ static int connect_one(const struct address *address, const union inet_address *
 }
 
 /* -EINPROGRESS: no time was left for an answer.  A refusal is worth more than what another address said. */
-static int try_connect(const void *argument, int64_t deadline, int *ret)
+static int try_connect(const void *argument, struct patience *patience, int64_t deadline, int *ret)
 {
     const struct tcp_target *target = argument;
     bool refused = false;
     int r = -EADDRNOTAVAIL;
     for (int i = 0; i < target->list.count; i++) {
-        r = connect_one(target->address, &target->list.at[i], share_of(deadline, target->list.count - i), ret);
+        r = connect_one(target->address, &target->list.at[i], patience, share_of(deadline, target->list.count - i), ret);
         if (r == 0 || r == -EINTR)
             return r;
         refused |= r == -ECONNREFUSED;

@@ -186,12 +186,12 @@ static int connect_one(const struct udp_target *target, const union inet_address
     return r;
 }
 
-static int try_connect(const void *argument, int64_t deadline, int *ret)
+static int try_connect(const void *argument, struct patience *patience, int64_t deadline, int *ret)
 {
     const struct udp_target *target = argument;
     bool refused = false;
     int r = -EADDRNOTAVAIL;
-    (void)deadline; /* nothing here waits */
+    (void)patience, (void)deadline; /* nothing here waits */
     for (int i = 0; i < target->list.count; i++) {
         r = connect_one(target, &target->list.at[i], ret);
         if (r == 0)

@@ -83,10 +83,10 @@ struct unix_target {
     int type;
 };
 
-static int try_connect(const void *target, int64_t deadline, int *ret)
+static int try_connect(const void *target, struct patience *patience, int64_t deadline, int *ret)
 {
     const struct unix_target *x = target;
-    (void)deadline; /* a server's backlog has room for us, or not: nothing to wait for */
+    (void)patience, (void)deadline; /* a server's backlog has room for us, or not: nothing to wait for */
     int fd = sys_socket(AF_UNIX, x->type | SOCK_NONBLOCK);
     if (fd < 0)
         return fd;

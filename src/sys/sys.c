@@ -282,9 +282,9 @@ int sys_getrlimit(int resource, struct rlimit *ret)
 
 /* Waiting. */
 
-int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout)
+int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
 {
-    SYS_CALL(int, "ppoll", ppoll(items, count, timeout, NULL));
+    SYS_CALL(int, "ppoll", ppoll(items, count, timeout, mask));
 }
 
 int sys_epoll_create(void)

@@ -201,7 +201,7 @@ int sys_eaccess(const char *path, int mode);
 int sys_getrlimit(int resource, struct rlimit *ret);
 
 /* Waiting. */
-int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout);
+int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
 int sys_epoll_create(void);
 int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
 int sys_eventfd(unsigned count);

@@ -132,7 +132,7 @@ void trace_make_room(struct tong_trace *trace)
     if (libbpf.bpf_map_update_elem(trace->settings, &only, &settings, 0) < 0)
         return;
     if (sys_membarrier(MEMBARRIER_CMD_GLOBAL) < 0)
-        sys_ppoll(NULL, 0, &(struct timespec){ .tv_nsec = GRACE });
+        sys_ppoll(NULL, 0, &(struct timespec){ .tv_nsec = GRACE }, NULL);
     read_all(trace, over, true);
 }
 

@@ -83,7 +83,7 @@ static int wait_for(const struct tong_trace *trace, int64_t deadline)
     struct pollfd item = { .fd = tong_trace_fd(trace), .events = POLLIN };
     int64_t left = deadline_left(deadline);
     const struct timespec time = { left / 1000000000, left % 1000000000 };
-    int r = sys_ppoll(&item, 1, left < 0 ? NULL : &time);
+    int r = sys_ppoll(&item, 1, left < 0 ? NULL : &time, NULL);
     if (r < 0)
         return r == -EINTR ? fail_static(r, "tracing: interrupted by a signal") : fail_call(r, "tracing: ppoll");
     return r > 0 ? 0 : fail_static(-ETIMEDOUT, "tracing: nothing happened in time");
