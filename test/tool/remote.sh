@@ -85,7 +85,7 @@ for host in 192.0.2.2 '[2001:db8::2]'; do
     check "they are the same, too" same_file
 
     scheme=udp
-    receive --json --timeout 3s "udp:$host:0"
+    receive --json --timeout 10s "udp:$host:0"
     "$TONG" send --lines "$address" <lines
     check "20000 datagrams by $address" [ $? = 0 ]
     wait $receiver

@@ -59,6 +59,14 @@ until_true() {
     done
 }
 
+# For what holds a bound on time: a machine that stands still for a while breaks it once, the command each time.
+once_in_five() {
+    for try in 1 2 3 4 5; do
+        "$@" && return 0
+    done
+    return 1
+}
+
 # expect NAME CODE PATTERN COMMAND...: the command fails with this code and exactly one line that says why.
 expect() {
     name=$1 code=$2 pattern=$3
