@@ -49,12 +49,12 @@ leftovers() {
     grep -F -e "$mark" -e "$directory" /proc/net/unix 2>/dev/null
 }
 
-# Waits until the command succeeds, for at most ten seconds.
+# Waits until the command succeeds, for a minute or so: a look at a machine that is full may take seconds.
 until_true() {
     tries=0
     until "$@" >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ $tries -lt 1000 ] || return 1
+        [ $tries -lt 6000 ] || return 1
         sleep 0.01
     done
 }
