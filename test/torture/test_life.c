@@ -15,8 +15,8 @@
 
 #include "base/layout.h"
 #include "core/process.h"
-#include "least.h"
 #include "ledger.h"
+#include "third.h"
 
 #define STOPPED (2500 * TONG_MILLISECOND) /* longer than every interval at which anybody asks for a lock */
 #define SKIPPED 77
@@ -252,7 +252,7 @@ static int64_t death_is_noticed_after(const void *forged)
 static void test_pid_used_again(bool also_start_time)
 {
     const int64_t bound = (also_start_time ? 2000 : 500) * TONG_MILLISECOND;
-    const int64_t noticed = least_of(bound, death_is_noticed_after, &also_start_time);
+    const int64_t noticed = third_least(bound, death_is_noticed_after, &also_start_time);
     printf("pid used again, %s: noticed after %.1f ms\n", also_start_time ? "and its start time forged" : "start time tells",
            (double)noticed / 1e6);
     MUST(ledger, noticed < bound, "too late");

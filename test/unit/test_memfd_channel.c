@@ -18,7 +18,7 @@
 
 #include "base/layout.h"
 #include "frame.h"
-#include "least.h"
+#include "third.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 #define LONG (20 * TONG_SECOND)
@@ -258,8 +258,8 @@ static int64_t death_is_noticed_after(const void *end)
 static void notices_death(uint32_t ours)
 {
     const int64_t bound = (frame_watched() ? 100 : 50) * TONG_MILLISECOND;
-    const int64_t least = least_of(bound, death_is_noticed_after, &ours);
-    MUST(least < bound, "it took %lld ns", (long long)least);
+    const int64_t took = third_least(bound, death_is_noticed_after, &ours);
+    MUST(took < bound, "it took %lld ns", (long long)took);
 }
 
 static void test_deaths(int unused)
@@ -576,7 +576,7 @@ static void test_silent_strangers(int unused)
     (void)unused;
     if (geteuid() != 0)
         return;
-    MUST(least_of(TONG_SECOND, held_up_by_strangers, NULL) < TONG_SECOND, "they held it up");
+    MUST(third_least(TONG_SECOND, held_up_by_strangers, NULL) < TONG_SECOND, "they held it up");
 }
 
 /* A first comer that answers with garbage. */

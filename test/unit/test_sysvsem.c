@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "frame.h"
-#include "least.h"
+#include "third.h"
 
 static const char *address(const char *options)
 {
@@ -50,7 +50,7 @@ static int64_t open_and_close_took(const void *options)
 static void not_waited_for(const char *options)
 {
     const int64_t bound = 500 * TONG_MILLISECOND;
-    MUST(least_of(bound, open_and_close_took, options) < bound, "a finished set is waited for");
+    MUST(third_least(bound, open_and_close_took, options) < bound, "a finished set is waited for");
 }
 
 /* ---- Birth --------------------------------------------------------------------------------------------------- */
