@@ -11,7 +11,7 @@ says() {
 refuses() {
     name=$1 code=$2 pattern=$3
     shift 3
-    timeout 20 "$@" >out 2>err
+    timeout 60 "$@" >out 2>err
     got=$?
     if [ $got != "$code" ] || [ -s out ] || [ "$(wc -l <err)" != 1 ] || ! grep -q -e "$pattern" err; then
         fail "$name" "exit code $got where $code was due, with '$pattern': $(cat err out)"

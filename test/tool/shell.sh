@@ -72,7 +72,7 @@ expect() {
     name=$1 code=$2 pattern=$3
     shift 3
     before=$(ls -A | grep -v -e '^err$' -e '^out$')
-    timeout 20 "$@" </dev/null >out 2>err
+    timeout 60 "$@" </dev/null >out 2>err
     got=$?
     lines=$(wc -l <err)
     after=$(ls -A | grep -v -e '^err$' -e '^out$')
