@@ -23,7 +23,7 @@ def check(name, holds, what=""):
 
 
 def tong(*words, codes=(0,)):
-    done = subprocess.run([TONG, *words], capture_output=True, text=True, timeout=200)
+    done = subprocess.run([TONG, *words], capture_output=True, text=True, timeout=800)
     check("tong %s exits with %s" % (" ".join(words[:4]), codes), done.returncode in codes, (done.returncode, done.stderr))
     return done.stdout
 
