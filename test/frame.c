@@ -32,6 +32,7 @@
 
 #define SKIPS_MAX 1024
 #define COUNTERS_MAX 16
+#define PATIENCE INT64_C(30000000000) /* for what comes soon, or not at all */
 
 static struct {
     const char *suite;
@@ -164,7 +165,7 @@ static void set_up(void)
 static void tear_down(void)
 {
     for (int i = 0; i < counters_count; i++) {
-        int64_t deadline = frame_now() + 500000000;
+        int64_t deadline = frame_now() + 2000000000;
         int after;
         while ((after = counters[i].count(NULL, false)) != before[i] && frame_now() < deadline)
             pause_1ms();
@@ -329,7 +330,7 @@ static char thread_state(pid_t pid, pid_t tid)
 /* Asleep once may be a lock on the way; asleep five times in a row is the wait. */
 void frame_asleep(pid_t pid, pid_t tid)
 {
-    int64_t deadline = frame_now() + INT64_C(10000000000);
+    int64_t deadline = frame_now() + PATIENCE;
     for (int seen = 0; seen < 5; pause_1ms()) {
         seen = thread_state(pid, tid) == 'S' ? seen + 1 : 0;
         MUST(frame_now() < deadline, "thread %d never went to sleep (state %c)", (int)tid, thread_state(pid, tid));
@@ -338,9 +339,9 @@ void frame_asleep(pid_t pid, pid_t tid)
 
 void frame_until(const volatile int *flag)
 {
-    int64_t deadline = frame_now() + INT64_C(10000000000);
+    int64_t deadline = frame_now() + PATIENCE;
     while (!__atomic_load_n(flag, __ATOMIC_ACQUIRE)) {
-        MUST(frame_now() < deadline, "waited 10 s in vain");
+        MUST(frame_now() < deadline, "waited 30 s in vain");
         pause_1ms();
     }
 }

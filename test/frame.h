@@ -75,7 +75,7 @@ void frame_kill(pid_t pid);
 /* Waits until thread `tid` of process `pid` (0: this one) sleeps in the kernel and stays there. */
 void frame_asleep(pid_t pid, pid_t tid);
 
-/* Waits until *flag is nonzero, for at most 10 s. */
+/* Waits until *flag is nonzero, for at most 30 s. */
 void frame_until(const volatile int *flag);
 
 int64_t frame_now(void);

@@ -155,11 +155,19 @@ static void test_no_remove(const struct row *row)
     GIVES(tong_remove(ends.address[1]), -EOPNOTSUPP);
 }
 
+struct receiving {
+    tong_channel *channel;
+    atomic_int tid;
+    int64_t result;
+};
+
 static void *receive_one(void *argument)
 {
-    tong_channel *channel = argument;
+    struct receiving *receiving = argument;
     static char data[64];
-    return (void *)(intptr_t)tong_channel_receive(channel, data, sizeof data, NULL, TONG_FOREVER);
+    atomic_store(&receiving->tid, (int)syscall(SYS_gettid));
+    receiving->result = tong_channel_receive(receiving->channel, data, sizeof data, NULL, TONG_FOREVER);
+    return NULL;
 }
 
 /* System V alone takes the object away from those who wait on it. */
@@ -167,13 +175,15 @@ static void test_removed_while_awaited(const struct row *row)
 {
     struct ends ends;
     pthread_t thread;
-    void *result;
     ends_open(&ends, row, NULL, 0);
-    MUST(pthread_create(&thread, NULL, receive_one, ends.receiver) == 0, "no thread");
-    usleep(20000);
+    struct receiving receiving = { .channel = ends.receiver };
+    MUST(pthread_create(&thread, NULL, receive_one, &receiving) == 0, "no thread");
+    while (!atomic_load(&receiving.tid))
+        usleep(1000);
+    frame_asleep(0, atomic_load(&receiving.tid));
     OK(tong_remove(ends.address[1]));
-    pthread_join(thread, &result);
-    GIVES((intptr_t)result, -EIDRM);
+    pthread_join(thread, NULL);
+    GIVES(receiving.result, -EIDRM);
     GIVES(tong_channel_send(ends.sender, "one", 3, NULL, 0), -EIDRM);
     ends_close(&ends);
 }

@@ -15,6 +15,8 @@
 /* How late a wait may end on a machine that is doing other things. */
 #define LATE (5 * TONG_SECOND)
 
+#define GLANCES 3 /* that may come one after another on such a machine */
+
 static char buffer[65536];
 
 /* ---- Not at all, or for a while --------------------------------------------------------------------------------- */
@@ -325,11 +327,17 @@ static bool ready(tong_channel *channel, uint32_t direction, int timeout)
     return by_poll;
 }
 
-/* Nothing is there, or no room.  An event loop must not spin, so readiness must end once a call has said so. */
+/* Nothing is there, or no room.  An event loop must not spin, so readiness must end once a call has said so.  A ring looks
+ * around once a second, which may fall into any moment, but not into each. */
 static void must_not_be_ready(const struct row *row, tong_channel *channel, uint32_t direction, const char *why)
 {
-    if (!(row->has & HAS_SPURIOUS))
-        MUST(!ready(channel, direction, 20), "ready %s", why);
+    if (row->has & HAS_SPURIOUS)
+        return;
+    for (int tries = 0; ready(channel, direction, 20); tries++) {
+        MUST(tries < GLANCES, "ready %s", why);
+        GIVES(direction == TONG_SEND ? tong_channel_send(channel, buffer, PIECE, NULL, 0)
+                                     : tong_channel_receive(channel, buffer, sizeof buffer, NULL, 0), -EAGAIN);
+    }
 }
 
 static void drain(tong_channel *channel)
@@ -424,6 +432,22 @@ static void test_ready_to_send(const struct row *row)
     ends_close(&ends);
 }
 
+/* Waits, and again after those were asked that are ready for nothing, until it is what is due: a bit for each. */
+static int64_t wait_for_due(struct ends *ends, tong_wait_item *items, unsigned due, int64_t timeout)
+{
+    for (int tries = 0;; tries++) {
+        int64_t r = tong_wait(items, 3, timeout);
+        unsigned others = 0;
+        for (unsigned i = 0; i < 3; i++)
+            others |= r > 0 && items[i].ready && !(due >> i & 1) ? 1u << i : 0;
+        if (!others || tries == GLANCES)
+            return r;
+        for (unsigned i = 0; i < 3; i++)
+            if (others >> i & 1)
+                drain(ends[i].receiver);
+    }
+}
+
 static void test_wait_many(const struct row *row)
 {
     struct ends ends[3];
@@ -434,14 +458,14 @@ static void test_wait_many(const struct row *row)
         drain(ends[i].receiver);
         items[i] = (tong_wait_item){ sizeof items[i], TONG_RECEIVE, ends[i].receiver, NULL, 7, 0 };
     }
-    GIVES(tong_wait(items, 3, 0), -EAGAIN);
+    GIVES(wait_for_due(ends, items, 0, 0), -EAGAIN);
     int64_t began = frame_now();
-    expect_timeout(tong_wait(items, 3, 20 * TONG_MILLISECOND), began, 20 * TONG_MILLISECOND);
+    expect_timeout(wait_for_due(ends, items, 0, 20 * TONG_MILLISECOND), began, 20 * TONG_MILLISECOND);
     OK(tong_channel_send(ends[1].sender, "111", 3, NULL, TONG_SECOND));
-    GIVES(tong_wait(items, 3, 5 * TONG_SECOND), 1);
+    GIVES(wait_for_due(ends, items, 2, 5 * TONG_SECOND), 1);
     MUST(!items[0].ready && items[1].ready == TONG_RECEIVE && !items[2].ready, "the wrong one is ready");
     OK(tong_channel_send(ends[2].sender, "111", 3, NULL, TONG_SECOND));
-    GIVES(tong_wait(items, 3, 5 * TONG_SECOND), 2);
+    GIVES(wait_for_due(ends, items, 6, 5 * TONG_SECOND), 2);
     for (int i = 0; i < 3; i++)
         ends_close(&ends[i]);
 }

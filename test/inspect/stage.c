@@ -27,6 +27,7 @@
 
 #define PATIENCE (10 * INT64_C(1000000000))
 #define SOON (3 * TONG_SECOND)
+#define LOOKS 10 /* that there are at least, where each takes long */
 
 void stage_begin(struct stage *stage)
 {
@@ -273,12 +274,14 @@ static tong_snapshot *look_until_found(const struct stage *stage, uint32_t kind,
 {
     tong_snapshot *snapshot = NULL;
     int64_t until = frame_now() + SOON;
+    int looks = 0;
     do {
         tong_snapshot_free(snapshot);
         snapshot = look();
+        looks++;
         *ret = find(stage, snapshot);
     } while ((!*ret || (*ret)->kind != kind || actors_in(stage, snapshot, *ret) != stage->actors - stage->beside) &&
-             frame_now() < until);
+             (looks < LOOKS || frame_now() < until));
     compare(stage, snapshot);
     return snapshot;
 }

@@ -49,7 +49,7 @@ if offers msgq:; then
     expect "a nonsense key" 2 'msgq' "$TONG" send msgq:abc hi
     head -c 100000 /dev/zero | tr '\0' x >big
     "$TONG" send "msgq:$key" hello 2>/dev/null
-    timeout 20 "$TONG" send --lines "msgq:$key" <big 2>err
+    timeout 60 "$TONG" send --lines "msgq:$key" <big 2>err
     code=$?
     check "a message above the limit: code 2 or 1" test $code = 2 -o $code = 1
     check "a message above the limit: the limit is named" grep -q msgmax err
@@ -77,7 +77,7 @@ check "a closed standard output is said" grep -q 'standard output' err
 check "a closed standard output does not write into the file" test "$("$TONG" recv "file:$directory/record")" = hi
 check "pipe with closed standard descriptors" \
     test "$( (exec <&- 2>&-; "$TONG" pipe -- echo hi -- cat) )" = hi
-(exec <&- >&-; timeout 20 "$TONG" demo --only fifo 2>err)
+(exec <&- >&-; timeout 60 "$TONG" demo --only fifo 2>err)
 check "demo with a closed standard output says so" test $? = 6
 rm -f record err
 

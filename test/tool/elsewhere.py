@@ -23,7 +23,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def run(*words, **more):
-    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, universal_newlines=True,
+    return subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=240, universal_newlines=True,
                           stdin=subprocess.DEVNULL, **more)
 
 
@@ -117,7 +117,7 @@ def confirm(options, replace):
         os.waitpid(pid, 0)
         time.sleep(2 / os.sysconf("SC_CLK_TCK"))  # two that begin within one tick of the clock cannot be told apart
         pid = begin_stuck(its)
-    output = doctor.communicate(timeout=60)[0]
+    output = doctor.communicate(timeout=240)[0]
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(ours)
@@ -151,7 +151,7 @@ def check_watch(report):
     pid = begin_stuck(its)
     lines = [watching.stdout.readline() for _ in range(2)]
     watching.send_signal(signal.SIGINT)
-    watching.communicate(timeout=30)
+    watching.communicate(timeout=120)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     os.close(ours)
@@ -170,7 +170,7 @@ def main():
             print("skip elsewhere: only root can make namespaces, where it can")
             sys.exit(77)
         sys.exit(subprocess.run([*alone, sys.executable, "-B", __file__, TONG, os.path.realpath(ROOT), "inside"],
-                                timeout=250).returncode)
+                                timeout=1000).returncode)
     check_proc(report)
     check_user(report)
     if os.access("/proc/sys/kernel/ns_last_pid", os.W_OK):

@@ -30,7 +30,7 @@ def explain(*arguments, **locale):
     environment.update(locale, TMPDIR=DIRECTORY)
     return subprocess.run([TONG, "explain", *arguments], env=environment, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, encoding="utf-8",
-                          timeout=60)
+                          timeout=240)
 
 
 @functools.lru_cache(None)
@@ -121,7 +121,7 @@ def run_example(page):
     directory = tempfile.mkdtemp(dir=DIRECTORY)
     script = own_names("\n".join(command for command, _ in page.commands()) + "\nwait\n")
     environment = dict(os.environ, PATH=os.path.dirname(TONG) + ":" + os.environ["PATH"], LC_ALL="C")
-    ran = subprocess.run(["sh", "-c", script], cwd=directory, env=environment, stdin=subprocess.DEVNULL, timeout=60,
+    ran = subprocess.run(["sh", "-c", script], cwd=directory, env=environment, stdin=subprocess.DEVNULL, timeout=240,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     # Making something is told once on standard error, with numbers that are never the same.
     got = [line for line in ran.stdout.splitlines() if not re.match(r"tong [a-z ]+: made ", line)]

@@ -12,7 +12,7 @@ says() {
 
 # One that the kernel gave to a receiver just now, which is gone.
 free_udp_port() {
-    timeout 5 "$TONG" recv --timeout 1ms udp:127.0.0.1:0 2>&1 | sed -n 's/.*udp:127.0.0.1://p' | head -n 1
+    timeout 60 "$TONG" recv --timeout 1ms udp:127.0.0.1:0 2>&1 | sed -n 's/.*udp:127.0.0.1://p' | head -n 1
 }
 
 udp_is_bound() {
@@ -20,12 +20,12 @@ udp_is_bound() {
 }
 
 mkfifo f
-timeout 20 cat f >out &
+timeout 60 cat f >out &
 "$TONG" send "fifo:$directory/f?frame=none" --wait 10s hello
 wait $!
 check "cat reads what tong sends on a FIFO" says out hello
 
-timeout 20 "$TONG" recv "fifo:$directory/f?frame=line" --lines >out 2>/dev/null &
+timeout 60 "$TONG" recv "fifo:$directory/f?frame=line" --lines >out 2>/dev/null &
 reader=$!
 { echo one; echo two; } >f
 wait $reader
@@ -34,7 +34,7 @@ two"
 rm -f f
 
 if have socat; then
-    timeout 20 "$TONG" recv "unix:$directory/s?frame=none" >out 2>/dev/null &
+    timeout 60 "$TONG" recv "unix:$directory/s?frame=none" >out 2>/dev/null &
     reader=$!
     until_true test -S s
     echo hello | socat - "UNIX-CONNECT:$directory/s"
@@ -42,7 +42,7 @@ if have socat; then
     check "tong receives what socat sends on a socket" says out hello
     rm -f s
 
-    timeout 20 socat -u "UNIX-LISTEN:$directory/s" - >out &
+    timeout 60 socat -u "UNIX-LISTEN:$directory/s" - >out &
     reader=$!
     echo hello | "$TONG" send "unix:$directory/s?frame=none" --wait 10s
     wait $reader
@@ -50,14 +50,14 @@ if have socat; then
     rm -f s
 
     # Ports are chosen by the kernel: tong says which, and so does socat with -dd.
-    timeout 20 "$TONG" recv "tcp:127.0.0.1:0?frame=none" >out 2>err &
+    timeout 60 "$TONG" recv "tcp:127.0.0.1:0?frame=none" >out 2>err &
     reader=$!
     until_true grep -q "tcp:.*?" err
     echo hello | socat -u - "TCP:$(sed 's/.*tcp://; s/?.*//' err)"
     wait $reader
     check "tong receives what socat sends by TCP" says out hello
 
-    timeout 20 socat -dd -u TCP-LISTEN:0,bind=127.0.0.1 - >out 2>err &
+    timeout 60 socat -dd -u TCP-LISTEN:0,bind=127.0.0.1 - >out 2>err &
     reader=$!
     until_true grep -q "listening on" err
     echo hello | "$TONG" send "tcp:127.0.0.1:$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' err)?frame=none"
@@ -65,7 +65,7 @@ if have socat; then
     check "socat receives what tong sends by TCP" says out hello
 
     rm -f err
-    timeout 20 "$TONG" recv --lines -n 1 "udp:127.0.0.1:0?frame=none" >out 2>err &
+    timeout 60 "$TONG" recv --lines -n 1 "udp:127.0.0.1:0?frame=none" >out 2>err &
     reader=$!
     until_true grep -q "udp:.*?" err
     printf hello | socat -u - "UDP:$(sed 's/.*udp://; s/?.*//' err)"
@@ -73,7 +73,7 @@ if have socat; then
     check "tong receives what socat sends by UDP" says out hello
 
     port=$(free_udp_port)
-    timeout 20 socat -u "UDP-RECV:$port,bind=127.0.0.1" - >out 2>err &
+    timeout 60 socat -u "UDP-RECV:$port,bind=127.0.0.1" - >out 2>err &
     reader=$!
     until_true udp_is_bound "$port"
     "$TONG" send "udp:127.0.0.1:$port?frame=none" hello
@@ -111,7 +111,7 @@ if offers mq:; then
     "$posix" send "$queue" 2 high
     check "tong takes the most urgent of what a plain C program sent" test "$("$TONG" recv "mq:$queue" -n 1)" = high
     check "and then the other, too" test "$("$TONG" recv "mq:$queue" -n 1)" = low
-    timeout 20 "$posix" notify "$queue" >out &
+    timeout 60 "$posix" notify "$queue" >out &
     listener=$!
     until_true grep -q registered out
     "$TONG" send "mq:$queue" news

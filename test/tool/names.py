@@ -88,7 +88,7 @@ def hold(path, mark, name):
 
 
 def run(*words, **more):
-    return subprocess.run([TONG, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60, **more)
+    return subprocess.run([TONG, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=240, **more)
 
 
 def unsafe(output):
@@ -182,7 +182,7 @@ def check_dot(report, stage):
     if not shutil.which("dot"):
         report.skip("graphviz reads it", "there is none")
         return
-    drawn = subprocess.run(["dot", "-Tsvg"], input=found, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=100)
+    drawn = subprocess.run(["dot", "-Tsvg"], input=found, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=240)
     offences = [drawn.stderr.decode()] if drawn.returncode or drawn.stderr else []
     tree = xml.etree.ElementTree.fromstring(drawn.stdout)
     words = "\n".join("".join(element.itertext()) for element in tree.iter() if element.tag.endswith("}text"))
@@ -232,7 +232,7 @@ def check_watch(report, directory):
             with open(told, "rb") as file:
                 seen = set(file.read().split(b"\0"))
     watching.send_signal(signal.SIGINT)
-    output = watching.communicate(timeout=30)[0]
+    output = watching.communicate(timeout=120)[0]
     report.rule("--exec is told the names themselves", ["%r" % path for path in made - seen])
     report.rule("and runs nothing of them", [path for path in os.listdir(place) if path == "harm"])
     report.rule("watch shows names as text", list(unsafe(output)) + missing(output, {
@@ -249,7 +249,7 @@ def check_page(report, stage):
     server = subprocess.Popen([TONG, "web"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     link = server.stdout.readline().decode().strip()
     port, token = re.search(r":(\d+)/.*token=(\w+)", link).groups()
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=240)
     connection.request("GET", "/events?token=" + token)
     answer = connection.getresponse()
     lines = [answer.readline() for _ in range(2)]

@@ -6,7 +6,7 @@
 # receive ADDRESS OPTION...: in the background; $address is where, $receiver who.
 receive() {
     rm -f err
-    timeout 20 "$TONG" recv "$@" >out 2>err &
+    timeout 60 "$TONG" recv "$@" >out 2>err &
     receiver=$!
     until_true grep -q "[tu][cd]p:.*[1-9]" err
     address=$(grep -o '[tu][cd]p:[^ ]*' err | head -n 1)
@@ -69,15 +69,15 @@ check "a server that starts again has its port at once" sh -c \
 
 # talk: the first binds, the second connects; both hear what the other said, and both end.
 for scheme in tcp udp; do
-    port=$(timeout 5 "$TONG" recv --timeout 1ms $scheme:127.0.0.1:0 2>&1 | sed -n 's/.*127.0.0.1:\([0-9]*\).*/\1/p' | head -n 1)
+    port=$(timeout 60 "$TONG" recv --timeout 1ms $scheme:127.0.0.1:0 2>&1 | sed -n 's/.*127.0.0.1:\([0-9]*\).*/\1/p' | head -n 1)
     mkfifo say
-    timeout 20 "$TONG" talk $scheme:127.0.0.1:$port <say >first 2>err &
+    timeout 60 "$TONG" talk $scheme:127.0.0.1:$port <say >first 2>err &
     first=$!
     exec 7>say
     echo "from the first" >&7 # before anybody is there to hear it
     until_true grep -qi "0100007F:$(printf %04x "$port") " /proc/net/$scheme
     { echo "from the second"; until_true grep -q "from the second" first; } |
-        timeout 20 "$TONG" talk --wait 10s $scheme:127.0.0.1:$port >second 2>/dev/null
+        timeout 60 "$TONG" talk --wait 10s $scheme:127.0.0.1:$port >second 2>/dev/null
     check "talk over $scheme: the second ends" [ $? = 0 ]
     wait $first
     check "talk over $scheme: so does the first" [ $? = 0 ]

@@ -104,7 +104,7 @@ check "and all of it arrives" test "$("$TONG" recv --lines "shm:$mark" | tr '\n'
 "$TONG" rm "msgq:$key"
 
 # The receiver takes one message and goes: what the relay took and cannot deliver is counted.
-timeout 20 "$TONG" recv -n 1 "unix:$directory/u" >/dev/null 2>&1 &
+timeout 60 "$TONG" recv -n 1 "unix:$directory/u" >/dev/null 2>&1 &
 receiver=$!
 until_true test -S u
 relay counted "fifo:$directory/f" "unix:$directory/u"
@@ -124,7 +124,7 @@ rm -f f input ./*.err
 
 # ---- Deaths ----
 
-timeout 20 "$TONG" recv "unix:$directory/u" >out 2>/dev/null &
+timeout 60 "$TONG" recv "unix:$directory/u" >out 2>/dev/null &
 receiver=$!
 until_true test -S u
 relay dead "fifo:$directory/f" "unix:$directory/u"
@@ -145,13 +145,13 @@ rm -f f input out ./*.err
 # ---- Both ways ----
 
 mkfifo said.a said.b
-timeout 20 "$TONG" talk "unix:$directory/back" <said.b >heard.b 2>/dev/null &
+timeout 60 "$TONG" talk "unix:$directory/back" <said.b >heard.b 2>/dev/null &
 b=$!
 exec 4>said.b
 until_true test -S back
 relay both --both "unix:$directory/front" "unix:$directory/back"
 until_true test -S front
-timeout 20 "$TONG" talk "unix:$directory/front" <said.a >heard.a 2>/dev/null &
+timeout 60 "$TONG" talk "unix:$directory/front" <said.a >heard.a 2>/dev/null &
 a=$!
 exec 3>said.a
 echo hello b >&3
@@ -170,7 +170,7 @@ if have socat; then
     until_true test -S back
     relay proxy --both "unix:$directory/front?frame=none" "unix:$directory/back?frame=none"
     until_true test -S front
-    head -c 3000000 /dev/zero | tr '\0' q | timeout 20 socat -t10 - "UNIX-CONNECT:$directory/front" >out
+    head -c 3000000 /dev/zero | tr '\0' q | timeout 60 socat -t10 - "UNIX-CONNECT:$directory/front" >out
     check "half closed, the other direction goes on: all of it comes back" \
         test "$(tr -d -c Q <out | wc -c)" = 3000000
     check "and then the relay ends" exited $relay 0

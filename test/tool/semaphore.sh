@@ -17,7 +17,7 @@ says() {
 refused() {
     what=$1 code=$2 pattern=$3
     shift 3
-    timeout 20 "$@" >out 2>err
+    timeout 60 "$@" >out 2>err
     [ $? = "$code" ] && says "$pattern" && [ ! -s out ]
     check "$what" [ $? = 0 ]
 }
@@ -33,7 +33,7 @@ for address in "sem:$named" "sysvsem:$key"; do
     "$TONG" sem wait "$address" 0
     refused "$scheme: wait with no time" 7 "nothing to take" "$TONG" sem wait "$address" --timeout 0
     refused "$scheme: wait in time" 3 "timed out" "$TONG" sem wait "$address" --timeout 50ms
-    timeout 20 sh -c 'echo $$ >pid; exec "$0" sem wait "$1" --timeout 10s' "$TONG" "$address" 2>err &
+    timeout 60 sh -c 'echo $$ >pid; exec "$0" sem wait "$1" --timeout 10s' "$TONG" "$address" 2>err &
     waiter=$!
     until_true test -s pid
     until_true sh -c 'grep -qs "^State:.S" "/proc/$(cat pid)/status" && [ "$(cat "/proc/$(cat pid)/comm")" = tong ]'
@@ -45,7 +45,7 @@ for address in "sem:$named" "sysvsem:$key"; do
     rm -f pid
     refused "$scheme: no such index" 2 "it has 1" "$TONG" sem post "$address" 1
     refused "$scheme: an index that is no number" 2 "INDEX" "$TONG" sem post "$address" x
-    timeout 20 "$TONG" sem wait "$address" &
+    timeout 60 "$TONG" sem wait "$address" &
     waiter=$!
     "$TONG" sem post "$address"
     wait $waiter
@@ -71,18 +71,18 @@ for tool in "ipcs -s" "lsipc -s"; do
         skip "${tool%% *} shows our set" "${tool%% *} is not installed"
     fi
 done
-timeout 20 "$counter" wait sysv "$key" 999 && holds "sysvsem:$key" 999 6
+timeout 60 "$counter" wait sysv "$key" 999 && holds "sysvsem:$key" 999 6
 check "semop() takes what tong set" [ $? = 0 ]
 "$TONG" rm "sysvsem:$key"
 
 "$counter" make sysv "$key" 3
 check "tong takes what semctl() set" "$TONG" sem wait "sysvsem:$key" --timeout 10s
-timeout 20 "$TONG" sem wait "sysvsem:$key" 2 &
+timeout 60 "$TONG" sem wait "sysvsem:$key" 2 &
 waiter=$!
 "$counter" post sysv "$key" 2
 wait $waiter
 check "semop() wakes tong" [ $? = 0 ]
-timeout 20 "$TONG" sem wait "sysvsem:$key" 1 2>err &
+timeout 60 "$TONG" sem wait "sysvsem:$key" 1 2>err &
 waiter=$!
 until_true sh -c "'$TONG' sem get --json sysvsem:$key 1 | grep -q '\"waiting\":1'"
 "$TONG" rm "sysvsem:$key"
@@ -92,12 +92,12 @@ check "a removed set: who may have done it" says RemoveIPC
 
 "$counter" make posix "$named" 1
 check "tong takes what sem_open() made" "$TONG" sem wait "sem:$named" --timeout 10s
-timeout 20 "$counter" wait posix "$named" &
+timeout 60 "$counter" wait posix "$named" &
 waiter=$!
 "$TONG" sem post "sem:$named"
 wait $waiter
 check "tong wakes sem_wait()" [ $? = 0 ]
-timeout 20 "$TONG" sem wait "sem:$named" &
+timeout 60 "$TONG" sem wait "sem:$named" &
 waiter=$!
 "$counter" post posix "$named"
 wait $waiter

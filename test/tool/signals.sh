@@ -11,7 +11,7 @@ says() {
 # Starts `tong signal wait ARGUMENT...`; $waiter is the process that can be sent to from now on.
 start_waiting() {
     rm -f err
-    timeout 20 "$TONG" signal wait "$@" --timeout 10s >out 2>err &
+    timeout 60 "$TONG" signal wait "$@" --timeout 10s >out 2>err &
     job=$!
     until_true grep -q "waits as process" err
     waiter=$(sed -n 's/.*waits as process \([0-9]*\):.*/\1/p' err)
@@ -20,7 +20,7 @@ start_waiting() {
 # The same for `tong recv`.
 start_receiving() {
     rm -f err
-    timeout 20 "$TONG" recv "$@" --timeout 10s >out 2>err &
+    timeout 60 "$TONG" recv "$@" --timeout 10s >out 2>err &
     job=$!
     until_true grep -q "receives as" err
     address=$(sed -n 's/.*receives as //p' err)
@@ -100,7 +100,7 @@ wait $job
 check "a signal without a value ends tong recv" says out 42
 
 rm -f pid
-timeout 20 "$sigqueue" receive "$number" pid >out &
+timeout 60 "$sigqueue" receive "$number" pid >out &
 job=$!
 until_true test -s pid
 "$TONG" send "signal:$(cat pid)?signal=$number" 17
@@ -166,7 +166,7 @@ expect "no verb" 2 "send, wait, list or show" "$TONG" signal
 expect "to show no process" 6 "no process 4194305" "$TONG" signal show 4194305
 expect "words on a channel of numbers" 2 "one number" "$TONG" send "signal:$$" hello
 expect "another's signals" 2 "its own signals" "$TONG" recv signal:1
-timeout 20 "$TONG" signal wait USR1 --timeout 10ms >out 2>err
+timeout 60 "$TONG" signal wait USR1 --timeout 10ms >out 2>err
 check "a wait that times out exits with 3" test $? = 3
 rm -f out err
 finish

@@ -18,7 +18,7 @@ from report import Report  # noqa: E402
 
 SECRET = "pass\033[31mword"
 ENVIRONMENT = dict(os.environ, LC_ALL="C", TZ="UTC")
-PATIENCE = 60
+PATIENCE = 240
 BPF_CAPABILITIES = (21, 38, 39)  # SYS_ADMIN, PERFMON, BPF
 PR_CAPBSET_DROP = 24
 

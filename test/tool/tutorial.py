@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from report import Report  # noqa: E402
 
 BLOCK = re.compile(r"^```console( about)?\n(.*?)^```$", re.M | re.S)
-SECONDS = 30
+SECONDS = 120
 
 
 class Step:

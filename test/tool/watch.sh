@@ -19,7 +19,7 @@ stop_watching() {
     code=$?
 }
 
-# Seen within ten seconds, on a line that begins with its kind.
+# Seen within a minute, on a line that begins with its kind.
 sees() {
     check "$1" until_true grep -q -e "$2" out
 }

@@ -57,7 +57,7 @@ class Test:
         if self.server:
             self.server.send_signal(signal.SIGTERM)
             self.server.stdout.close()
-            self.server.wait(timeout=60)
+            self.server.wait(timeout=240)
             self.server = None
 
     def open(self, address=None):

@@ -76,7 +76,8 @@ static void enter(const struct scene *scene, unsigned view, const void *data, si
         take_time(ledger);
 }
 
-/* Whether nothing can come any more: senders have left, the successor as the last of them. */
+/* Whether nothing can come any more: senders have left, the successor as the last of them.  Who finds nothing then has to
+ * have looked after that. */
 static bool is_over(const struct scene *scene, unsigned view, bool at_end)
 {
     const struct ledger *ledger = scene->ledger;
@@ -96,13 +97,14 @@ void partner_receive(const struct scene *scene, unsigned view)
     await_prod(scene, view);
     for (;;) {
         tong_message meta = TONG_MESSAGE_INIT;
+        bool over = is_over(scene, view, false);
         ssize_t r = tong_channel_receive(channel, buffer, sizeof buffer, &meta, patience(scene));
         if (r >= 0) {
             enter(scene, view, buffer, (size_t)r, &meta);
             continue;
         }
         if (r == -EAGAIN || (r == -ETIMEDOUT && scene->delivery->shared)) {
-            if (is_over(scene, view, false))
+            if (over)
                 _exit(0);
             ledger_sleep(NAP);
             continue;

@@ -15,19 +15,22 @@
 #include "base/clock.h"
 #include "tong/tong.h"
 
-/* Waits up to 10 s until the thread (or the process of one thread) `tid` sleeps. */
+/* Waits up to 10 s until the thread (or the process of one thread) `tid` sleeps: asleep once may be a lock on the way,
+ * asleep five times in a row is the wait. */
 static inline void wait_asleep(int tid)
 {
     char path[64], text[512];
+    int seen = 0;
     snprintf(path, sizeof path, "/proc/%d/stat", tid);
-    for (int64_t end = clock_now() + 10 * TONG_SECOND; clock_now() < end; sched_yield()) {
+    for (int64_t end = clock_now() + 10 * TONG_SECOND; clock_now() < end; usleep(1000)) {
         FILE *file = fopen(path, "re");
         size_t size = file ? fread(text, 1, sizeof text - 1, file) : 0;
         text[size] = '\0';
         if (file)
             fclose(file);
         char *state = strrchr(text, ')');
-        if (state && state[2] == 'S')
+        seen = state && state[2] == 'S' ? seen + 1 : 0;
+        if (seen == 5)
             return;
     }
     ck_abort_msg("thread %d does not sleep", tid);

@@ -427,14 +427,15 @@ static void tell(int own, uint64_t *answered)
     *answered = calls;
 }
 
-/* Waits until `there`; counts the sleeps that nobody ended. */
+/* Waits until `there`; counts the sleeps that nobody ended although it was there: else the other thread was kept from its
+ * processor for as long. */
 static void await(int own, bool (*there)(void), uint64_t *slow)
 {
     uint32_t seen = shared_wake(&sides[!own]);
     shared_call(&sides[own], CALL_WAKE);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!there())
-        *slow += ring_sleep(&sides[!own], seen, 100000000) == -ETIMEDOUT;
+    if (!there() && ring_sleep(&sides[!own], seen, 100000000) == -ETIMEDOUT)
+        *slow += there();
 }
 
 static bool has_room(void)

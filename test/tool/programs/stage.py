@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(ROOT, "test/house"))
 
 from report import Report  # noqa: E402
 
-LONGEST = 50  # seconds until something that is waited for is not coming
+LONGEST = 200  # seconds until something that is waited for is not coming
 SKIPPED = 77
 STUCK, ORPHAN, FULL, WORLD_WRITABLE, LEFTOVER, PERHAPS_STUCK, STOPPED = range(1, 8)
 # Debian keeps daemons where only root looks for them.
