@@ -145,6 +145,17 @@ static void say_losses(struct tracing *tracing)
         say("not seen: %" PRIu64 " calls of 32-bit programs", lost.foreign_calls);
 }
 
+static void put_passed(void *context, const struct chosen_channel *channel, uint64_t bytes)
+{
+    struct tracing *tracing = context;
+    if (tracing->set->json) {
+        traced_json_passed(&tracing->out, &tracing->traced, channel->key, channel->name, bytes);
+        return;
+    }
+    text_print(&tracing->out, "%s", channel == tracing->chosen.channel ? "\n" : "");
+    traced_passed(&tracing->out, channel->name, bytes);
+}
+
 /* A table that stands alone needs no line before it. */
 static void finish(struct tracing *tracing)
 {
@@ -156,8 +167,10 @@ static void finish(struct tracing *tracing)
     if (tracing->told && !tracing->set->json)
         text_print(&tracing->out, "\n");
     tracing->code = (tracing->set->json ? traced_json_counts : traced_tables)(&tracing->out, &tracing->traced);
-    if (tracing->code == 0 && !tracing->set->json)
-        tracing->code = chosen_progress(&tracing->out, &tracing->chosen, tracing->traced.naming);
+    if (tracing->code == 0)
+        tracing->code = chosen_progress(&tracing->chosen, tracing->traced.naming, put_passed, tracing);
+    if (tracing->code == 0 && tracing->set->json)
+        tracing->code = traced_json_lost(&tracing->out, &tracing->traced);
     if (tracing->code == 0)
         tracing->code = write_output(tracing->out.data, tracing->out.used);
     say_losses(tracing);

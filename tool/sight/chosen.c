@@ -88,7 +88,7 @@ static void add_channel(struct chosen *chosen, const tong_object *object)
         return;
     chosen->channel = more(chosen->channel, chosen->channels, &chosen->channel_room, sizeof *chosen->channel);
     chosen->channel[chosen->channels++] =
-        (struct chosen_channel){ strdup(object->name), identity_of_object(object), object->passed };
+        (struct chosen_channel){ strdup(object->name), strdup(object->key), identity_of_object(object), object->passed };
 }
 
 static size_t find_objects(struct chosen *chosen, const tong_snapshot *snapshot, const char *word)
@@ -209,27 +209,30 @@ static const tong_object *object_by(const tong_snapshot *snapshot, uint64_t iden
     return NULL;
 }
 
-int chosen_progress(struct text *text, const struct chosen *chosen, struct naming *naming)
+/* A file may have become another channel, which has carried less. */
+static uint64_t passed_since(const struct chosen_channel *channel, const tong_object *object)
+{
+    bool known = object && object->passed != TONG_UNKNOWN && channel->passed != TONG_UNKNOWN;
+    return known && object->passed >= channel->passed ? object->passed - channel->passed : TONG_UNKNOWN;
+}
+
+int chosen_progress(const struct chosen *chosen, struct naming *naming,
+                    void (*each)(void *context, const struct chosen_channel *channel, uint64_t bytes), void *context)
 {
     int code = chosen->channels ? naming_again(naming) : 0;
     for (size_t i = 0; i < chosen->channels && code == 0; i++) {
         const struct chosen_channel *channel = &chosen->channel[i];
-        const tong_object *object = object_by(naming_snapshot(naming), channel->identity);
-        text_print(text, "%s", i ? "" : "\n");
-        text_visible(text, channel->name, strlen(channel->name), "");
-        if (!object || object->passed == TONG_UNKNOWN || channel->passed == TONG_UNKNOWN)
-            text_print(text, ": how much went through its memory is not known\n");
-        else
-            text_print(text, ": %" PRIu64 " bytes went through its memory, with what stands before each message\n",
-                       object->passed - channel->passed);
+        each(context, channel, passed_since(channel, object_by(naming_snapshot(naming), channel->identity)));
     }
     return code;
 }
 
 void chosen_free(struct chosen *chosen)
 {
-    for (size_t i = 0; i < chosen->channels; i++)
+    for (size_t i = 0; i < chosen->channels; i++) {
         free(chosen->channel[i].name);
+        free(chosen->channel[i].key);
+    }
     free(chosen->channel);
     free(chosen->object);
     free(chosen->pid);
