@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "report.h"
+#include "side.h"
 #include "sight/identity.h"
 
 static void *more(void *array, size_t count, size_t *room, size_t size)
@@ -141,15 +142,56 @@ static size_t find_processes(struct chosen *chosen, const tong_snapshot *snapsho
     return chosen->pids - before;
 }
 
+/* ---- What is not there ------------------------------------------------------------------------------------------ */
+
+static bool is_kind(const char *word, size_t size)
+{
+    const char *kind = "";
+    for (uint32_t i = TONG_KIND_PIPE; strcmp(kind, "?"); i++) {
+        kind = tong_kind_name(i);
+        if (strlen(kind) == size && !strncmp(kind, word, size))
+            return true;
+    }
+    return false;
+}
+
+/* Some objects are called by a scheme, and others, which nobody opens by an address, by their kind. */
+static int refuse_scheme(const char *word)
+{
+    struct text all = TEXT_INIT;
+    tong_mechanism_info info = TONG_MECHANISM_INFO_INIT;
+    const char *last = "", *kind;
+    for (size_t i = 0; tong_mechanism_describe(i, &info) == 0; last = info.scheme, i++)
+        if (strcmp(last, info.scheme))
+            text_print(&all, "%s%s:", *last ? ", " : "", info.scheme);
+    for (uint32_t i = TONG_KIND_PIPE; strcmp(kind = tong_kind_name(i), "?"); i++)
+        if (!find_mechanism(kind, &info))
+            text_print(&all, ", %s:", kind);
+    int code = fail_usage("there is no mechanism and no kind of object '%.*s:'; there are %s", (int)strcspn(word, ":"), word,
+                          all.data);
+    text_free(&all);
+    return code;
+}
+
+/* Processes may have a colon in their name, as threads of the kernel do ("kworker/0:1"), but behind no mere word. */
+static int say_missing(const char *word)
+{
+    tong_mechanism_info info = TONG_MECHANISM_INFO_INIT;
+    size_t size = strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789");
+    bool address = word[size] == ':';
+    if (address && !find_mechanism(word, &info) && !is_kind(word, size))
+        return refuse_scheme(word);
+    say(address ? "nobody has %s open" : "no process is called %s, nor has that number", word);
+    return CODE_MISSING;
+}
+
+/* A word that could mean nothing ends it: what else is missing does not matter then. */
 int chosen_find(struct chosen *chosen, const tong_snapshot *snapshot, int count, char **words, bool children)
 {
     int code = 0;
-    for (int i = 0; i < count; i++) {
-        if (find_objects(chosen, snapshot, words[i]) + find_processes(chosen, snapshot, words[i], children) > 0)
-            continue;
-        say(strchr(words[i], ':') ? "nobody has %s open" : "no process is called %s, nor has that number", words[i]);
-        code = CODE_MISSING;
-    }
+    for (int i = 0; i < count && code != CODE_USAGE; i++)
+        if (find_objects(chosen, snapshot, words[i]) + find_processes(chosen, snapshot, words[i], children) == 0)
+            code = say_missing(words[i]);
     chosen->processes_only = chosen->pids > 0 && chosen->objects == 0;
     return code;
 }
