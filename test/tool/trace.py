@@ -112,6 +112,8 @@ def table():
     yield from complaint(re.search(r"^ +cat/\d+ +<-- +\d+ +10000 +\d+$", out, re.M), "no row of cat: " + out)
     yield from complaint(re.search(r"^\d\d:\d\d:\d\d\.\d{6}  dd/\d+ +--> pipe +\[\d+\] +100 bytes", out, re.M),
                          "no line of dd: " + out)
+    code, out, words = traced("printf 1 | cat >/dev/null")
+    yield from complaint(" 1 byte  " in out and "1 bytes" not in out, "one byte is " + out)
 
 
 def short_processes():

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "report.h"
 #include "side.h"
 #include "sight/identity.h"
@@ -198,7 +199,7 @@ int chosen_find(struct chosen *chosen, const tong_snapshot *snapshot, int count,
 
 void chosen_say(const struct chosen *chosen)
 {
-    const char *more = chosen->pids == 1 ? "" : "es", *objects = chosen->objects == 1 ? "" : "s";
+    const char *more = plural(chosen->pids, "", "es"), *objects = plural(chosen->objects, "", "s");
     if (chosen->pids && chosen->objects)
         say("tracing %zu process%s and %zu object%s; Ctrl-C ends it", chosen->pids, more, chosen->objects, objects);
     else if (chosen->objects)

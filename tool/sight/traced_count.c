@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "report.h"
 #include "sight/traced.h"
 #include "tong/signal.h"
@@ -258,7 +259,8 @@ void traced_passed(struct text *text, const char *name, uint64_t bytes)
     if (bytes == TONG_UNKNOWN)
         text_print(text, ": how much went through its memory is not known\n");
     else
-        text_print(text, ": %" PRIu64 " bytes went through its memory, with what stands before each message\n", bytes);
+        text_print(text, ": %" PRIu64 " byte%s went through its memory, with what stands before each message\n", bytes,
+                   plural(bytes, "", "s"));
 }
 
 /* ---- As JSON ------------------------------------------------------------------------------------------------ */
