@@ -20,6 +20,7 @@ struct ledger_row {
 struct ledger {
     struct ledger_row *row;
     size_t count, room;
+    struct ledger_row rest;  /* of all that found no row */
     uint32_t *place, places; /* open addressing: row number + 1; a power of two */
 };
 
@@ -45,7 +46,6 @@ struct tong_trace {
     uint64_t given_back;           /* counts that were taken out of the kernel */
     struct sockets sockets;
     bool crowded;                  /* the kernel says that they become many */
-    struct trace_lost not_kept;    /* by the ledger */
     tong_trace_count *count;
     size_t count_number;
     tong_trace_pair *pair;
