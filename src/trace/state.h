@@ -28,10 +28,12 @@ struct socket_known {
     uint64_t inode; /* 0: none */
     uint64_t peer, self;
     char *name;
+    uint32_t next;  /* place + 1 of one whose `self` begins the same list; 0: it is the last */
 };
 
 struct sockets {
     struct socket_known *known; /* open addressing; a power of two */
+    uint32_t *by_self;          /* as many lists of them, place + 1 of the first, who came last */
     size_t count, room;
 };
 
