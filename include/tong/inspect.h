@@ -217,8 +217,8 @@ typedef struct tong_look {
  * readers and writers a pipe has.  The programs for it are loaded for the first snapshot and unloaded with the last.
  *
  * Looks at the whole machine, which takes milliseconds to some tenths of a second, without waiting for anybody.  What
- * cannot be seen becomes gaps, not an error.  -ENOENT: no proc(5) is mounted there, or that of another pid namespace; -ENOMEM;
- * -EMFILE.
+ * cannot be seen becomes gaps, not an error.  `look` NULL: TONG_LOOK_INIT.  -EINVAL: its size is not set, or a flag that
+ * does not exist; -ENOENT: no proc(5) is mounted there, or that of another pid namespace; -ENOMEM; -EMFILE.
  * Source: proc(5), sock_diag(7), pidfd_getfd(2), bpf(2).
  */
 int tong_snapshot_take(const tong_look *look, tong_snapshot **ret);

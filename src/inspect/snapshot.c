@@ -11,6 +11,8 @@
 #include "inspect/locks.h"
 #include "inspect/probe.h"
 
+#define FLAGS_ALL (TONG_LOOK_ALL | TONG_LOOK_PLAINLY)
+
 /* Each adds what its source knows to what the ones before it found. */
 static const struct probe probes[] = {
     { "the caller", probe_own, NULL, 0 },
@@ -82,6 +84,10 @@ static int look(struct scan *scan)
 int tong_snapshot_take(const tong_look *asked, tong_snapshot **ret)
 {
     struct scan scan = { .look = TONG_LOOK_INIT };
+    if (asked && asked->size < sizeof *asked)
+        return fail(-EINVAL, "tong_look.size is not set: use TONG_LOOK_INIT");
+    if (asked && asked->flags & ~FLAGS_ALL)
+        return fail(-EINVAL, "a snapshot: unknown flags 0x%x", asked->flags & ~FLAGS_ALL);
     if (asked)
         scan.look = *asked;
     scan.graph = calloc(1, sizeof *scan.graph);

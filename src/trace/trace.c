@@ -173,6 +173,8 @@ static int start(struct tong_trace *trace, const tong_trace_options *options)
 
 int tong_trace_start(const tong_trace_options *options, tong_trace **ret)
 {
+    if (options->size < sizeof *options)
+        return fail(-EINVAL, "tong_trace_options.size is not set: use TONG_TRACE_OPTIONS_INIT");
     if (options->flags & ~FLAGS_ALL)
         return fail(-EINVAL, "tracing: unknown flags 0x%x", options->flags & ~FLAGS_ALL);
     if (options->content > TONG_TRACE_CONTENT_MOST)

@@ -642,6 +642,11 @@ static void test_refusals(int unused)
     tong_trace *trace;
     const tong_trace_event *event;
     tong_trace_options options = TONG_TRACE_OPTIONS_INIT;
+    for (options.size = 0; options.size <= sizeof options - 1; options.size += sizeof options - 1) {
+        GIVES(tong_trace_start(&options, &trace), -EINVAL);
+        MUST(strstr(tong_detail(), "tong_trace_options.size"), "the words are %s", tong_detail());
+    }
+    options.size = sizeof options;
     options.flags = 0x80000000;
     GIVES(tong_trace_start(&options, &trace), -EINVAL);
     options.flags = 0;
