@@ -101,7 +101,7 @@ typedef struct tong_process {
 #define TONG_OBJECT_WORLD_WRITABLE UINT32_C(0x4)
 #define TONG_OBJECT_DELETED UINT32_C(0x8)        /* its name is gone */
 #define TONG_OBJECT_LISTENING UINT32_C(0x10)
-#define TONG_OBJECT_HIDDEN_ENDS UINT32_C(0x20)   /* the kernel counts more ends than could be seen */
+#define TONG_OBJECT_HIDDEN_ENDS UINT32_C(0x20)   /* the kernel counts more ends than could be seen: a gap, too */
 #define TONG_OBJECT_OURS UINT32_C(0x40)          /* part of a channel of tong */
 #define TONG_OBJECT_DEAD_PLACES UINT32_C(0x80)   /* of a channel of tong: somebody died whose place nobody took since */
 #define TONG_OBJECT_DURABLE UINT32_C(0x100)      /* a channel of tong that survives a power loss */

@@ -37,11 +37,21 @@ static const struct probe probes[] = {
     { "orphans", probe_orphans, NULL, 0 },
 };
 
+/* Where the kernel counts ends, more of them than were found: of each such object somebody is not in the picture. */
+static int tell_unseen_ends(struct scan *scan)
+{
+    for (uint32_t i = 0; i < scan->graph->objects.count; i++)
+        if (graph_object_at(scan->graph, i)->flags & TONG_OBJECT_HIDDEN_ENDS)
+            graph_gap(scan->graph, "some ends of objects", "the kernel counts more of them");
+    return 0;
+}
+
 /* What is concluded from all of it. */
 static const struct probe conclusions[] = {
     { "who is stuck", find_stuck, NULL, TONG_LOOK_WAITS },
     { "objects", find_objects, NULL, TONG_LOOK_WAITS },
     { "leftovers", find_leftovers, NULL, TONG_LOOK_WAITS },
+    { "unseen ends", tell_unseen_ends, NULL, 0 },
 };
 
 /* What the kernel's programs cannot tell, /proc is asked. */
