@@ -87,6 +87,7 @@ static int look(struct scan *scan)
     free(scan->undos);
     free(scan->listed);
     free(scan->identities.item);
+    free(scan->devices.item);
     proc_close(&scan->proc);
     return r;
 }
