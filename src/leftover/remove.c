@@ -6,7 +6,8 @@
  *     a channel        by its file and id, with all its places held meanwhile, so that nobody can join; its control areas
  *                      must be as they were, to the byte
  *     System V memory  by its identifier, which has a number of uses in it, and when it was made; the kernel has no way to
- *                      keep others from it, but removes only the name from under who comes at the last moment
+ *                      keep others from it, so who attaches it between the last look and the removal has it: it is
+ *                      kept for him until he detaches it, and that is told
  *     a socket's name  by its file; a socket is bound to a name but once, when it makes it
  *
  * A file is moved out of the way before it is removed, so that what is looked at last is what is removed.
@@ -42,6 +43,13 @@ static int gone(const struct leftover *leftover)
     return fail(-ESTALE, "sysvshm:id=%d is another by now, or gone", leftover->id);
 }
 
+/* What is removed while somebody has it stays, with this mark, until nobody has. */
+static bool is_kept(int id)
+{
+    struct shmid_ds state;
+    return sys_shmctl(id, IPC_STAT, &state) >= 0 && state.shm_perm.mode & SHM_DEST;
+}
+
 static int remove_memory(const struct leftover *leftover)
 {
     struct shmid_ds state;
@@ -57,7 +65,8 @@ static int remove_memory(const struct leftover *leftover)
     if (r < 0)
         return fail_call(r, "sysvshm:id=%d: shmctl", leftover->id);
     remove_lock(&state.shm_perm);
-    return 0;
+    return is_kept(leftover->id) ? fail(-EBUSY, "sysvshm:id=%d was attached by somebody at the last moment: the memory is kept "
+                                        "for who has it, and goes when the last one detaches", leftover->id) : 0;
 }
 
 /* ---- Names of sockets ------------------------------------------------------------------------------------------ */

@@ -116,7 +116,7 @@ static void replace_memory(void)
     MUST(memory >= 0 && memory != first_memory, "shmget: %s", strerror(errno));
 }
 
-/* -EIDRM is no harm: who comes at the last moment keeps what he has. */
+/* -EIDRM is no harm.  Who comes at the last moment keeps what he has, which has to be said. */
 static void attach_memory(void)
 {
     attached = shmat(memory, NULL, 0);
@@ -259,6 +259,7 @@ static void test_changed_during(int which)
         MUST(r == 0 || r == -ESTALE || r == -EBUSY, "call %u: the removal gives %d: %s", nth, r,
              tong_detail());
         MUST(row->is_right(changed && !kept_out), "call %u: what came is gone (%d)", nth, r);
+        MUST(!attached || r == -EBUSY, "call %u: that somebody has it is not said (%d)", nth, r);
         tong_snapshot_free(snapshot);
         row->clear();
     }
