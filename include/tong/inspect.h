@@ -252,7 +252,8 @@ size_t tong_snapshot_ends_of(const tong_snapshot *snapshot, size_t object, size_
 
 /*
  * Removes what a finding of the kind TONG_FINDING_LEFTOVER names, if it is TONG_EXACT, still the very object that was seen,
- * and still dead: that is asked again, and where locks can keep others away they do.  -EINVAL: no such finding, or one that
+ * and still dead: that is asked again, and where locks can keep others away they do.  What a removal that was killed has
+ * left aside is given its name back, which the next look judges anew.  -EINVAL: no such finding, or one that
  * is not proved; -ESTALE: it is gone, or another has its name now; -EBUSY: somebody came to it (System V memory that was
  * attached at the very last moment is kept until it is detached, and then goes); -EACCES; -EPERM.
  * Source: unlinkat(2), renameat2(2), shmctl(2), F_OFD_SETLK.
