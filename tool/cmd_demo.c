@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "command.h"
 #include "demo/demo.h"
 #include "demo/trial.h"
@@ -86,7 +87,7 @@ static void rate_words(double rate, char *ret, size_t size)
 static void print_heading(const struct source *source, const char *path)
 {
     print_visible("", path ? path : "random data");
-    printf(": %" PRIu64 " bytes\nSHA-256 %s\n", source->size, source->digest);
+    printf(": %" PRIu64 " byte%s\nSHA-256 %s\n", source->size, plural(source->size, "", "s"), source->digest);
 }
 
 static void print_columns(void)

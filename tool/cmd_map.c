@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "command.h"
 #include "report.h"
 #include "sight/sight.h"
@@ -199,9 +200,11 @@ static void print_trees(const tong_snapshot *snapshot, const bool *marks)
         if (!marks || marks[i])
             print_tree(snapshot, i, marks != NULL, &alone);
     if (!marks)
-        printf("independent, as far as could be seen: %zu processes\n", alone.independent);
+        printf("independent, as far as could be seen: %zu process%s\n", alone.independent,
+               plural(alone.independent, "", "es"));
     if (!marks && alone.hidden)
-        printf("not known, because this user may not see what they have: %zu processes\n", alone.hidden);
+        printf("not known, because this user may not see what they have: %zu process%s\n", alone.hidden,
+               plural(alone.hidden, "", "es"));
 }
 
 /* ---- As a graph ------------------------------------------------------------------------------------------ */

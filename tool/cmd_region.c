@@ -49,7 +49,7 @@ static int open_region(const char *address, uint32_t flags, tong_region **ret)
     if (r < 0)
         return fail_library(r, NULL);
     if (tong_region_describe(*ret, &info) == 0 && info.flags & TONG_INFO_CREATED)
-        say("made %s, %llu bytes", info.object, (unsigned long long)info.bytes);
+        say("made %s, %llu byte%s", info.object, (unsigned long long)info.bytes, plural(info.bytes, "", "s"));
     return CODE_DONE;
 }
 
@@ -66,7 +66,8 @@ static int lock_region(tong_region *region, const struct settings *set)
 
 static int outside(const tong_region *region, uint64_t at, uint64_t size)
 {
-    say("the region has %zu bytes: %llu from %llu on are not all in it", tong_region_size(region),
+    size_t bytes = tong_region_size(region);
+    say("the region has %zu byte%s: %llu from %llu on are not all in it", bytes, plural(bytes, "", "s"),
         (unsigned long long)size, (unsigned long long)at);
     return CODE_FULL;
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "command.h"
 #include "report.h"
 #include "sight/chosen.h"
@@ -137,12 +138,26 @@ static void say_losses(struct tracing *tracing)
     if (tong_trace_lost(tracing->traced.trace, &lost) < 0)
         return;
     if (lost.events && !tracing->set->summary)
-        say("%" PRIu64 " events came faster than they could be told; the counts have them", lost.events);
+        say("%" PRIu64 " event%s came faster than could be told; the counts have them", lost.events,
+            plural(lost.events, "", "s"));
     if (lost.messages || lost.pairs)
-        say("not counted, for too many processes and objects: %" PRIu64 " messages of %" PRIu64 " bytes, %" PRIu64
-            " signals and wakes", lost.messages, lost.bytes, lost.pairs);
+        say("not counted, for too many processes and objects: %" PRIu64 " message%s of %" PRIu64
+            " byte%s, %" PRIu64 " signal%s and wakes", lost.messages, plural(lost.messages, "", "s"), lost.bytes,
+            plural(lost.bytes, "", "s"), lost.pairs, plural(lost.pairs, "", "s"));
     if (lost.foreign_calls)
-        say("not seen: %" PRIu64 " calls of 32-bit programs", lost.foreign_calls);
+        say("not seen: %" PRIu64 " call%s of 32-bit programs", lost.foreign_calls,
+            plural(lost.foreign_calls, "", "s"));
+}
+
+static void put_passed(void *context, const struct chosen_channel *channel, uint64_t bytes)
+{
+    struct tracing *tracing = context;
+    if (tracing->set->json) {
+        traced_json_passed(&tracing->out, &tracing->traced, channel->key, channel->name, bytes);
+        return;
+    }
+    text_print(&tracing->out, "%s", channel == tracing->chosen.channel ? "\n" : "");
+    traced_passed(&tracing->out, channel->name, bytes);
 }
 
 /* A table that stands alone needs no line before it. */
@@ -156,8 +171,10 @@ static void finish(struct tracing *tracing)
     if (tracing->told && !tracing->set->json)
         text_print(&tracing->out, "\n");
     tracing->code = (tracing->set->json ? traced_json_counts : traced_tables)(&tracing->out, &tracing->traced);
-    if (tracing->code == 0 && !tracing->set->json)
-        tracing->code = chosen_progress(&tracing->out, &tracing->chosen, tracing->traced.naming);
+    if (tracing->code == 0)
+        tracing->code = chosen_progress(&tracing->chosen, tracing->traced.naming, put_passed, tracing);
+    if (tracing->code == 0 && tracing->set->json)
+        tracing->code = traced_json_lost(&tracing->out, &tracing->traced);
     if (tracing->code == 0)
         tracing->code = write_output(tracing->out.data, tracing->out.used);
     say_losses(tracing);

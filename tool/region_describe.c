@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "json.h"
 #include "report.h"
 #include "text.h"
@@ -19,21 +20,21 @@ static void print_process(const char *label, const tong_identity *process, const
                tong_identity_alive(process) == 0 ? ", which is gone" : "");
 }
 
-static void print_number(const char *label, uint64_t number, const char *unit)
+static void print_number(const char *label, uint64_t number, const char *unit, const char *words)
 {
     if (number != TONG_UNKNOWN)
-        printf("  %-10s%" PRIu64 " %s\n", label, number, unit);
+        printf("  %-10s%" PRIu64 " %s%s%s\n", label, number, unit, plural(number, "", "s"), words);
 }
 
 static int print_words(const tong_region_info *region)
 {
     print_visible("", region->object);
     putchar('\n');
-    print_number("size", region->bytes, "bytes");
+    print_number("size", region->bytes, "byte", "");
     printf("  %-10s%" PRIu64 " of %" PRIu64 " bytes\n", "pages",
            (region->bytes + region->page - 1) / region->page, region->page);
-    print_number("resident", region->resident, "bytes in memory now");
-    print_number("attached", region->attached, "times, this one too");
+    print_number("resident", region->resident, "byte", " in memory now");
+    print_number("attached", region->attached, "time", ", this one too");
     if (region->mode != UINT32_MAX)
         printf("  %-10s0%o\n", "mode", region->mode);
     if (region->uid != UINT32_MAX)

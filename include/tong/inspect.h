@@ -101,7 +101,7 @@ typedef struct tong_process {
 #define TONG_OBJECT_WORLD_WRITABLE UINT32_C(0x4)
 #define TONG_OBJECT_DELETED UINT32_C(0x8)        /* its name is gone */
 #define TONG_OBJECT_LISTENING UINT32_C(0x10)
-#define TONG_OBJECT_HIDDEN_ENDS UINT32_C(0x20)   /* the kernel counts more ends than could be seen */
+#define TONG_OBJECT_HIDDEN_ENDS UINT32_C(0x20)   /* the kernel counts more ends than could be seen: a gap, too */
 #define TONG_OBJECT_OURS UINT32_C(0x40)          /* part of a channel of tong */
 #define TONG_OBJECT_DEAD_PLACES UINT32_C(0x80)   /* of a channel of tong: somebody died whose place nobody took since */
 #define TONG_OBJECT_DURABLE UINT32_C(0x100)      /* a channel of tong that survives a power loss */
@@ -217,8 +217,8 @@ typedef struct tong_look {
  * readers and writers a pipe has.  The programs for it are loaded for the first snapshot and unloaded with the last.
  *
  * Looks at the whole machine, which takes milliseconds to some tenths of a second, without waiting for anybody.  What
- * cannot be seen becomes gaps, not an error.  -ENOENT: no proc(5) is mounted there, or that of another pid namespace; -ENOMEM;
- * -EMFILE.
+ * cannot be seen becomes gaps, not an error.  `look` NULL: TONG_LOOK_INIT.  -EINVAL: its size is not set, or a flag that
+ * does not exist; -ENOENT: no proc(5) is mounted there, or that of another pid namespace; -ENOMEM; -EMFILE.
  * Source: proc(5), sock_diag(7), pidfd_getfd(2), bpf(2).
  */
 int tong_snapshot_take(const tong_look *look, tong_snapshot **ret);
@@ -252,8 +252,10 @@ size_t tong_snapshot_ends_of(const tong_snapshot *snapshot, size_t object, size_
 
 /*
  * Removes what a finding of the kind TONG_FINDING_LEFTOVER names, if it is TONG_EXACT, still the very object that was seen,
- * and still dead: that is asked again, and where locks can keep others away they do.  -EINVAL: no such finding, or one that
- * is not proved; -ESTALE: it is gone, or another has its name now; -EBUSY: somebody came to it; -EACCES; -EPERM.
+ * and still dead: that is asked again, and where locks can keep others away they do.  What a removal that was killed has
+ * left aside is given its name back, which the next look judges anew.  -EINVAL: no such finding, or one that
+ * is not proved; -ESTALE: it is gone, or another has its name now; -EBUSY: somebody came to it (System V memory that was
+ * attached at the very last moment is kept until it is detached, and then goes); -EACCES; -EPERM.
  * Source: unlinkat(2), renameat2(2), shmctl(2), F_OFD_SETLK.
  */
 int tong_snapshot_remove(const tong_snapshot *snapshot, size_t finding);

@@ -141,8 +141,9 @@ typedef struct tong_trace_losses {
 } tong_trace_losses;
 
 /*
- * Begins.  -EPERM: not allowed; -ENOPKG: no libbpf; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option; -ESRCH: none
- * of the processes is there, and no objects are chosen; -ENOMEM; each in words by tong_detail().  Source: bpf(2).
+ * Begins.  -EPERM: not allowed; -ENOPKG: no libbpf; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option, or a size too
+ * small; -ESRCH: none of the processes is there, and no objects are chosen; -ENOMEM; each in words by tong_detail().
+ * Source: bpf(2).
  */
 int tong_trace_start(const tong_trace_options *options, tong_trace **ret);
 void tong_trace_stop(tong_trace *trace); /* NULL is allowed */

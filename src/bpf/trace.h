@@ -113,6 +113,7 @@ struct trace_lost {
     unsigned long long pairs;
     unsigned long long foreign; /* calls of 32-bit programs, whose numbers are others */
     unsigned long long begun;   /* not a loss: how many "counts" were begun, to know when old ones have to make room */
+    unsigned long long refused; /* how often one could not be begun, for want of room */
 };
 
 #define TRACE_COUNTS 16384 /* room in "counts" */

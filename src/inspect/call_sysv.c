@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "inspect/waits.h"
 #include "sys/sys.h"
 
@@ -41,9 +42,9 @@ static const char *describe(struct look_at_thread *look, int id, const struct se
     if (wish != 1)
         snprintf(wished, sizeof wished, wish ? ", to be %d or more" : ", to be %d", wish);
     if (more > 0)
-        snprintf(waiting[0], sizeof waiting[0], "%d wait%s for more", more, more == 1 ? "s" : "");
+        snprintf(waiting[0], sizeof waiting[0], "%d wait%s for more", more, plural((uint64_t)more, "s", ""));
     if (zero > 0)
-        snprintf(waiting[1], sizeof waiting[1], "%d wait%s for zero", zero, zero == 1 ? "s" : "");
+        snprintf(waiting[1], sizeof waiting[1], "%d wait%s for zero", zero, plural((uint64_t)zero, "s", ""));
     const char *comma = more > 0 && zero > 0 ? ", " : "";
     return graph_format(look->scan->graph, "counter %d (now %d%s; %s%s%s)", counter, value, wished, waiting[0], comma,
                         waiting[1]);

@@ -238,6 +238,33 @@ static void add_candidate(const struct listing *listing, const char *path, const
                                      status->st_ctim.tv_sec * INT64_C(1000000000) + status->st_ctim.tv_nsec };
 }
 
+const char *leftover_name_before(const char *name)
+{
+    size_t begin = sizeof LEFTOVER_ASIDE - 1, digits = begin + LEFTOVER_DIGITS;
+    bool is_ours = !strncmp(name, LEFTOVER_ASIDE, begin) &&
+                   strspn(name + begin, "0123456789abcdef") == LEFTOVER_DIGITS && name[digits] == '.' && name[digits + 1];
+    return is_ours ? name + digits + 1 : NULL;
+}
+
+/* To give it its name back is right, whatever it is, also if somebody is just about to remove it: he does not find it, and
+ * the next look judges it anew. */
+static void tell_aside(const struct listing *listing, const char *path, const char *before, const struct stat *status)
+{
+    struct tong_snapshot *graph = listing->scan->graph;
+    struct stat other;
+    const char *line = graph_line(graph, path);
+    bool is_free = sys_fstatat(listing->directory, before, &other, AT_SYMLINK_NOFOLLOW) == -ENOENT;
+    struct leftover *leftover = graph_push(graph, &graph->leftovers, sizeof *leftover);
+    if (leftover)
+        *leftover = (struct leftover){ .object = TONG_NOBODY, .kind = TONG_KIND_FILE, .path = path,
+                                       .device = status->st_dev, .inode = status->st_ino };
+    finding_add(listing->scan, TONG_FINDING_LEFTOVER, is_free ? TONG_EXACT : TONG_INFERRED, TONG_NOBODY, path,
+                graph_format(graph, "left behind by a removal: %s", line),
+                graph_format(graph, "tong gc moved it there from %s and was ended before it removed it; that name is %s",
+                             graph_line(graph, before), is_free ? "free, and it can have it back" : "another's by now"),
+                is_free ? "give it its name back, and look again (tong gc --remove, twice)" : "look what it is, and remove it (rm)");
+}
+
 static void tell_fifo(struct listing *listing, const char *path)
 {
     struct tong_snapshot *graph = listing->scan->graph;
@@ -261,11 +288,14 @@ static int look_at_name(void *context, const char *name)
     graph_missed(listing->scan->graph, NAMES, r);
     if (r < 0)
         return 0;
-    if (!S_ISDIR(status.st_mode) && !S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode))
+    const char *before = S_ISREG(status.st_mode) || S_ISSOCK(status.st_mode) ? leftover_name_before(name) : NULL;
+    if (!before && !S_ISDIR(status.st_mode) && !S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode))
         return 0;
     const char *path = graph_format(listing->scan->graph, "%s/%s", listing->path, name);
     if (S_ISDIR(status.st_mode) && listing->deeper)
         list(listing, path, false);
+    else if (before)
+        tell_aside(listing, path, before, &status);
     else if (S_ISSOCK(status.st_mode))
         add_candidate(listing, path, &status);
     else if (S_ISFIFO(status.st_mode) && status.st_mode & 0777 && !finding_is_part(name) &&

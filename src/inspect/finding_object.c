@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "inspect/finding.h"
 #include "sys/sys.h"
 
@@ -72,10 +73,11 @@ static const char *why_orphan(struct scan *scan, const tong_object *object)
 static const char *why_full(struct scan *scan, const tong_object *object)
 {
     if (object->messages != TONG_UNKNOWN)
-        return graph_format(scan->graph, "%llu messages lie in %s, and it has no room for more",
-                            (unsigned long long)object->messages, finding_title(scan, object));
-    return graph_format(scan->graph, "%llu bytes lie in %s, and it has no room for more",
-                        (unsigned long long)object->depth,
+        return graph_format(scan->graph, "%llu %s in %s, and it has no room for more",
+                            (unsigned long long)object->messages,
+                            plural(object->messages, "message lies", "messages lie"), finding_title(scan, object));
+    return graph_format(scan->graph, "%llu %s in %s, and it has no room for more",
+                        (unsigned long long)object->depth, plural(object->depth, "byte lies", "bytes lie"),
                         finding_title(scan, object));
 }
 

@@ -25,6 +25,7 @@ struct scan {
     size_t listed_count;
     struct undo_seen *undos;              /* bpf/look.h */
     size_t undos_count;
+    struct graph_array devices;           /* of which file systems are: memory.c */
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */

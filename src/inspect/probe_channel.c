@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/layout.h"
+#include "base/number.h"
 #include "inspect/channel.h"
 #include "inspect/file.h"
 #include "inspect/leftover.h"
@@ -146,9 +147,9 @@ static void say_who(struct channel *channel, const struct layout_place *row, uns
 
 static void say_progress(struct channel *channel, const tong_end *end)
 {
-    say(channel, ", %llu bytes", (unsigned long long)end->behind);
+    say(channel, ", %llu byte%s", (unsigned long long)end->behind, plural(end->behind, "", "s"));
     if (end->messages_behind != TONG_UNKNOWN)
-        say(channel, " (%llu messages)", (unsigned long long)end->messages_behind);
+        say(channel, " (%llu message%s)", (unsigned long long)end->messages_behind, plural(end->messages_behind, "", "s"));
     say(channel, channel->header->deliver == LAYOUT_QUEUE ? " in hand" : " behind");
     if (end->lost)
         say(channel, ", %llu lost", (unsigned long long)end->lost);
@@ -220,7 +221,7 @@ static void add_lanes(struct channel *channel)
         lanes++;
         fullest = left > fullest ? left : fullest;
         if (left)
-            say(channel, "; %llu bytes from sender %u", (unsigned long long)left, lane);
+            say(channel, "; %llu byte%s from sender %u", (unsigned long long)left, plural(left, "", "s"), lane);
     }
     tong_object *object = graph_object_at(channel->scan->graph, channel->object);
     object->depth = depth;

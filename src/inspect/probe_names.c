@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "inspect/file.h"
 #include "sys/sys.h"
 
@@ -65,8 +66,9 @@ void names_describe_queue(struct scan *scan, uint32_t number, bool own, int dire
     object->messages = (uint64_t)attributes.mq_curmsgs;
     object->capacity = (uint64_t)attributes.mq_maxmsg * (uint64_t)attributes.mq_msgsize;
     object->flags |= attributes.mq_curmsgs >= attributes.mq_maxmsg ? TONG_OBJECT_FULL : 0;
-    object->detail = graph_format(scan->graph, "%ld of %ld messages of at most %ld bytes", attributes.mq_curmsgs,
-                                  attributes.mq_maxmsg, attributes.mq_msgsize);
+    object->detail = graph_format(scan->graph, "%ld of %ld message%s of at most %ld byte%s", attributes.mq_curmsgs,
+                                  attributes.mq_maxmsg, plural((uint64_t)attributes.mq_maxmsg, "", "s"),
+                                  attributes.mq_msgsize, plural((uint64_t)attributes.mq_msgsize, "", "s"));
 }
 
 static int add_queue(void *context, const char *name)

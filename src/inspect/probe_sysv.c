@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "inspect/probe.h"
 #include "sys/sys.h"
 
@@ -107,7 +108,8 @@ static void write_values(char *ret, size_t size, const unsigned short *values, s
     size_t zeros = 0, at = 0;
     for (size_t i = 0; i < count; i++)
         zeros += values[i] == 0;
-    at += (size_t)snprintf(ret, size, "%zu of %zu counters are 0:", zeros, count);
+    at += (size_t)snprintf(ret, size, "%zu of %zu counter%s %s 0:", zeros, count, plural(count, "", "s"),
+                           plural(zeros, "is", "are"));
     for (size_t i = 0; i < count && i < COUNTERS_SHOWN; i++)
         at += (size_t)snprintf(ret + at, size - at, " %u", values[i]);
     if (count > COUNTERS_SHOWN)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inspect/memory.h"
 #include "inspect/waits.h"
 #include "sys/sys.h"
 
@@ -47,7 +48,7 @@ void wait_open(struct look_at_thread *look, const char *detail)
 
 bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
 {
-    ssize_t r = sys_process_read((pid_t)look->tid, at, ret, size);
+    ssize_t r = memory_read(look->scan, look->tid, at, ret, size, false);
     if (r != -EFAULT)
         graph_missed(look->scan->graph, ARGUMENTS, r);
     return r == (ssize_t)size;
@@ -55,7 +56,7 @@ bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
 
 bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size)
 {
-    ssize_t r = sys_process_read((pid_t)look->tid, at, ret, size);
+    ssize_t r = memory_read(look->scan, look->tid, at, ret, size, true);
     if (r != -EFAULT)
         graph_missed(look->scan->graph, ARGUMENTS, r);
     return r > 0 && memchr(ret, '\0', (size_t)r);

@@ -11,6 +11,8 @@
 #include "inspect/locks.h"
 #include "inspect/probe.h"
 
+#define FLAGS_ALL (TONG_LOOK_ALL | TONG_LOOK_PLAINLY)
+
 /* Each adds what its source knows to what the ones before it found. */
 static const struct probe probes[] = {
     { "the caller", probe_own, NULL, 0 },
@@ -35,11 +37,21 @@ static const struct probe probes[] = {
     { "orphans", probe_orphans, NULL, 0 },
 };
 
+/* Where the kernel counts ends, more of them than were found: of each such object somebody is not in the picture. */
+static int tell_unseen_ends(struct scan *scan)
+{
+    for (uint32_t i = 0; i < scan->graph->objects.count; i++)
+        if (graph_object_at(scan->graph, i)->flags & TONG_OBJECT_HIDDEN_ENDS)
+            graph_gap(scan->graph, "some ends of objects", "the kernel counts more of them");
+    return 0;
+}
+
 /* What is concluded from all of it. */
 static const struct probe conclusions[] = {
     { "who is stuck", find_stuck, NULL, TONG_LOOK_WAITS },
     { "objects", find_objects, NULL, TONG_LOOK_WAITS },
     { "leftovers", find_leftovers, NULL, TONG_LOOK_WAITS },
+    { "unseen ends", tell_unseen_ends, NULL, 0 },
 };
 
 /* What the kernel's programs cannot tell, /proc is asked. */
@@ -75,6 +87,7 @@ static int look(struct scan *scan)
     free(scan->undos);
     free(scan->listed);
     free(scan->identities.item);
+    free(scan->devices.item);
     proc_close(&scan->proc);
     return r;
 }
@@ -82,6 +95,10 @@ static int look(struct scan *scan)
 int tong_snapshot_take(const tong_look *asked, tong_snapshot **ret)
 {
     struct scan scan = { .look = TONG_LOOK_INIT };
+    if (asked && asked->size < sizeof *asked)
+        return fail(-EINVAL, "tong_look.size is not set: use TONG_LOOK_INIT");
+    if (asked && asked->flags & ~FLAGS_ALL)
+        return fail(-EINVAL, "a snapshot: unknown flags 0x%x", asked->flags & ~FLAGS_ALL);
     if (asked)
         scan.look = *asked;
     scan.graph = calloc(1, sizeof *scan.graph);

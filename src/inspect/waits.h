@@ -114,7 +114,7 @@ void wait_on_descriptor(struct look_at_thread *look, int fd, uint32_t direction,
 /* For what nobody can say: it may end at any time. */
 void wait_open(struct look_at_thread *look, const char *detail);
 
-/* Memory of the process that is looked at; false, and a gap, where it cannot be read. */
+/* Memory of the process that is looked at (memory.h); false, and a gap, where it cannot be read. */
 bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size);
 /* A path in its memory, ended by NUL. */
 bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size);

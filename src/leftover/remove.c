@@ -6,15 +6,18 @@
  *     a channel        by its file and id, with all its places held meanwhile, so that nobody can join; its control areas
  *                      must be as they were, to the byte
  *     System V memory  by its identifier, which has a number of uses in it, and when it was made; the kernel has no way to
- *                      keep others from it, but removes only the name from under who comes at the last moment
+ *                      keep others from it, so who attaches it between the last look and the removal has it: it is
+ *                      kept for him until he detaches it, and that is told
  *     a socket's name  by its file; a socket is bound to a name but once, when it makes it
  *
- * A file is moved out of the way before it is removed, so that what is looked at last is what is removed.
+ * A file is moved out of the way before it is removed, so that what is looked at last is what is removed.  Who is ended in
+ * between leaves it there, under a name that has its own in it: it is given that back, and judged anew.
  */
 #include "inspect/leftover.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/shm.h>
@@ -42,6 +45,13 @@ static int gone(const struct leftover *leftover)
     return fail(-ESTALE, "sysvshm:id=%d is another by now, or gone", leftover->id);
 }
 
+/* What is removed while somebody has it stays, with this mark, until nobody has. */
+static bool is_kept(int id)
+{
+    struct shmid_ds state;
+    return sys_shmctl(id, IPC_STAT, &state) >= 0 && state.shm_perm.mode & SHM_DEST;
+}
+
 static int remove_memory(const struct leftover *leftover)
 {
     struct shmid_ds state;
@@ -57,7 +67,8 @@ static int remove_memory(const struct leftover *leftover)
     if (r < 0)
         return fail_call(r, "sysvshm:id=%d: shmctl", leftover->id);
     remove_lock(&state.shm_perm);
-    return 0;
+    return is_kept(leftover->id) ? fail(-EBUSY, "sysvshm:id=%d was attached by somebody at the last moment: the memory is kept "
+                                        "for who has it, and goes when the last one detaches", leftover->id) : 0;
 }
 
 /* ---- Names of sockets ------------------------------------------------------------------------------------------ */
@@ -76,10 +87,11 @@ static bool is_same(const struct leftover *leftover, const struct stat *status)
 static int take_away(const struct leftover *leftover, int directory, const char *name, const struct stat *seen)
 {
     struct stat status;
-    char aside[48];
-    uint64_t chance;
+    char aside[NAME_MAX + 1];
+    uint32_t chance;
     int r = sys_getrandom(&chance, sizeof chance);
-    snprintf(aside, sizeof aside, ".tong-gc-%016" PRIx64, chance);
+    if (r >= 0 && snprintf(aside, sizeof aside, LEFTOVER_ASIDE "%0*" PRIx32 ".%s", LEFTOVER_DIGITS, chance, name) > NAME_MAX)
+        r = -ENAMETOOLONG;
     r = r < 0 ? r : sys_rename_fresh(directory, name, aside);
     r = r < 0 ? r : sys_fstatat(directory, aside, &status, AT_SYMLINK_NOFOLLOW);
     if (r < 0)
@@ -102,7 +114,7 @@ static int remove_name(const struct leftover *leftover, int directory, const cha
 }
 
 static int remove_path(const struct leftover *leftover,
-                       int (*check)(const struct leftover *leftover, const struct stat *status))
+                       int (*remove)(const struct leftover *leftover, int directory, const char *name))
 {
     char path[PATH_MOST];
     snprintf(path, sizeof path, "%s", leftover->path);
@@ -111,12 +123,13 @@ static int remove_path(const struct leftover *leftover,
         return -EINVAL;
     *slash = '\0';
     int directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    int r = directory < 0 ? directory : remove_name(leftover, directory, slash + 1, check);
+    int r = directory < 0 ? directory : remove(leftover, directory, slash + 1);
     sys_close(directory);
     if (r == -ESTALE || r == -ENOENT)
         return fail(-ESTALE, "%s is another by now, or gone", leftover->path);
     if (r == -EEXIST)
-        return fail(-EBUSY, "%s has another's name by now; what had it lies beside it, as .tong-gc-...", leftover->path);
+        return fail(-EBUSY, "%s is another's name by now; what had it lies beside it, as " LEFTOVER_ASIDE ", %d digits, a dot, "
+                    "and that name", leftover->path, LEFTOVER_DIGITS);
     if (r == -EBUSY)
         return fail(-EBUSY, "%s has been used meanwhile", leftover->path);
     return r < 0 ? fail_call(r, "removing %s", leftover->path) : 0;
@@ -129,9 +142,31 @@ static int check_socket(const struct leftover *leftover, const struct stat *stat
     return leftover_is_unbound(leftover->path);
 }
 
+static int remove_socket_name(const struct leftover *leftover, int directory, const char *name)
+{
+    return remove_name(leftover, directory, name, check_socket);
+}
+
 static int remove_socket(const struct leftover *leftover)
 {
-    return remove_path(leftover, check_socket);
+    return remove_path(leftover, remove_socket_name);
+}
+
+/* ---- What a removal that was ended has left aside -------------------------------------------------------------- */
+
+static int give_name(const struct leftover *leftover, int directory, const char *name)
+{
+    struct stat status;
+    int r = sys_fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW);
+    if (r == 0 && !is_same(leftover, &status))
+        r = -ESTALE;
+    r = r < 0 ? r : sys_rename_fresh(directory, name, leftover_name_before(name));
+    return r == -EEXIST ? -EBUSY : r;
+}
+
+static int give_back(const struct leftover *leftover)
+{
+    return remove_path(leftover, give_name);
 }
 
 /* ---- Channels -------------------------------------------------------------------------------------------------- */
@@ -142,9 +177,14 @@ static int check_channel(const struct leftover *leftover, const struct stat *sta
     return channel_mark(leftover->path) == leftover->mark ? 0 : -EBUSY;
 }
 
+static int remove_channel_name(const struct leftover *leftover, int directory, const char *name)
+{
+    return remove_name(leftover, directory, name, check_channel);
+}
+
 static int take_channel(const void *leftover)
 {
-    return remove_path(leftover, check_channel);
+    return remove_path(leftover, remove_channel_name);
 }
 
 static int remove_channel(const struct leftover *leftover)
@@ -160,6 +200,7 @@ static const struct {
     int (*remove)(const struct leftover *leftover);
 } removals[] = {
     { TONG_KIND_CHANNEL, remove_channel }, { TONG_KIND_SYSVSHM, remove_memory }, { TONG_KIND_UNIX, remove_socket },
+    { TONG_KIND_FILE, give_back },
 };
 
 static const struct leftover *leftover_of(const struct tong_snapshot *snapshot, const tong_finding *finding)

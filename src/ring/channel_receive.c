@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "base/hot.h"
+#include "base/number.h"
 #include "core/wait.h"
 #include "ring/channel.h"
 #include "ring/copy.h"
@@ -204,8 +205,9 @@ int ring_lanes_ended(const struct ring_channel *channel)
     if (channel->lanes.ended == -ENODATA)
         return fail_static(-ENODATA, "the sender has finished");
     if (channel->lanes.ended == -EOVERFLOW)
-        return fail(-EOVERFLOW, "%s: this receiver was overtaken by %llu messages, and slow=drop: open it again, or use "
-                    "slow=skip or slow=wait", channel->base.object, (unsigned long long)channel->lanes.lost);
+        return fail(-EOVERFLOW, "%s: this receiver was overtaken by %llu message%s, and slow=drop: open it again, or use "
+                    "slow=skip or slow=wait", channel->base.object, (unsigned long long)channel->lanes.lost,
+                    plural(channel->lanes.lost, "", "s"));
     if (channel->lanes.outage > 1)
         return fail(channel->lanes.ended, "%s: the machine stopped before the sender had finished: what it had sent and not "
                     "synced is lost, at least %llu bytes", channel->base.object,

@@ -55,14 +55,14 @@ static bool grow(struct ledger *ledger)
     return true;
 }
 
-/* NULL: no memory, or too many. */
+/* The one for all that have none of their own, where there is no memory, or are too many. */
 static struct ledger_row *row_of(struct ledger *ledger, const struct trace_count_key *key)
 {
     uint32_t *place = ledger->places ? find_place(ledger, key) : NULL;
     if (place && *place)
         return &ledger->row[*place - 1];
     if (ledger->count == LEDGER_MOST || (ledger->count == ledger->room && !grow(ledger)))
-        return NULL;
+        return &ledger->rest;
     struct ledger_row *row = &ledger->row[ledger->count++];
     *row = (struct ledger_row){ .key = *key };
     *find_place(ledger, key) = (uint32_t)ledger->count;
@@ -91,16 +91,16 @@ static void read_one(struct tong_trace *trace, const struct trace_count_key *key
         return;
     trace->given_back += take;
     struct ledger_row *row = row_of(&trace->ledger, &kept);
-    if (row)
-        add(take ? &row->before : &row->live, &count);
-    trace->not_kept.messages += row || !take ? 0 : count.messages;
-    trace->not_kept.bytes += row || !take ? 0 : count.bytes;
+    add(take ? &row->before : &row->live, &count);
 }
 
-/* Those of one epoch. */
+/* Those of one epoch, in place of what was read last. */
 static void read_all(struct tong_trace *trace, uint32_t epoch, bool take)
 {
     struct trace_count_key key, next;
+    trace->ledger.rest.live = (struct trace_count){ 0 };
+    for (size_t i = 0; i < trace->ledger.count; i++)
+        trace->ledger.row[i].live = (struct trace_count){ 0 };
     int r = libbpf.bpf_map_get_next_key(trace->counts, NULL, &next);
     for (uint32_t i = 0; r == 0 && i < STEPS_MOST; i++) {
         key = next;
@@ -114,7 +114,7 @@ static bool is_short_of_room(const struct tong_trace *trace)
 {
     struct trace_lost lost = { 0 };
     libbpf.bpf_map_lookup_elem(trace->lost, &(uint32_t){ 0 }, &lost);
-    return lost.begun - trace->given_back > ROOM_LEFT;
+    return lost.begun > trace->given_back + ROOM_LEFT;
 }
 
 /*
@@ -150,8 +150,6 @@ ssize_t tong_trace_read_counts(tong_trace *trace)
 {
     struct trace_settings settings = { 0 };
     trace_make_room(trace);
-    for (size_t i = 0; i < trace->ledger.count; i++)
-        trace->ledger.row[i].live = (struct trace_count){ 0 };
     libbpf.bpf_map_lookup_elem(trace->settings, &(uint32_t){ 0 }, &settings);
     read_all(trace, settings.epoch, false);
     tong_trace_count *count = realloc(trace->count, (trace->ledger.count + 1) * sizeof *count);

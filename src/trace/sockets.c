@@ -48,39 +48,91 @@ static void write_name(const struct trace_socket *seen, char ret[NAME_MOST])
 
 /* ---- The table -------------------------------------------------------------------------------------------------- */
 
+static size_t hash(uint64_t number, size_t room)
+{
+    return (size_t)(number * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (room - 1);
+}
+
 static struct socket_known *place_of(const struct sockets *sockets, uint64_t inode)
 {
-    size_t at = (size_t)(inode * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (sockets->room - 1);
+    size_t at = hash(inode, sockets->room);
     while (sockets->known[at].inode && sockets->known[at].inode != inode)
         at = (at + 1) & (sockets->room - 1);
     return &sockets->known[at];
+}
+
+static void list(struct sockets *sockets, struct socket_known *known)
+{
+    uint32_t *first = &sockets->by_self[hash(known->self, sockets->room)];
+    known->next = *first;
+    *first = (uint32_t)(known - sockets->known) + 1;
+}
+
+static void unlist(struct sockets *sockets, const struct socket_known *known)
+{
+    uint32_t *at = &sockets->by_self[hash(known->self, sockets->room)];
+    while (*at && &sockets->known[*at - 1] != known)
+        at = &sockets->known[*at - 1].next;
+    if (*at)
+        *at = known->next;
 }
 
 static bool grow(struct sockets *sockets)
 {
     struct sockets larger = { .room = sockets->room ? 2 * sockets->room : 64, .count = sockets->count };
     larger.known = calloc(larger.room, sizeof *larger.known);
-    if (!larger.known)
+    larger.by_self = calloc(larger.room, sizeof *larger.by_self);
+    if (!larger.known || !larger.by_self) {
+        free(larger.known);
+        free(larger.by_self);
         return false;
+    }
     for (size_t i = 0; i < sockets->room; i++)
         if (sockets->known[i].inode)
             *place_of(&larger, sockets->known[i].inode) = sockets->known[i];
+    for (size_t i = 0; i < larger.room; i++)
+        if (larger.known[i].self)
+            list(&larger, &larger.known[i]);
     free(sockets->known);
+    free(sockets->by_self);
     *sockets = larger;
     return true;
 }
 
-/* The other end of a connection that was not accepted yet when it was told of, or is closed by now. */
-static uint64_t find_peer(struct sockets *sockets, uint64_t inode, uint64_t other)
+/* One place in the kernel has been many sockets' in turn: it is that of the last who was told of. */
+static struct socket_known *at_place(const struct sockets *sockets, uint64_t self)
 {
-    for (size_t i = 0; other && i < sockets->room; i++) {
-        struct socket_known *known = &sockets->known[i];
-        if (known->self != other || !known->inode || (known->peer && known->peer != inode))
-            continue;
-        known->peer = inode;
-        return known->inode;
+    uint32_t at = self && sockets->room ? sockets->by_self[hash(self, sockets->room)] : 0;
+    while (at && sockets->known[at - 1].self != self)
+        at = sockets->known[at - 1].next;
+    return at ? &sockets->known[at - 1] : NULL;
+}
+
+/* Who had the place before has closed, and is not found by it any more. */
+static void move(struct sockets *sockets, struct socket_known *known, uint64_t self)
+{
+    struct socket_known *before = at_place(sockets, self);
+    if (before == known)
+        return;
+    if (before) {
+        unlist(sockets, before);
+        before->self = 0;
     }
-    return 0;
+    if (known->self)
+        unlist(sockets, known);
+    known->self = self;
+    if (self)
+        list(sockets, known);
+}
+
+/* The other end of a connection that was not accepted yet when it was told of, or is closed by now. */
+static uint64_t find_peer(const struct sockets *sockets, uint64_t inode, uint64_t other)
+{
+    struct socket_known *known = at_place(sockets, other);
+    if (!known || (known->peer && known->peer != inode))
+        return 0;
+    known->peer = inode;
+    return known->inode;
 }
 
 /* A name may have been handed out, and stays; what was not known then may be now. */
@@ -89,16 +141,18 @@ void trace_add_socket(struct sockets *sockets, uint64_t inode, const struct trac
     char name[NAME_MOST];
     if (inode == 0 || (2 * sockets->count >= sockets->room && (sockets->count >= SOCKETS_MOST || !grow(sockets))))
         return;
-    uint64_t peer = seen->peer ? seen->peer : find_peer(sockets, inode, seen->other);
     struct socket_known *known = place_of(sockets, inode);
+    if (!known->inode) {
+        write_name(seen, name);
+        known->name = strdup(name);
+        if (!known->name)
+            return;
+        known->inode = inode;
+        sockets->count++;
+    }
+    uint64_t peer = seen->peer ? seen->peer : find_peer(sockets, inode, seen->other);
     known->peer = peer ? peer : known->peer;
-    known->self = seen->self;
-    if (known->inode)
-        return;
-    write_name(seen, name);
-    known->name = strdup(name);
-    known->inode = known->name ? inode : 0;
-    sockets->count += known->name != NULL;
+    move(sockets, known, seen->self);
 }
 
 const struct socket_known *trace_socket(const struct sockets *sockets, uint64_t inode)
@@ -112,4 +166,5 @@ void trace_free_sockets(struct sockets *sockets)
     for (size_t i = 0; i < sockets->room; i++)
         free(sockets->known[i].name);
     free(sockets->known);
+    free(sockets->by_self);
 }

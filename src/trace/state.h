@@ -20,6 +20,7 @@ struct ledger_row {
 struct ledger {
     struct ledger_row *row;
     size_t count, room;
+    struct ledger_row rest;  /* of all that found no row */
     uint32_t *place, places; /* open addressing: row number + 1; a power of two */
 };
 
@@ -27,10 +28,12 @@ struct socket_known {
     uint64_t inode; /* 0: none */
     uint64_t peer, self;
     char *name;
+    uint32_t next;  /* place + 1 of one whose `self` begins the same list; 0: it is the last */
 };
 
 struct sockets {
     struct socket_known *known; /* open addressing; a power of two */
+    uint32_t *by_self;          /* as many lists of them, place + 1 of the first, who came last */
     size_t count, room;
 };
 
@@ -45,7 +48,6 @@ struct tong_trace {
     uint64_t given_back;           /* counts that were taken out of the kernel */
     struct sockets sockets;
     bool crowded;                  /* the kernel says that they become many */
-    struct trace_lost not_kept;    /* by the ledger */
     tong_trace_count *count;
     size_t count_number;
     tong_trace_pair *pair;

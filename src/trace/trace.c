@@ -122,9 +122,11 @@ int tong_trace_lost(tong_trace *trace, tong_trace_losses *ret)
     int r = libbpf.bpf_map_lookup_elem(trace->lost, &(uint32_t){ 0 }, &lost);
     if (r < 0)
         return fail_call(r, "tracing: reading what was lost");
+    const struct ledger_row *rest = &trace->ledger.rest;
     *ret = (tong_trace_losses){ .size = sizeof *ret, .events = lost.events, .pairs = lost.pairs,
-                                .messages = lost.messages + trace->not_kept.messages,
-                                .bytes = lost.bytes + trace->not_kept.bytes, .foreign_calls = lost.foreign };
+                                .messages = lost.messages + rest->before.messages + rest->live.messages,
+                                .bytes = lost.bytes + rest->before.bytes + rest->live.bytes,
+                                .foreign_calls = lost.foreign };
     return 0;
 }
 
@@ -171,6 +173,8 @@ static int start(struct tong_trace *trace, const tong_trace_options *options)
 
 int tong_trace_start(const tong_trace_options *options, tong_trace **ret)
 {
+    if (options->size < sizeof *options)
+        return fail(-EINVAL, "tong_trace_options.size is not set: use TONG_TRACE_OPTIONS_INIT");
     if (options->flags & ~FLAGS_ALL)
         return fail(-EINVAL, "tracing: unknown flags 0x%x", options->flags & ~FLAGS_ALL);
     if (options->content > TONG_TRACE_CONTENT_MOST)

@@ -32,6 +32,15 @@ static inline tong_snapshot *look(void)
     return look_for(TONG_LOOK_ALL);
 }
 
+static inline uint32_t gap_count(const tong_snapshot *snapshot, const char *what)
+{
+    const tong_gap *gap;
+    uint32_t count = 0;
+    for (size_t i = 0; (gap = tong_snapshot_gap(snapshot, i)); i++)
+        count += strcmp(gap->what, what) ? 0 : gap->count;
+    return count;
+}
+
 static inline bool is_by_kernel(const tong_snapshot *snapshot)
 {
     return !strcmp(tong_snapshot_tier(snapshot), "bpf");

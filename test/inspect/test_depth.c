@@ -68,6 +68,7 @@ static void test_hidden(int unused)
     close(ends[1]);
     tong_snapshot *snapshot = look();
     MUST(behind(snapshot, getpid(), ends[0], &number)->flags & TONG_OBJECT_HIDDEN_ENDS, "there is a writer somewhere");
+    MUST(gap_count(snapshot, "some ends of objects"), "and that is a gap");
     tong_snapshot_free(snapshot);
     close(ends[0]);
     close(sockets[0]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is wrong with objects, and what the dead left: each with a twin of which nothing, or less, is said. */
+#include <errno.h>
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -272,6 +273,21 @@ static void full_channel(int received)
     OK(tong_remove(address));
 }
 
+/* A structure that says nothing of its size may end where it likes; flags of a newer library are not known here. */
+static void asked(int unused)
+{
+    (void)unused;
+    static const struct { tong_look look; const char *words; } rows[] = {
+        { { 0, 0, NULL }, "tong_look.size" }, { { sizeof(tong_look) - 1, 0, NULL }, "tong_look.size" },
+        { { sizeof(tong_look), 0x80000000, NULL }, "0x80000000" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        tong_snapshot *snapshot = NULL;
+        GIVES(tong_snapshot_take(&rows[i].look, &snapshot), -EINVAL);
+        MUST(!snapshot && strstr(tong_detail(), rows[i].words), "the words are %s", tong_detail());
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*run)(int); int argument; } tests[] = {
@@ -290,6 +306,7 @@ int main(int argc, char **argv)
         { "a channel of which one user died", channel, 1 },
         { "a full channel whose only user died", full_channel, 0 },
         { "a full channel that somebody receives from", full_channel, 1 },
+        { "what is asked for must be whole", asked, 0 },
     };
     frame_begin("finding", argc, argv);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)

@@ -229,6 +229,7 @@ static void test_hidden(int unused)
     MUST(other >= 0 && sendmsg(sockets[0], &message, 0) == 1 && close(other) == 0, "sendmsg: %s", strerror(errno));
     snapshot = look();
     MUST(behind(snapshot, getpid(), ends[0], &number)->flags & TONG_OBJECT_HIDDEN_ENDS, "there is a writer somewhere");
+    MUST(gap_count(snapshot, "some ends of objects"), "and that is a gap");
     tong_snapshot_free(snapshot);
     for (int i = 0; i < 2; i++) {
         close(ends[i]);

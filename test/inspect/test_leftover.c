@@ -3,6 +3,7 @@
  * tong_snapshot_remove(): what was left behind goes, and what has come in its place since it was seen, or is used by now,
  * stays.  The change happens before each system call of the removal, one after the other.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -116,7 +117,7 @@ static void replace_memory(void)
     MUST(memory >= 0 && memory != first_memory, "shmget: %s", strerror(errno));
 }
 
-/* -EIDRM is no harm: who comes at the last moment keeps what he has. */
+/* -EIDRM is no harm.  Who comes at the last moment keeps what he has, which has to be said. */
 static void attach_memory(void)
 {
     attached = shmat(memory, NULL, 0);
@@ -259,6 +260,7 @@ static void test_changed_during(int which)
         MUST(r == 0 || r == -ESTALE || r == -EBUSY, "call %u: the removal gives %d: %s", nth, r,
              tong_detail());
         MUST(row->is_right(changed && !kept_out), "call %u: what came is gone (%d)", nth, r);
+        MUST(!attached || r == -EBUSY, "call %u: that somebody has it is not said (%d)", nth, r);
         tong_snapshot_free(snapshot);
         row->clear();
     }
@@ -329,16 +331,107 @@ static void test_bound(int unused)
     frame_join(child);
 }
 
+/* ---- Killed in the middle ------------------------------------------------------------------------------------------- */
+
+static void die(void)
+{
+    _exit(0);
+}
+
+/* A file of that directory whose name begins so. */
+static bool begins_in(const char *directory, const char *begin, char ret[300])
+{
+    const struct dirent *entry;
+    DIR *list = opendir(directory);
+    bool is_there = false;
+    while (list && !is_there && (entry = readdir(list))) {
+        is_there = !strncmp(entry->d_name, begin, strlen(begin));
+        snprintf(ret, 300, "%s/%s", directory, entry->d_name);
+    }
+    closedir(list);
+    return is_there;
+}
+
+/* Kills a removal before its nth call: whether it got so far as to leave its file aside, whose path this is. */
+static bool kill_at(const struct row *row, unsigned nth, const char *directory, char aside[300])
+{
+    pid_t child = frame_fork();
+    if (child == 0) {
+        tong_snapshot *snapshot = look();
+        size_t number = find(snapshot, row->address);
+        world_at_call(nth, die);
+        tong_snapshot_remove(snapshot, number);
+        _exit(0);
+    }
+    frame_join(child);
+    return begins_in(directory, ".tong-gc-", aside);
+}
+
+static bool remove_at(const char *address)
+{
+    tong_snapshot *snapshot = look();
+    size_t number = found(snapshot, address);
+    int r = number == NONE ? -ESRCH : tong_snapshot_remove(snapshot, number);
+    tong_snapshot_free(snapshot);
+    return r == 0;
+}
+
+/* What it moved aside is found, has its name back, and then is removed as ever. */
+static void test_killed(int which)
+{
+    static const struct { unsigned row; const char *directory, *name; } moved[] = {
+        { 0, "/tmp", NAME }, { 5, "/dev/shm", "/dev/shm/tong.left" },
+    };
+    const struct row *row = &rows[moved[which].row];
+    char aside[300];
+    unsigned nth = 0;
+    struct stat status;
+    row->leave();
+    while (nth < 200 && !kill_at(row, nth, moved[which].directory, aside))
+        nth++;
+    MUST(nth < 200, "it leaves nothing aside");
+    MUST(lstat(moved[which].name, &status) < 0, "it has its name");
+    MUST(remove_at(aside), "%s: %s", aside, tong_detail());
+    MUST(lstat(moved[which].name, &status) == 0, "it has its name back");
+    MUST(remove_at(row->address), "%s: %s", row->address, tong_detail());
+    MUST(row->is_right(false) && !begins_in(moved[which].directory, ".tong-gc-", aside), "it is gone");
+    row->clear();
+}
+
+/* Somebody has taken the name: who knows what the one aside is? */
+static void test_killed_and_taken(int unused)
+{
+    (void)unused;
+    char aside[300];
+    unsigned nth = 0;
+    leave_socket();
+    while (nth < 200 && !kill_at(&rows[0], nth, "/tmp", aside))
+        nth++;
+    int fd = bind_name();
+    tong_snapshot *snapshot = look();
+    size_t number = found(snapshot, aside);
+    MUST(number != NONE && tong_snapshot_finding(snapshot, number)->certainty == TONG_INFERRED, "it is not told");
+    tong_snapshot_free(snapshot);
+    close(fd);
+    unlink(aside);
+    unlink(NAME);
+}
+
 static void row_in_world(int which)
 {
     world_run(test_row, which);
 }
 
-static void (*const tests[])(int) = { test_name, test_others, test_bound };
+static void (*const tests[])(int) = { test_name, test_others, test_bound, test_killed_and_taken };
 
 static void in_world(int which)
 {
     world_run(tests[which], 0);
+}
+
+static void killed_in_world(int which)
+{
+    world_run(test_killed, which);
 }
 
 int main(int argc, char **argv)
@@ -353,5 +446,8 @@ int main(int argc, char **argv)
     frame_run("a name that reads like an address", in_world, 0, 20);
     frame_run("what is no leftover", in_world, 1, 20);
     frame_run("a socket that is bound", in_world, 2, 20);
+    frame_run("a removal of a socket's name that is killed", killed_in_world, 0, 60);
+    frame_run("a removal of a channel that is killed", killed_in_world, 1, 60);
+    frame_run("one whose name somebody took", in_world, 3, 60);
     return frame_end();
 }

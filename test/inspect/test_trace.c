@@ -25,6 +25,7 @@
 #include <tong/trace.h>
 
 #include "look.h"
+#include "sys/sys.h"
 
 #define PATIENCE (10 * TONG_SECOND)
 #define TEXT "ten bytes."
@@ -568,6 +569,40 @@ static void test_room(int unused)
     tong_trace_stop(trace);
 }
 
+static unsigned barriers;
+
+static int count_barriers(const char *call)
+{
+    barriers += !strcmp(call, "membarrier");
+    return 0;
+}
+
+/* Counts for which there was no room are no counts that could be taken out: who has once been short of room is not for
+ * ever. */
+static void test_overflow(int unused)
+{
+    (void)unused;
+    uint64_t sent = 0;
+    tong_trace_losses lost;
+    pid_t child = begin(act_generations);
+    tong_trace *trace = start(child, TONG_TRACE_FOLLOW, 0);
+    atomic_store(go, GENERATIONS);
+    frame_join(child);
+    sys_fault = count_barriers;
+    ssize_t rows = OK(tong_trace_read_counts(trace));
+    for (ssize_t i = 0; i < rows; i++)
+        sent += tong_trace_count_at(trace, (size_t)i)->messages;
+    OK(tong_trace_lost(trace, &lost));
+    GIVES((int64_t)(sent + lost.messages), PIPES * GENERATIONS);
+    MUST(lost.messages > 0, "all of it had room");
+    GIVES((int64_t)barriers, 1);
+    for (int i = 0; i < 3; i++)
+        GIVES(tong_trace_read_counts(trace), rows);
+    sys_fault = NULL;
+    GIVES((int64_t)barriers, 1);
+    tong_trace_stop(trace);
+}
+
 #define FLOOD 200000
 
 static void act_flood(void)
@@ -607,6 +642,11 @@ static void test_refusals(int unused)
     tong_trace *trace;
     const tong_trace_event *event;
     tong_trace_options options = TONG_TRACE_OPTIONS_INIT;
+    for (options.size = 0; options.size <= sizeof options - 1; options.size += sizeof options - 1) {
+        GIVES(tong_trace_start(&options, &trace), -EINVAL);
+        MUST(strstr(tong_detail(), "tong_trace_options.size"), "the words are %s", tong_detail());
+    }
+    options.size = sizeof options;
     options.flags = 0x80000000;
     GIVES(tong_trace_start(&options, &trace), -EINVAL);
     options.flags = 0;
@@ -659,6 +699,7 @@ int main(int argc, char **argv)
     frame_run("a child is followed", test_fork, 1, 30);
     frame_run("a thousand short processes", test_crowd, 0, 60);
     frame_run("more counts than there is room for", test_room, 0, 60);
+    frame_run("more counts than anybody makes room for", test_overflow, 0, 60);
     frame_run("more events than anybody takes", test_flood, 0, 60);
     frame_run("what is refused", test_refusals, 0, 30);
     return frame_end();

@@ -112,6 +112,8 @@ def table():
     yield from complaint(re.search(r"^ +cat/\d+ +<-- +\d+ +10000 +\d+$", out, re.M), "no row of cat: " + out)
     yield from complaint(re.search(r"^\d\d:\d\d:\d\d\.\d{6}  dd/\d+ +--> pipe +\[\d+\] +100 bytes", out, re.M),
                          "no line of dd: " + out)
+    code, out, words = traced("printf 1 | cat >/dev/null")
+    yield from complaint(" 1 byte  " in out and "1 bytes" not in out, "one byte is " + out)
 
 
 def short_processes():
@@ -203,17 +205,22 @@ def memory():
     sender.stdin.write(b"first\n")
     sender.stdin.flush()
     receiver.stdout.readline()
-    trace = Trace("--wakes", address)
+    plain, told = Trace("--wakes", address), Trace("--json", "--summary", address)
     sender.stdin.write(b"x" * 1000 + b"\n")
     sender.stdin.close()
     code = [sender.wait(PATIENCE), receiver.wait(PATIENCE)]
     receiver.stdout.close()
-    out, words = trace.end(signal.SIGINT)[1:]
+    out, words = plain.end(signal.SIGINT)[1:]
+    lines = told.lines(signal.SIGINT)[1]
     subprocess.run([TONG, "rm", address], stderr=subprocess.DEVNULL, check=False)
     yield from complaint(code == [0, 0], "they ended with %s" % code)
     yield from complaint("messages go through memory" in words, words)
     passed = re.search(r"(\d+) bytes went through its memory", out)
     yield from complaint(passed and 1000 <= int(passed.group(1)) < 2000, out)
+    found = [line for line in lines if line["event"] == "passed"]
+    yield from complaint(passed and [(one["kind"], one["object"], one["bytes"]) for one in found] ==
+                         [("channel", address, int(passed.group(1)))], "as JSON: %s" % found)
+    yield from complaint(lines and lines[-1]["event"] == "lost", "what was lost is not last: %s" % lines[-1:])
 
 
 def namespace():
@@ -252,7 +259,10 @@ def refusals():
         ((), 2, "say which processes"), (("--bytes", "4", "1"), 2, "--hex"),
         (("--hex", "--bytes", "5000", "1"), 2, "4096"),
         (("--hex", "--summary", "1"), 2, "one of them"), (("no-such-process-here",), 6, "no process is called"),
-        (("fifo:/no/such",), 6, "nobody has fifo:/no/such open"), (("--for", "x", "1"), 2, "duration"),
+        (("fifo:/no/such",), 6, "nobody has fifo:/no/such open"),
+        (("futex:[1:2:3:4]",), 6, "nobody has futex:[1:2:3:4] open"), (("memfd:none",), 6, "nobody has memfd:none open"),
+        (("bogus:x",), 2, "there is no mechanism and no kind of object 'bogus:'; there are file:, "),
+        (("bogus/0:1",), 6, "no process is called bogus/0:1"), (("--for", "x", "1"), 2, "duration"),
     ):
         code, out, told = run(*words)
         yield from complaint(code == due and pattern in told and not out and told.count("\n") == 1,

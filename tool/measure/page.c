@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "measure/chart.h"
 #include "measure/shown.h"
 
@@ -119,7 +120,8 @@ static void show_conditions(struct text *out, const struct round *round)
     else
         snprintf(value, sizeof value, "not measured: one processor");
     fact(out, "Cache line, there and back", value);
-    snprintf(value, sizeof value, "%d runs each, in turn; %.0f s", round->runs, c->seconds);
+    snprintf(value, sizeof value, "%d run%s each, in turn; %.0f s", round->runs,
+             plural((uint64_t)round->runs, "", "s"), c->seconds);
     fact(out, "Measured", value);
     text_print(out, "</div>\n");
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "bench/overhead.h"
 #include "json.h"
 #include "measure/shown.h"
@@ -17,10 +18,10 @@
 
 static void print_heading(int64_t runs)
 {
-    printf("Nanoseconds per message, both processes on one processor: medians of %lld pairs of runs, and the median "
+    printf("Nanoseconds per message, both processes on one processor: medians of %lld pair%s of runs, and the median "
            "and\n"
            "range of their ratios.  CALLS: system calls of both processes per message, raw and tong.\n\n",
-           (long long)runs);
+           (long long)runs, plural((uint64_t)runs, "", "s"));
     printf("%-23s%-40s%s\n", "", "ROUND TRIP", "ONE WAY");
     printf("%-8s%-9s%5s ", "", "FRAME", "SIZE");
     for (int i = 0; i < 2; i++)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "measure/shown.h"
 
 /* ---- Figures ---------------------------------------------------------------------------------------------- */
@@ -158,7 +159,7 @@ static void print_missing(const struct round *round)
             any = true;
             printf("%s %s, %s: ", group_names[round->contestants[i].group], round->contestants[i].name, works[w].key);
             if (cell->wrong)
-                printf("void: a message was wrong in %d runs\n", cell->wrong);
+                printf("void: a message was wrong in %d run%s\n", cell->wrong, plural((uint64_t)cell->wrong, "", "s"));
             else
                 printf("%s\n", cell->missing);
         }
@@ -193,9 +194,10 @@ static void print_files(const struct round *round)
 void bench_table(const struct round *round)
 {
     const struct conditions *c = &round->conditions;
-    printf("%s, %d processors, %s\n", *c->machine ? c->machine : "unknown machine", c->processors, c->kernel);
-    printf("Load %.2f before and %.2f after; %d runs of each, medians and ranges; %.0f s.\n", c->load, c->load_after,
-           round->runs, c->seconds);
+    printf("%s, %d processor%s, %s\n", *c->machine ? c->machine : "unknown machine", c->processors,
+           plural((uint64_t)c->processors, "", "s"), c->kernel);
+    printf("Load %.2f before and %.2f after; %d run%s of each, medians and ranges; %.0f s.\n", c->load, c->load_after,
+           round->runs, plural((uint64_t)round->runs, "", "s"), c->seconds);
     if (c->line > 0)
         printf("A cache line takes %.0f ns to the other processor and back; counted is what was measured "
                "at %.0f to %.0f.\n",

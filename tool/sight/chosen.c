@@ -11,7 +11,9 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "report.h"
+#include "side.h"
 #include "sight/identity.h"
 
 static void *more(void *array, size_t count, size_t *room, size_t size)
@@ -88,7 +90,7 @@ static void add_channel(struct chosen *chosen, const tong_object *object)
         return;
     chosen->channel = more(chosen->channel, chosen->channels, &chosen->channel_room, sizeof *chosen->channel);
     chosen->channel[chosen->channels++] =
-        (struct chosen_channel){ strdup(object->name), identity_of_object(object), object->passed };
+        (struct chosen_channel){ strdup(object->name), strdup(object->key), identity_of_object(object), object->passed };
 }
 
 static size_t find_objects(struct chosen *chosen, const tong_snapshot *snapshot, const char *word)
@@ -141,22 +143,63 @@ static size_t find_processes(struct chosen *chosen, const tong_snapshot *snapsho
     return chosen->pids - before;
 }
 
+/* ---- What is not there ------------------------------------------------------------------------------------------ */
+
+static bool is_kind(const char *word, size_t size)
+{
+    const char *kind = "";
+    for (uint32_t i = TONG_KIND_PIPE; strcmp(kind, "?"); i++) {
+        kind = tong_kind_name(i);
+        if (strlen(kind) == size && !strncmp(kind, word, size))
+            return true;
+    }
+    return false;
+}
+
+/* Some objects are called by a scheme, and others, which nobody opens by an address, by their kind. */
+static int refuse_scheme(const char *word)
+{
+    struct text all = TEXT_INIT;
+    tong_mechanism_info info = TONG_MECHANISM_INFO_INIT;
+    const char *last = "", *kind;
+    for (size_t i = 0; tong_mechanism_describe(i, &info) == 0; last = info.scheme, i++)
+        if (strcmp(last, info.scheme))
+            text_print(&all, "%s%s:", *last ? ", " : "", info.scheme);
+    for (uint32_t i = TONG_KIND_PIPE; strcmp(kind = tong_kind_name(i), "?"); i++)
+        if (!find_mechanism(kind, &info))
+            text_print(&all, ", %s:", kind);
+    int code = fail_usage("there is no mechanism and no kind of object '%.*s:'; there are %s", (int)strcspn(word, ":"), word,
+                          all.data);
+    text_free(&all);
+    return code;
+}
+
+/* Processes may have a colon in their name, as threads of the kernel do ("kworker/0:1"), but behind no mere word. */
+static int say_missing(const char *word)
+{
+    tong_mechanism_info info = TONG_MECHANISM_INFO_INIT;
+    size_t size = strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789");
+    bool address = word[size] == ':';
+    if (address && !find_mechanism(word, &info) && !is_kind(word, size))
+        return refuse_scheme(word);
+    say(address ? "nobody has %s open" : "no process is called %s, nor has that number", word);
+    return CODE_MISSING;
+}
+
+/* A word that could mean nothing ends it: what else is missing does not matter then. */
 int chosen_find(struct chosen *chosen, const tong_snapshot *snapshot, int count, char **words, bool children)
 {
     int code = 0;
-    for (int i = 0; i < count; i++) {
-        if (find_objects(chosen, snapshot, words[i]) + find_processes(chosen, snapshot, words[i], children) > 0)
-            continue;
-        say(strchr(words[i], ':') ? "nobody has %s open" : "no process is called %s, nor has that number", words[i]);
-        code = CODE_MISSING;
-    }
+    for (int i = 0; i < count && code != CODE_USAGE; i++)
+        if (find_objects(chosen, snapshot, words[i]) + find_processes(chosen, snapshot, words[i], children) == 0)
+            code = say_missing(words[i]);
     chosen->processes_only = chosen->pids > 0 && chosen->objects == 0;
     return code;
 }
 
 void chosen_say(const struct chosen *chosen)
 {
-    const char *more = chosen->pids == 1 ? "" : "es", *objects = chosen->objects == 1 ? "" : "s";
+    const char *more = plural(chosen->pids, "", "es"), *objects = plural(chosen->objects, "", "s");
     if (chosen->pids && chosen->objects)
         say("tracing %zu process%s and %zu object%s; Ctrl-C ends it", chosen->pids, more, chosen->objects, objects);
     else if (chosen->objects)
@@ -209,27 +252,30 @@ static const tong_object *object_by(const tong_snapshot *snapshot, uint64_t iden
     return NULL;
 }
 
-int chosen_progress(struct text *text, const struct chosen *chosen, struct naming *naming)
+/* A file may have become another channel, which has carried less. */
+static uint64_t passed_since(const struct chosen_channel *channel, const tong_object *object)
+{
+    bool known = object && object->passed != TONG_UNKNOWN && channel->passed != TONG_UNKNOWN;
+    return known && object->passed >= channel->passed ? object->passed - channel->passed : TONG_UNKNOWN;
+}
+
+int chosen_progress(const struct chosen *chosen, struct naming *naming,
+                    void (*each)(void *context, const struct chosen_channel *channel, uint64_t bytes), void *context)
 {
     int code = chosen->channels ? naming_again(naming) : 0;
     for (size_t i = 0; i < chosen->channels && code == 0; i++) {
         const struct chosen_channel *channel = &chosen->channel[i];
-        const tong_object *object = object_by(naming_snapshot(naming), channel->identity);
-        text_print(text, "%s", i ? "" : "\n");
-        text_visible(text, channel->name, strlen(channel->name), "");
-        if (!object || object->passed == TONG_UNKNOWN || channel->passed == TONG_UNKNOWN)
-            text_print(text, ": how much went through its memory is not known\n");
-        else
-            text_print(text, ": %" PRIu64 " bytes went through its memory, with what stands before each message\n",
-                       object->passed - channel->passed);
+        each(context, channel, passed_since(channel, object_by(naming_snapshot(naming), channel->identity)));
     }
     return code;
 }
 
 void chosen_free(struct chosen *chosen)
 {
-    for (size_t i = 0; i < chosen->channels; i++)
+    for (size_t i = 0; i < chosen->channels; i++) {
         free(chosen->channel[i].name);
+        free(chosen->channel[i].key);
+    }
     free(chosen->channel);
     free(chosen->object);
     free(chosen->pid);

@@ -6,7 +6,7 @@
 #include "sight/naming.h"
 
 struct chosen_channel {
-    char *name;
+    char *name, *key;
     uint64_t identity, passed; /* bytes when it began */
 };
 
@@ -33,7 +33,8 @@ void chosen_ends(struct chosen *chosen, int64_t pid);
 void chosen_check(struct chosen *chosen);
 bool chosen_is_over(const struct chosen *chosen);
 
-/* How much went through the channels in memory since then: 0 or an exit code, said. */
-int chosen_progress(struct text *text, const struct chosen *chosen, struct naming *naming);
+/* How many bytes went through each of the channels in memory since then (TONG_UNKNOWN): 0 or an exit code, said. */
+int chosen_progress(const struct chosen *chosen, struct naming *naming,
+                    void (*each)(void *context, const struct chosen_channel *channel, uint64_t bytes), void *context);
 
 #endif

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "report.h"
 #include "sight/rank.h"
 #include "stop.h"
@@ -78,9 +79,10 @@ static void draw_head(const struct screen *screen)
     char clock[16] = "";
     if (localtime_r(&now, &local))
         strftime(clock, sizeof clock, "%H:%M:%S", &local);
-    text_print(&text, "tong top %s  %zu processes at %zu channels, %zu stuck, %zu perhaps, %zu full  "
-                      "(from %s, each %.1f s)", clock, ranking->process_count, ranking->channel_count, ranking->stuck,
-               ranking->perhaps, ranking->full, tong_snapshot_tier(screen->now), (double)screen->pause / TONG_SECOND);
+    text_print(&text, "tong top %s  %zu process%s at %zu channel%s, %zu stuck, %zu perhaps, %zu full  "
+                      "(from %s, each %.1f s)", clock, ranking->process_count, plural(ranking->process_count, "", "es"),
+               ranking->channel_count, plural(ranking->channel_count, "", "s"), ranking->stuck, ranking->perhaps, ranking->full,
+               tong_snapshot_tier(screen->now), (double)screen->pause / TONG_SECOND);
     draw_line(0, ranking->stuck || ranking->perhaps || ranking->full ? A_BOLD : A_NORMAL, text.data);
     text.used = 0;
     text_print(&text, "by %s; ~ is sampled, between two looks; keys: r rate, w waits, e ends, n name; "

@@ -38,8 +38,9 @@ void sight_say_coverage(const tong_snapshot *snapshot)
 {
     struct text text = TEXT_INIT;
     int64_t end, begin = tong_snapshot_time(snapshot, &end);
-    text_print(&text, "seen: %zu processes, %zu objects, from %s in %" PRId64 " ms", tong_snapshot_processes(snapshot),
-               tong_snapshot_objects(snapshot), tong_snapshot_tier(snapshot), (end - begin) / TONG_MILLISECOND);
+    size_t processes = tong_snapshot_processes(snapshot), objects = tong_snapshot_objects(snapshot);
+    text_print(&text, "seen: %zu process%s, %zu object%s, from %s in %" PRId64 " ms", processes, plural(processes, "", "es"),
+               objects, plural(objects, "", "s"), tong_snapshot_tier(snapshot), (end - begin) / TONG_MILLISECOND);
     const tong_gap *gap;
     for (size_t i = 0; (gap = tong_snapshot_gap(snapshot, i)); i++)
         text_print(&text, "%s %s (%u, %s)", i ? "," : "; not seen:", gap->what, gap->count, gap->why);

@@ -24,4 +24,9 @@ int traced_wakes(struct text *text, struct traced *traced);
 int traced_tables(struct text *text, struct traced *traced);
 int traced_json_counts(struct text *text, struct traced *traced);
 
+/* How many bytes went through a channel in memory (TONG_UNKNOWN), and, what comes last, what is missing. */
+void traced_passed(struct text *text, const char *name, uint64_t bytes);
+void traced_json_passed(struct text *text, struct traced *traced, const char *key, const char *name, uint64_t bytes);
+int traced_json_lost(struct text *text, struct traced *traced);
+
 #endif

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "base/number.h"
 #include "report.h"
 #include "sight/traced.h"
 #include "tong/signal.h"
@@ -23,9 +24,7 @@ struct row {
 
 static double seconds_of(const struct traced *traced)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t time = (int64_t)now.tv_sec * TONG_SECOND + now.tv_nsec - traced->began;
+    int64_t time = clock_now() - traced->began;
     return time > 0 ? (double)time / TONG_SECOND : 1;
 }
 
@@ -254,6 +253,16 @@ int traced_tables(struct text *text, struct traced *traced)
     return put_pairs(text, traced);
 }
 
+void traced_passed(struct text *text, const char *name, uint64_t bytes)
+{
+    text_visible(text, name, strlen(name), "");
+    if (bytes == TONG_UNKNOWN)
+        text_print(text, ": how much went through its memory is not known\n");
+    else
+        text_print(text, ": %" PRIu64 " byte%s went through its memory, with what stands before each message\n", bytes,
+                   plural(bytes, "", "s"));
+}
+
 /* ---- As JSON ------------------------------------------------------------------------------------------------ */
 
 static void write_process(struct json *json, const char *member, const char *name, int64_t pid)
@@ -366,30 +375,10 @@ static void write_pair(struct json *json, const struct traced *traced, const ton
     end(json);
 }
 
-static int write_lost(struct json *json, struct traced *traced, int64_t time)
-{
-    tong_trace_losses lost;
-    int r = tong_trace_lost(traced->trace, &lost);
-    if (r < 0)
-        return fail_library(r, NULL);
-    begin(json, traced, time, "lost");
-    json_number(json, "events", lost.events);
-    json_number(json, "messages", lost.messages);
-    json_number(json, "bytes", lost.bytes);
-    json_number(json, "pairs", lost.pairs);
-    json_number(json, "foreign_calls", lost.foreign_calls);
-    json_name(json, "seconds");
-    json_real(json, (double)(time - traced->began) / TONG_SECOND);
-    end(json);
-    return 0;
-}
-
 int traced_json_counts(struct text *text, struct traced *traced)
 {
-    struct timespec now;
     struct json json = { text, false };
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t time = (int64_t)now.tv_sec * TONG_SECOND + now.tv_nsec;
+    int64_t time = clock_now();
     ssize_t counts = tong_trace_read_counts(traced->trace), pairs = tong_trace_read_pairs(traced->trace);
     if (counts < 0 || pairs < 0)
         return fail_library((int)(counts < 0 ? counts : pairs), NULL);
@@ -397,5 +386,36 @@ int traced_json_counts(struct text *text, struct traced *traced)
         write_count(&json, traced, tong_trace_count_at(traced->trace, i), time);
     for (size_t i = 0; i < (size_t)pairs; i++)
         write_pair(&json, traced, tong_trace_pair_at(traced->trace, i), time);
-    return write_lost(&json, traced, time);
+    return 0;
+}
+
+void traced_json_passed(struct text *text, struct traced *traced, const char *key, const char *name, uint64_t bytes)
+{
+    struct json json = { text, false };
+    begin(&json, traced, clock_now(), "passed");
+    json_text(&json, "kind", tong_kind_name(TONG_KIND_CHANNEL));
+    json_text(&json, "key", key);
+    json_text(&json, "object", name);
+    json_known(&json, "bytes", bytes, bytes != TONG_UNKNOWN);
+    end(&json);
+}
+
+int traced_json_lost(struct text *text, struct traced *traced)
+{
+    struct json json = { text, false };
+    int64_t time = clock_now();
+    tong_trace_losses lost;
+    int r = tong_trace_lost(traced->trace, &lost);
+    if (r < 0)
+        return fail_library(r, NULL);
+    begin(&json, traced, time, "lost");
+    json_number(&json, "events", lost.events);
+    json_number(&json, "messages", lost.messages);
+    json_number(&json, "bytes", lost.bytes);
+    json_number(&json, "pairs", lost.pairs);
+    json_number(&json, "foreign_calls", lost.foreign_calls);
+    json_name(&json, "seconds");
+    json_real(&json, (double)(time - traced->began) / TONG_SECOND);
+    end(&json);
+    return 0;
 }

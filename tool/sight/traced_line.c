@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/number.h"
 #include "report.h"
 #include "sight/traced.h"
 #include "tong/signal.h"
@@ -52,12 +54,10 @@ static bool is_counted_only(uint32_t kind)
 
 static void put_amount(struct text *text, const tong_trace_event *event)
 {
-    if (is_counted_only(event->object.kind))
-        text_print(text, "%14s", event->operation);
-    else if (event->messages == 0)
-        text_print(text, "%14s", "end");
-    else
-        text_print(text, "%8" PRIu64 " bytes", event->bytes);
+    char amount[40] = "end";
+    if (event->messages)
+        snprintf(amount, sizeof amount, "%" PRIu64 " byte%s", event->bytes, plural(event->bytes, "", "s"));
+    text_print(text, "%14s", is_counted_only(event->object.kind) ? event->operation : amount);
     if (event->messages > 1)
         text_print(text, " in %" PRIu64, event->messages);
 }

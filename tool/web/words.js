@@ -32,7 +32,7 @@ const TEXTS = {
     "이미 끝난 tong web의 링크이거나 토큰이 없습니다. 출력된 링크를 쓰세요"],
   nothing: ["nothing here talks to anything else that is shown", "보이는 것 가운데 서로 통하는 것이 없습니다"],
   fine: ["nothing is wrong, as far as was seen", "본 범위에서는 문제가 없습니다"],
-  independent: ["$1 processes without a visible channel, not drawn", "보이는 채널이 없어 그리지 않은 프로세스 $1개"],
+  independent: ["$1 process{es} without a visible channel, not drawn", "보이는 채널이 없어 그리지 않은 프로세스 $1개"],
   alone: ["without a visible channel", "보이는 채널이 없음"],
   unseenOf: ["the descriptors of $1 of them could not be read", "그중 $1개는 디스크립터를 읽을 수 없었습니다"],
   fold: ["fold what is alike", "같은 것끼리 접기"],
@@ -64,7 +64,7 @@ const TEXTS = {
   detail: ["more", "덧붙임"],
   source: ["known from", "출처"],
   holds: ["holds", "들어 있는 양"],
-  bytes: ["$1 of $2 bytes", "$2바이트 중 $1바이트"],
+  bytes: ["$1 of $2 byte{s}", "$2바이트 중 $1바이트"],
   messages: ["messages, value or attachments", "메시지, 값 또는 연결 수"],
   sends: ["sends", "보냄"],
   receives: ["receives", "받음"],
@@ -76,8 +76,8 @@ const TEXTS = {
   proof: ["why", "까닭"],
   advice: ["what to do", "할 일"],
   between: ["$1 and $2", "$1, $2"],
-  coverage: ["seen: $1 processes, $2 objects, from $3", "본 것: 프로세스 $1개, 객체 $2개, 출처 $3"],
-  notShown: ["not shown: $1 objects of one process each", "보이지 않은 것: 프로세스 하나만 쓰는 객체 $1개"],
+  coverage: ["seen: $1 process{es}, $2 object{s}, from $3", "본 것: 프로세스 $1개, 객체 $2개, 출처 $3"],
+  notShown: ["not shown: $1 object{s} of one process each", "보이지 않은 것: 프로세스 하나만 쓰는 객체 $1개"],
   notSeen: ["not seen: $1", "보지 못한 것: $1"],
 };
 // The kinds of findings, by their numbers.
@@ -87,7 +87,8 @@ const FINDINGS = [["", ""], ["stuck", "멈춤"], ["orphan", "주인 없음"], ["
 const KOREAN = /^ko\b/i.test(navigator.language) ? 1 : 0;
 
 function say(name, ...values) {
-  return TEXTS[name][KOREAN].replace(/\$(\d)/g, (whole, number) => values[number - 1]);
+  return TEXTS[name][KOREAN].replace(/\$(\d)(?:( \w+)\{(\w+)\})?/g, (whole, number, word = "", end = "") =>
+    values[number - 1] + word + (values[number - 1] === 1 ? "" : end));
 }
 
 function findingWord(kind) { return (FINDINGS[kind] || ["?", "?"])[KOREAN]; }

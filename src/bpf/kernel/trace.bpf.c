@@ -147,14 +147,17 @@ static __always_inline struct scratch *new_event(__u32 what)
     return scratch;
 }
 
-/* Says now and then that counts become many. */
-static __always_inline void begin_count(void)
+/* Says now and then that counts become many, or have no room.  What another processor has begun meanwhile is neither. */
+static __always_inline void count_begun(bool begun, bool full)
 {
-    struct trace_lost *now = bpf_map_lookup_elem(&lost, &only);
+    struct trace_lost *now = begun || full ? bpf_map_lookup_elem(&lost, &only) : NULL;
     if (!now)
         return;
-    __sync_fetch_and_add(&now->begun, 1);
-    struct scratch *scratch = now->begun % TRACE_BEGUN_MANY ? NULL : new_event(TRACE_CROWDED);
+    if (begun)
+        __sync_fetch_and_add(&now->begun, 1);
+    else
+        __sync_fetch_and_add(&now->refused, 1);
+    struct scratch *scratch = (now->begun + now->refused) % TRACE_BEGUN_MANY ? NULL : new_event(TRACE_CROWDED);
     if (scratch)
         put(scratch, 0);
 }
@@ -202,9 +205,9 @@ static __always_inline void add_count(const struct ended *ended, const struct mo
     if (!count) {
         struct trace_count fresh = { 0 };
         name_of(ended->self, fresh.name);
-        bpf_map_update_elem(&counts, &key, &fresh, BPF_NOEXIST);
+        bool begun = bpf_map_update_elem(&counts, &key, &fresh, BPF_NOEXIST) == 0;
         count = bpf_map_lookup_elem(&counts, &key);
-        begin_count();
+        count_begun(begun, !count);
         if (moved->file && moved->object.kind >= KIND_UNIX && moved->object.kind <= KIND_UDP)
             tell_socket((__u64)sock_of(moved->file), moved->object.kind, moved->object.inode);
     }
