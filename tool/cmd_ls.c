@@ -109,7 +109,7 @@ static int run(const struct command *self, int argc, char **argv)
         return code;
     if (set.kind && !kinds_of(set.kind))
         return refuse_kinds(set.kind);
-    code = sight_take(TONG_LOOK_DEPTHS | sight_tier(set.plainly), &snapshot);
+    code = sight_take(TONG_LOOK_DEPTHS | TONG_LOOK_WAITS | sight_tier(set.plainly), &snapshot);
     if (code)
         return code;
     bool *keep = calloc(tong_snapshot_objects(snapshot) + 1, sizeof *keep);

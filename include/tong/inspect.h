@@ -149,7 +149,7 @@ typedef struct tong_end {
 } tong_end;
 
 #define TONG_WAIT_TIMED UINT32_C(0x1)  /* ends by itself */
-#define TONG_WAIT_STUCK UINT32_C(0x2)  /* nobody can end it */
+#define TONG_WAIT_STUCK UINT32_C(0x2)  /* nobody can end it; only with TONG_LOOK_FINDINGS */
 #define TONG_WAIT_UNKNOWN UINT32_C(0x4)/* who could end it cannot be seen */
 
 /* A thread that sleeps.  Waits of one thread for several objects (poll) follow each other in the snapshot. */
@@ -198,10 +198,11 @@ typedef struct tong_gap {
 
 /* ---- Taking one ------------------------------------------------------------------------------------------- */
 
-#define TONG_LOOK_WAITS UINT32_C(0x1)    /* threads and what they wait for; findings need them */
+#define TONG_LOOK_WAITS UINT32_C(0x1)    /* threads and what they wait for */
 #define TONG_LOOK_DEPTHS UINT32_C(0x2)   /* how full pipes are, which needs a copy of a descriptor */
 #define TONG_LOOK_PLAINLY UINT32_C(0x4)  /* without BPF, though it be allowed */
-#define TONG_LOOK_ALL (TONG_LOOK_WAITS | TONG_LOOK_DEPTHS)
+#define TONG_LOOK_FINDINGS UINT32_C(0x8) /* what is wrong, which TONG_LOOK_WAITS is needed for */
+#define TONG_LOOK_ALL (TONG_LOOK_WAITS | TONG_LOOK_DEPTHS | TONG_LOOK_FINDINGS)
 
 typedef struct tong_look {
     uint32_t size;           /* sizeof(tong_look) */

@@ -37,9 +37,9 @@ static const struct probe probes[] = {
 
 /* What is concluded from all of it. */
 static const struct probe conclusions[] = {
-    { "who is stuck", find_stuck, NULL, TONG_LOOK_WAITS },
-    { "objects", find_objects, NULL, TONG_LOOK_WAITS },
-    { "leftovers", find_leftovers, NULL, TONG_LOOK_WAITS },
+    { "who is stuck", find_stuck, NULL, TONG_LOOK_WAITS | TONG_LOOK_FINDINGS },
+    { "objects", find_objects, NULL, TONG_LOOK_WAITS | TONG_LOOK_FINDINGS },
+    { "leftovers", find_leftovers, NULL, TONG_LOOK_WAITS | TONG_LOOK_FINDINGS },
 };
 
 /* What the kernel's programs cannot tell, /proc is asked. */
