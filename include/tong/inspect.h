@@ -259,6 +259,14 @@ size_t tong_snapshot_ends_of(const tong_snapshot *snapshot, size_t object, size_
  */
 int tong_snapshot_remove(const tong_snapshot *snapshot, size_t finding);
 
+/*
+ * Whether this user may, without trying: 0, or -EACCES or -EPERM, and tong_detail() says whose it is.  By the owner of the
+ * file, of its directory and of the memory, sticky bits and capabilities; what else may forbid it (an immutable file, a
+ * security module) only the removal shows.  -EINVAL as above; or what asking fails with, -ENOENT where it is gone.
+ * Source: unlink(2), shmctl(2), capabilities(7).
+ */
+int tong_snapshot_may_remove(const tong_snapshot *snapshot, size_t finding);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }
