@@ -42,6 +42,9 @@ bool utf8_harmful(unsigned code);
 /* How many columns of a terminal UTF-8 text takes: Korean letters and their like take two. */
 size_t text_columns(const char *text);
 
+/* Adds words, and blanks until they take so many columns. */
+void text_pad(struct text *text, const char *words, size_t columns);
+
 int utf8_valid(const void *data, size_t size);
 
 /* How many letters have to be added, dropped, changed or swapped with the next to make `b` of `a`; words above 31 letters

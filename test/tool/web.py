@@ -130,7 +130,8 @@ def leads_there(server, path):
     return (ssh[:4] == ["ssh", "-N", "-L", "8000:" + os.path.realpath(path)] and len(ssh) == 5 and
             host == "localhost:8000" and server.ask("/", path=path, host=host).status == 200 and
             server.ask("/events?" + query, path=path, host=host).status == 200 and
-            curl[:3] == ["curl", "-N", "--unix-socket"] and server.ask(address, path=curl[3], host="localhost").status == 200)
+            curl[:3] == ["curl", "-N", "--unix-socket"] and
+            server.ask(address, path=curl[3], host="localhost").status == 200)
 
 
 def missing_in(told):
