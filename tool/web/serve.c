@@ -167,9 +167,12 @@ static void choose(const tong_snapshot *snapshot, bool *keep)
 {
     const tong_finding *finding;
     const tong_wait_seen *wait;
+    const tong_end *end;
     uint32_t index;
     for (uint32_t i = 0; i < tong_snapshot_objects(snapshot); i++)
         keep[i] = is_shown(snapshot, i);
+    for (size_t i = 0; (end = tong_snapshot_end(snapshot, i)); i++)
+        keep[end->object] |= sight_opens(end);
     for (size_t i = 0; (wait = tong_snapshot_wait(snapshot, i)); i++)
         if (is_awaited(snapshot, wait))
             keep[wait->object] = true;
