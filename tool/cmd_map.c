@@ -47,11 +47,11 @@ struct tree {
 
 static void print_command(struct text *text, const char *command, size_t size)
 {
-    size_t shown = size < COMMAND_SHOWN ? size : COMMAND_SHOWN;
+    size_t shown = size < COMMAND_SHOWN ? size : text_whole(command, COMMAND_SHOWN);
     while (shown > 0 && command[shown - 1] == ' ') /* titles are padded */
         shown--;
     text_visible(text, command, shown, "");
-    bool cut = size > COMMAND_SHOWN && command[COMMAND_SHOWN + strspn(command + COMMAND_SHOWN, " ")];
+    bool cut = size > COMMAND_SHOWN && command[shown + strspn(command + shown, " ")];
     text_print(text, "%s", cut ? "..." : "");
 }
 

@@ -137,6 +137,14 @@ size_t text_columns(const char *text)
     return columns;
 }
 
+size_t text_whole(const char *text, size_t most)
+{
+    size_t size = strnlen(text, most);
+    while (size > 0 && size == most && ((unsigned char)text[size] & 0xc0) == 0x80)
+        most = --size;
+    return size;
+}
+
 void text_pad(struct text *text, const char *words, size_t columns)
 {
     size_t used = text_columns(words);

@@ -90,7 +90,7 @@ typedef struct tong_process {
     uint32_t uid, gid;       /* effective */
     uint64_t namespaces[4];  /* inodes: pid, network, IPC, mount; 0: not known */
     int64_t inner_pid;       /* its number in the innermost pid namespace */
-    const char *name;        /* comm, as the kernel has it */
+    const char *name;        /* comm, as the kernel has it, without a letter that it cut in two */
     const char *command;     /* the command line, its words joined by blanks; "" unknown */
     uint64_t signals_pending, signals_blocked, signals_ignored, signals_caught; /* bit n - 1: signal n */
     int64_t tracer;          /* pid of its debugger; 0: none */

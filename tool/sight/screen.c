@@ -17,7 +17,7 @@
 
 #define HEAD_LINES 3
 #define INTERVAL (2 * TONG_SECOND)
-#define COMMAND_SHOWN 200 /* bytes of a command line */
+#define COMMAND_SHOWN 600 /* bytes of a command line: letters may have three, and take two columns */
 
 enum view { VIEW_BOTH, VIEW_CHANNELS, VIEW_PROCESSES };
 
@@ -139,7 +139,7 @@ static void fill_process(struct text *cell, const struct screen *screen, const s
     const tong_process *process = tong_snapshot_process(screen->now, row->place);
     sight_process(&cell[KIND], process);
     fill_counts(cell, row);
-    text_visible(&cell[STATE + 1], process->command, strnlen(process->command, COMMAND_SHOWN), "");
+    text_visible(&cell[STATE + 1], process->command, text_whole(process->command, COMMAND_SHOWN), "");
 }
 
 struct table {
