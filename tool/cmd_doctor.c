@@ -98,7 +98,7 @@ static int tell(const tong_snapshot *snapshot, const tong_snapshot *before, bool
     else if (found)
         print_findings(snapshot, told);
     else
-        puts("nothing is stuck, forgotten, full or open to everybody, as far as could be seen");
+        puts("nothing is stuck, forgotten or open to everybody, and no queue is full, as far as could be seen");
     free(told);
     sight_say_coverage(snapshot);
     return code ? code : found ? CODE_FINDINGS : tong_snapshot_gaps(snapshot) ? CODE_INCOMPLETE : CODE_DONE;

@@ -22,21 +22,36 @@ static bool is_dead(const tong_finding *finding)
     return finding->kind == TONG_FINDING_LEFTOVER && finding->certainty == TONG_EXACT && *finding->address;
 }
 
-static int remove_it(const tong_snapshot *snapshot, size_t number)
-{
-    int r = tong_snapshot_remove(snapshot, number);
-    return r < 0 ? fail_library(r, NULL) : CODE_DONE;
-}
-
-static void print_line(const tong_finding *finding, bool removed)
+static void print_line(const tong_finding *finding, const char *done, const char *but)
 {
     struct text text = TEXT_INIT;
-    text_print(&text, "%s ", removed ? "removed" : "would remove");
+    text_print(&text, "%s ", done);
     text_visible(&text, finding->address, strlen(finding->address), "");
     text_print(&text, ": ");
     text_visible(&text, finding->proof, strcspn(finding->proof, "\n"), "");
+    if (*but)
+        text_print(&text, "; but ");
+    text_visible(&text, but, strlen(but), "");
     puts(text.data);
     text_free(&text);
+}
+
+/* The kernel has the last word, whatever was said of who may. */
+static int remove_it(const tong_snapshot *snapshot, size_t number)
+{
+    const tong_finding *finding = tong_snapshot_finding(snapshot, number);
+    int r = tong_snapshot_remove(snapshot, number);
+    if (r < 0)
+        return fail_library(r, NULL);
+    print_line(finding, "removed", "");
+    return CODE_DONE;
+}
+
+static int tell_it(const tong_snapshot *snapshot, size_t number)
+{
+    bool may = tong_snapshot_may_remove(snapshot, number) == 0;
+    print_line(tong_snapshot_finding(snapshot, number), may ? "would remove" : "cannot remove", may ? "" : tong_detail());
+    return CODE_DONE;
 }
 
 static int run(const struct command *self, int argc, char **argv)
@@ -51,10 +66,8 @@ static int run(const struct command *self, int argc, char **argv)
     if (code)
         return code;
     for (size_t i = 0; (finding = tong_snapshot_finding(snapshot, i)); i++) {
-        int r = !is_dead(finding) ? -1 : set.remove ? remove_it(snapshot, i) : CODE_DONE;
-        if (r == CODE_DONE)
-            print_line(finding, set.remove);
-        code = r > 0 ? r : code;
+        int r = is_dead(finding) ? (set.remove ? remove_it : tell_it)(snapshot, i) : CODE_DONE;
+        code = r ? r : code;
     }
     sight_say_coverage(snapshot);
     tong_snapshot_free(snapshot);
@@ -63,7 +76,7 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command cmd_gc = {
     "gc", "Inspect", "remove what dead processes left behind", "",
-    "Says what it would remove, with one line of proof each, and removes it only with --remove.  Touches nothing whose\n"
-    "owner may be alive.",
+    "Says what it would remove, with one line of proof each, and what this user may not, and why; removes it only with\n"
+    "--remove.  Touches nothing whose owner may be alive.",
     "tong gc", options, 0, 0, 0, run, NULL,
 };

@@ -80,14 +80,17 @@ static int choose(const tong_snapshot *snapshot, const struct settings *set, boo
 static void print_row(const tong_snapshot *snapshot, size_t number)
 {
     const tong_object *object = tong_snapshot_object(snapshot, number);
-    struct text name = TEXT_INIT, state = TEXT_INIT, ends = TEXT_INIT;
+    struct text name = TEXT_INIT, state = TEXT_INIT, row = TEXT_INIT;
     sight_object(&name, object);
     sight_state(&state, object);
-    sight_ends(&ends, snapshot, number);
-    printf("%-8s %-36s %-16s %s\n", tong_kind_name(object->kind), name.data, state.data, ends.data);
+    text_print(&row, "%-8s ", tong_kind_name(object->kind));
+    text_pad(&row, name.data, 36);
+    text_print(&row, " %-16s ", state.data);
+    sight_ends(&row, snapshot, number);
+    puts(row.data);
     text_free(&name);
     text_free(&state);
-    text_free(&ends);
+    text_free(&row);
 }
 
 /* By kind, and within one as they were found. */
@@ -109,7 +112,7 @@ static int run(const struct command *self, int argc, char **argv)
         return code;
     if (set.kind && !kinds_of(set.kind))
         return refuse_kinds(set.kind);
-    code = sight_take(TONG_LOOK_DEPTHS | sight_tier(set.plainly), &snapshot);
+    code = sight_take(TONG_LOOK_DEPTHS | TONG_LOOK_WAITS | sight_tier(set.plainly), &snapshot);
     if (code)
         return code;
     bool *keep = calloc(tong_snapshot_objects(snapshot) + 1, sizeof *keep);

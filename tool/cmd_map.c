@@ -48,11 +48,11 @@ struct tree {
 
 static void print_command(struct text *text, const char *command, size_t size)
 {
-    size_t shown = size < COMMAND_SHOWN ? size : COMMAND_SHOWN;
+    size_t shown = size < COMMAND_SHOWN ? size : text_whole(command, COMMAND_SHOWN);
     while (shown > 0 && command[shown - 1] == ' ') /* titles are padded */
         shown--;
     text_visible(text, command, shown, "");
-    bool cut = size > COMMAND_SHOWN && command[COMMAND_SHOWN + strspn(command + COMMAND_SHOWN, " ")];
+    bool cut = size > COMMAND_SHOWN && command[shown + strspn(command + shown, " ")];
     text_print(text, "%s", cut ? "..." : "");
 }
 
@@ -150,6 +150,22 @@ static void print_lines(struct tree *tree)
     }
 }
 
+/* Who waits in open(2) has nobody at the other side yet. */
+static void add_openings(struct tree *tree, uint32_t number)
+{
+    const tong_end *end;
+    end_line(tree);
+    for (size_t i = 0; (end = tong_snapshot_end(tree->snapshot, i)); i++) {
+        const tong_object *object = tong_snapshot_object(tree->snapshot, end->object);
+        struct line *line = end->process == number && sight_opens(end) ? new_line(tree, object->kind) : NULL;
+        if (!line)
+            continue;
+        text_print(&line->text, "  %s %-8s ", arrow(end->direction), tong_kind_name(object->kind));
+        sight_object(&line->text, object);
+        text_print(&line->text, "  waits in open for a %s", end->direction == TONG_SEND ? "reader" : "writer");
+    }
+}
+
 static void free_lines(struct tree *tree)
 {
     for (size_t i = 0; i < tree->count; i++)
@@ -180,7 +196,7 @@ static void print_tree(const tong_snapshot *snapshot, uint32_t number, bool aske
     const tong_process *process = tong_snapshot_process(snapshot, number);
     struct tree tree = { .snapshot = snapshot };
     sight_links(snapshot, number, add_other, &tree);
-    end_line(&tree);
+    add_openings(&tree, number);
     if (tree.count > 0 || asked)
         print_head(process);
     if (tree.count > 0)
@@ -258,13 +274,43 @@ static void draw_edge(void *context, const struct sight_link *link)
     text_free(&label);
 }
 
+static void print_place(const tong_object *object)
+{
+    struct text name = TEXT_INIT;
+    text_print(&name, "%s ", tong_kind_name(object->kind));
+    sight_object(&name, object);
+    print_quoted(name.data);
+    text_free(&name);
+}
+
+/* Who waits in open(2) has an edge to the name itself. */
+static void draw_openings(const tong_snapshot *snapshot, uint32_t number)
+{
+    const tong_end *end;
+    for (size_t i = 0; (end = tong_snapshot_end(snapshot, i)); i++) {
+        const tong_object *object = tong_snapshot_object(snapshot, end->object);
+        if (end->process != number || !sight_opens(end))
+            continue;
+        printf("  ");
+        print_place(object);
+        printf(" [shape=ellipse];\n  ");
+        print_node(tong_snapshot_process(snapshot, number));
+        printf(" -> ");
+        print_place(object);
+        puts(end->direction == TONG_SEND ? " [label=\"waits in open\", style=dashed];"
+                                         : " [label=\"waits in open\", style=dashed, dir=back];");
+    }
+}
+
 static void print_dot(const tong_snapshot *snapshot, const bool *marks)
 {
     puts("digraph tong {\n  rankdir=LR;\n  node [shape=box];");
     for (uint32_t i = 0; i < tong_snapshot_processes(snapshot); i++) {
         struct drawing drawing = { snapshot, i };
-        if (!marks || marks[i])
-            sight_links(snapshot, i, draw_edge, &drawing);
+        if (marks && !marks[i])
+            continue;
+        sight_links(snapshot, i, draw_edge, &drawing);
+        draw_openings(snapshot, i);
     }
     puts("}");
 }
@@ -310,7 +356,7 @@ static int run(const struct command *self, int argc, char **argv)
         return code;
     if (set.dot && set.json)
         return fail_usage("--dot and --json exclude each other");
-    code = sight_take(sight_tier(set.plainly), &snapshot);
+    code = sight_take(TONG_LOOK_WAITS | sight_tier(set.plainly), &snapshot);
     if (code)
         return code;
     bool *marks = find_all(snapshot, count, argv, &code);

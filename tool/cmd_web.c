@@ -36,6 +36,6 @@ const struct command cmd_web = {
     "Prints a link and serves until it is interrupted.  The link holds a secret: without it nobody is told anything, and\n"
     "who has it sees all that the page shows, command lines too.  The machine is looked at once a second while a page\n"
     "is open, or less often where that would take 2 % of a processor; else not at all.  From another machine:\n"
-    "ssh -L 8000:127.0.0.1:PORT, and the link with port 8000.",
+    "ssh -L 8000:127.0.0.1:PORT, and the link with port 8000; for --socket the line to type is printed.",
     "timeout 1 tong web", options, 0, 0, 0, run, NULL,
 };

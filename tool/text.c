@@ -113,17 +113,42 @@ static bool wide(unsigned code)
     return in_ranges(code, ranges, sizeof ranges / sizeof *ranges);
 }
 
+/* What stands on the letter before it: accents, and the vowels and ends of Korean syllables that are written in parts. */
+static bool is_joined(unsigned code)
+{
+    static const struct range ranges[] = {
+        { 0x300, 0x36f }, { 0x483, 0x489 }, { 0x1160, 0x11ff }, { 0x1ab0, 0x1aff }, { 0x1dc0, 0x1dff },
+        { 0x20d0, 0x20ff }, { 0x302a, 0x302d }, { 0x3099, 0x309a }, { 0xd7b0, 0xd7ff }, { 0xfe00, 0xfe0f },
+        { 0xfe20, 0xfe2f },
+    };
+    return in_ranges(code, ranges, sizeof ranges / sizeof *ranges);
+}
+
 size_t text_columns(const char *text)
 {
     size_t columns = 0, left = strlen(text);
     while (left) {
         unsigned code = 0;
         size_t length = utf8_character((const unsigned char *)text, left, &code);
-        columns += wide(code) ? 2 : 1;
+        columns += is_joined(code) ? 0 : wide(code) ? 2 : 1;
         text += length ? length : 1;
         left -= length ? length : 1;
     }
     return columns;
+}
+
+size_t text_whole(const char *text, size_t most)
+{
+    size_t size = strnlen(text, most);
+    while (size > 0 && size == most && ((unsigned char)text[size] & 0xc0) == 0x80)
+        most = --size;
+    return size;
+}
+
+void text_pad(struct text *text, const char *words, size_t columns)
+{
+    size_t used = text_columns(words);
+    text_print(text, "%s%*s", words, used < columns ? (int)(columns - used) : 0, "");
 }
 
 int utf8_valid(const void *data, size_t size)

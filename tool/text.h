@@ -39,8 +39,14 @@ size_t utf8_character(const unsigned char *data, size_t size, unsigned *ret_code
 /* Control characters, and those that reorder or hide what is around them. */
 bool utf8_harmful(unsigned code);
 
+/* As many of `most` bytes as end with a whole letter of it. */
+size_t text_whole(const char *text, size_t most);
+
 /* How many columns of a terminal UTF-8 text takes: Korean letters and their like take two. */
 size_t text_columns(const char *text);
+
+/* Adds words, and blanks until they take so many columns. */
+void text_pad(struct text *text, const char *words, size_t columns);
 
 int utf8_valid(const void *data, size_t size);
 

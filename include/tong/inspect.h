@@ -90,7 +90,7 @@ typedef struct tong_process {
     uint32_t uid, gid;       /* effective */
     uint64_t namespaces[4];  /* inodes: pid, network, IPC, mount; 0: not known */
     int64_t inner_pid;       /* its number in the innermost pid namespace */
-    const char *name;        /* comm, as the kernel has it */
+    const char *name;        /* comm, as the kernel has it, without a letter that it cut in two */
     const char *command;     /* the command line, its words joined by blanks; "" unknown */
     uint64_t signals_pending, signals_blocked, signals_ignored, signals_caught; /* bit n - 1: signal n */
     int64_t tracer;          /* pid of its debugger; 0: none */
@@ -149,7 +149,7 @@ typedef struct tong_end {
 } tong_end;
 
 #define TONG_WAIT_TIMED UINT32_C(0x1)  /* ends by itself */
-#define TONG_WAIT_STUCK UINT32_C(0x2)  /* nobody can end it */
+#define TONG_WAIT_STUCK UINT32_C(0x2)  /* nobody can end it; only with TONG_LOOK_FINDINGS */
 #define TONG_WAIT_UNKNOWN UINT32_C(0x4)/* who could end it cannot be seen */
 
 /* A thread that sleeps.  Waits of one thread for several objects (poll) follow each other in the snapshot. */
@@ -198,10 +198,11 @@ typedef struct tong_gap {
 
 /* ---- Taking one ------------------------------------------------------------------------------------------- */
 
-#define TONG_LOOK_WAITS UINT32_C(0x1)    /* threads and what they wait for; findings need them */
+#define TONG_LOOK_WAITS UINT32_C(0x1)    /* threads and what they wait for */
 #define TONG_LOOK_DEPTHS UINT32_C(0x2)   /* how full pipes are, which needs a copy of a descriptor */
 #define TONG_LOOK_PLAINLY UINT32_C(0x4)  /* without BPF, though it be allowed */
-#define TONG_LOOK_ALL (TONG_LOOK_WAITS | TONG_LOOK_DEPTHS)
+#define TONG_LOOK_FINDINGS UINT32_C(0x8) /* what is wrong, which TONG_LOOK_WAITS is needed for */
+#define TONG_LOOK_ALL (TONG_LOOK_WAITS | TONG_LOOK_DEPTHS | TONG_LOOK_FINDINGS)
 
 typedef struct tong_look {
     uint32_t size;           /* sizeof(tong_look) */
@@ -259,6 +260,14 @@ size_t tong_snapshot_ends_of(const tong_snapshot *snapshot, size_t object, size_
  * Source: unlinkat(2), renameat2(2), shmctl(2), F_OFD_SETLK.
  */
 int tong_snapshot_remove(const tong_snapshot *snapshot, size_t finding);
+
+/*
+ * Whether this user may, without trying: 0, or -EACCES or -EPERM, and tong_detail() says whose it is.  By the owner of the
+ * file, of its directory and of the memory, sticky bits and capabilities; what else may forbid it (an immutable file, a
+ * security module) only the removal shows.  -EINVAL as above; or what asking fails with, -ENOENT where it is gone.
+ * Source: unlink(2), shmctl(2), capabilities(7).
+ */
+int tong_snapshot_may_remove(const tong_snapshot *snapshot, size_t finding);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

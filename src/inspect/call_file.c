@@ -134,8 +134,8 @@ static bool wait_for_lease(struct look_at_thread *look, const struct stat *statu
 
 /* ---- Opening a FIFO --------------------------------------------------------------------------------------- */
 
-/* Where a path of that process leads, seen from here. */
-static int stat_of(struct look_at_thread *look, int directory, const char *path, struct stat *ret)
+/* What a path of that process names, seen from here: not even of a FIFO is that an opening which anybody could notice. */
+static int name_of(struct look_at_thread *look, int directory, const char *path)
 {
     char from[PATH + 64];
     if (*path == '/')
@@ -144,8 +144,23 @@ static int stat_of(struct look_at_thread *look, int directory, const char *path,
         snprintf(from, sizeof from, "%lld/cwd/%s", (long long)look->tid, path);
     else
         snprintf(from, sizeof from, "%lld/fd/%d/%s", (long long)look->tid, directory, path);
-    int r = sys_fstatat(look->scan->proc.fd, from, ret, 0);
-    graph_missed(look->scan->graph, "files that threads wait for", r);
+    int fd = sys_openat(look->scan->proc.fd, from, O_PATH);
+    graph_missed(look->scan->graph, "files that threads wait for", fd);
+    return fd;
+}
+
+/* Fills in what the path leads to, and in its place, from where it was typed, its full one. */
+static int resolve(struct look_at_thread *look, int directory, char path[PATH], struct stat *ret)
+{
+    char link[32], full[PATH];
+    int fd = name_of(look, directory, path);
+    if (fd < 0)
+        return fd;
+    int r = sys_fstat(fd, ret);
+    snprintf(link, sizeof link, "self/fd/%d", fd);
+    if (proc_link(look->scan->proc.fd, link, full, sizeof full) > 0 && *full == '/')
+        memcpy(path, full, sizeof full);
+    sys_close(fd);
     return r;
 }
 
@@ -182,7 +197,7 @@ static void wait_for_open(struct look_at_thread *look, int directory, uint64_t a
     struct stat status;
     uint32_t direction = (flags & O_ACCMODE) == O_RDONLY ? TONG_RECEIVE : TONG_SEND;
     if (!is_interruptible(look) || !wait_peek_path(look, at, path, sizeof path) ||
-        stat_of(look, directory, path, &status) < 0 || (!S_ISFIFO(status.st_mode) && !wait_for_lease(look, &status))) {
+        resolve(look, directory, path, &status) < 0 || (!S_ISFIFO(status.st_mode) && !wait_for_lease(look, &status))) {
         wait_open(look, "a file");
         return;
     }

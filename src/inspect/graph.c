@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#define COMM_MOST 15
 #define ROOM_FIRST 256
 #define BLOCK 65536
 #define FORMATTED 1024
@@ -176,6 +177,19 @@ uint32_t graph_process(const struct tong_snapshot *graph, int64_t pid)
     return TONG_NOBODY;
 }
 
+/* The kernel cuts names after 15 bytes, be that in the middle of a letter: what is left of it is no letter. */
+static size_t whole_letters(const char *name)
+{
+    size_t size = strlen(name), lead = size;
+    if (size != COMM_MOST)
+        return size;
+    while (lead > 0 && size - lead < 3 && ((unsigned char)name[lead - 1] & 0xc0) == 0x80)
+        lead--;
+    unsigned char first = lead > 0 ? (unsigned char)name[lead - 1] : 0;
+    size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+    return size - lead + 1 < length ? lead - 1 : size;
+}
+
 uint32_t graph_add_process(struct tong_snapshot *graph, const tong_process *process)
 {
     tong_process *added = graph_push(graph, &graph->processes, sizeof *added);
@@ -183,7 +197,7 @@ uint32_t graph_add_process(struct tong_snapshot *graph, const tong_process *proc
         return TONG_NOBODY;
     *added = *process;
     added->size = sizeof *added;
-    added->name = graph_text(graph, process->name);
+    added->name = graph_format(graph, "%.*s", (int)whole_letters(process->name), process->name);
     added->command = graph_text(graph, process->command);
     enter_last(graph, &graph->by_pid, &graph->pids, graph->processes.count, hash_process);
     return (uint32_t)graph->processes.count - 1;

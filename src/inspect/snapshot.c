@@ -48,9 +48,9 @@ static int tell_unseen_ends(struct scan *scan)
 
 /* What is concluded from all of it. */
 static const struct probe conclusions[] = {
-    { "who is stuck", find_stuck, NULL, TONG_LOOK_WAITS },
-    { "objects", find_objects, NULL, TONG_LOOK_WAITS },
-    { "leftovers", find_leftovers, NULL, TONG_LOOK_WAITS },
+    { "who is stuck", find_stuck, NULL, TONG_LOOK_WAITS | TONG_LOOK_FINDINGS },
+    { "objects", find_objects, NULL, TONG_LOOK_WAITS | TONG_LOOK_FINDINGS },
+    { "leftovers", find_leftovers, NULL, TONG_LOOK_WAITS | TONG_LOOK_FINDINGS },
     { "unseen ends", tell_unseen_ends, NULL, 0 },
 };
 

@@ -23,11 +23,10 @@
 #include <sys/shm.h>
 
 #include "base/detail.h"
+#include "leftover/leftover.h"
 #include "mechanism/sysvshm_lock.h"
 #include "ring/object.h"
 #include "sys/sys.h"
-
-#define PATH_MOST 4200
 
 /* ---- System V memory ------------------------------------------------------------------------------------------- */
 
@@ -116,13 +115,13 @@ static int remove_name(const struct leftover *leftover, int directory, const cha
 static int remove_path(const struct leftover *leftover,
                        int (*remove)(const struct leftover *leftover, int directory, const char *name))
 {
-    char path[PATH_MOST];
+    char path[LEFTOVER_PATH];
     snprintf(path, sizeof path, "%s", leftover->path);
     char *slash = strrchr(path, '/');
     if (!slash || slash == path)
         return -EINVAL;
     *slash = '\0';
-    int directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    int directory = sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
     int r = directory < 0 ? directory : remove(leftover, directory, slash + 1);
     sys_close(directory);
     if (r == -ESTALE || r == -ENOENT)
@@ -195,12 +194,15 @@ static int remove_channel(const struct leftover *leftover)
 
 /* ---- The public face ------------------------------------------------------------------------------------------- */
 
-static const struct {
+static const struct removal {
     uint32_t kind;
+    int (*may)(const struct leftover *leftover);
     int (*remove)(const struct leftover *leftover);
 } removals[] = {
-    { TONG_KIND_CHANNEL, remove_channel }, { TONG_KIND_SYSVSHM, remove_memory }, { TONG_KIND_UNIX, remove_socket },
-    { TONG_KIND_FILE, give_back },
+    { TONG_KIND_CHANNEL, may_remove_channel, remove_channel },
+    { TONG_KIND_SYSVSHM, may_remove_memory, remove_memory },
+    { TONG_KIND_UNIX, may_remove_name, remove_socket },
+    { TONG_KIND_FILE, may_remove_name, give_back },
 };
 
 static const struct leftover *leftover_of(const struct tong_snapshot *snapshot, const tong_finding *finding)
@@ -213,15 +215,33 @@ static const struct leftover *leftover_of(const struct tong_snapshot *snapshot, 
     return NULL;
 }
 
-int tong_snapshot_remove(const tong_snapshot *snapshot, size_t number)
+/* How a finding is removed, and what it is of; NULL: it is not proved to be left over. */
+static const struct removal *removal_of(const struct tong_snapshot *snapshot, size_t number, const struct leftover **ret)
 {
     const tong_finding *finding = tong_snapshot_finding(snapshot, number);
     bool proved = finding && finding->kind == TONG_FINDING_LEFTOVER && finding->certainty == TONG_EXACT;
-    const struct leftover *leftover = proved ? leftover_of(snapshot, finding) : NULL;
-    if (!leftover)
-        return fail(-EINVAL, "finding %zu is not of something that is proved to be left over", number);
-    for (size_t i = 0; i < sizeof removals / sizeof *removals; i++)
-        if (removals[i].kind == leftover->kind)
-            return removals[i].remove(leftover);
-    return -EINVAL;
+    *ret = proved ? leftover_of(snapshot, finding) : NULL;
+    for (size_t i = 0; *ret && i < sizeof removals / sizeof *removals; i++)
+        if (removals[i].kind == (*ret)->kind)
+            return &removals[i];
+    return NULL;
+}
+
+static int unproved(size_t number)
+{
+    return fail(-EINVAL, "finding %zu is not of something that is proved to be left over", number);
+}
+
+int tong_snapshot_may_remove(const tong_snapshot *snapshot, size_t number)
+{
+    const struct leftover *leftover;
+    const struct removal *removal = removal_of(snapshot, number, &leftover);
+    return removal ? removal->may(leftover) : unproved(number);
+}
+
+int tong_snapshot_remove(const tong_snapshot *snapshot, size_t number)
+{
+    const struct leftover *leftover;
+    const struct removal *removal = removal_of(snapshot, number, &leftover);
+    return removal ? removal->remove(leftover) : unproved(number);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * take [plainly] [waits] [depths]: takes one snapshot, for who measures it, and says from where that is, how many
+ * take [plainly] [waits] [depths] [findings]: takes one snapshot, for who measures it, and says from where that is, how many
  * microseconds of the processor it took, and how many ends are in it.
  */
 #include <stdio.h>
@@ -13,6 +13,7 @@ int main(int argc, char **argv)
 {
     static const struct { const char *word; uint32_t flag; } words[] = {
         { "plainly", TONG_LOOK_PLAINLY }, { "waits", TONG_LOOK_WAITS }, { "depths", TONG_LOOK_DEPTHS },
+        { "findings", TONG_LOOK_FINDINGS },
     };
     tong_look look = { sizeof look, 0, NULL };
     tong_snapshot *snapshot;

@@ -308,6 +308,59 @@ static void test_others(int unused)
     tong_snapshot_free(snapshot);
 }
 
+static int may_remove(const char *what)
+{
+    tong_snapshot *snapshot = look();
+    int r = tong_snapshot_may_remove(snapshot, find(snapshot, what));
+    tong_snapshot_free(snapshot);
+    return r;
+}
+
+/* What is told before it is tried is what comes of it. */
+static void try_as_other(const char *what, int expected, const char *words)
+{
+    pid_t child = frame_fork();
+    if (child == 0) {
+        if (setgid(65534) < 0 || setuid(65534) < 0)
+            _exit(0);
+        GIVES(may_remove(what), expected);
+        MUST(expected == 0 || strstr(tong_detail(), words), "it says: %s", tong_detail());
+        tong_snapshot *snapshot = look();
+        GIVES(tong_snapshot_remove(snapshot, find(snapshot, what)), expected);
+        tong_snapshot_free(snapshot);
+        _exit(0);
+    }
+    frame_join(child);
+}
+
+/* Another's socket, that everybody may write to, in directories of several modes; and another's memory. */
+static void test_rights(int unused)
+{
+    (void)unused;
+    static const struct { mode_t mode; int expected; const char *words; } directories[] = {
+        { 01777, -EPERM, "sticky" }, { 0755, -EACCES, "may not take names out of /tmp" }, { 0777, 0, "" },
+    };
+    struct stat status;
+    if (setegid(65534) < 0 || seteuid(65534) < 0 || seteuid(0) < 0 || setegid(0) < 0)
+        return; /* there is only one user */
+    leave_socket();
+    OK(chmod(NAME, 0666));
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) {
+        OK(chmod("/tmp", directories[i].mode));
+        GIVES(may_remove(NAME), 0);
+        try_as_other(NAME, directories[i].expected, directories[i].words);
+        MUST((lstat(NAME, &status) < 0) == (directories[i].expected == 0), "mode %o", (unsigned)directories[i].mode);
+    }
+    leave_memory();
+    struct shmid_ds state;
+    OK(shmctl(memory, IPC_STAT, &state));
+    state.shm_perm.mode = 0666;
+    OK(shmctl(memory, IPC_SET, &state));
+    try_as_other(MEMORY, -EPERM, "it is uid 0's");
+    GIVES(may_remove(MEMORY), 0);
+    clear_memory();
+}
+
 /* A socket that somebody has is none, whatever network it is in; who may not ask is told that it is not certain. */
 static void test_bound(int unused)
 {
@@ -422,7 +475,7 @@ static void row_in_world(int which)
     world_run(test_row, which);
 }
 
-static void (*const tests[])(int) = { test_name, test_others, test_bound, test_killed_and_taken };
+static void (*const tests[])(int) = { test_name, test_others, test_bound, test_killed_and_taken, test_rights };
 
 static void in_world(int which)
 {
@@ -449,5 +502,6 @@ int main(int argc, char **argv)
     frame_run("a removal of a socket's name that is killed", killed_in_world, 0, 60);
     frame_run("a removal of a channel that is killed", killed_in_world, 1, 60);
     frame_run("one whose name somebody took", in_world, 3, 60);
+    frame_run("who may remove it", in_world, 4, 60);
     return frame_end();
 }

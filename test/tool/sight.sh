@@ -40,6 +40,31 @@ done
 kill $writer $reader
 wait $writer $reader 2>/dev/null
 
+# Who waits in open(2) for somebody at the other side, of a name that it typed in its own directory.
+mkfifo lonely
+mkdir inner
+(cd inner && exec sh -c 'exec 3>../inner/../lonely') &
+opener=$!
+pattern="fifo *$directory/lonely .*sh/$opener (waits in open) ->$"
+check "ls of one process has the FIFO that it waits to open, by its full name" until_true \
+    sh -c '"$0" ls --of "$2" 2>/dev/null | grep -q -e "$1"' "$TONG" "$pattern" $opener
+pattern="^  --> fifo *$directory/lonely  waits in open for a reader$"
+check "map shows it" shows map "$opener"
+check "and where all are shown" shows map
+pattern="\"sh/$opener\" -> \"fifo $directory/lonely\""
+check "map draws it" shows map --dot "$opener"
+for verb in "ls --of" map; do
+    check "the JSON of $verb has it" sh -c '"$0" $1 '$opener' --json 2>/dev/null | python3 -c "
+import json, sys
+seen = json.load(sys.stdin)
+(fifo,) = [o for o in seen[\"objects\"] if o[\"name\"] == \"$2/lonely\"]
+(end,) = fifo[\"ends\"]
+waits = [w for w in seen[\"waits\"] if w[\"object\"] == fifo[\"index\"]]
+sys.exit(not (end[\"waits_in_open\"] and end[\"sends\"] and [w[\"detail\"] for w in waits] == [\"a reader\"]))"' "$TONG" "$verb" "$directory"
+done
+kill $opener
+wait $opener 2>/dev/null
+
 # A name that would do something to a terminal.
 mkfifo "$(printf 'a\033[31mb\nc')"
 sleep 300 <>"$(printf 'a\033[31mb\nc')" &
@@ -73,7 +98,7 @@ second=$!
 crossed() {
     "$TONG" doctor 2>/dev/null >out
     [ $? = 8 ] && grep -q -e "^perhaps stuck (unsure): sh $first and sh $second wait" out &&
-        grep -q -e "^    sh $first waits in .* for a writer of FIFO three, which nobody has open; it may be meant for sh $second" out
+        grep -q -e "^    sh $first waits in .* for a writer of FIFO $directory/three, which nobody has open; it may be meant for sh $second" out
 }
 check "doctor finds who opens FIFOs crosswise, and exits with 8" until_true crossed
 kill $first $second

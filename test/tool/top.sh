@@ -11,7 +11,7 @@ if ! have tmux || "$TONG" top 2>&1 </dev/null | grep -q "without ncurses"; then
 fi
 
 terminal() {
-    tmux -S "$directory/terminal" -f /dev/null "$@"
+    tmux -u -S "$directory/terminal" -f /dev/null "$@"
 }
 
 shows() {
@@ -20,7 +20,7 @@ shows() {
 
 # A row below a heading, and before it none that is not stuck: others may be stuck meanwhile.
 stuck_first() {
-    terminal capture-pane -p | sed -n "/^$1/,/^$/p" | sed 1d | sed '/stuck/!q' | grep -q -e "stuck.*$2"
+    terminal capture-pane -p | sed -n "/^$1/,/^$/p" | sed 1d | sed '/stuck/!q' | grep -q -e "$2"
 }
 
 # The first row below a heading.
@@ -59,9 +59,39 @@ timeout 300 sleep 300 &
 waiter=$!
 terminal resize-window -x 120 -y 40
 terminal respawn-pane -k "'$TONG' top --interval 200ms"
-check "who is stuck comes first" until_true stuck_first PROCESS "cat/\($first\|$second\)"
-check "and what they wait for" until_true stuck_first CHANNEL "$directory/\(one\|two\)"
-check "who waits for a signal is not marked" sh -c '! tmux -S terminal capture-pane -p | grep -e "stuck.*timeout/$1"' sh "$waiter"
+check "who is stuck comes first" until_true stuck_first PROCESS "cat/\($first\|$second\).*stuck"
+check "and what they wait for" until_true stuck_first CHANNEL "stuck.*$directory/\(one\|two\)"
+check "who waits for a signal is not marked" sh -c '! tmux -S terminal capture-pane -p | grep -e "timeout/$1.*stuck"' sh "$waiter"
+
+# However narrow it is, the rate and the name are whole; wide letters leave the columns in line.
+mkdir "$directory/deep"
+long=$directory/deep/a-long-name
+wide=$directory/deep/$(printf '\352\260\200\353\202\230\353\213\244\353\235\274-end')
+mkfifo "$long" "$wide"
+writers=
+for name in "$long" "$wide"; do
+    sh -c 'exec 3<>"$0"; exec yes >&3' "$name" &
+    writers="$writers $!"
+done
+ends_in_line() {
+    terminal capture-pane -p | python3 -c "
+import re, sys, unicodedata
+at = set()
+for line in sys.stdin.buffer.read().decode().splitlines():
+    if '$directory/deep/' in line:
+        head = line[:re.search(r'yes/\\d+', line).start()]
+        at.add(sum(1 + (unicodedata.east_asian_width(letter) == 'W') for letter in head))
+sys.exit(len(at) != 1)"
+}
+for size in "120 30" "80 24" "60 20"; do
+    terminal resize-window -x "${size% *}" -y "${size#* }"
+    terminal respawn-pane -k "LC_ALL=C.UTF-8 '$TONG' top --interval 200ms"
+    check "the name is whole at $size" until_true shows "^fifo  *[0-9][0-9]* .*$long\( \|\$\)"
+    check "and a wide one" until_true shows "^fifo  *[0-9][0-9]* .*$wide\( \|\$\)"
+    [ "$size" != "120 30" ] || check "in line" until_true ends_in_line
+done
+kill $writers
+wait $writers 2>err
 terminal kill-server
 check "its terminal ends" until_true sh -c '! grep -q -F "$1/terminal" /proc/net/unix' sh "$directory"
 kill $first $second $waiter

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import socket
 import stat
@@ -121,6 +122,18 @@ def crowded(server, count):
     return most if server.ask("/").status == 200 else count
 
 
+def leads_there(server, path):
+    """What it prints is right as it stands: the link by the port that ssh makes of the socket, and curl's events."""
+    ssh, curl = [shlex.split(server.process.stdout.readline()) for _ in range(2)]
+    host, _, query = server.link.removeprefix("http://").partition("/#")
+    address = curl[-1].removeprefix("http://localhost")
+    return (ssh[:4] == ["ssh", "-N", "-L", "8000:" + os.path.realpath(path)] and len(ssh) == 5 and
+            host == "localhost:8000" and server.ask("/", path=path, host=host).status == 200 and
+            server.ask("/events?" + query, path=path, host=host).status == 200 and
+            curl[:3] == ["curl", "-N", "--unix-socket"] and
+            server.ask(address, path=curl[3], host="localhost").status == 200)
+
+
 def missing_in(told):
     """What doc/json.md promises of the members that the page is drawn from."""
     process, wait = set(told["processes"][0]), [w for w in told["waits"] if w["process"] < len(told["processes"])]
@@ -182,7 +195,7 @@ def main():
     check("looks are as rare as they are dear", share_of(server, answer) <= 0.12)
     check("interrupted while it is followed, it dies of the signal", server.end() == -signal.SIGTERM)
     with tempfile.TemporaryDirectory(prefix="tong-test-") as directory:
-        path = os.path.join(directory, "socket")
+        path = os.path.join(directory, "it's a socket")
         server = Server("--socket", path)
         check("the socket is its owner's", stat.S_IMODE(os.stat(path).st_mode) == 0o600, oct(os.stat(path).st_mode))
         check("the socket wants the token, too", server.ask("/events", path=path).status == 403)
@@ -192,6 +205,7 @@ def main():
         check("idle while nobody follows", server.ticks() - before <= 4, server.ticks() - before)
         answer = server.ask("/events?token=" + server.token, path=path)
         check("the socket has the events", picture(answer)[0]["version"] == 1)
+        check("it says how to come to the socket", leads_there(server, path), server.link)
         again = subprocess.run([TONG, "web", "--socket", path], stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, timeout=PATIENCE)
         check("a socket that is there is left alone", again.returncode != 0 and os.path.exists(path))

@@ -15,6 +15,7 @@ from devtools import Page, find_browser  # noqa: E402
 from report import Report  # noqa: E402
 
 TAG = "w%x-" % (os.getpid() & 0xfff)  # what the names of our processes begin with
+OPENER = "여는이"
 EVIL = "<img/src/onerro"
 EVIL_PATH = "<img src=x onerror=document.title='evil'>" + "n" * 20
 PROCESSES = int(os.environ.get("TONG_TEST_PROCESSES", "300"))
@@ -313,7 +314,7 @@ def test_crowd(test):
     page.picture(os.path.join(PICTURES, "web-light.png"))
 
 
-def test_looks(test):
+def test_looks(test, directory):
     page = test.page
     paper = "getComputedStyle(document.body).backgroundColor"
     light = page.run(paper)
@@ -339,10 +340,29 @@ def test_looks(test):
     page.size(1280, 800)
     coverage = page.run("document.getElementById('coverage').textContent")
     test.check("what was seen is said", coverage.startswith("seen: ") and "from" in coverage, coverage)
+    lonely = os.path.join(directory, "외로운파이프")
+    os.mkfifo(lonely)
+    opener = test.actors.start(OPENER, [], lambda: os.open(lonely, os.O_WRONLY))
     page.call("Emulation.setUserAgentOverride", userAgent="test", acceptLanguage="ko-KR")
     test.open()
     test.check("in Korean for who reads Korean", page.until(
         "document.documentElement.lang == 'ko' && document.getElementById('coverage').textContent.startsWith('본 것')"))
+    test.check("what waits to open a FIFO is drawn with it", page.until(
+        "node(%d) && all('#nodes .hub title').some(title => title.textContent.includes('외로운파이프'))" % opener))
+    page.run("node(%d).dispatchEvent(new MouseEvent('click', { bubbles: true }))" % opener)
+    page.until("details().includes('%s')" % OPENER)
+    test.check("a Korean name is whole, and what it waits for is Korean",
+               page.run("details()").startswith(OPENER + " ") and page.until("details().includes('읽을 쪽을 기다림')"),
+               page.run("details()"))
+    test.check("counts follow what they count", page.run(
+        "/^[^0-9]+ [0-9]+개(, [^0-9]+ [0-9]+개)*$/.test(document.querySelector('#findings h2').textContent)"),
+        page.run("document.querySelector('#findings h2').textContent"))
+    test.check("nothing is cut off", page.run("""all("header button, header label").every(e =>
+        e.scrollWidth <= e.clientWidth + 1 || getComputedStyle(e).display == 'inline') && all("header input[type=search]").every(e => {
+            const pen = document.createElement("canvas").getContext("2d");
+            pen.font = getComputedStyle(e).font;
+            return pen.measureText(e.placeholder).width <= e.clientWidth - 12; })"""))
+    page.picture(os.path.join(PICTURES, "web-korean.png"))
 
 
 def test_end(test):
@@ -384,7 +404,7 @@ def main():
             test_names(test, directory)
             test_crowd(test)
             test_alike(test)
-            test_looks(test)
+            test_looks(test, directory)
             test_end(test)
         finally:
             if page:

@@ -306,20 +306,22 @@ static void tell_resolved(struct comparing *comparing)
     tell_deadlocks(comparing, CHANGE_RESOLVED, &comparing->before, &comparing->after);
 }
 
-/* Names that nobody has open are findings, and those come with the waits. */
+/* Names that nobody has open are findings. */
+#define FOUND (TONG_LOOK_WAITS | TONG_LOOK_FINDINGS)
+
 static const struct {
     const char *name;
     uint32_t needs;
     void (*tell)(struct comparing *comparing);
 } rows[CHANGE_KINDS] = {
-    [CHANGE_MADE] = { "made", TONG_LOOK_WAITS, tell_made },
+    [CHANGE_MADE] = { "made", FOUND, tell_made },
     [CHANGE_BEGAN] = { "began", 0, tell_began },
     [CHANGE_FULL] = { "full", TONG_LOOK_DEPTHS, tell_full },
-    [CHANGE_ORPHAN] = { "orphan", TONG_LOOK_WAITS, tell_orphans },
-    [CHANGE_DEADLOCK] = { "deadlock", TONG_LOOK_WAITS, tell_found },
-    [CHANGE_RESOLVED] = { "resolved", TONG_LOOK_WAITS, tell_resolved },
+    [CHANGE_ORPHAN] = { "orphan", FOUND, tell_orphans },
+    [CHANGE_DEADLOCK] = { "deadlock", FOUND, tell_found },
+    [CHANGE_RESOLVED] = { "resolved", FOUND, tell_resolved },
     [CHANGE_DEATH] = { "death", 0, tell_deaths },
-    [CHANGE_GONE] = { "gone", TONG_LOOK_WAITS, tell_gone },
+    [CHANGE_GONE] = { "gone", FOUND, tell_gone },
 };
 
 const char *change_name(enum change_kind kind)

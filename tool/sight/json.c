@@ -62,6 +62,7 @@ static void write_end(struct json *json, const tong_end *end)
         { "sends", end->direction & TONG_SEND }, { "receives", end->direction & TONG_RECEIVE },
         { "mapped", end->flags & TONG_END_MAPPED }, { "inherited", end->flags & TONG_END_INHERITED },
         { "holds_lock", end->flags & TONG_END_LOCK }, { "waits_for_lock", end->flags & TONG_END_WAITS },
+        { "waits_in_open", sight_opens(end) },
     };
     json_open(json, '{');
     json_number(json, "process", end->process);

@@ -12,12 +12,13 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "report.h"
+#include "sight/columns.h"
 #include "sight/rank.h"
 #include "stop.h"
 
 #define HEAD_LINES 3
 #define INTERVAL (2 * TONG_SECOND)
-#define COMMAND_SHOWN 200 /* bytes of a command line */
+#define COMMAND_SHOWN 600 /* bytes of a command line: letters may have three, and take two columns */
 
 enum view { VIEW_BOTH, VIEW_CHANNELS, VIEW_PROCESSES };
 
@@ -79,14 +80,14 @@ static void draw_head(const struct screen *screen)
     char clock[16] = "";
     if (localtime_r(&now, &local))
         strftime(clock, sizeof clock, "%H:%M:%S", &local);
-    text_print(&text, "tong top %s  %zu process%s at %zu channel%s, %zu stuck, %zu perhaps, %zu full  "
-                      "(from %s, each %.1f s)", clock, ranking->process_count, plural(ranking->process_count, "", "es"),
-               ranking->channel_count, plural(ranking->channel_count, "", "s"), ranking->stuck, ranking->perhaps, ranking->full,
-               tong_snapshot_tier(screen->now), (double)screen->pause / TONG_SECOND);
+    text_print(&text, "tong top %s  %zu stuck, %zu perhaps, %zu full; %zu process%s at %zu channel%s  "
+                      "(from %s, each %.1f s)", clock, ranking->stuck, ranking->perhaps, ranking->full,
+               ranking->process_count, plural(ranking->process_count, "", "es"), ranking->channel_count,
+               plural(ranking->channel_count, "", "s"), tong_snapshot_tier(screen->now), (double)screen->pause / TONG_SECOND);
     draw_line(0, ranking->stuck || ranking->perhaps || ranking->full ? A_BOLD : A_NORMAL, text.data);
     text.used = 0;
-    text_print(&text, "by %s; ~ is sampled, between two looks; keys: r rate, w waits, e ends, n name; "
-                      "b both, c channels, p processes; q quits", order_words(screen->order));
+    text_print(&text, "by %s; q quit, r rate w waits e ends n name, b both c channels p processes; "
+                      "~ is sampled, between two looks", order_words(screen->order));
     draw_line(1, A_NORMAL, text.data);
     text.used = 0;
     draw_gaps(&text, screen->now);
@@ -99,39 +100,79 @@ static const char *stuck_words(const struct rank_row *row)
     return row->stuck ? "stuck" : row->perhaps ? "stuck?" : "";
 }
 
-static void draw_channel(int line, const struct screen *screen, const struct rank_row *row)
+/* What both tables have; the place of each column. */
+enum { KIND, RATE, WAITS, ENDS, STATE, NAME, WHO };
+
+static const struct column channel_columns[COLUMNS_MOST] = {
+    [KIND] = { "CHANNEL", 0, 8, COLUMN_WHOLE, false }, [RATE] = { "~CHANGE/s", 0, 9, COLUMN_WHOLE, true },
+    [WAITS] = { "WAITS", 3, 5, COLUMN_WHOLE, true }, [ENDS] = { "ENDS", 4, 5, COLUMN_WHOLE, true },
+    [STATE] = { "STATE", 1, 9, COLUMN_WHOLE, false }, [NAME] = { "NAME", 0, 8, COLUMN_CUT, false },
+    [WHO] = { "WHO", 2, 3, COLUMN_REST, false },
+};
+
+static const struct column process_columns[COLUMNS_MOST] = {
+    [KIND] = { "PROCESS", 0, 8, COLUMN_CUT, false }, [RATE] = { "~CHANGE/s", 0, 9, COLUMN_WHOLE, true },
+    [WAITS] = { "WAITS", 3, 5, COLUMN_WHOLE, true }, [ENDS] = { "ENDS", 4, 5, COLUMN_WHOLE, true },
+    [STATE] = { "STATE", 1, 6, COLUMN_WHOLE, false }, [STATE + 1] = { "COMMAND", 2, 3, COLUMN_REST, false },
+};
+
+static void fill_counts(struct text *cell, const struct rank_row *row)
+{
+    text_print(&cell[RATE], row->rate < 1e9 ? "%.0f" : "%.3e", row->rate);
+    text_print(&cell[WAITS], "%" PRIu32, row->waits);
+    text_print(&cell[ENDS], "%" PRIu32, row->ends);
+    text_print(&cell[STATE], "%s", stuck_words(row));
+}
+
+static void fill_channel(struct text *cell, const struct screen *screen, const struct rank_row *row)
 {
     const tong_object *object = tong_snapshot_object(screen->now, row->place);
-    struct text text = TEXT_INIT, name = TEXT_INIT, state = TEXT_INIT;
-    sight_object(&name, object);
-    sight_state(&state, object);
-    text_print(&text, "%-8s %10.0f %5" PRIu32 " %5" PRIu32 "  %-6s %-20s %s  ", tong_kind_name(object->kind), row->rate,
-               row->waits, row->ends, stuck_words(row), state.data, name.data);
-    sight_ends(&text, screen->now, row->place);
-    draw_line(line, row->stuck || row->perhaps || row->full ? A_BOLD : A_NORMAL, text.data);
-    text_free(&text);
-    text_free(&name);
-    text_free(&state);
+    text_print(&cell[KIND], "%s", tong_kind_name(object->kind));
+    fill_counts(cell, row);
+    text_print(&cell[STATE], "%s", cell[STATE].used ? " " : "");
+    sight_state(&cell[STATE], object);
+    sight_object(&cell[NAME], object);
+    sight_ends(&cell[WHO], screen->now, row->place);
 }
 
-static void draw_process(int line, const struct screen *screen, const struct rank_row *row)
+static void fill_process(struct text *cell, const struct screen *screen, const struct rank_row *row)
 {
     const tong_process *process = tong_snapshot_process(screen->now, row->place);
-    struct text text = TEXT_INIT;
-    text_print(&text, "%-8" PRId64 " %10.0f %5" PRIu32 " %5" PRIu32 "  %-6s ", process->pid, row->rate, row->waits,
-               row->ends, stuck_words(row));
-    sight_process(&text, process);
-    text_print(&text, "  ");
-    text_visible(&text, process->command, strnlen(process->command, COMMAND_SHOWN), "");
-    draw_line(line, row->stuck || row->perhaps ? A_BOLD : A_NORMAL, text.data);
-    text_free(&text);
+    sight_process(&cell[KIND], process);
+    fill_counts(cell, row);
+    text_visible(&cell[STATE + 1], process->command, text_whole(process->command, COMMAND_SHOWN), "");
 }
 
-static int draw_rows(int line, int end, const struct screen *screen, const struct rank_row *rows, size_t count,
-                     void (*draw)(int line, const struct screen *screen, const struct rank_row *row))
+struct table {
+    const struct column *columns;
+    void (*fill)(struct text *cell, const struct screen *screen, const struct rank_row *row);
+};
+
+static const struct table channels = { channel_columns, fill_channel }, processes = { process_columns, fill_process };
+
+/* The head, and as many rows as there is room for until `end`. */
+static int draw_table(int line, int end, const struct screen *screen, const struct table *table,
+                      const struct rank_row *rows, size_t count)
 {
-    for (size_t i = 0; i < count && line < end; i++)
-        draw(line++, screen, &rows[i]);
+    size_t shown = line + 1 >= end ? 0 : count < (size_t)(end - line - 1) ? count : (size_t)(end - line - 1);
+    struct text *cell = calloc((shown + 1) * COLUMNS_MOST, sizeof *cell), text = TEXT_INIT;
+    struct columns columns = { .table = table->columns };
+    if (!cell)
+        return line;
+    for (size_t i = 0; i < shown; i++)
+        table->fill(cell + i * COLUMNS_MOST, screen, &rows[i]);
+    columns_fit(&columns, cell, shown, (size_t)COLS);
+    columns_line(&text, &columns, NULL);
+    draw_line(line++, A_REVERSE, text.data);
+    for (size_t i = 0; i < shown; i++) {
+        text.used = 0;
+        columns_line(&text, &columns, cell + i * COLUMNS_MOST);
+        draw_line(line++, rows[i].stuck || rows[i].perhaps || rows[i].full ? A_BOLD : A_NORMAL, text.data);
+    }
+    for (size_t i = 0; i < shown * COLUMNS_MOST; i++)
+        text_free(&cell[i]);
+    text_free(&text);
+    free(cell);
     return line;
 }
 
@@ -141,15 +182,11 @@ static void draw(const struct screen *screen)
     const struct ranking *ranking = &screen->ranking;
     int line = HEAD_LINES, half = HEAD_LINES + (LINES - HEAD_LINES) / 2;
     draw_head(screen);
-    if (screen->view != VIEW_PROCESSES) {
-        draw_line(line++, A_REVERSE, "CHANNEL    ~CHANGE/s WAITS  ENDS         STATE                NAME  WHO");
-        line = draw_rows(line, screen->view == VIEW_BOTH ? half : LINES, screen, ranking->channels,
-                         ranking->channel_count, draw_channel);
-    }
-    if (screen->view != VIEW_CHANNELS) {
-        draw_line(line++, A_REVERSE, "PROCESS    ~CHANGE/s WAITS  ENDS         NAME  COMMAND");
-        line = draw_rows(line, LINES, screen, ranking->processes, ranking->process_count, draw_process);
-    }
+    if (screen->view != VIEW_PROCESSES)
+        line = draw_table(line, screen->view == VIEW_BOTH ? half : LINES, screen, &channels, ranking->channels,
+                          ranking->channel_count);
+    if (screen->view != VIEW_CHANNELS)
+        line = draw_table(line, LINES, screen, &processes, ranking->processes, ranking->process_count);
     for (; line < LINES; line++)
         draw_line(line, A_NORMAL, "");
     refresh();

@@ -111,9 +111,16 @@ void sight_next_process(struct text *text, const tong_process *process, const to
         sight_process(text, process);
 }
 
+/* What waits for a lock goes neither way. */
+bool sight_opens(const tong_end *end)
+{
+    return end->flags & TONG_END_WAITS && end->direction;
+}
+
 const char *sight_role(const tong_end *end)
 {
-    return end->flags & TONG_END_LOCK ? " (holds)" : end->flags & TONG_END_WAITS ? " (waits)" : "";
+    return end->flags & TONG_END_LOCK ? " (holds)" : sight_opens(end) ? " (waits in open)"
+         : end->flags & TONG_END_WAITS ? " (waits)" : "";
 }
 
 void sight_object(struct text *text, const tong_object *object)

@@ -46,7 +46,10 @@ void sight_process(struct text *text, const tong_process *process);
 /* The next of a list; what has the name of the one before it (NULL: none) is a number only: "postgres/8, 9, psql/10". */
 void sight_next_process(struct text *text, const tong_process *process, const tong_process *before);
 
-/* " (holds)", " (waits)": what an end is to a lock; "" else. */
+/* Whether it is of who waits in open(2) of a FIFO for somebody to open it the other way. */
+bool sight_opens(const tong_end *end);
+
+/* " (holds)", " (waits)": what an end is to a lock; " (waits in open)"; "" else. */
 const char *sight_role(const tong_end *end);
 
 /* What its users call it, or its key in brackets; fit for a terminal. */

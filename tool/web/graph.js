@@ -33,8 +33,8 @@ function graphOf(model, filter, opened) {
   };
   for (const channel of channels) {
     const members = [...channel.members].filter(([index]) => set.has(index));
-    if (members.length < 2) continue;
-    if (members.length === 2) {
+    if (members.length < 2 && !(members.length && isAwaited(channel))) continue;
+    if (members.length === 2 && !isAwaited(channel)) {
       const [[a, x], [b, y]] = members;
       addEdge(edges, box(a), box(b), x.sends && y.receives, y.sends && x.receives, channel);
       continue;

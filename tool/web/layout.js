@@ -20,11 +20,17 @@ function widthOf(text, size) {
   return widths.get(key);
 }
 
+// Of a path the end tells most.
 function cut(text, room, size) {
   if (widthOf(text, size) <= room) return text;
-  const letters = [...text].slice(0, 120);
-  while (letters.length && widthOf(letters.join("") + "…", size) > room) letters.pop();
-  return letters.join("") + "…";
+  const letters = [...text], share = text.includes("/") ? 0.4 : 1;
+  let count = Math.min(letters.length, 120);
+  const words = () => {
+    const head = Math.ceil(count * share);
+    return letters.slice(0, head).join("") + "…" + letters.slice(letters.length - count + head).join("");
+  };
+  while (count && widthOf(words(), size) > room) count--;
+  return words();
 }
 
 function nodeWidth(node) {

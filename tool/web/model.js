@@ -60,6 +60,7 @@ function channelOf(object, peer, waiters) {
     member.sends = member.sends || end.sends;
     member.receives = member.receives || end.receives;
     member.mapped = member.mapped || end.mapped;
+    member.opens = member.opens || end.waits_in_open;
     member.inherited = member.inherited && end.inherited;
     if (end.fd !== null) member.fds.push(end.fd);
     members.set(end.process, member);
@@ -71,9 +72,13 @@ function channelOf(object, peer, waiters) {
     name: nameOf(object) };
 }
 
+// Who waits in open(2) has nobody at the other side yet, and is drawn with what is waited for.
+function isAwaited(channel) { return [...channel.members.values()].some(member => member.opens); }
+
 // Two who can only send have the same object, but say nothing to each other by it.
 function connects(channel) {
   const members = [...channel.members.values()];
+  if (isAwaited(channel)) return true;
   if (members.length < 2) return false;
   const one = way => members.every(member => member[way] && !member[way === "sends" ? "receives" : "sends"]);
   return channel.peer ? true : !one("sends") && !one("receives");

@@ -223,7 +223,7 @@ function take(event) {
 }
 
 function alive() {
-  last = new Date().toLocaleTimeString();
+  last = new Date().toLocaleTimeString(KOREAN ? "ko" : []);
   $("time").textContent = say("asOf", last);
   status("", "");
 }

@@ -38,7 +38,7 @@ const worstFirst = findings => [...findings].sort((a, b) => STUCK.includes(b.kin
 // ---- One of each ------------------------------------------------------------------------------------------------
 
 function findingPage(page, finding, model) {
-  heading(page, findingWord(finding.kind) + " (" + finding.certainty + ")");
+  heading(page, findingWord(finding.kind) + " (" + certaintyWord(finding.certainty) + ")");
   make(page, "p", { class: STUCK.includes(finding.kind) ? "stuck" : "" }, finding.summary);
   heading(page, say("proof"));
   for (const line of finding.proof.split("\n")) make(page, "p", {}, line);
@@ -52,6 +52,7 @@ function findingPage(page, finding, model) {
 
 function wayWords(member) {
   if (member.waits) return say("waits");
+  if (member.opens) return say("opens", say(member.sends ? "reader" : "writer"));
   const way = member.sends && member.receives ? say("both") : member.sends ? say("sends") :
     member.receives ? say("receives") : say("has");
   return way + (member.mapped ? ", " + say("mapped") : "") + (member.inherited ? ", " + say("inherited") : "") +
@@ -103,7 +104,7 @@ function objectFacts(page, object) {
   fact(page, "owner", object.uid);
   fact(page, "mode", object.mode === null ? null : "0" + (object.mode & 0o7777).toString(8));
   fact(page, "detail", object.detail);
-  fact(page, "source", object.source + " (" + object.certainty + ")");
+  fact(page, "source", object.source + " (" + certaintyWord(object.certainty) + ")");
 }
 
 function channelPage(page, channel, model) {
@@ -139,7 +140,7 @@ function fillPage(page, ref, model, shown) {
   const thing = model.things.get(ref) || shown.things.get(ref);
   if (/^k\d+$/.test(ref)) {
     const findings = findingsOf(model, Number(ref.slice(1)));
-    heading(page, findings.length + " " + findingWord(Number(ref.slice(1))));
+    heading(page, say("counted", findings.length, findingWord(Number(ref.slice(1)))));
     findingLinks(page, findings);
   }
   else if (ref === "alone") alonePage(page, shown.alone);
@@ -164,7 +165,7 @@ function replace(place, page) {
 function showFindings(model, shown, opened) {
   const page = document.createElement("section"), kinds = new Set(model.snapshot.findings.map(finding => finding.kind));
   const sorted = [...kinds].sort((a, b) => STUCK.includes(b) - STUCK.includes(a) || a - b);
-  const words = kind => findingsOf(model, kind).length + " " + findingWord(kind);
+  const words = kind => say("counted", findingsOf(model, kind).length, findingWord(kind));
   heading(page, sorted.map(words).join(", ") || say("fine"));
   for (const kind of sorted) {
     const all = findingsOf(model, kind), first = all.slice(0, STUCK.includes(kind) ? STUCK_LISTED : 0);

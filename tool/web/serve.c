@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -166,9 +167,12 @@ static void choose(const tong_snapshot *snapshot, bool *keep)
 {
     const tong_finding *finding;
     const tong_wait_seen *wait;
+    const tong_end *end;
     uint32_t index;
     for (uint32_t i = 0; i < tong_snapshot_objects(snapshot); i++)
         keep[i] = is_shown(snapshot, i);
+    for (size_t i = 0; (end = tong_snapshot_end(snapshot, i)); i++)
+        keep[end->object] |= sight_opens(end);
     for (size_t i = 0; (wait = tong_snapshot_wait(snapshot, i)); i++)
         if (is_awaited(snapshot, wait))
             keep[wait->object] = true;
@@ -271,6 +275,31 @@ static int listen_at(struct server *server, const struct sockaddr *address, sock
     return listen(server->listener, CONNECTIONS_MAX) < 0 ? fail_system(-errno, what) : 0;
 }
 
+/* As a shell reads it. */
+static void print_word(const char *word)
+{
+    putchar('\'');
+    for (; *word; word++)
+        fputs(*word == '\'' ? "'\\''" : (char[]){ *word, '\0' }, stdout);
+    putchar('\'');
+}
+
+/* No browser opens a socket by its path: ssh makes a port of it, on this machine, too. */
+static void print_ways(const struct server *server, const char *path)
+{
+    char host[256] = "localhost", place[PATH_MAX + sizeof "8000:"] = "8000:";
+    const char *user = sight_user(geteuid());
+    if (!realpath(path, place + strlen(place)))
+        snprintf(place, sizeof place, "8000:%s", path);
+    gethostname(host, sizeof host - 1);
+    printf("http://localhost:8000/#token=%s\nssh -N -L ", server->token);
+    print_word(place);
+    printf(" %s%s%s\ncurl -N --unix-socket ", user ? user : "", user ? "@" : "", host);
+    print_word(strchr(place, ':') + 1);
+    printf(" 'http://localhost/events?token=%s'\n", server->token);
+    say("the link works while the line below it runs where the browser is; the last line shows the pictures as JSON");
+}
+
 static int listen_path(struct server *server, const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -281,7 +310,7 @@ static int listen_path(struct server *server, const char *path)
     if (code)
         return code;
     server->path = path;
-    printf("http://localhost/#token=%s\n", server->token);
+    print_ways(server, path);
     return 0;
 }
 

@@ -3,7 +3,7 @@ const TEXTS = {
   search: ["search", "찾기"],
   searchLong: ["search processes and channels (/); Enter goes to the next that matches, Escape ends it",
     "프로세스와 채널 찾기 (/). Enter를 누르면 다음 것으로 가고, Escape로 끝냅니다"],
-  process: ["only process: pid or name", "이 프로세스만: pid 또는 이름"],
+  process: ["only process: pid or name", "프로세스: pid·이름"],
   processLong: ["show only this process and who talks to it: pid or name",
     "이 프로세스와 그 상대만 보기: pid 또는 이름"],
   user: ["user", "사용자"],
@@ -71,15 +71,20 @@ const TEXTS = {
   both: ["sends and receives", "보내고 받음"],
   has: ["has it", "가지고 있음"],
   waits: ["waits for it", "이것을 기다림"],
+  opens: ["waits in open for $1", "open에서 $1 기다림"],
+  reader: ["a reader", "읽을 쪽을"],
+  writer: ["a writer", "쓸 쪽을"],
   inherited: ["inherited", "물려받음"],
   mapped: ["mapped", "매핑"],
   proof: ["why", "까닭"],
   advice: ["what to do", "할 일"],
+  counted: ["$1 $2", "$2 $1개"],
   between: ["$1 and $2", "$1, $2"],
   coverage: ["seen: $1 process{es}, $2 object{s}, from $3", "본 것: 프로세스 $1개, 객체 $2개, 출처 $3"],
   notShown: ["not shown: $1 object{s} of one process each", "보이지 않은 것: 프로세스 하나만 쓰는 객체 $1개"],
   notSeen: ["not seen: $1", "보지 못한 것: $1"],
 };
+const CERTAINTIES = { exact: "확실", inferred: "추정", unsure: "불확실" };
 // The kinds of findings, by their numbers.
 const FINDINGS = [["", ""], ["stuck", "멈춤"], ["orphan", "주인 없음"], ["full", "가득 참"],
   ["world-writable", "누구나 쓸 수 있음"], ["leftover", "남겨진 것"], ["perhaps stuck", "멈췄을 수 있음"],
@@ -90,5 +95,7 @@ function say(name, ...values) {
   return TEXTS[name][KOREAN].replace(/\$(\d)(?:( \w+)\{(\w+)\})?/g, (whole, number, word = "", end = "") =>
     values[number - 1] + word + (values[number - 1] === 1 ? "" : end));
 }
+
+function certaintyWord(certainty) { return KOREAN ? CERTAINTIES[certainty] || certainty : certainty; }
 
 function findingWord(kind) { return (FINDINGS[kind] || ["?", "?"])[KOREAN]; }
