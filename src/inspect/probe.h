@@ -40,6 +40,8 @@ struct probe {
 int process_is_still(struct scan *scan, int directory, uint32_t number);
 /* The same without a directory: then everything that was read by its number until now was its own. */
 int process_was_there(struct scan *scan, uint32_t number);
+/* Looks at the directories of all, for those two; that the numbers are still theirs the caller has to know afterwards. */
+int process_identify_all(struct scan *scan);
 
 /* Who began since processes were listed, and from whom of those it descends: 0 from nobody, else the pid of one who is not
  * known either. */

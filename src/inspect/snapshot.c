@@ -30,7 +30,7 @@ static const struct probe probes[] = {
     { "channels of tong", probe_channels, NULL, 0 },
     { "what is undone", NULL, kernel_undos, TONG_LOOK_WAITS },
     /* Asks what those before it found; adds ends of who waits in an open. */
-    { "waits", probe_waits, NULL, TONG_LOOK_WAITS },
+    { "waits", probe_waits, kernel_waits, TONG_LOOK_WAITS },
     { "who waits for locks", probe_lock_waiters, NULL, 0 },
     { "orphans", probe_orphans, NULL, 0 },
 };
