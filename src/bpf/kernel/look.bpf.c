@@ -81,9 +81,8 @@ static int number_of_thread(struct task_struct *task)
 /* What tells a process from all others, and is the same in all records. */
 static struct who_seen who_is(struct task_struct *task)
 {
-    struct task_struct *leader = task->group_leader;
     int thread = task->pid == task->tgid ? 0 : number_of_thread(task);
-    return (struct who_seen){ leader->start_boottime, leader->tgid, thread };
+    return (struct who_seen){ BPF_CORE_READ(task, group_leader, start_boottime), task->tgid, thread };
 }
 
 /* ---- tasks ------------------------------------------------------------------------------------------------ */
@@ -580,15 +579,16 @@ int undos(struct bpf_iter__task *at)
     if (!list || (task->pid != task->tgid && BPF_CORE_READ(task, group_leader, sysvsem.undo_list) == list))
         return 0;
     struct undo_seen seen = { .who = who_is(task), .namespace_inode = BPF_CORE_READ(task, nsproxy, ipc_ns, ns.inum) };
+    struct seq_file *to = at->meta->seq;
     struct list_head *head = (void *)list + bpf_core_field_offset(struct sem_undo_list, list_proc);
     struct list_head *next = BPF_CORE_READ(head, next);
     for (int i = 0; i < UNDOS_MOST && next && next != head; i++) {
-        tell_undo(at->meta->seq, (void *)next - bpf_core_field_offset(struct sem_undo, list_proc), &seen);
+        tell_undo(to, (void *)next - bpf_core_field_offset(struct sem_undo, list_proc), &seen);
         next = BPF_CORE_READ(next, next);
     }
     if (next && next != head) {
         seen.id = UNDO_SEEN_MORE;
-        bpf_seq_write(at->meta->seq, &seen, sizeof seen);
+        bpf_seq_write(to, &seen, sizeof seen);
     }
     return 0;
 }
