@@ -59,9 +59,23 @@ static size_t plain(const char *data, size_t size)
     return count;
 }
 
-void json_bytes(struct json *json, const char *data, size_t size)
+/* What stands for itself, between quotation marks: a large document is little else, so it is one step. */
+static bool add_plain(struct text *out, const char *data, size_t size)
 {
-    separate(json);
+    if (plain(data, size) < size)
+        return false;
+    text_reserve(out, size + 2);
+    char *at = out->data + out->used;
+    *at++ = '"';
+    memcpy(at, data, size);
+    at[size] = '"';
+    at[size + 1] = '\0';
+    out->used += size + 2;
+    return true;
+}
+
+static void add_escaped(struct json *json, const char *data, size_t size)
+{
     text_add(json->out, "\"", 1);
     while (size) {
         unsigned code;
@@ -82,6 +96,13 @@ void json_bytes(struct json *json, const char *data, size_t size)
     text_add(json->out, "\"", 1);
 }
 
+void json_bytes(struct json *json, const char *data, size_t size)
+{
+    separate(json);
+    if (!add_plain(json->out, data, size))
+        add_escaped(json, data, size);
+}
+
 void json_string(struct json *json, const char *text)
 {
     if (text)
@@ -98,8 +119,12 @@ void json_signed(struct json *json, int64_t value)
 
 void json_unsigned(struct json *json, uint64_t value)
 {
+    char digits[20], *at = digits + sizeof digits;
     separate(json);
-    text_print(json->out, "%" PRIu64, value);
+    do
+        *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    text_add(json->out, at, (size_t)(digits + sizeof digits - at));
 }
 
 void json_real(struct json *json, double value)
@@ -114,13 +139,13 @@ void json_real(struct json *json, double value)
 void json_bool(struct json *json, bool value)
 {
     separate(json);
-    text_print(json->out, value ? "true" : "false");
+    text_add(json->out, value ? "true" : "false", value ? 4 : 5);
 }
 
 void json_null(struct json *json)
 {
     separate(json);
-    text_print(json->out, "null");
+    text_add(json->out, "null", 4);
 }
 
 void json_text(struct json *json, const char *name, const char *text)
