@@ -81,8 +81,13 @@ static int number_of_thread(struct task_struct *task)
 /* What tells a process from all others, and is the same in all records. */
 static struct who_seen who_is(struct task_struct *task)
 {
-    int thread = task->pid == task->tgid ? 0 : number_of_thread(task);
-    return (struct who_seen){ BPF_CORE_READ(task, group_leader, start_boottime), task->tgid, thread };
+    int thread = 0;
+    __u64 started = task->start_boottime;
+    if (task->pid != task->tgid) {
+        thread = number_of_thread(task);
+        started = BPF_CORE_READ(task, group_leader, start_boottime);
+    }
+    return (struct who_seen){ started, task->tgid, thread };
 }
 
 /* ---- tasks ------------------------------------------------------------------------------------------------ */
