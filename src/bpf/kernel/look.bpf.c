@@ -9,6 +9,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include "bpf/look.h"
+#include "look_call.h"
 
 /* A member of what is the same in every kernel: kernel.h. */
 #define READ(from, member)                                                 \
@@ -44,8 +45,6 @@
 #define SIGNAL_IGNORED 1
 #define UNDOS_MOST 8     /* sets of one process that are told of */
 #define EPOLL_STEPS 480   /* two or more for a watch: what they tell of must fit into one read of 32 KiB */
-#define CALL_OF_32_BITS 2 /* TS_COMPAT */
-#define PROGRAM_OF_32_BITS 0x10 /* PSR_MODE32_BIT */
 #define SHARED 0x80       /* VM_MAYSHARE, as /proc/PID/maps has it */
 
 /* ---- Numbers of processes --------------------------------------------------------------------------------- */
@@ -100,12 +99,6 @@ static __u64 start_time_of(struct task_struct *task)
         time += BPF_CORE_READ(space, offsets.boottime.tv_sec) * SECOND + BPF_CORE_READ(space, offsets.boottime.tv_nsec);
     }
     return time;
-}
-
-static __u32 state_of(struct task_struct *task)
-{
-    return bpf_core_field_exists(struct task_struct, __state) ? BPF_CORE_READ(task, __state)
-                                                              : (__u32)BPF_CORE_READ(task, state);
 }
 
 /* 0 or 1, without a branch that the compiler would make of it: the verifier goes both ways at each, 64 times. */
@@ -176,70 +169,6 @@ int tasks(struct bpf_iter__task *at)
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------ */
-
-/* It runs, or will: what is in its registers may change. */
-static int is_awake(struct task_struct *task)
-{
-    return task->on_rq || (bpf_core_field_exists(struct task_struct, on_cpu) && task->on_cpu);
-}
-
-/* A call of 64 bits from a program of 64 bits; others have their arguments elsewhere. */
-static void read_x86(struct task_struct *task, struct pt_regs *regs, struct call_seen *seen)
-{
-    if (task->thread_info.status & CALL_OF_32_BITS)
-        return;
-    seen->kind = CALL_SEEN_CALL;
-    seen->number = (int)regs->orig_ax;
-    seen->argument[0] = regs->di;
-    seen->argument[1] = regs->si;
-    seen->argument[2] = regs->dx;
-    seen->argument[3] = regs->r10;
-    seen->argument[4] = regs->r8;
-    seen->argument[5] = regs->r9;
-    seen->stack = regs->sp;
-    seen->instruction = regs->ip;
-}
-
-static void read_arm(struct pt_regs *regs, struct call_seen *seen)
-{
-    if (regs->pstate & PROGRAM_OF_32_BITS)
-        return;
-    seen->kind = CALL_SEEN_CALL;
-    seen->number = regs->syscallno;
-    seen->argument[0] = regs->orig_x0;
-    seen->argument[1] = regs->regs[1];
-    seen->argument[2] = regs->regs[2];
-    seen->argument[3] = regs->regs[3];
-    seen->argument[4] = regs->regs[4];
-    seen->argument[5] = regs->regs[5];
-    seen->stack = regs->sp;
-    seen->instruction = regs->pc;
-}
-
-static void read_registers(struct task_struct *task, struct call_seen *seen)
-{
-    struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
-    if (bpf_core_field_exists(struct pt_regs, r10))
-        read_x86(task, regs, seen);
-    else if (bpf_core_field_exists(struct pt_regs, syscallno))
-        read_arm(regs, seen);
-}
-
-/* As wait_task_inactive() of the kernel has it, but without waiting: what was read is of one sleep, or /proc is asked. */
-static void read_call(struct task_struct *task, struct call_seen *seen)
-{
-    unsigned long sleeps = task->nvcsw;
-    if (!seen->state || task->exit_state) {
-        seen->kind = CALL_SEEN_NONE;
-        return;
-    }
-    if (is_awake(task))
-        return;
-    read_registers(task, seen);
-    asm volatile("" ::: "memory");
-    if (is_awake(task) || state_of(task) != seen->state || task->nvcsw != sleeps)
-        seen->kind = CALL_SEEN_ASK;
-}
 
 /* Linux 5.15. */
 SEC("iter/task")
