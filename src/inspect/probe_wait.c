@@ -72,6 +72,15 @@ static int compare_descriptors(const void *left, const void *right)
     return a->fd < b->fd ? -1 : a->fd > b->fd;
 }
 
+/* The kernel tells of them in this order. */
+static bool are_in_order(const struct descriptor_seen *list, size_t count)
+{
+    size_t i = 1;
+    while (i < count && compare_descriptors(&list[i - 1], &list[i]) <= 0)
+        i++;
+    return i >= count;
+}
+
 static int list_descriptors(const struct tong_snapshot *graph, struct waits *waits)
 {
     waits->descriptors = malloc((graph->ends.count + 1) * sizeof *waits->descriptors);
@@ -83,7 +92,8 @@ static int list_descriptors(const struct tong_snapshot *graph, struct waits *wai
             waits->descriptors[waits->descriptors_count++] =
                 (struct descriptor_seen){ end->process, end->object, end->direction, end->fd };
     }
-    qsort(waits->descriptors, waits->descriptors_count, sizeof *waits->descriptors, compare_descriptors);
+    if (!are_in_order(waits->descriptors, waits->descriptors_count))
+        qsort(waits->descriptors, waits->descriptors_count, sizeof *waits->descriptors, compare_descriptors);
     return 0;
 }
 
@@ -96,15 +106,14 @@ static const struct descriptor_seen *find_descriptor(const struct waits *waits, 
 /* It may have become another since descriptors were read: the link must still say the same. */
 static bool is_still(struct look_at_thread *look, int fd, const tong_object *object, char *target, size_t size)
 {
-    char path[48], inode[24];
+    char path[48];
     snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->tid, fd);
     ssize_t r = proc_link(look->scan->proc.fd, path, target, size);
     graph_missed(look->scan->graph, "files that threads wait for", r);
     if (r < 0)
         return false;
     const char *open = strchr(target, '[');
-    snprintf(inode, sizeof inode, "[%llu]", (unsigned long long)object->inode);
-    return *target == '/' || !open || open[1] < '0' || open[1] > '9' || !strcmp(open, inode);
+    return *target == '/' || !open || open[1] < '0' || open[1] > '9' || strtoull(open + 1, NULL, 10) == object->inode;
 }
 
 static void wait_on_watches(struct look_at_thread *look, uint32_t set, unsigned deep);
