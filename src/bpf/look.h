@@ -54,6 +54,7 @@ struct call_seen {
     long long number;
     unsigned long long argument[6], stack, instruction;
     unsigned long long ran, delayed, turns; /* nanoseconds on a processor and waiting for one, and how often */
+    unsigned long long files;              /* address of its table of descriptors */
 };
 
 /* ---- files, files_plainly --------------------------------------------------------------------------------- */

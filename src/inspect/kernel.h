@@ -41,6 +41,9 @@ int kernel_descriptors(struct scan *scan);
 int kernel_mappings(struct scan *scan);
 int kernel_waits(struct scan *scan);
 
+/* What threads are in before their descriptors are looked at: kernel_waits() compares. */
+int kernel_calls(struct scan *scan);
+
 /* What the kernel would undo when processes end.  ret: struct undo_seen; nothing, where it cannot be told. */
 int kernel_undos(struct scan *scan);
 

@@ -25,6 +25,8 @@ struct scan {
     size_t listed_count;
     struct undo_seen *undos;              /* bpf/look.h */
     size_t undos_count;
+    struct call_seen *calls;              /* what threads were in before descriptors were looked at: kernel_wait.c */
+    size_t calls_count;
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */

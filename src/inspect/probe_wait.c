@@ -171,7 +171,8 @@ void wait_on_descriptor(struct look_at_thread *look, int fd, uint32_t direction,
     const struct descriptor_seen *seen = find_descriptor(look->waits, look->process, fd);
     const tong_object *object = seen ? graph_object_at(look->scan->graph, seen->object) : NULL;
     tong_object none = { .inode = 0 };
-    bool same = is_still(look, fd, object ? object : &none, target, sizeof target);
+    bool same = (object && look->waits->still && look->waits->still[look->process]) ||
+                is_still(look, fd, object ? object : &none, target, sizeof target);
     if (object && same)
         wait_on_object(look, seen->object, direction, fd, multiplexed, 0);
     else
@@ -237,13 +238,14 @@ static int look_at(struct scan *scan, uint32_t number, waits_threads_of *threads
     return 0;
 }
 
-int waits_read(struct scan *scan, waits_threads_of *threads_of, const void *context)
+int waits_read(struct scan *scan, waits_threads_of *threads_of, const bool *still, const void *context)
 {
     struct waits *waits = scan->waits = calloc(1, sizeof *waits);
     size_t processes = scan->graph->processes.count;
     if (!waits)
         return -ENOMEM;
     waits->own = gettid();
+    waits->still = still;
     waits->first_thread = calloc(processes + 1, sizeof *waits->first_thread);
     waits->live = calloc(processes + 1, sizeof *waits->live);
     int r = waits->first_thread && waits->live ? list_descriptors(scan->graph, waits) : -ENOMEM;
@@ -253,6 +255,7 @@ int waits_read(struct scan *scan, waits_threads_of *threads_of, const void *cont
     }
     if (r == 0)
         waits->first_thread[processes] = (uint32_t)waits->threads.count;
+    waits->still = NULL;
     return r;
 }
 
@@ -284,7 +287,7 @@ static int list_threads(struct scan *scan, uint32_t process, const void *context
 
 int probe_waits(struct scan *scan)
 {
-    return waits_read(scan, list_threads, NULL);
+    return waits_read(scan, list_threads, NULL, NULL);
 }
 
 void waits_free(struct waits *waits)

@@ -22,6 +22,7 @@ static const struct probe probes[] = {
     { "System V", probe_sysv, NULL, 0 },
     { "names", probe_names, NULL, 0 },
     { "list of locks", probe_lock_list, NULL, 0 },
+    { "calls before descriptors", NULL, kernel_calls, TONG_LOOK_WAITS },
     { "descriptors", probe_descriptors, kernel_descriptors, 0 },
     { "mappings", probe_maps, kernel_mappings, 0 },
     { "locks", probe_locks, NULL, 0 },
@@ -73,6 +74,7 @@ static int look(struct scan *scan)
     waits_free(scan->waits);
     locks_free(scan->locks);
     free(scan->undos);
+    free(scan->calls);
     free(scan->listed);
     free(scan->identities.item);
     proc_close(&scan->proc);

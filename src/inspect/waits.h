@@ -89,6 +89,7 @@ struct waits {
     bool *live;             /* processes, while liveness spreads */
     uint32_t *by_tid;       /* threads in the order of their numbers, once all are known */
     int64_t own;            /* the thread that looks */
+    const bool *still;      /* processes that cannot have changed their descriptors since those were read; NULL: unknown */
 };
 
 /* One thread, while its call is decoded. */
@@ -161,9 +162,9 @@ uint64_t thread_turns(struct scan *scan, int64_t pid, int64_t tid);
 uint64_t thread_turns_of(const uint64_t times[3]);
 
 /* Makes scan->waits: asks for the threads of each process, which are added there one after the other.  A negative errno if
- * there are none: -ESRCH: it is gone. */
+ * there are none: -ESRCH: it is gone.  `still` and `context` are the caller's, who lets go of them afterwards. */
 typedef int waits_threads_of(struct scan *scan, uint32_t process, const void *context);
-int waits_read(struct scan *scan, waits_threads_of *threads_of, const void *context);
+int waits_read(struct scan *scan, waits_threads_of *threads_of, const bool *still, const void *context);
 int waits_add(struct scan *scan, uint32_t process, int64_t tid, const struct thread_now *now);
 
 /* Fills in who could end each wait.  Ends are in order by then. */

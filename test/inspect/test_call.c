@@ -4,8 +4,10 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -146,6 +148,7 @@ static void end(struct sight *sight)
 {
     waits_free(sight->scan.waits);
     free(sight->scan.listed);
+    free(sight->scan.calls);
     free(sight->scan.identities.item);
     free(sight->calls.item);
     proc_close(&sight->scan.proc);
@@ -163,6 +166,7 @@ static void look_by_kernel(struct sight *sight)
 {
     begin(sight, TONG_LOOK_WAITS);
     OK(kernel_processes(&sight->scan));
+    OK(kernel_calls(&sight->scan));
     OK(kernel_waits(&sight->scan));
     OK(kernel_run(sight->scan.kernel, "calls", sizeof(struct call_seen), &sight->calls));
 }
@@ -265,12 +269,88 @@ static void test_calls(int unused)
     }
 }
 
+/* ---- What is open may become another ----------------------------------------------------------------------- */
+
+static int other[2], order[2];
+
+/* Once it is told to, it puts another pipe in place of the one that is read from, and says so. */
+static void *replace(void *unused)
+{
+    char byte;
+    MUST(read(order[0], &byte, 1) == 1 && dup2(other[0], quiet[0]) == quiet[0], "dup2");
+    MUST(write(told[1], "", 1) == 1, "write");
+    pause();
+    return unused;
+}
+
+/* Beside the first thread, which never wakes: another one, or a process that has the same descriptors. */
+static pid_t start_replacing(bool by_process)
+{
+    pthread_t thread;
+    pid_t child = frame_fork();
+    if (child)
+        return child;
+    pid_t sharer = by_process ? (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL) : -1;
+    if (sharer == 0) {
+        MUST(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "prctl");
+        replace(NULL);
+    }
+    MUST(by_process ? sharer > 0 : pthread_create(&thread, NULL, replace, NULL) == 0, "who replaces");
+    in_read();
+    _exit(1);
+}
+
+/* What the first thread of a process waits for. */
+static uint32_t kind_waited_for(const struct sight *sight, pid_t pid)
+{
+    const tong_snapshot *graph = sight->scan.graph;
+    for (size_t i = 0; i < graph->waits.count; i++)
+        if (graph_waits(graph)[i].thread == pid && graph_waits(graph)[i].object != TONG_NOBODY)
+            return tong_snapshot_object(graph, graph_waits(graph)[i].object)->kind;
+    return 0;
+}
+
+static uint32_t look_around(struct sight *sight, pid_t pid, bool replaces)
+{
+    char byte;
+    begin(sight, TONG_LOOK_WAITS);
+    OK(kernel_processes(&sight->scan));
+    OK(kernel_calls(&sight->scan));
+    OK(kernel_descriptors(&sight->scan));
+    if (replaces)
+        MUST(write(order[1], "", 1) == 1 && read(told[0], &byte, 1) == 1, "it was not replaced");
+    OK(kernel_waits(&sight->scan));
+    uint32_t kind = kind_waited_for(sight, pid);
+    end(sight);
+    return kind;
+}
+
+static void test_replaced(int by_process)
+{
+    struct sight sight;
+    MUST(pipe(quiet) == 0 && pipe(other) == 0 && pipe(told) == 0 && pipe(order) == 0, "pipe");
+    pid_t child = start_replacing(by_process);
+    frame_asleep(child, child);
+    GIVES(look_around(&sight, child, false), TONG_KIND_PIPE);
+    GIVES(look_around(&sight, child, true), 0);
+    frame_kill(child);
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+    int *const pipes[] = { quiet, other, told, order };
+    for (size_t i = 0; i < sizeof pipes / sizeof *pipes; i++) {
+        close(pipes[i][0]);
+        close(pipes[i][1]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     frame_begin("inspect_call", argc, argv);
-    if (look_is_by_kernel())
+    if (look_is_by_kernel()) {
         frame_run("the same by BPF and by /proc", test_calls, 0, 60);
-    else
+        frame_run("a thread replaces what another reads from", test_replaced, 0, 20);
+        frame_run("a process that has the same descriptors does", test_replaced, 1, 20);
+    } else
         frame_skip("what threads are in, by BPF", "not allowed, or this kernel or libbpf cannot");
     return frame_end();
 }

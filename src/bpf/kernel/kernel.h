@@ -25,6 +25,7 @@ struct task_struct;
 struct file;
 struct vm_area_struct;
 struct pid_namespace;
+struct files_struct;
 struct super_block;
 struct dentry;
 
@@ -319,6 +320,7 @@ struct task_struct {
     __u64 start_boottime;
     struct task_struct *real_parent, *parent, *group_leader;
     struct mm_struct *mm;
+    struct files_struct *files;
     struct pid *thread_pid;
     const struct cred *real_cred;
     char comm[16];

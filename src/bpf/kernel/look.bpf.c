@@ -177,7 +177,8 @@ int calls(struct bpf_iter__task *at)
     struct task_struct *task = at->task;
     if (!task || task->flags & TASK_SEEN_KERNEL)
         return 0;
-    struct call_seen seen = { .who = who_is(task), .state = state_of(task), .ran = task->se.sum_exec_runtime };
+    struct call_seen seen = { .who = who_is(task), .state = state_of(task), .ran = task->se.sum_exec_runtime,
+                              .files = (unsigned long long)BPF_CORE_READ(task, files) };
     if (bpf_core_field_exists(((struct task_struct *)0)->sched_info.pcount)) {
         seen.delayed = task->sched_info.run_delay;
         seen.turns = task->sched_info.pcount;
