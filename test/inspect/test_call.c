@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "inspect/kernel.h"
+#include "inspect/locks.h"
 #include "inspect/waits.h"
 #include "look.h"
 
@@ -147,6 +148,7 @@ static void begin(struct sight *sight, uint32_t flags)
 static void end(struct sight *sight)
 {
     waits_free(sight->scan.waits);
+    locks_free(sight->scan.locks);
     free(sight->scan.listed);
     free(sight->scan.calls);
     free(sight->scan.identities.item);
@@ -315,6 +317,7 @@ static uint32_t look_around(struct sight *sight, pid_t pid, bool replaces)
     char byte;
     begin(sight, TONG_LOOK_WAITS);
     OK(kernel_processes(&sight->scan));
+    OK(probe_lock_list(&sight->scan));
     OK(kernel_calls(&sight->scan));
     OK(kernel_descriptors(&sight->scan));
     if (replaces)
