@@ -113,7 +113,7 @@ static void *go(void *way)
 static pid_t start(int count, bool headless)
 {
     pthread_t thread;
-    pid_t child = frame_fork(), tid[ALL];
+    pid_t child = frame_fork(), tid;
     if (child == 0) {
         for (int i = 0; i < count; i++)
             MUST(pthread_create(&thread, NULL, go, (void *)&ways[i]) == 0, "pthread_create");
@@ -123,9 +123,7 @@ static pid_t start(int count, bool headless)
             pause();
     }
     for (int i = 0; i < count; i++)
-        MUST(read(told[0], &tid[i], sizeof *tid) == sizeof *tid, "a thread did not start");
-    for (int i = 0; i < count && count <= SLEEPING; i++)
-        frame_asleep(child, tid[i]);
+        MUST(read(told[0], &tid, sizeof tid) == sizeof tid, "a thread did not start");
     return child;
 }
 
@@ -173,15 +171,18 @@ static void look_by_kernel(struct sight *sight)
     OK(kernel_run(sight->scan.kernel, "calls", sizeof(struct call_seen), &sight->calls));
 }
 
-/* How many of the process's threads the kernel says are in a call, without /proc. */
-static int told_of(const struct sight *sight, pid_t pid)
+/* How many of the process's threads sleep, and of how many the kernel says in which call, without /proc. */
+static int told_of(const struct sight *sight, pid_t pid, int *ret_asleep)
 {
     int count = 0;
+    *ret_asleep = 0;
     for (size_t i = 0; i < sight->calls.count; i++) {
         const struct call_seen *seen = (const struct call_seen *)sight->calls.item + i;
         uint32_t process = kernel_process_of_thread(&sight->scan, &seen->who);
-        count += process != TONG_NOBODY && graph_process_at(sight->scan.graph, process)->pid == pid &&
-                 seen->kind == CALL_SEEN_CALL && seen->number >= 0;
+        if (process == TONG_NOBODY || graph_process_at(sight->scan.graph, process)->pid != pid)
+            continue;
+        count += seen->kind == CALL_SEEN_CALL && seen->number >= 0;
+        *ret_asleep += seen->state != 0 && seen->kind != CALL_SEEN_NONE;
     }
     return count;
 }
@@ -221,14 +222,16 @@ static int compare(const struct sight *one, const struct sight *other, pid_t pid
 }
 
 /* Who was told to sleep may still be in the queue of its processor for a while, and is left to /proc. */
-static void until_told(pid_t pid, int count)
+static void until_told(pid_t pid, int calls, int asleep)
 {
     struct sight sight;
     bool enough = false;
     for (int64_t deadline = frame_now() + INT64_C(10000000000); !enough; end(&sight)) {
         look_by_kernel(&sight);
-        enough = told_of(&sight, pid) == count;
-        MUST(enough || frame_now() < deadline, "process %d: %d calls told", (int)pid, told_of(&sight, pid));
+        int sleeping, in_calls = told_of(&sight, pid, &sleeping);
+        enough = in_calls == calls && sleeping == asleep;
+        MUST(enough || frame_now() < deadline, "process %d: %d sleep, %d calls told", (int)pid, sleeping,
+             in_calls);
     }
 }
 
@@ -246,10 +249,10 @@ static void test_calls(int unused)
     struct sight plain, sight;
     MUST(pipe2(quiet, O_CLOEXEC) == 0 && pipe2(told, O_CLOEXEC) == 0, "pipe2");
     const pid_t pids[PROCESSES] = { start(SLEEPING, false), start(most, false), start(SLEEPING, true) };
+    until_told(pids[0], 1 + SLEEPING, 1 + SLEEPING);
+    until_told(pids[1], 1 + SLEEPING, most);
+    until_told(pids[2], SLEEPING, SLEEPING);
     until_stopped(pids[1]);
-    until_told(pids[0], 1 + SLEEPING);
-    until_told(pids[1], 1 + SLEEPING);
-    until_told(pids[2], SLEEPING);
     look_by_kernel(&sight);
     look_plainly(&plain);
     GIVES(compare(&sight, &plain, pids[0]), 1 + SLEEPING);
@@ -258,6 +261,7 @@ static void test_calls(int unused)
     end(&sight);
     end(&plain);
     MUST(kill(pids[1], SIGCONT) == 0, "SIGCONT");
+    until_told(pids[1], 1 + SLEEPING, most);
     look_by_kernel(&sight);
     look_plainly(&plain);
     GIVES(compare(&sight, &plain, pids[1]), 1 + most);
