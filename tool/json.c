@@ -27,10 +27,18 @@ void json_close(struct json *json, char bracket)
     json->comma = true;
 }
 
+/* Nobody else chooses names, so there is nothing to be escaped in them. */
 void json_name(struct json *json, const char *name)
 {
-    json_string(json, name);
-    text_add(json->out, ":", 1);
+    size_t size = strlen(name);
+    text_reserve(json->out, size + 4);
+    char *at = json->out->data + json->out->used;
+    if (json->comma)
+        *at++ = ',';
+    *at++ = '"';
+    memcpy(at, name, size);
+    memcpy(at + size, "\":", 3);
+    json->out->used = (size_t)(at + size + 2 - json->out->data);
     json->comma = false;
 }
 
@@ -50,18 +58,51 @@ static void add_character(struct text *out, const char *data, size_t length, uns
         text_add(out, data, length);
 }
 
+#define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/* Whether one of eight bytes is zero, by the carry out of it: Hacker's Delight, 6-1; what is behind it may be told wrongly. */
+static uint64_t has_zero(uint64_t bytes)
+{
+    return (bytes - EACH(1)) & ~bytes & EACH(0x80);
+}
+
+/* Whether eight bytes all stand for themselves: from ' ' to '~', and neither '"' nor '\\'. */
+static bool are_plain(const char *data)
+{
+    uint64_t bytes;
+    memcpy(&bytes, data, sizeof bytes);
+    uint64_t outside = (bytes - EACH(' ')) | (bytes + EACH(0x7f - '~')) | bytes;
+    return !((outside & EACH(0x80)) | has_zero(bytes ^ EACH('"')) | has_zero(bytes ^ EACH('\\')));
+}
+
 /* How many bytes stand for themselves: nearly all do, and together they are copied much faster. */
 static size_t plain(const char *data, size_t size)
 {
     size_t count = 0;
+    while (size - count >= 8 && are_plain(data + count))
+        count += 8;
     while (count < size && data[count] >= ' ' && data[count] <= '~' && data[count] != '"' && data[count] != '\\')
         count++;
     return count;
 }
 
-void json_bytes(struct json *json, const char *data, size_t size)
+/* What stands for itself, between quotation marks: a large document is little else, so it is one step. */
+static bool add_plain(struct text *out, const char *data, size_t size)
 {
-    separate(json);
+    if (plain(data, size) < size)
+        return false;
+    text_reserve(out, size + 2);
+    char *at = out->data + out->used;
+    *at++ = '"';
+    memcpy(at, data, size);
+    at[size] = '"';
+    at[size + 1] = '\0';
+    out->used += size + 2;
+    return true;
+}
+
+static void add_escaped(struct json *json, const char *data, size_t size)
+{
     text_add(json->out, "\"", 1);
     while (size) {
         unsigned code;
@@ -82,6 +123,13 @@ void json_bytes(struct json *json, const char *data, size_t size)
     text_add(json->out, "\"", 1);
 }
 
+void json_bytes(struct json *json, const char *data, size_t size)
+{
+    separate(json);
+    if (!add_plain(json->out, data, size))
+        add_escaped(json, data, size);
+}
+
 void json_string(struct json *json, const char *text)
 {
     if (text)
@@ -98,8 +146,12 @@ void json_signed(struct json *json, int64_t value)
 
 void json_unsigned(struct json *json, uint64_t value)
 {
+    char digits[20], *at = digits + sizeof digits;
     separate(json);
-    text_print(json->out, "%" PRIu64, value);
+    do
+        *--at = (char)('0' + value % 10);
+    while (value /= 10);
+    text_add(json->out, at, (size_t)(digits + sizeof digits - at));
 }
 
 void json_real(struct json *json, double value)
@@ -114,13 +166,13 @@ void json_real(struct json *json, double value)
 void json_bool(struct json *json, bool value)
 {
     separate(json);
-    text_print(json->out, value ? "true" : "false");
+    text_add(json->out, value ? "true" : "false", value ? 4 : 5);
 }
 
 void json_null(struct json *json)
 {
     separate(json);
-    text_print(json->out, "null");
+    text_add(json->out, "null", 4);
 }
 
 void json_text(struct json *json, const char *name, const char *text)

@@ -38,6 +38,25 @@ struct task_seen {
     char name[16];
 };
 
+/* ---- calls ------------------------------------------------------------------------------------------------ */
+
+enum call_seen_kind {
+    CALL_SEEN_ASK,  /* /proc has to say: it is falling asleep or waking up, or is of another processor's kind */
+    CALL_SEEN_NONE, /* it runs, or sleeps in no call */
+    CALL_SEEN_CALL
+};
+
+/* A thread of a process, as the files syscall, schedstat and stat of proc(5) have it. */
+struct call_seen {
+    struct who_seen who;
+    unsigned int kind;
+    unsigned int state;                    /* as the kernel has it */
+    long long number;
+    unsigned long long argument[6], stack, instruction;
+    unsigned long long ran, delayed, turns; /* nanoseconds on a processor and waiting for one, and how often */
+    unsigned long long files;              /* address of its table of descriptors */
+};
+
 /* ---- files, files_plainly --------------------------------------------------------------------------------- */
 
 enum file_seen_kind {

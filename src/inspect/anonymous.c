@@ -27,8 +27,8 @@ static uint32_t fresh_object(const struct descriptor *descriptor, uint32_t kind,
 void descriptor_add_counter(const struct descriptor *descriptor, unsigned long id, uint64_t value)
 {
     bool fresh;
-    char key[24];
-    snprintf(key, sizeof key, "%lu", id);
+    char key[GRAPH_KEY];
+    graph_number_key(id, key);
     uint32_t object = fresh_object(descriptor, TONG_KIND_EVENTFD, key, &fresh);
     if (object != TONG_NOBODY)
         graph_object_at(descriptor->scan->graph, object)->messages = value;
@@ -132,8 +132,8 @@ uint32_t descriptor_object_of_inode(const struct tong_snapshot *graph, uint64_t 
 {
     static const uint32_t kinds[] = { TONG_KIND_PIPE, TONG_KIND_TCP, TONG_KIND_UDP, TONG_KIND_NETLINK, TONG_KIND_UNIX };
     uint32_t object = TONG_NOBODY;
-    char key[24];
-    snprintf(key, sizeof key, "%llu", (unsigned long long)inode);
+    char key[GRAPH_KEY];
+    graph_number_key(inode, key);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds && object == TONG_NOBODY; i++)
         object = graph_find_object(graph, kinds[i], key);
     return object;

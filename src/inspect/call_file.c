@@ -188,7 +188,7 @@ static uint32_t fifo_object(struct look_at_thread *look, const struct stat *stat
 /* Who opens a FIFO can be interrupted; who cannot waits for a disk or a server, of which nothing is asked here. */
 static bool is_interruptible(struct look_at_thread *look)
 {
-    return wait_state(look->scan, look->pid, look->tid) == 'S';
+    return thread_state(look->scan, look->pid, look->tid) == 'S';
 }
 
 static void wait_for_open(struct look_at_thread *look, int directory, uint64_t at, int flags)

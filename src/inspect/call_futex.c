@@ -27,6 +27,7 @@ struct rwlock {
     uint32_t kind;
 };
 
+#define WORDS_BEFORE offsetof(struct rwlock, writers_word) /* the last that is slept on */
 #define WRITER_HOLDS 3u     /* in `readers`: it is the writers' turn, and one has it */
 #define RWLOCK_WORD_MOST 3u
 #define RWLOCK_KIND_MOST 2u
@@ -105,10 +106,15 @@ static int64_t writer_of(struct look_at_thread *look, const struct word *word, b
 {
     static const size_t places[] = { offsetof(struct rwlock, readers), offsetof(struct rwlock, phase_word),
                                      offsetof(struct rwlock, writers_word) };
+    unsigned char around[WORDS_BEFORE + sizeof(struct rwlock)];
     struct rwlock lock;
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (wait_peek(look, word->at - places[i], &lock, sizeof lock) && is_written(&lock, shared))
+    bool whole = wait_peek(look, word->at - WORDS_BEFORE, around, sizeof around); /* not at the edge of its memory */
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (whole)
+            memcpy(&lock, around + WORDS_BEFORE - places[i], sizeof lock);
+        if ((whole || wait_peek(look, word->at - places[i], &lock, sizeof lock)) && is_written(&lock, shared))
             return lock.writer;
+    }
     return 0;
 }
 

@@ -99,13 +99,13 @@ const char *graph_format(struct tong_snapshot *graph, const char *format, ...)
 
 /* ---- Indices --------------------------------------------------------------------------------------------- */
 
-static uint64_t hash_number(uint64_t number)
+static uint32_t hash_number(uint64_t number)
 {
     number = (number ^ number >> 31) * UINT64_C(0x9e3779b97f4a7c15);
-    return number ^ number >> 29;
+    return (uint32_t)(number ^ number >> 29);
 }
 
-static uint64_t hash_key(uint32_t kind, const char *key)
+static uint32_t hash_key(uint32_t kind, const char *key)
 {
     uint64_t hash = kind;
     for (; *key; key++)
@@ -113,45 +113,36 @@ static uint64_t hash_key(uint32_t kind, const char *key)
     return hash_number(hash);
 }
 
-typedef uint64_t (*hash_of)(const struct tong_snapshot *graph, uint32_t number);
-
-static uint64_t hash_object(const struct tong_snapshot *graph, uint32_t number)
+static void enter(struct graph_slot *slots, uint32_t size, struct graph_slot entry)
 {
-    const tong_object *object = (const tong_object *)graph->objects.item + number;
-    return hash_key(object->kind, object->key);
-}
-
-static uint64_t hash_process(const struct tong_snapshot *graph, uint32_t number)
-{
-    return hash_number((uint64_t)((const tong_process *)graph->processes.item)[number].pid);
-}
-
-static void enter(uint32_t *slots, uint32_t size, uint64_t hash, uint32_t number)
-{
-    uint32_t at = (uint32_t)hash & (size - 1);
-    while (slots[at])
+    uint32_t at = entry.hash & (size - 1);
+    while (slots[at].number)
         at = (at + 1) & (size - 1);
-    slots[at] = number + 1;
+    slots[at] = entry;
+}
+
+static bool widen(struct graph_slot **slots, uint32_t *size)
+{
+    uint32_t wider = *size ? 2 * *size : 4 * ROOM_FIRST;
+    struct graph_slot *fresh = calloc(wider, sizeof *fresh);
+    for (uint32_t i = 0; fresh && i < *size; i++)
+        if ((*slots)[i].number)
+            enter(fresh, wider, (*slots)[i]);
+    if (!fresh)
+        return false;
+    free(*slots);
+    *slots = fresh;
+    *size = wider;
+    return true;
 }
 
 /* Enters the youngest of `count`; at most half of the slots are in use. */
-static void enter_last(struct tong_snapshot *graph, uint32_t **slots, uint32_t *size, size_t count, hash_of hash)
+static void enter_last(struct tong_snapshot *graph, struct graph_slot **slots, uint32_t *size, size_t count, uint32_t hash)
 {
-    uint32_t first = (uint32_t)count - 1;
-    if (2 * count > *size) {
-        uint32_t wider = *size ? 2 * *size : 4 * ROOM_FIRST;
-        uint32_t *fresh = calloc(wider, sizeof *fresh);
-        if (!fresh) {
-            fail_memory(graph);
-            return;
-        }
-        free(*slots);
-        *slots = fresh;
-        *size = wider;
-        first = 0;
-    }
-    for (uint32_t number = first; number < count; number++)
-        enter(*slots, *size, hash(graph, number), number);
+    if (2 * count > *size && !widen(slots, size))
+        fail_memory(graph);
+    else
+        enter(*slots, *size, (struct graph_slot){ hash, (uint32_t)count });
 }
 
 /* ---- Processes and objects ------------------------------------------------------------------------------- */
@@ -168,12 +159,13 @@ tong_object *graph_object_at(struct tong_snapshot *graph, uint32_t object)
 
 uint32_t graph_process(const struct tong_snapshot *graph, int64_t pid)
 {
+    const tong_process *processes = graph->processes.item;
+    uint32_t last = graph->pids - 1;
     if (!graph->pids)
         return TONG_NOBODY;
-    for (uint32_t at = (uint32_t)hash_number((uint64_t)pid) & (graph->pids - 1); graph->by_pid[at];
-         at = (at + 1) & (graph->pids - 1))
-        if (((const tong_process *)graph->processes.item)[graph->by_pid[at] - 1].pid == pid)
-            return graph->by_pid[at] - 1;
+    for (uint32_t at = hash_number((uint64_t)pid) & last; graph->by_pid[at].number; at = (at + 1) & last)
+        if (processes[graph->by_pid[at].number - 1].pid == pid)
+            return graph->by_pid[at].number - 1;
     return TONG_NOBODY;
 }
 
@@ -199,26 +191,32 @@ uint32_t graph_add_process(struct tong_snapshot *graph, const tong_process *proc
     added->size = sizeof *added;
     added->name = graph_format(graph, "%.*s", (int)whole_letters(process->name), process->name);
     added->command = graph_text(graph, process->command);
-    enter_last(graph, &graph->by_pid, &graph->pids, graph->processes.count, hash_process);
+    enter_last(graph, &graph->by_pid, &graph->pids, graph->processes.count, hash_number((uint64_t)process->pid));
     return (uint32_t)graph->processes.count - 1;
 }
 
-uint32_t graph_find_object(const struct tong_snapshot *graph, uint32_t kind, const char *key)
+static uint32_t find_object(const struct tong_snapshot *graph, uint32_t kind, const char *key, uint32_t hash)
 {
+    const tong_object *objects = graph->objects.item;
+    uint32_t last = graph->keys - 1;
     if (!graph->keys)
         return TONG_NOBODY;
-    for (uint32_t at = (uint32_t)hash_key(kind, key) & (graph->keys - 1); graph->by_key[at];
-         at = (at + 1) & (graph->keys - 1)) {
-        const tong_object *object = (const tong_object *)graph->objects.item + graph->by_key[at] - 1;
-        if (object->kind == kind && !strcmp(object->key, key))
-            return graph->by_key[at] - 1;
+    for (uint32_t at = hash & last; graph->by_key[at].number; at = (at + 1) & last) {
+        uint32_t number = graph->by_key[at].number - 1;
+        if (graph->by_key[at].hash == hash && objects[number].kind == kind && !strcmp(objects[number].key, key))
+            return number;
     }
     return TONG_NOBODY;
 }
 
+uint32_t graph_find_object(const struct tong_snapshot *graph, uint32_t kind, const char *key)
+{
+    return find_object(graph, kind, key, hash_key(kind, key));
+}
+
 uint32_t graph_object(struct tong_snapshot *graph, uint32_t kind, const char *key, bool *ret_new)
 {
-    uint32_t found = graph_find_object(graph, kind, key);
+    uint32_t hash = hash_key(kind, key), found = find_object(graph, kind, key, hash);
     if (ret_new)
         *ret_new = found == TONG_NOBODY;
     if (found != TONG_NOBODY)
@@ -232,8 +230,19 @@ uint32_t graph_object(struct tong_snapshot *graph, uint32_t kind, const char *ke
         .peer = TONG_NOBODY, .depth = TONG_UNKNOWN, .capacity = TONG_UNKNOWN, .messages = TONG_UNKNOWN,
         .passed = TONG_UNKNOWN,
     };
-    enter_last(graph, &graph->by_key, &graph->keys, graph->objects.count, hash_object);
+    enter_last(graph, &graph->by_key, &graph->keys, graph->objects.count, hash);
     return (uint32_t)graph->objects.count - 1;
+}
+
+void graph_number_key(uint64_t number, char ret[GRAPH_KEY])
+{
+    char digits[20], *at = digits + sizeof digits;
+    do
+        *--at = (char)('0' + number % 10);
+    while (number /= 10);
+    size_t size = (size_t)(digits + sizeof digits - at);
+    memcpy(ret, at, size);
+    ret[size] = '\0';
 }
 
 void graph_file_key(uint64_t device, uint64_t inode, char ret[GRAPH_KEY])
@@ -322,8 +331,10 @@ void graph_missed(struct tong_snapshot *graph, const char *what, int64_t error)
 static int compare_ends(const void *left, const void *right)
 {
     const tong_end *a = left, *b = right;
-    const uint64_t x[] = { a->object, a->process, a->flags, a->description, a->direction, (uint32_t)a->fd };
-    const uint64_t y[] = { b->object, b->process, b->flags, b->description, b->direction, (uint32_t)b->fd };
+    if (a->object != b->object) /* as a rule */
+        return a->object < b->object ? -1 : 1;
+    const uint64_t x[] = { a->process, a->flags, a->description, a->direction, (uint32_t)a->fd };
+    const uint64_t y[] = { b->process, b->flags, b->description, b->direction, (uint32_t)b->fd };
     for (size_t i = 0; i < sizeof x / sizeof *x; i++)
         if (x[i] != y[i])
             return x[i] < y[i] ? -1 : 1;

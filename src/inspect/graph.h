@@ -54,13 +54,18 @@ struct graph_watch {
     uint64_t description; /* of it, as an address of the kernel's, until the object is known; 0: not known */
 };
 
+/* Of an index with open addressing, whose size is a power of two. */
+struct graph_slot {
+    uint32_t hash, number; /* number + 1; 0: nothing */
+};
+
 struct tong_snapshot {
     struct graph_array processes, objects, ends, waits, findings, gaps, watches;
     struct graph_array leftovers;  /* leftover.h */
     struct graph_array stuck;      /* numbers of waits, of one finding after another */
     struct graph_block *text;      /* strings */
-    uint32_t *by_key, keys;        /* open addressing: object number + 1; keys is a power of two */
-    uint32_t *by_pid, pids;        /* the same for processes */
+    struct graph_slot *by_key, *by_pid; /* objects, processes */
+    uint32_t keys, pids;           /* slots */
     int64_t began, ended;
     const char *tier;
     struct kernel *kernel;         /* it was taken with; NULL: without */
@@ -92,8 +97,9 @@ uint32_t graph_find_object(const struct tong_snapshot *graph, uint32_t kind, con
 tong_object *graph_object_at(struct tong_snapshot *graph, uint32_t object);
 tong_process *graph_process_at(struct tong_snapshot *graph, uint32_t process);
 
-/* The key of a file; the kernel writes the numbers of devices in many ways. */
+/* The key that is a number, in decimals; that of a file, as the kernel writes the numbers of devices in many ways. */
 #define GRAPH_KEY 64
+void graph_number_key(uint64_t number, char ret[GRAPH_KEY]);
 void graph_file_key(uint64_t device, uint64_t inode, char ret[GRAPH_KEY]);
 
 uint32_t graph_add_end(struct tong_snapshot *graph, const tong_end *end);

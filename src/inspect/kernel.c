@@ -34,7 +34,7 @@ unsigned kernel_skipped;
 
 /* From the newest kernel to the oldest that can. */
 static const char *const wanted[][6] = {
-    { "tasks", "files", "mappings", "undos", NULL },
+    { "tasks", "files", "mappings", "undos", "calls", NULL },
     { "tasks", "files_plainly", "mappings", "undos", NULL },
     { "tasks", "files_plainly", "undos", NULL },
 };

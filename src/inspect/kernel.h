@@ -29,6 +29,8 @@ int kernel_run(const struct kernel *kernel, const char *program, size_t size, st
 /* The process that a record is of; TONG_NOBODY: it began after processes were listed, or another thread speaks for it, because
  * its first has ended. */
 uint32_t kernel_process(const struct scan *scan, const struct who_seen *who);
+/* The same, also of threads that do not speak for it. */
+uint32_t kernel_process_of_thread(const struct scan *scan, const struct who_seen *who);
 
 /* A device as stat(2) tells it. */
 uint64_t kernel_device(unsigned device);
@@ -37,6 +39,10 @@ uint64_t kernel_device(unsigned device);
 int kernel_processes(struct scan *scan);
 int kernel_descriptors(struct scan *scan);
 int kernel_mappings(struct scan *scan);
+int kernel_waits(struct scan *scan);
+
+/* What threads are in before their descriptors are looked at: kernel_waits() compares. */
+int kernel_calls(struct scan *scan);
 
 /* What the kernel would undo when processes end.  ret: struct undo_seen; nothing, where it cannot be told. */
 int kernel_undos(struct scan *scan);

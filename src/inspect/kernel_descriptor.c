@@ -204,9 +204,9 @@ static void resolve_watches(const struct kernel_files *files)
 
 static int add_by_inode(struct kernel_files *files, const struct file_seen *seen, const char *name)
 {
-    char inode[24];
+    char inode[GRAPH_KEY];
     (void)name;
-    snprintf(inode, sizeof inode, "%llu", seen->inode);
+    graph_number_key(seen->inode, inode);
     if (seen->kind == FILE_SEEN_PIPE)
         descriptor_add_pipe(&files->descriptor, inode);
     else
@@ -289,12 +289,12 @@ static bool is_threads_own(const struct kernel_files *files, const struct file_s
 /* A thread's own descriptor is none of its process. */
 static int add_descriptor(struct kernel_files *files, const struct file_seen *seen)
 {
-    char name[16];
+    char name[GRAPH_KEY];
     if (seen->who.number != files->who.number || seen->who.thread != files->who.thread)
         begin_task(files, seen);
     if (files->descriptor.process == TONG_NOBODY || seen->kind >= sizeof kinds / sizeof *kinds || !kinds[seen->kind])
         return 0;
-    snprintf(name, sizeof name, "%d", seen->fd);
+    graph_number_key((uint64_t)seen->fd, name);
     files->descriptor.fd = is_threads_own(files, seen) ? -1 : seen->fd;
     files->descriptor.seen = seen;
     files->descriptor.known = know(files, seen);

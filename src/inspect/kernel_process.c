@@ -66,13 +66,25 @@ static int compare(const void *left, const void *right)
     return a->number < b->number ? -1 : a->number > b->number;
 }
 
-uint32_t kernel_process(const struct scan *scan, const struct who_seen *who)
+static struct kernel_process *find(const struct scan *scan, const struct who_seen *who)
 {
     const struct kernel_process wanted = { .number = who->number };
     struct kernel_process *found = NULL;
     if (scan->listed_count)
         found = bsearch(&wanted, scan->listed, scan->listed_count, sizeof wanted, compare);
-    if (!found || found->started != who->started)
+    return found && found->started == who->started ? found : NULL;
+}
+
+uint32_t kernel_process_of_thread(const struct scan *scan, const struct who_seen *who)
+{
+    const struct kernel_process *found = find(scan, who);
+    return found ? found->process : TONG_NOBODY;
+}
+
+uint32_t kernel_process(const struct scan *scan, const struct who_seen *who)
+{
+    struct kernel_process *found = find(scan, who);
+    if (!found)
         return TONG_NOBODY;
     if (!(graph_process_at(scan->graph, found->process)->flags & TONG_PROCESS_HEADLESS))
         return found->process;

@@ -26,6 +26,8 @@ struct scan {
     struct undo_seen *undos;              /* bpf/look.h */
     size_t undos_count;
     struct graph_array devices;           /* of which file systems are: memory.c */
+    struct call_seen *calls;              /* what threads were in before descriptors were looked at: kernel_wait.c */
+    size_t calls_count;
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */
@@ -41,6 +43,8 @@ struct probe {
 int process_is_still(struct scan *scan, int directory, uint32_t number);
 /* The same without a directory: then everything that was read by its number until now was its own. */
 int process_was_there(struct scan *scan, uint32_t number);
+/* Looks at the directories of all, for those two; that the numbers are still theirs the caller has to know afterwards. */
+int process_identify_all(struct scan *scan);
 
 /* Who began since processes were listed, and from whom of those it descends: 0 from nobody, else the pid of one who is not
  * known either. */

@@ -40,10 +40,10 @@ static void write_end(int family, const struct inet_address *address, char *ret,
 
 int inet_add(struct tong_snapshot *graph, const struct inet_socket *socket)
 {
-    char key[16], here[64], there[64];
+    char key[GRAPH_KEY], here[64], there[64];
     if (socket->inode == 0) /* a connection that is being closed */
         return 0;
-    snprintf(key, sizeof key, "%u", socket->inode);
+    graph_number_key(socket->inode, key);
     write_end(socket->family, &socket->here, here, sizeof here);
     write_end(socket->family, &socket->there, there, sizeof there);
     const char *name = socket->there.port ? graph_format(graph, "%s %s", here, there) : graph_text(graph, here);

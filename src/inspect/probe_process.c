@@ -169,22 +169,51 @@ struct identity {
     struct timespec made;
 };
 
-static struct identity identity_of(int directory)
+static struct identity identity_of(int r, const struct stat *status)
+{
+    return r < 0 ? (struct identity){ 0 } : (struct identity){ status->st_ino, status->st_ctim };
+}
+
+static struct identity identity_open(int directory)
 {
     struct stat status;
-    if (sys_fstat(directory, &status) < 0)
-        return (struct identity){ 0 };
-    return (struct identity){ status.st_ino, status.st_ctim };
+    return identity_of(sys_fstat(directory, &status), &status);
+}
+
+static struct identity identity_named(const struct scan *scan, uint32_t number)
+{
+    char path[24];
+    struct stat status;
+    snprintf(path, sizeof path, "%lld", (long long)graph_process_at(scan->graph, number)->pid);
+    return identity_of(sys_fstatat(scan->proc.fd, path, &status, 0), &status);
+}
+
+static bool is_as_before(const struct scan *scan, uint32_t number, struct identity now)
+{
+    const struct identity *before = scan->identities.item;
+    return now.inode && number < scan->identities.count && now.inode == before[number].inode &&
+           now.made.tv_sec == before[number].made.tv_sec && now.made.tv_nsec == before[number].made.tv_nsec;
+}
+
+int process_identify_all(struct scan *scan)
+{
+    scan->identities.count = 0;
+    for (uint32_t i = 0; i < scan->graph->processes.count; i++) {
+        struct identity *identity = graph_push(scan->graph, &scan->identities, sizeof *identity);
+        bool is_kernel = graph_process_at(scan->graph, i)->flags & TONG_PROCESS_KERNEL;
+        if (!identity)
+            return scan->graph->error;
+        if (!is_kernel)
+            *identity = identity_named(scan, i);
+    }
+    return 0;
 }
 
 int process_is_still(struct scan *scan, int directory, uint32_t number)
 {
-    const struct identity *before = scan->identities.item;
-    const struct identity same = identity_of(directory);
     tong_process now = { .size = 0 };
     char name[64];
-    if (same.inode && number < scan->identities.count && same.inode == before[number].inode &&
-        same.made.tv_sec == before[number].made.tv_sec && same.made.tv_nsec == before[number].made.tv_nsec)
+    if (is_as_before(scan, number, identity_open(directory)))
         return 0;
     int r = read_stat(scan, directory, &now, name);
     return r < 0 ? r : now.start_time == graph_process_at(scan->graph, number)->start_time ? 0 : -ESRCH;
@@ -193,6 +222,8 @@ int process_is_still(struct scan *scan, int directory, uint32_t number)
 int process_was_there(struct scan *scan, uint32_t number)
 {
     char path[24];
+    if (is_as_before(scan, number, identity_named(scan, number)))
+        return 0;
     snprintf(path, sizeof path, "%lld", (long long)graph_process_at(scan->graph, number)->pid);
     int directory = proc_directory(scan->proc.fd, path);
     int r = directory < 0 ? directory : process_is_still(scan, directory, number);
@@ -217,7 +248,7 @@ static int add_process(void *context, const char *name, int64_t pid)
         identity = graph_push(scan->graph, &scan->identities, sizeof *identity);
     }
     if (identity)
-        *identity = identity_of(directory);
+        *identity = identity_open(directory);
     sys_close(directory);
     graph_missed(scan->graph, "processes", r);
     return r == -EMFILE || r == -ENFILE ? r : scan->graph->error;

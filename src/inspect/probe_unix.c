@@ -65,8 +65,8 @@ static int add_socket(void *context, const struct diag_socket *socket)
     struct tong_snapshot *graph = scan->graph;
     const struct unix_diag_msg *message = socket->message;
     const uint32_t *peer = diag_value(socket, UNIX_DIAG_PEER, sizeof *peer);
-    char key[16], peer_key[16];
-    snprintf(key, sizeof key, "%u", message->udiag_ino);
+    char key[GRAPH_KEY];
+    graph_number_key(message->udiag_ino, key);
     uint32_t number = graph_object(graph, TONG_KIND_UNIX, key, NULL);
     if (number == TONG_NOBODY)
         return graph->error;
@@ -74,8 +74,8 @@ static int add_socket(void *context, const struct diag_socket *socket)
     graph_object_at(graph, number)->namespace_inode = scan->namespaces[SCAN_NETWORK];
     if (!peer || *peer == 0)
         return 0;
-    snprintf(peer_key, sizeof peer_key, "%u", *peer);
-    uint32_t other = graph_object(graph, TONG_KIND_UNIX, peer_key, NULL);
+    graph_number_key(*peer, key);
+    uint32_t other = graph_object(graph, TONG_KIND_UNIX, key, NULL);
     graph_object_at(graph, number)->peer = other;
     return graph->error;
 }

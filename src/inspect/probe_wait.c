@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Threads that sleep, from /proc/PID/task/TID/syscall: the number of the call and its arguments.  A line that says
- * "running" or "-1" is of a thread that is not in a call; it may do anything.
- */
+/* Threads and what they wait for: what each is in (thread.c, kernel_wait.c), and what its call's arguments lead to. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +10,6 @@
 #include "sys/sys.h"
 
 #define WATCHES_MOST 512 /* of one set; who waits for more is not judged */
-#define CALL 256
 #define STACK_LOWEST (UINT64_C(1) << 32) /* below it, a program of 32 bits, whose calls have other numbers */
 #define SETS_DEEP 4     /* epoll sets in epoll sets */
 #define ARGUMENTS "arguments of system calls"
@@ -77,6 +73,15 @@ static int compare_descriptors(const void *left, const void *right)
     return a->fd < b->fd ? -1 : a->fd > b->fd;
 }
 
+/* The kernel tells of them in this order. */
+static bool are_in_order(const struct descriptor_seen *list, size_t count)
+{
+    size_t i = 1;
+    while (i < count && compare_descriptors(&list[i - 1], &list[i]) <= 0)
+        i++;
+    return i >= count;
+}
+
 static int list_descriptors(const struct tong_snapshot *graph, struct waits *waits)
 {
     waits->descriptors = malloc((graph->ends.count + 1) * sizeof *waits->descriptors);
@@ -88,7 +93,8 @@ static int list_descriptors(const struct tong_snapshot *graph, struct waits *wai
             waits->descriptors[waits->descriptors_count++] =
                 (struct descriptor_seen){ end->process, end->object, end->direction, end->fd };
     }
-    qsort(waits->descriptors, waits->descriptors_count, sizeof *waits->descriptors, compare_descriptors);
+    if (!are_in_order(waits->descriptors, waits->descriptors_count))
+        qsort(waits->descriptors, waits->descriptors_count, sizeof *waits->descriptors, compare_descriptors);
     return 0;
 }
 
@@ -101,15 +107,14 @@ static const struct descriptor_seen *find_descriptor(const struct waits *waits, 
 /* It may have become another since descriptors were read: the link must still say the same. */
 static bool is_still(struct look_at_thread *look, int fd, const tong_object *object, char *target, size_t size)
 {
-    char path[48], inode[24];
+    char path[48];
     snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->tid, fd);
     ssize_t r = proc_link(look->scan->proc.fd, path, target, size);
     graph_missed(look->scan->graph, "files that threads wait for", r);
     if (r < 0)
         return false;
     const char *open = strchr(target, '[');
-    snprintf(inode, sizeof inode, "[%llu]", (unsigned long long)object->inode);
-    return *target == '/' || !open || open[1] < '0' || open[1] > '9' || !strcmp(open, inode);
+    return *target == '/' || !open || open[1] < '0' || open[1] > '9' || strtoull(open + 1, NULL, 10) == object->inode;
 }
 
 static void wait_on_watches(struct look_at_thread *look, uint32_t set, unsigned deep);
@@ -167,7 +172,8 @@ void wait_on_descriptor(struct look_at_thread *look, int fd, uint32_t direction,
     const struct descriptor_seen *seen = find_descriptor(look->waits, look->process, fd);
     const tong_object *object = seen ? graph_object_at(look->scan->graph, seen->object) : NULL;
     tong_object none = { .inode = 0 };
-    bool same = is_still(look, fd, object ? object : &none, target, sizeof target);
+    bool same = (object && look->waits->still && look->waits->still[look->process]) ||
+                is_still(look, fd, object ? object : &none, target, sizeof target);
     if (object && same)
         wait_on_object(look, seen->object, direction, fd, multiplexed, 0);
     else
@@ -176,91 +182,27 @@ void wait_on_descriptor(struct look_at_thread *look, int fd, uint32_t direction,
 
 /* ---- Threads ---------------------------------------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t hash, const char *text)
+int waits_add(struct scan *scan, uint32_t process, int64_t tid, const struct thread_now *now)
 {
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-char wait_state(struct scan *scan, int64_t pid, int64_t tid)
-{
-    char path[80];
-    snprintf(path, sizeof path, "%lld/task/%lld/stat", (long long)pid, (long long)tid);
-    ssize_t r = proc_read(&scan->proc, scan->proc.fd, path);
-    const char *name_end = r > 0 ? strrchr(scan->proc.buffer, ')') : NULL;
-    graph_missed(scan->graph, "states of threads", r);
-    return name_end && name_end[1] == ' ' ? name_end[2] : 0;
-}
-
-/* A debugger may stop one thread of several. */
-static bool is_stopped(struct scan *scan, uint32_t process, int64_t tid)
-{
-    const tong_process *of = graph_process_at(scan->graph, process);
-    char state = of->flags & TONG_PROCESS_STOPPED ? wait_state(scan, of->pid, tid) : 0;
-    return state == 'T' || state == 't';
-}
-
-uint64_t wait_turns(struct scan *scan, int64_t pid, int64_t tid)
-{
-    char path[80];
-    snprintf(path, sizeof path, "%lld/task/%lld/schedstat", (long long)pid, (long long)tid);
-    return proc_read(&scan->proc, scan->proc.fd, path) > 0 ? mix(UINT64_C(0xcbf29ce484222325), scan->proc.buffer) : 0;
-}
-
-uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size_t size)
-{
-    char path[80];
-    snprintf(path, sizeof path, "%lld/task/%lld/syscall", (long long)pid, (long long)tid);
-    ssize_t r = proc_read(&scan->proc, scan->proc.fd, path);
-    if (r <= 0 || scan->proc.buffer[0] < '0' || scan->proc.buffer[0] > '9') {
-        snprintf(call, size, "%s", r == -EACCES || r == -EPERM ? "refused" : "");
-        return 0;
-    }
-    snprintf(call, size, "%s", scan->proc.buffer);
-    return mix(wait_turns(scan, pid, tid), call) | 1;
-}
-
-/* "number a0 a1 a2 a3 a4 a5 stack instruction" */
-static bool parse_call(const char *line, long *ret_number, uint64_t argument[6])
-{
-    char *at;
-    *ret_number = strtol(line, &at, 10);
-    for (unsigned i = 0; i < 6; i++)
-        argument[i] = strtoull(at, &at, 16);
-    return strtoull(at, &at, 16) >= STACK_LOWEST;
-}
-
-struct process_threads {
-    struct scan *scan;
-    uint32_t process;
-    int64_t pid;
-};
-
-static int add_thread(void *context, const char *name, int64_t tid)
-{
-    (void)name;
-    const struct process_threads *of = context;
-    struct waits *waits = of->scan->waits;
-    char call[CALL];
-    long number;
-    struct look_at_thread look = { .scan = of->scan, .waits = waits, .process = of->process, .pid = of->pid, .tid = tid,
+    struct waits *waits = scan->waits;
+    struct look_at_thread look = { .scan = scan, .waits = waits, .process = process, .tid = tid,
+                                   .pid = graph_process_at(scan->graph, process)->pid,
                                    .thread = (uint32_t)waits->threads.count };
-    struct thread_seen *thread = graph_push(of->scan->graph, &waits->threads, sizeof *thread);
+    struct thread_seen *thread = graph_push(scan->graph, &waits->threads, sizeof *thread);
     if (!thread)
-        return of->scan->graph->error;
-    *thread = (struct thread_seen){ .process = of->process, .tid = tid, .first = (uint32_t)waits->facts.count };
-    thread->mark = wait_mark(of->scan, of->pid, tid, call, sizeof call);
-    thread->stopped = is_stopped(of->scan, of->process, tid);
-    thread->turns = thread->stopped ? wait_turns(of->scan, of->pid, tid) : 0;
-    thread->certain = !thread->mark || tid == gettid();
-    if (!strcmp(call, "refused"))
-        graph_gap(of->scan->graph, "system calls of threads", "not permitted to this user");
-    if (thread->mark && !parse_call(call, &number, look.argument))
-        thread->certain = true;
-    else if (thread->mark && tid != gettid())
-        call_decode(&look, number);
-    return of->scan->graph->error;
+        return scan->graph->error;
+    *thread = (struct thread_seen){
+        .process = process, .tid = tid, .first = (uint32_t)waits->facts.count, .mark = thread_mark_of(now),
+        .stopped = now->stopped, .turns = now->turns,
+    };
+    bool is_known = now->in_call && now->stack >= STACK_LOWEST;
+    thread->certain = !is_known || tid == waits->own;
+    if (now->refused)
+        graph_gap(scan->graph, "system calls of threads", "not permitted to this user");
+    memcpy(look.argument, now->argument, sizeof look.argument);
+    if (!thread->certain)
+        call_decode(&look, now->number);
+    return scan->graph->error;
 }
 
 /* How much there is before a process is looked at. */
@@ -277,19 +219,14 @@ static void forget(struct scan *scan, const struct before *before)
     scan->graph->ends.count = before->ends;
 }
 
-static int look_at(struct scan *scan, uint32_t number)
+static int look_at(struct scan *scan, uint32_t number, waits_threads_of *threads_of, const void *context)
 {
-    const tong_process *process = graph_process_at(scan->graph, number);
+    const uint32_t nothing = TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_HIDDEN | TONG_PROCESS_GONE;
     const struct before before = { scan->waits->threads.count, scan->waits->facts.count, scan->graph->waits.count,
                                    scan->graph->ends.count };
-    struct process_threads of = { scan, number, process->pid };
-    char path[48];
-    if (process->flags & (TONG_PROCESS_KERNEL | TONG_PROCESS_ZOMBIE | TONG_PROCESS_HIDDEN | TONG_PROCESS_GONE))
+    if (graph_process_at(scan->graph, number)->flags & nothing)
         return 0;
-    snprintf(path, sizeof path, "%lld/task", (long long)process->pid);
-    int directory = proc_directory(scan->proc.fd, path);
-    int r = directory < 0 ? directory : proc_numbers(directory, add_thread, &of);
-    sys_close(directory);
+    int r = threads_of(scan, number, context);
     r = r < 0 ? r : process_was_there(scan, number);
     if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
         return r;
@@ -302,22 +239,56 @@ static int look_at(struct scan *scan, uint32_t number)
     return 0;
 }
 
-int probe_waits(struct scan *scan)
+int waits_read(struct scan *scan, waits_threads_of *threads_of, const bool *still, const void *context)
 {
     struct waits *waits = scan->waits = calloc(1, sizeof *waits);
     size_t processes = scan->graph->processes.count;
     if (!waits)
         return -ENOMEM;
+    waits->own = gettid();
+    waits->still = still;
     waits->first_thread = calloc(processes + 1, sizeof *waits->first_thread);
     waits->live = calloc(processes + 1, sizeof *waits->live);
     int r = waits->first_thread && waits->live ? list_descriptors(scan->graph, waits) : -ENOMEM;
     for (uint32_t process = 0; process < processes && r == 0; process++) {
         waits->first_thread[process] = (uint32_t)waits->threads.count;
-        r = look_at(scan, process);
+        r = look_at(scan, process, threads_of, context);
     }
     if (r == 0)
         waits->first_thread[processes] = (uint32_t)waits->threads.count;
+    waits->still = NULL;
     return r;
+}
+
+struct process_threads {
+    struct scan *scan;
+    uint32_t process;
+};
+
+static int add_thread(void *context, const char *name, int64_t tid)
+{
+    const struct process_threads *of = context;
+    struct thread_now now;
+    (void)name;
+    thread_ask(of->scan, of->process, tid, &now);
+    return waits_add(of->scan, of->process, tid, &now);
+}
+
+static int list_threads(struct scan *scan, uint32_t process, const void *context)
+{
+    struct process_threads of = { scan, process };
+    char path[48];
+    (void)context;
+    snprintf(path, sizeof path, "%lld/task", (long long)graph_process_at(scan->graph, process)->pid);
+    int directory = proc_directory(scan->proc.fd, path);
+    int r = directory < 0 ? directory : proc_numbers(directory, add_thread, &of);
+    sys_close(directory);
+    return r;
+}
+
+int probe_waits(struct scan *scan)
+{
+    return waits_read(scan, list_threads, NULL, NULL);
 }
 
 void waits_free(struct waits *waits)

@@ -24,6 +24,7 @@ static const struct probe probes[] = {
     { "System V", probe_sysv, NULL, 0 },
     { "names", probe_names, NULL, 0 },
     { "list of locks", probe_lock_list, NULL, 0 },
+    { "calls before descriptors", NULL, kernel_calls, TONG_LOOK_WAITS },
     { "descriptors", probe_descriptors, kernel_descriptors, 0 },
     { "mappings", probe_maps, kernel_mappings, 0 },
     { "locks", probe_locks, NULL, 0 },
@@ -32,7 +33,7 @@ static const struct probe probes[] = {
     { "channels of tong", probe_channels, NULL, 0 },
     { "what is undone", NULL, kernel_undos, TONG_LOOK_WAITS },
     /* Asks what those before it found; adds ends of who waits in an open. */
-    { "waits", probe_waits, NULL, TONG_LOOK_WAITS },
+    { "waits", probe_waits, kernel_waits, TONG_LOOK_WAITS },
     { "who waits for locks", probe_lock_waiters, NULL, 0 },
     { "orphans", probe_orphans, NULL, 0 },
 };
@@ -85,6 +86,7 @@ static int look(struct scan *scan)
     waits_free(scan->waits);
     locks_free(scan->locks);
     free(scan->undos);
+    free(scan->calls);
     free(scan->listed);
     free(scan->identities.item);
     free(scan->devices.item);

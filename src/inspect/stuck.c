@@ -20,7 +20,6 @@
 #include "inspect/judge.h"
 #include "sys/sys.h"
 
-#define CALL 256
 #define GENERATIONS 256       /* of ancestors */
 #define LIBC_SIGNALS (UINT64_C(3) << 31) /* 32 and 33, which libc catches for its own use */
 
@@ -222,7 +221,6 @@ static void ask_socket(struct judge *judge, uint32_t number)
 /* Who sleeps may have left it to a child to wake it that was not there yet when processes were listed. */
 static int ask_again(struct judge *judge)
 {
-    char call[CALL];
     bool any = false;
     for (uint32_t i = 0; i < judge->threads; i++) {
         struct thread_seen *thread = &waits_threads(judge->waits)[i];
@@ -230,7 +228,7 @@ static int ask_again(struct judge *judge)
             continue;
         any = true;
         int64_t pid = judge_process(judge, thread->process)->pid;
-        thread->certain = wait_mark(judge->scan, pid, thread->tid, call, sizeof call) != thread->mark ||
+        thread->certain = thread_mark(judge->scan, pid, thread->tid) != thread->mark ||
                           process_was_there(judge->scan, thread->process) < 0;
         for (uint32_t j = thread->first; j < thread->first + thread->count; j++)
             ask_socket(judge, j);
@@ -241,13 +239,12 @@ static int ask_again(struct judge *judge)
 /* Who shows system calls (strace) stops at each and waits for the next stop; a debugger at its prompt waits for its user. */
 static bool debugger_waits(struct judge *judge, int64_t pid)
 {
-    char call[CALL];
     uint32_t process = graph_process(judge->graph, pid);
     uint32_t first = process == TONG_NOBODY ? 0 : judge->waits->first_thread[process];
     uint32_t end = process == TONG_NOBODY ? 0 : judge->waits->first_thread[process + 1];
     for (uint32_t i = first; i < end; i++) {
         const struct thread_seen *thread = &waits_threads(judge->waits)[i];
-        if (!thread->mark || wait_mark(judge->scan, pid, thread->tid, call, sizeof call) != thread->mark)
+        if (!thread->mark || thread_mark(judge->scan, pid, thread->tid) != thread->mark)
             return false;
         for (uint32_t j = thread->first; j < thread->first + thread->count; j++)
             if (waits_facts(judge->waits)[j].children)
@@ -260,7 +257,7 @@ static bool stays_stopped(struct judge *judge, const struct thread_seen *thread)
 {
     const tong_process *process = judge_process(judge, thread->process);
     int64_t pid = process->pid, tracer = process->tracer;
-    return wait_turns(judge->scan, pid, thread->tid) == thread->turns && (!tracer || debugger_waits(judge, tracer));
+    return thread_turns(judge->scan, pid, thread->tid) == thread->turns && (!tracer || debugger_waits(judge, tracer));
 }
 
 /* Who has run meanwhile was stopped for a moment only.  Whether any stays. */

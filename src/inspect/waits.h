@@ -2,7 +2,7 @@
 /*
  * waits.h - who waits for whom, while a snapshot is made.
  *
- * probe_wait.c finds the threads that sleep and decodes their system calls, by the table in calls.c; wakers.c says who
+ * probe_wait.c takes what each thread is in, from thread.c or kernel_wait.c, and decodes its call by the table in calls.c; wakers.c says who
  * could end each wait; stuck.c judges, verdict.c tells of it, and proof.c puts it in words.  Threads of one process follow
  * each other, and so do the waits of one thread, which any one of them ends (poll).
  */
@@ -38,6 +38,16 @@ struct thread_seen {
     bool certain;          /* live for a reason that nothing takes back */
     bool stopped;          /* by a signal or its debugger: taken for live, until it is asked who waits for such */
     uint64_t turns;        /* of one that is stopped: on a processor */
+};
+
+/* What a thread is in, as proc(5) or the kernel's program "calls" has it. */
+struct thread_now {
+    bool in_call;          /* it sleeps, and in a call; else the next four say nothing */
+    long number;
+    uint64_t argument[6], stack, instruction;
+    uint64_t turns;        /* on a processor: equal later, it has had none since */
+    bool stopped;          /* by a signal or its debugger */
+    bool refused;          /* not to be known */
 };
 
 /* Beside the tong_wait_seen of the same number. */
@@ -78,6 +88,8 @@ struct waits {
     uint32_t *first_thread; /* of each process; the last is the count */
     bool *live;             /* processes, while liveness spreads */
     uint32_t *by_tid;       /* threads in the order of their numbers, once all are known */
+    int64_t own;            /* the thread that looks */
+    const bool *still;      /* processes that cannot have changed their descriptors since those were read; NULL: unknown */
 };
 
 /* One thread, while its call is decoded. */
@@ -137,14 +149,23 @@ void call_open(struct look_at_thread *look);
 void call_openat(struct look_at_thread *look);
 void call_connect(struct look_at_thread *look);
 
-/* What a thread's call and its turns are now, in one number; 0: it runs, or is gone. */
-uint64_t wait_mark(struct scan *scan, int64_t pid, int64_t tid, char *call, size_t size);
+/*
+ * thread.c: what a thread is in, by /proc.  ask: whether it is stopped is asked only if its process is.  mark: of its call
+ * and its turns, in one number; 0: it runs, or is gone.  state: "S", "D", "T", as proc(5) has it; 0: it is gone.  turns: of
+ * what schedstat says, nanoseconds on a processor and waiting for one, and how often.
+ */
+void thread_ask(struct scan *scan, uint32_t process, int64_t tid, struct thread_now *ret);
+uint64_t thread_mark(struct scan *scan, int64_t pid, int64_t tid);
+uint64_t thread_mark_of(const struct thread_now *now);
+char thread_state(struct scan *scan, int64_t pid, int64_t tid);
+uint64_t thread_turns(struct scan *scan, int64_t pid, int64_t tid);
+uint64_t thread_turns_of(const uint64_t times[3]);
 
-/* "S", "D", "T": its state, as proc(5) has it; 0: it is gone. */
-char wait_state(struct scan *scan, int64_t pid, int64_t tid);
-
-/* Its turns alone. */
-uint64_t wait_turns(struct scan *scan, int64_t pid, int64_t tid);
+/* Makes scan->waits: asks for the threads of each process, which are added there one after the other.  A negative errno if
+ * there are none: -ESRCH: it is gone.  `still` and `context` are the caller's, who lets go of them afterwards. */
+typedef int waits_threads_of(struct scan *scan, uint32_t process, const void *context);
+int waits_read(struct scan *scan, waits_threads_of *threads_of, const bool *still, const void *context);
+int waits_add(struct scan *scan, uint32_t process, int64_t tid, const struct thread_now *now);
 
 /* Fills in who could end each wait.  Ends are in order by then. */
 int wakers_find(struct scan *scan);

@@ -25,6 +25,7 @@ struct task_struct;
 struct file;
 struct vm_area_struct;
 struct pid_namespace;
+struct files_struct;
 struct super_block;
 struct dentry;
 
@@ -285,7 +286,32 @@ struct sysv_sem {
     struct sem_undo_list *undo_list;
 };
 
+struct thread_info {
+    __u32 status; /* on x86 */
+};
+
+struct sched_entity {
+    __u64 sum_exec_runtime;
+};
+
+struct sched_info {
+    unsigned long pcount;
+    unsigned long long run_delay;
+};
+
+/* What a thread left in its registers when it entered the kernel: of x86-64, and of arm64. */
+struct pt_regs {
+    unsigned long di, si, dx, r10, r8, r9, ip, sp, orig_ax;
+    __u64 regs[31], pc, pstate, orig_x0;
+    __s32 syscallno;
+};
+
 struct task_struct {
+    struct thread_info thread_info;
+    int on_cpu, on_rq;
+    unsigned long nvcsw;
+    struct sched_entity se;
+    struct sched_info sched_info;
     __s32 pid, tgid;
     unsigned int __state, flags;
     long state; /* before Linux 5.14 */
@@ -294,6 +320,7 @@ struct task_struct {
     __u64 start_boottime;
     struct task_struct *real_parent, *parent, *group_leader;
     struct mm_struct *mm;
+    struct files_struct *files;
     struct pid *thread_pid;
     const struct cred *real_cred;
     char comm[16];

@@ -9,6 +9,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include "bpf/look.h"
+#include "look_call.h"
 
 /* A member of what is the same in every kernel: kernel.h. */
 #define READ(from, member)                                                 \
@@ -79,9 +80,13 @@ static int number_of_thread(struct task_struct *task)
 /* What tells a process from all others, and is the same in all records. */
 static struct who_seen who_is(struct task_struct *task)
 {
-    struct task_struct *leader = task->group_leader;
-    int thread = task->pid == task->tgid ? 0 : number_of_thread(task);
-    return (struct who_seen){ leader->start_boottime, leader->tgid, thread };
+    int thread = 0;
+    __u64 started = task->start_boottime;
+    if (task->pid != task->tgid) {
+        thread = number_of_thread(task);
+        started = BPF_CORE_READ(task, group_leader, start_boottime);
+    }
+    return (struct who_seen){ started, task->tgid, thread };
 }
 
 /* ---- tasks ------------------------------------------------------------------------------------------------ */
@@ -94,12 +99,6 @@ static __u64 start_time_of(struct task_struct *task)
         time += BPF_CORE_READ(space, offsets.boottime.tv_sec) * SECOND + BPF_CORE_READ(space, offsets.boottime.tv_nsec);
     }
     return time;
-}
-
-static __u32 state_of(struct task_struct *task)
-{
-    return bpf_core_field_exists(struct task_struct, __state) ? BPF_CORE_READ(task, __state)
-                                                              : (__u32)BPF_CORE_READ(task, state);
 }
 
 /* 0 or 1, without a branch that the compiler would make of it: the verifier goes both ways at each, 64 times. */
@@ -165,6 +164,26 @@ int tasks(struct bpf_iter__task *at)
     seen.inner_pid = READ(inner, nr);
     bpf_core_read_str(seen.name, sizeof seen.name, &task->comm);
     read_namespaces(task, pid, &seen);
+    bpf_seq_write(at->meta->seq, &seen, sizeof seen);
+    return 0;
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------ */
+
+/* Linux 5.15. */
+SEC("iter/task")
+int calls(struct bpf_iter__task *at)
+{
+    struct task_struct *task = at->task;
+    if (!task || task->flags & TASK_SEEN_KERNEL)
+        return 0;
+    struct call_seen seen = { .who = who_is(task), .state = state_of(task), .ran = task->se.sum_exec_runtime,
+                              .files = (unsigned long long)BPF_CORE_READ(task, files) };
+    if (bpf_core_field_exists(((struct task_struct *)0)->sched_info.pcount)) {
+        seen.delayed = task->sched_info.run_delay;
+        seen.turns = task->sched_info.pcount;
+    }
+    read_call(task, &seen);
     bpf_seq_write(at->meta->seq, &seen, sizeof seen);
     return 0;
 }
@@ -495,15 +514,16 @@ int undos(struct bpf_iter__task *at)
     if (!list || (task->pid != task->tgid && BPF_CORE_READ(task, group_leader, sysvsem.undo_list) == list))
         return 0;
     struct undo_seen seen = { .who = who_is(task), .namespace_inode = BPF_CORE_READ(task, nsproxy, ipc_ns, ns.inum) };
+    struct seq_file *to = at->meta->seq;
     struct list_head *head = (void *)list + bpf_core_field_offset(struct sem_undo_list, list_proc);
     struct list_head *next = BPF_CORE_READ(head, next);
     for (int i = 0; i < UNDOS_MOST && next && next != head; i++) {
-        tell_undo(at->meta->seq, (void *)next - bpf_core_field_offset(struct sem_undo, list_proc), &seen);
+        tell_undo(to, (void *)next - bpf_core_field_offset(struct sem_undo, list_proc), &seen);
         next = BPF_CORE_READ(next, next);
     }
     if (next && next != head) {
         seen.id = UNDO_SEEN_MORE;
-        bpf_seq_write(at->meta->seq, &seen, sizeof seen);
+        bpf_seq_write(to, &seen, sizeof seen);
     }
     return 0;
 }
