@@ -228,6 +228,10 @@ struct sys_area {
 };
 int sys_area(int maps, uint64_t at, bool next_shared, struct sys_area *ret, char *path, size_t size);
 
+/* bpf(2): a descriptor, or 0.  Behind what a command knows, the attributes are zero. */
+union bpf_attr;
+int sys_bpf(int command, union bpf_attr *attributes);
+
 int sys_membarrier(int command);
 int sys_getaffinity(pid_t pid, cpu_set_t *ret);
 

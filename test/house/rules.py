@@ -13,7 +13,7 @@ BELOW = {
     "base": {"base", "tong"},
     "sys": {"sys", "base", "tong"},
     "core": {"core", "sys", "base", "tong"},
-    "bpf": {"bpf", "base", "tong"},
+    "bpf": {"bpf", "sys", "base", "tong"},
     "inspect": {"inspect", "bpf", "sys", "base", "tong"},
     "trace": {"trace", "bpf", "sys", "base", "tong"},
     "ring": {"ring", "core", "sys", "base", "tong"},
