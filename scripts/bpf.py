@@ -182,15 +182,18 @@ class Image:
         return None
 
     def layout(self, first):
-        """{function: where it begins}, of a program and of all that it calls, and their instructions."""
-        begins, waiting, size = {}, [first], 0
-        while waiting:
-            key = waiting.pop(0)
-            if key in begins:
-                continue
-            begins[key] = size
-            size += self.functions[key][1] // 8
-            waiting += [target for target in (self.target(*row) for row in self.instructions(key)) if target]
+        """{function: where it begins}, of a program and of all that it calls, in the order of their code."""
+        begins = {}
+
+        def append(function, at):
+            begins[function] = at
+            at += self.functions[function][1] // 8
+            for row in self.instructions(function):
+                target = self.target(*row)
+                if target and target not in begins:
+                    at = append(target, at)
+            return at
+        append(first, 0)
         return begins
 
     def instructions(self, function):

@@ -122,6 +122,12 @@ static bool is_of(enum kind kind, enum image_kind sought)
     return kind < KINDS && kinds[kind] == sought;
 }
 
+/* Whether something of this kind can be sought. */
+static bool is_named(enum kind kind)
+{
+    return is_of(kind, IMAGE_STRUCT) || is_of(kind, IMAGE_ENUM) || is_of(kind, IMAGE_NAME) || is_of(kind, IMAGE_FUNCTION);
+}
+
 static int index_sought(struct types *types)
 {
     uint32_t places = 16;
@@ -226,7 +232,7 @@ static int read_rows(struct types *types)
         if (tail < 0 || tail > types->rows_size - at - (int64_t)sizeof *type)
             return -EBADMSG;
         types->at[types->count] = at;
-        if (type->name && kind_of(type) != FWD)
+        if (is_named(kind_of(type)))
             take_if_sought(types, type, types->count);
         at += (uint32_t)(sizeof *type + (size_t)tail);
     }
