@@ -13,6 +13,7 @@
 
 #define MAGIC 0xeb9f
 #define SAME_NAMED 8  /* a kernel has types of one name that differ; more are not looked at */
+#define HASHED 8
 #define LAYERS_MOST 32 /* typedefs of typedefs, and members without a name within such */
 #define POINTER 8     /* of a 64-bit kernel: no other runs these programs */
 
@@ -105,11 +106,12 @@ static const struct type *plain(const struct types *types, uint32_t number)
 
 /* ---- What is sought --------------------------------------------------------------------------------------- */
 
+/* Of the begin of a name alone, by which nearly all others are told apart: every name of the kernel comes here. */
 static uint32_t hash(const char *name)
 {
     uint32_t sum = 2166136261u; /* FNV-1a */
-    for (; *name; name++)
-        sum = (sum ^ (unsigned char)*name) * 16777619u;
+    for (int i = 0; i < HASHED && name[i]; i++)
+        sum = (sum ^ (unsigned char)name[i]) * 16777619u;
     return sum;
 }
 
