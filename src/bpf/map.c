@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "bpf/map.h"
 
-#include <linux/bpf.h>
 #include <stdint.h>
 
+#include "bpf/attributes.h"
 #include "sys/sys.h"
 
 static int map_call(int command, int map, const void *key, const void *value)
 {
-    union bpf_attr attributes = { .map_fd = (uint32_t)map, .key = (uintptr_t)key, .value = (uintptr_t)value };
+    union bpf_attr attributes = no_attributes();
+    attributes.map_fd = (uint32_t)map;
+    attributes.key = (uintptr_t)key;
+    attributes.value = (uintptr_t)value;
     return sys_bpf(command, &attributes);
 }
 

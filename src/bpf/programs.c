@@ -9,14 +9,15 @@
 #include "bpf/programs.h"
 
 #include <errno.h>
-#include <linux/bpf.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/detail.h"
+#include "bpf/attributes.h"
 #include "bpf/image.h"
+#include "bpf/map.h"
 #include "bpf/types.h"
 #include "sys/sys.h"
 
@@ -102,20 +103,29 @@ static const char *last_words(char *log)
 /* What never changes, the verifier may rely on. */
 static int fill_map(int map, const void *content)
 {
-    union bpf_attr put = { .map_fd = (uint32_t)map, .key = (uintptr_t)&(uint32_t){ 0 }, .value = (uintptr_t)content };
-    union bpf_attr freeze = { .map_fd = (uint32_t)map };
-    int r = sys_bpf(BPF_MAP_UPDATE_ELEM, &put);
+    union bpf_attr freeze = no_attributes();
+    freeze.map_fd = (uint32_t)map;
+    int r = map_put(map, &(uint32_t){ 0 }, content);
     return r < 0 ? r : sys_bpf(BPF_MAP_FREEZE, &freeze);
+}
+
+static int make_map(const struct image_map *map)
+{
+    union bpf_attr make = no_attributes();
+    make.map_type = map->sort;
+    make.key_size = map->key_size;
+    make.value_size = map->value_size;
+    make.max_entries = map->entries;
+    make.map_flags = map->flags;
+    snprintf(make.map_name, sizeof make.map_name, "%s", map->name);
+    return sys_bpf(BPF_MAP_CREATE, &make);
 }
 
 static int make_maps(struct programs *programs)
 {
     for (size_t i = 0; i < programs->image->map_count; i++) {
         const struct image_map *map = &programs->image->maps[i];
-        union bpf_attr make = { .map_type = map->sort, .key_size = map->key_size, .value_size = map->value_size,
-                                .max_entries = map->entries, .map_flags = map->flags };
-        snprintf(make.map_name, sizeof make.map_name, "%s", map->name);
-        int r = programs->map[i] = sys_bpf(BPF_MAP_CREATE, &make);
+        int r = programs->map[i] = make_map(map);
         if (r >= 0 && map->content)
             r = fill_map(programs->map[i], map->content);
         if (r < 0)
@@ -193,24 +203,33 @@ static int ask_why(const struct bpf_image *image, union bpf_attr *load, const ch
     return refused(image, error, "loading", said);
 }
 
+static union bpf_attr describe(const struct loading *loading, const struct image_program *program, const struct bpf_insn *code)
+{
+    union bpf_attr load = no_attributes();
+    load.prog_type = BPF_PROG_TYPE_TRACING;
+    load.expected_attach_type = program->sort == IMAGE_ITERATOR ? BPF_TRACE_ITER : BPF_TRACE_RAW_TP;
+    load.attach_btf_id = types_number(loading->types, program->hook);
+    load.insns = (uintptr_t)code;
+    load.insn_cnt = (uint32_t)program->code_count;
+    load.license = (uintptr_t)loading->programs->image->license;
+    load.prog_btf_fd = (uint32_t)loading->signatures;
+    load.func_info = (uintptr_t)program->functions;
+    load.func_info_cnt = (uint32_t)program->function_count;
+    load.func_info_rec_size = sizeof *program->functions;
+    snprintf(load.prog_name, sizeof load.prog_name, "%s", program->name);
+    return load;
+}
+
 static int load_code(const struct loading *loading, const struct image_program *program, const struct bpf_insn *code)
 {
     const struct bpf_image *image = loading->programs->image;
-    uint32_t hook = types_number(loading->types, program->hook);
-    union bpf_attr load = {
-        .prog_type = BPF_PROG_TYPE_TRACING, .insn_cnt = (uint32_t)program->code_count, .insns = (uintptr_t)code,
-        .license = (uintptr_t)image->license, .attach_btf_id = hook, .prog_btf_fd = (uint32_t)loading->signatures,
-        .expected_attach_type = program->sort == IMAGE_ITERATOR ? BPF_TRACE_ITER : BPF_TRACE_RAW_TP,
-        .func_info = (uintptr_t)program->functions, .func_info_cnt = (uint32_t)program->function_count,
-        .func_info_rec_size = sizeof *program->functions,
-    };
+    union bpf_attr load = describe(loading, program, code);
     char said[80];
-    snprintf(load.prog_name, sizeof load.prog_name, "%s", program->name);
     snprintf(said, sizeof said, "it has no \"%s\"", image->types[program->hook].name);
-    int r = hook ? ask_verifier(&load) : -ENOENT;
-    if (r >= 0)
-        return r;
-    return hook ? ask_why(image, &load, program->name, r) : refused(image, r, "loading", said);
+    if (!load.attach_btf_id)
+        return refused(image, -ENOENT, "loading", said);
+    int r = ask_verifier(&load);
+    return r < 0 ? ask_why(image, &load, program->name, r) : r;
 }
 
 static int load_program(const struct loading *loading, const struct image_program *program)
@@ -255,9 +274,12 @@ static int find_places(struct loading *loading)
 static int load_signatures(struct loading *loading)
 {
     const struct bpf_image *image = loading->programs->image;
-    union bpf_attr load = { .btf = (uintptr_t)image->signatures, .btf_size = (uint32_t)image->signatures_size };
-    loading->signatures = sys_bpf(BPF_BTF_LOAD, &load);
-    return loading->signatures < 0 ? refused(image, loading->signatures, "loading", "") : 0;
+    union bpf_attr load = no_attributes();
+    load.btf = (uintptr_t)image->signatures;
+    load.btf_size = (uint32_t)image->signatures_size;
+    int r = sys_bpf(BPF_BTF_LOAD, &load);
+    loading->signatures = r < 0 ? -1 : r;
+    return r < 0 ? refused(image, r, "loading", "") : 0;
 }
 
 static int load(struct programs *programs, const char *const *wanted)
@@ -272,7 +294,7 @@ static int load(struct programs *programs, const char *const *wanted)
     for (size_t i = 0; i < image->program_count && r >= 0; i++)
         if (is_among(image->programs[i].name, wanted))
             r = programs->program[i] = load_program(&loading, &image->programs[i]);
-    sys_close(loading.signatures < 0 ? -1 : loading.signatures);
+    sys_close(loading.signatures);
     types_close(loading.types);
     free(loading.place);
     free(loading.is_there);
@@ -283,7 +305,9 @@ int programs_load(const struct bpf_image *image, const char *const *wanted, stru
 {
     const uint16_t probe = 1;
     if (!*(const unsigned char *)&probe)
-        return fail(-EOPNOTSUPP, "the kernel's programs \"%s\" are of little-endian processors", image->name);
+        return fail(-EOPNOTSUPP, "the kernel's programs \"%s\" are for little-endian processors", image->name);
+    if (image->program_count > MOST || image->map_count > MOST)
+        return fail(-EINVAL, "the kernel's programs \"%s\": too many", image->name);
     struct programs *programs = malloc(sizeof *programs);
     if (!programs)
         return refused(image, -ENOMEM, "loading", "");
@@ -304,10 +328,9 @@ void programs_unload(struct programs *programs)
     if (!programs)
         return;
     for (size_t i = 0; i < MOST; i++) {
-        int all[] = { programs->link[i], programs->program[i], programs->map[i] };
-        for (size_t j = 0; j < sizeof all / sizeof *all; j++)
-            if (all[j] >= 0)
-                sys_close(all[j]);
+        sys_close(programs->link[i]);
+        sys_close(programs->program[i]);
+        sys_close(programs->map[i]);
     }
     free(programs);
 }
@@ -326,9 +349,12 @@ static int find(const struct programs *programs, const char *name)
 int programs_attach(struct programs *programs, const char *name)
 {
     int program = find(programs, name);
-    if (program < 0 || programs->links == MOST)
-        return -EINVAL;
-    union bpf_attr attach = { .raw_tracepoint.prog_fd = (uint32_t)program };
+    if (program < 0)
+        return program;
+    if (programs->links == MOST)
+        return fail(-EINVAL, "the kernel's programs \"%s\": too many are attached", programs->image->name);
+    union bpf_attr attach = no_attributes();
+    attach.raw_tracepoint.prog_fd = (uint32_t)program;
     int r = sys_bpf(BPF_RAW_TRACEPOINT_OPEN, &attach);
     if (r < 0)
         return refused(programs->image, r, "attaching", name);
@@ -341,11 +367,13 @@ int programs_iterate(struct programs *programs, const char *name)
     int program = find(programs, name);
     if (program < 0)
         return program;
-    union bpf_attr attach = { .link_create = { .prog_fd = (uint32_t)program, .attach_type = BPF_TRACE_ITER } };
+    union bpf_attr attach = no_attributes(), make = attach;
+    attach.link_create.prog_fd = (uint32_t)program;
+    attach.link_create.attach_type = BPF_TRACE_ITER;
     int link = sys_bpf(BPF_LINK_CREATE, &attach);
     if (link < 0)
         return refused(programs->image, link, "attaching", name);
-    union bpf_attr make = { .iter_create.link_fd = (uint32_t)link };
+    make.iter_create.link_fd = (uint32_t)link;
     int r = sys_bpf(BPF_ITER_CREATE, &make);
     sys_close(link);
     return r < 0 ? refused(programs->image, r, "running", name) : r;
