@@ -6,7 +6,7 @@
 #include <linux/bpf.h>
 #include <string.h>
 
-/* All zeros: the kernel refuses what stands behind a command's own, and an initializer of the union may leave that as it is. */
+/* All zeros: the kernel refuses what stands behind a command's own, which an initializer of the union may not set. */
 static inline union bpf_attr no_attributes(void)
 {
     union bpf_attr attributes;

@@ -32,7 +32,8 @@ static int map_pages(struct messages *messages, int map)
     messages->taken = sys_mmap(messages->page, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0, &error);
     if (!messages->taken)
         return error;
-    messages->given = sys_mmap(messages->page + 2 * messages->size, PROT_READ, MAP_SHARED, map, (off_t)messages->page, &error);
+    messages->given = sys_mmap(messages->page + 2 * messages->size, PROT_READ, MAP_SHARED, map, (off_t)messages->page,
+                               &error);
     if (!messages->given)
         return error;
     messages->ring = (const char *)messages->given + messages->page;

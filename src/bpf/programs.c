@@ -54,36 +54,33 @@ static bool is_locked_down(void)
     return size > 0 && strstr(words, "[confidentiality]");
 }
 
-/* Of what does not pass, the caller is told one of two errors. */
 static int refused(const struct bpf_image *image, int error, const char *what, const char *said)
 {
-    const char *name = image->name;
-    switch (error) {
-    case -EPERM: /* EACCES is what the verifier says to a program */
-        return fail(-EPERM, "%s the kernel's programs \"%s\": needs CAP_BPF and CAP_PERFMON (root has them), and a sandbox "
-                            "that allows bpf(2)", what, name);
-    case -ENOMEM:
-        return fail(-ENOMEM, "%s the kernel's programs \"%s\": out of memory", what, name);
-    case -EMFILE:
-    case -ENFILE:
-    case -EINTR:
-    case -EAGAIN:
-        return fail_call(error, "%s the kernel's programs \"%s\"", what, name);
-    case -ENOSYS:
-        return fail(-EOPNOTSUPP, "%s the kernel's programs \"%s\": this kernel is built without bpf(2)", what, name);
-    }
+    static const struct { int error, becomes; const char *words; } reasons[] = {
+        { -EPERM, -EPERM, "needs CAP_BPF and CAP_PERFMON (root has them), and a sandbox that allows bpf(2)" },
+        { -ENOMEM, -ENOMEM, "out of memory" },
+        { -EMFILE, -EMFILE, "too many descriptors are open in this process" },
+        { -ENFILE, -ENFILE, "too many files are open on this machine" },
+        { -EINTR, -EINTR, "interrupted by a signal" },
+        { -EAGAIN, -EAGAIN, "interrupted by signals again and again" },
+        { -ENOSYS, -EOPNOTSUPP, "this kernel is built without bpf(2)" },
+    }; /* EACCES is what the verifier says to a program */
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].error == error)
+            return fail(reasons[i].becomes, "%s the kernel's programs \"%s\": %s", what, image->name, reasons[i].words);
     if (is_locked_down())
-        return fail(-EOPNOTSUPP, "%s the kernel's programs \"%s\": this kernel is locked down (\"confidentiality\")", what, name);
-    return fail(-EOPNOTSUPP, "%s the kernel's programs \"%s\": this kernel cannot (%s is new enough; error %d)%s%s", what, name,
-                image->since, -error, *said ? ": " : "", said);
+        return fail(-EOPNOTSUPP, "%s the kernel's programs \"%s\": this kernel is locked down (confidentiality)", what,
+                    image->name);
+    return fail(-EOPNOTSUPP, "%s the kernel's programs \"%s\": this kernel cannot (%s is new enough; error %d)%s%s", what,
+                image->name, image->since, -error, *said ? ": " : "", said);
 }
 
 static int not_described(const struct bpf_image *image, int error)
 {
     if (error != -ENOENT && error != -EBADMSG && error != -EACCES)
         return refused(image, error, "loading", "");
-    return fail(-EOPNOTSUPP, "loading the kernel's programs \"%s\": this kernel does not describe itself in " DESCRIPTION
-                             " (%s, built with CONFIG_DEBUG_INFO_BTF): %s", image->name, image->since, strerror(-error));
+    return fail(-EOPNOTSUPP, "loading the kernel's programs \"%s\": this kernel does not describe itself in %s (%s, built with "
+                             "CONFIG_DEBUG_INFO_BTF): %s", image->name, DESCRIPTION, image->since, strerror(-error));
 }
 
 /* The last that the verifier said, before how much work it was. */
@@ -139,7 +136,9 @@ static int make_maps(struct programs *programs)
 /* A load has to be as wide as what it loads; false: it cannot be. */
 static bool widen(struct bpf_insn *instruction, const struct types_place *place)
 {
-    static const struct { unsigned char bytes, width; } widths[] = { { 1, BPF_B }, { 2, BPF_H }, { 4, BPF_W }, { 8, BPF_DW } };
+    static const struct { unsigned char bytes, width; } widths[] = {
+        { 1, BPF_B }, { 2, BPF_H }, { 4, BPF_W }, { 8, BPF_DW },
+    };
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
         bool is_same = BPF_SIZE(instruction->code) == widths[i].width;
         if (place->size != widths[i].bytes || (place->is_signed && !is_same))
@@ -185,6 +184,21 @@ static int ask_verifier(union bpf_attr *load)
     return r;
 }
 
+/* Before Linux 5.11 programs count as locked memory of their user, and beyond its limit nobody may load any. */
+static int ask_without_limit(union bpf_attr *load)
+{
+    struct rlimit before;
+    const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+    if (sys_getrlimit(RLIMIT_MEMLOCK, &before) < 0)
+        return -EPERM;
+    const struct rlimit most = { before.rlim_max, before.rlim_max };
+    if (sys_setrlimit(RLIMIT_MEMLOCK, &none) < 0 && sys_setrlimit(RLIMIT_MEMLOCK, &most) < 0)
+        return -EPERM;
+    int r = ask_verifier(load);
+    sys_setrlimit(RLIMIT_MEMLOCK, &before);
+    return r;
+}
+
 /* Once more, to be told why; should it succeed now, that is as well. */
 static int ask_why(const struct bpf_image *image, union bpf_attr *load, const char *name, int error)
 {
@@ -203,7 +217,8 @@ static int ask_why(const struct bpf_image *image, union bpf_attr *load, const ch
     return refused(image, error, "loading", said);
 }
 
-static union bpf_attr describe(const struct loading *loading, const struct image_program *program, const struct bpf_insn *code)
+static union bpf_attr describe(const struct loading *loading, const struct image_program *program,
+                               const struct bpf_insn *code)
 {
     union bpf_attr load = no_attributes();
     load.prog_type = BPF_PROG_TYPE_TRACING;
@@ -229,6 +244,8 @@ static int load_code(const struct loading *loading, const struct image_program *
     if (!load.attach_btf_id)
         return refused(image, -ENOENT, "loading", said);
     int r = ask_verifier(&load);
+    if (r == -EPERM)
+        r = ask_without_limit(&load);
     return r < 0 ? ask_why(image, &load, program->name, r) : r;
 }
 

@@ -17,8 +17,8 @@
 #define LAYERS_MOST 32 /* typedefs of typedefs, and members without a name within such */
 #define POINTER 8     /* of a 64-bit kernel: no other runs these programs */
 
-enum kind { VOID, INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO, VAR, DATASEC,
-            FLOAT, DECL_TAG, TYPE_TAG, ENUM64, KINDS };
+enum kind { VOID, INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, FUNC_PROTO, VAR,
+            DATASEC, FLOAT, DECL_TAG, TYPE_TAG, ENUM64, KINDS };
 
 struct head {
     uint16_t magic;
@@ -118,8 +118,9 @@ static uint32_t hash(const char *name)
 static bool is_of(enum kind kind, enum image_kind sought)
 {
     static const enum image_kind kinds[KINDS] = {
-        [INT] = IMAGE_NUMBER, [PTR] = IMAGE_POINTER, [ARRAY] = IMAGE_ARRAY,   [STRUCT] = IMAGE_STRUCT, [UNION] = IMAGE_STRUCT,
-        [ENUM] = IMAGE_ENUM,  [ENUM64] = IMAGE_ENUM, [TYPEDEF] = IMAGE_NAME, [FUNC] = IMAGE_FUNCTION,
+        [INT] = IMAGE_NUMBER,     [PTR] = IMAGE_POINTER,  [ARRAY] = IMAGE_ARRAY, [STRUCT] = IMAGE_STRUCT,
+        [UNION] = IMAGE_STRUCT,   [ENUM] = IMAGE_ENUM,    [ENUM64] = IMAGE_ENUM, [TYPEDEF] = IMAGE_NAME,
+        [FUNC] = IMAGE_FUNCTION,
     };
     return kind < KINDS && kinds[kind] == sought;
 }

@@ -199,6 +199,7 @@ int sys_mq_unlink(const char *name);
 int sys_mq_getattr(int fd, struct mq_attr *ret);
 int sys_eaccess(const char *path, int mode);
 int sys_getrlimit(int resource, struct rlimit *ret);
+int sys_setrlimit(int resource, const struct rlimit *limit);
 
 /* Waiting. */
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout, const sigset_t *mask);

@@ -195,9 +195,9 @@ static int load_failing(const struct bpf_image *image, int (*fault)(const char *
 
 static const struct { int error, becomes; const char *words; } errors[] = {
     { -EPERM, -EPERM, "needs CAP_BPF and CAP_PERFMON" },        { -ENOSYS, -EOPNOTSUPP, "built without bpf(2)" },
-    { -ENOMEM, -ENOMEM, "out of memory" },                      { -EMFILE, -EMFILE, "Too many open files" },
-    { -EINTR, -EINTR, "Interrupted" },                          { -EINVAL, -EOPNOTSUPP, "is new enough" },
-    { -E2BIG, -EOPNOTSUPP, "is new enough" },                   { -EAGAIN, -EAGAIN, "temporarily unavailable" },
+    { -ENOMEM, -ENOMEM, "out of memory" },                      { -EMFILE, -EMFILE, "too many descriptors" },
+    { -EINTR, -EINTR, "by a signal" },                          { -EINVAL, -EOPNOTSUPP, "is new enough" },
+    { -E2BIG, -EOPNOTSUPP, "is new enough" },                   { -EAGAIN, -EAGAIN, "again and again" },
 };
 
 /* Each call in turn, and all behind it. */
@@ -218,21 +218,24 @@ static void test_failing(int is_trace)
     }
 }
 
-/* What the verifier refuses once it is asked once more. */
-static void test_once(int unused)
+/* What the verifier refuses once it is asked once more: to say why, or because the memory of programs was limited. */
+static void test_once(int error)
 {
-    (void)unused;
+    struct rlimit before, after;
     unsigned loaded = 0;
     goes_on = false;
-    fails_with = -EINVAL;
+    fails_with = error;
+    OK(getrlimit(RLIMIT_MEMLOCK, &before));
     fails_at = UINT_MAX;
     OK(load_failing(&look_image, fail_bpf));
     const unsigned all = calls;
     for (fails_at = 0; fails_at < all; fails_at++) {
         int r = load_failing(&look_image, fail_bpf);
-        MUST(r == 0 || r == -EOPNOTSUPP, "call %u: %d", fails_at, r);
+        MUST(r == 0 || r == (error == -EPERM ? -EPERM : -EOPNOTSUPP), "call %u: %d", fails_at, r);
         loaded += r == 0;
     }
+    OK(getrlimit(RLIMIT_MEMLOCK, &after));
+    MUST(before.rlim_cur == after.rlim_cur && before.rlim_max == after.rlim_max, "the limit is another one");
     MUST(loaded == look_image.program_count, "%u of %zu programs are asked for once more", loaded, look_image.program_count);
 }
 
@@ -303,7 +306,8 @@ int main(int argc, char **argv)
     if (look_is_by_kernel()) {
         frame_run("each call for \"look\" fails", test_failing, 0, 60);
         frame_run("each call for \"trace\" fails", test_failing, 1, 120);
-        frame_run("one call fails", test_once, 0, 60);
+        frame_run("one call fails", test_once, -EINVAL, 60);
+        frame_run("one call is not permitted", test_once, -EPERM, 60);
         frame_run("reasons in words", test_words, 0, 20);
         for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
             if (names[i])
