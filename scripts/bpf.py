@@ -119,7 +119,8 @@ class Signatures:
             tail = b"".join(struct.pack("<II", self.text(self.types.text(name)), self.of(number))
                             for name, number in of.rows("<II"))
         elif of.kind == bpf.ENUM:
-            tail = b"".join(struct.pack("<Ii", self.text(self.types.text(name)), value) for name, value in of.rows("<Ii"))
+            tail = b"".join(struct.pack("<Ii", self.text(self.types.text(name)), value)
+                            for name, value in of.rows("<Ii"))
         else:
             assert of.kind in bpf.PLAIN | {bpf.INT, bpf.PTR, bpf.FUNC}, "a parameter of an unusual type"
         return struct.pack("<III", self.text(of.name), of.kind << 24 | of.count, size) + tail
@@ -139,7 +140,7 @@ class Image:
         self.functions = {(section, at): row for section in self.sections
                           for at, row in self.object.functions(section).items()}
         self.meant = {section: self.object.relocations(section) for section in self.sections}
-        self.asked = {section: {row[0]: row[1:] for row in self.extension.relocations.get(section, [])}
+        self.asked = {section: {row[0]: row[1:] for row in self.extension.places.get(section, [])}
                       for section in self.sections}
         self.sought, self.places, self.signatures = Numbered(), Numbered(), Signatures(self.types)
         self.maps = self.read_maps()

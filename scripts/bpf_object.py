@@ -113,19 +113,16 @@ class Extension:
     """The section .BTF.ext: which function is of which type, and what depends on the kernel."""
 
     def __init__(self, data, types):
-        header, functions, _, _, _, relocations, size = struct.unpack_from("<IIIIIII", data, 4)
-        assert size, "nothing is looked up in the kernel"
-        self.functions = dict(self.rows(data, header + functions, types, "<II"))
-        self.relocations = dict(self.rows(data, header + relocations, types, "<IIII"))
+        head, functions, functions_size, _, _, places, places_size = struct.unpack_from("<IIIIIII", data, 4)
+        self.functions = dict(self.rows(data[head + functions:][:functions_size], types, "<II"))
+        self.places = dict(self.rows(data[head + places:][:places_size], types, "<IIII"))
 
     @staticmethod
-    def rows(data, at, types, form):
-        """(section, [row]), as often as there are sections; the next table begins where the sizes end."""
-        each, = struct.unpack_from("<I", data, at)
-        sizes = struct.unpack_from("<IIIIIII", data, 4)
-        end = next(sizes[0] + sizes[i] + sizes[i + 1] for i in (1, 3, 5) if sizes[0] + sizes[i] == at)
-        at += 4
-        while at < end:
-            section, count = struct.unpack_from("<II", data, at)
-            yield types.text(section), [struct.unpack_from(form, data, at + 8 + each * i) for i in range(count)]
+    def rows(table, types, form):
+        """(section, [row]), as often as there are sections."""
+        each, = struct.unpack_from("<I", table)
+        at = 4
+        while at < len(table):
+            section, count = struct.unpack_from("<II", table, at)
+            yield types.text(section), [struct.unpack_from(form, table, at + 8 + each * i) for i in range(count)]
             at += 8 + each * count
