@@ -174,7 +174,7 @@ static int copy_file(int fd, char **ret, size_t size)
 {
     size_t used = 0;
     ssize_t got = 1;
-    char *data = malloc(size + 1);
+    char *data = malloc(size);
     if (!data)
         return -ENOMEM;
     while (got > 0 && used < size) {
@@ -195,9 +195,11 @@ static int read_file(struct types *types, const char *path)
     struct stat status;
     int error, fd = sys_open(path, O_RDONLY, 0);
     int r = fd < 0 ? fd : sys_fstat(fd, &status);
+    if (r == 0 && status.st_size == 0)
+        r = -EBADMSG;
     if (r == 0) {
         types->size = (size_t)status.st_size;
-        types->data = types->size ? sys_mmap(types->size, PROT_READ, MAP_PRIVATE, fd, 0, &error) : NULL;
+        types->data = sys_mmap(types->size, PROT_READ, MAP_PRIVATE, fd, 0, &error);
         types->is_mapped = types->data;
         r = types->data ? 0 : copy_file(fd, &types->data, types->size);
     }
