@@ -259,6 +259,6 @@ const struct command cmd_trace = {
     "then counts it, by channel, process and direction.  Ends with the processes, or by Ctrl-C.  An object without an\n"
     "address is named by its kind and what 'tong ls' shows: 'pipe:[918273]'.  Content is shown with --hex only.\n"
     "A channel of tong in shared memory makes no call for a message: of it, only its bells, --wakes and how much went\n"
-    "through it are seen.  Needs CAP_BPF and CAP_PERFMON, which root has, libbpf and Linux 5.11; io_uring is not seen.",
+    "through it are seen.  Needs CAP_BPF and CAP_PERFMON, which root has, and Linux 5.11; io_uring is not seen.",
     "tong trace --summary --for 1s", options, 0, -1, 0, run, NULL,
 };

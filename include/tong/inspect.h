@@ -213,7 +213,7 @@ typedef struct tong_look {
 #define TONG_LOOK_INIT { sizeof(tong_look), TONG_LOOK_ALL, NULL }
 
 /*
- * Who may use BPF (CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE, Linux 5.8, libbpf) is told in one pass what /proc tells in
+ * Who may use BPF (CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE, Linux 5.8 with BTF) is told in one pass what /proc tells in
  * many calls, and more: who holds a System V counter with undo, descriptors that a thread has for itself, and how many
  * readers and writers a pipe has.  The programs for it are loaded for the first snapshot and unloaded with the last.
  *

@@ -15,7 +15,7 @@
  * tong_trace_lost()).  Objects are those of tong/inspect.h; in file systems that number their files anew, such as
  * overlays, a FIFO cannot be chosen or named.
  *
- * Rights.  CAP_BPF and CAP_PERFMON, libbpf 1.x, and Linux 5.11 with BTF.  Content is read only if asked for, and is
+ * Rights.  CAP_BPF and CAP_PERFMON, and Linux 5.11 with BTF.  Content is read only if asked for, and is
  * whatever the processes exchange, passwords too.
  *
  * Threads: one at a time may use a trace.  Fork: a child must not.  Structures grow at their end and begin with their
@@ -141,9 +141,8 @@ typedef struct tong_trace_losses {
 } tong_trace_losses;
 
 /*
- * Begins.  -EPERM: not allowed; -ENOPKG: no libbpf; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option, or a size too
- * small; -ESRCH: none of the processes is there, and no objects are chosen; -ENOMEM; each in words by tong_detail().
- * Source: bpf(2).
+ * Begins.  -EPERM: not allowed; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option, or a size too small; -ESRCH: none of
+ * the processes is there, and no objects are chosen; -ENOMEM; each in words by tong_detail().  Source: bpf(2).
  */
 int tong_trace_start(const tong_trace_options *options, tong_trace **ret);
 void tong_trace_stop(tong_trace *trace); /* NULL is allowed */

@@ -16,6 +16,7 @@
 
 #include "base/detail.h"
 #include "bpf/image.h"
+#include "bpf/programs.h"
 #include "sys/sys.h"
 
 #define MINOR_BITS 20 /* of a device, as the kernel has it */
@@ -41,9 +42,12 @@ static const char *const wanted[][6] = {
 
 /* ---- Who has them ----------------------------------------------------------------------------------------- */
 
-/* Guards `shared` and its users.  Held across fork: the child has copies of the descriptors behind it. */
+/* Guards `shared`, its users and `kernel_never`.  Held across fork: the child has copies of the descriptors behind it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kernel *shared;
+
+/* Why they cannot be loaded, now or later; empty: that is not known.  Written once. */
+char kernel_never[DETAIL_SIZE];
 
 static void before_fork(void)
 {
@@ -78,6 +82,15 @@ static int load(struct kernel **ret)
     return r;
 }
 
+/* Who looks again and again does not ask again what does not change. */
+static int load_unless_never(struct kernel **ret)
+{
+    int r = *kernel_never ? -EOPNOTSUPP : load(ret);
+    if (!*kernel_never && (r == -EPERM || r == -EOPNOTSUPP))
+        snprintf(kernel_never, sizeof kernel_never, "%s", tong_detail());
+    return r;
+}
+
 static int hold(struct kernel **ret)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -87,7 +100,7 @@ static int hold(struct kernel **ret)
     if (shared)
         shared->users++;
     else
-        r = load(&shared);
+        r = load_unless_never(&shared);
     *ret = shared;
     pthread_mutex_unlock(&lock);
     return r;
@@ -141,8 +154,8 @@ int kernel_open(struct scan *scan)
         return 0;
     int r = hold(&scan->kernel);
     if (r < 0) {
-        scan->kernel_refusal = r == -ENOPKG ? "libbpf is not installed" : r == -EPERM ? "BPF is not permitted"
-                                                                       : "this kernel cannot (Linux 5.8 with BTF)";
+        scan->kernel_refusal = r == -EPERM || r == -EOPNOTSUPP ? kernel_never
+                                                               : "BPF could not be loaded now: too many descriptors, or a signal";
         return r == -ENOMEM ? r : 0;
     }
     scan->graph->kernel = scan->kernel;

@@ -9,8 +9,9 @@
 #include "bpf/look.h"
 #include "inspect/probe.h"
 
-/* For tests: so many of the newest kernels' ways are left out. */
+/* For tests: so many of the newest kernels' ways are left out; and why no more is tried to load any, in words or empty. */
 extern unsigned kernel_skipped;
+extern char kernel_never[];
 
 /* The records of one program, in the order of processes. */
 struct kernel_list {

@@ -3,6 +3,7 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/kcmp.h>
@@ -37,6 +38,11 @@ int sys_capabilities(uint64_t *ret)
     int r = sys_capget(&head, words);
     *ret = (uint64_t)words[1].effective << 32 | words[0].effective;
     return r;
+}
+
+int sys_bpf(int command, union bpf_attr *attributes)
+{
+    SYS_CALL(int, "bpf", (int)syscall(SYS_bpf, command, attributes, sizeof *attributes));
 }
 
 int sys_pidfd_getfd(int pidfd, int fd)

@@ -280,6 +280,11 @@ int sys_getrlimit(int resource, struct rlimit *ret)
     SYS_CALL(int, "getrlimit", getrlimit(resource, ret));
 }
 
+int sys_setrlimit(int resource, const struct rlimit *limit)
+{
+    SYS_CALL(int, "setrlimit", setrlimit(resource, limit));
+}
+
 /* Waiting. */
 
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout, const sigset_t *mask)

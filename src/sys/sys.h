@@ -199,6 +199,7 @@ int sys_mq_unlink(const char *name);
 int sys_mq_getattr(int fd, struct mq_attr *ret);
 int sys_eaccess(const char *path, int mode);
 int sys_getrlimit(int resource, struct rlimit *ret);
+int sys_setrlimit(int resource, const struct rlimit *limit);
 
 /* Waiting. */
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
@@ -227,6 +228,10 @@ struct sys_area {
     bool readable, writable, shared;
 };
 int sys_area(int maps, uint64_t at, bool next_shared, struct sys_area *ret, char *path, size_t size);
+
+/* bpf(2): a descriptor, or 0.  Behind what a command knows, the attributes are zero. */
+union bpf_attr;
+int sys_bpf(int command, union bpf_attr *attributes);
 
 int sys_membarrier(int command);
 int sys_getaffinity(pid_t pid, cpu_set_t *ret);

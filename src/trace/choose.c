@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "base/detail.h"
-#include "bpf/library.h"
+#include "bpf/map.h"
 #include "sys/sys.h"
 #include "trace/calls.h"
 #include "trace/state.h"
@@ -30,7 +30,7 @@ struct choosing {
 
 static int put(int map, const void *key, const void *value, const char *what)
 {
-    int r = libbpf.bpf_map_update_elem(map, key, value, 0);
+    int r = map_put(map, key, value);
     if (r == -E2BIG || r == -ENOMEM)
         return fail(-ENOSPC, "tracing: too many %s are chosen", what);
     return r < 0 ? fail_call(r, "tracing: choosing %s", what) : 0;
@@ -43,7 +43,7 @@ static int add_process(const struct choosing *choosing, int64_t pid, uint32_t wa
     uint32_t key = (uint32_t)pid, before = 0;
     if (pid <= 0 || pid > INT32_MAX)
         return fail(-EINVAL, "tracing: %" PRId64 " is not the number of a process", pid);
-    libbpf.bpf_map_lookup_elem(choosing->processes, &key, &before);
+    map_get(choosing->processes, &key, &before);
     wanted |= before;
     return put(choosing->processes, &key, &wanted, "processes");
 }

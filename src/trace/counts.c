@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/detail.h"
-#include "bpf/library.h"
+#include "bpf/map.h"
 #include "sys/sys.h"
 #include "trace/state.h"
 
@@ -85,9 +85,9 @@ static void read_one(struct tong_trace *trace, const struct trace_count_key *key
     struct trace_count count;
     struct trace_count_key kept = *key;
     kept.epoch = 0;
-    if (libbpf.bpf_map_lookup_elem(trace->counts, key, &count) < 0)
+    if (map_get(trace->counts, key, &count) < 0)
         return;
-    if (take && libbpf.bpf_map_delete_elem(trace->counts, key) < 0)
+    if (take && map_remove(trace->counts, key) < 0)
         return;
     trace->given_back += take;
     struct ledger_row *row = row_of(&trace->ledger, &kept);
@@ -101,10 +101,10 @@ static void read_all(struct tong_trace *trace, uint32_t epoch, bool take)
     trace->ledger.rest.live = (struct trace_count){ 0 };
     for (size_t i = 0; i < trace->ledger.count; i++)
         trace->ledger.row[i].live = (struct trace_count){ 0 };
-    int r = libbpf.bpf_map_get_next_key(trace->counts, NULL, &next);
+    int r = map_next(trace->counts, NULL, &next);
     for (uint32_t i = 0; r == 0 && i < STEPS_MOST; i++) {
         key = next;
-        r = libbpf.bpf_map_get_next_key(trace->counts, &key, &next);
+        r = map_next(trace->counts, &key, &next);
         if (key.epoch == epoch)
             read_one(trace, &key, take);
     }
@@ -113,7 +113,7 @@ static void read_all(struct tong_trace *trace, uint32_t epoch, bool take)
 static bool is_short_of_room(const struct tong_trace *trace)
 {
     struct trace_lost lost = { 0 };
-    libbpf.bpf_map_lookup_elem(trace->lost, &(uint32_t){ 0 }, &lost);
+    map_get(trace->lost, &(uint32_t){ 0 }, &lost);
     return lost.begun > trace->given_back + ROOM_LEFT;
 }
 
@@ -126,10 +126,10 @@ void trace_make_room(struct tong_trace *trace)
 {
     struct trace_settings settings;
     const uint32_t only = 0;
-    if (!is_short_of_room(trace) || libbpf.bpf_map_lookup_elem(trace->settings, &only, &settings) < 0)
+    if (!is_short_of_room(trace) || map_get(trace->settings, &only, &settings) < 0)
         return;
     uint32_t over = settings.epoch++;
-    if (libbpf.bpf_map_update_elem(trace->settings, &only, &settings, 0) < 0)
+    if (map_put(trace->settings, &only, &settings) < 0)
         return;
     if (sys_membarrier(MEMBARRIER_CMD_GLOBAL) < 0)
         sys_ppoll(NULL, 0, &(struct timespec){ .tv_nsec = GRACE }, NULL);
@@ -150,7 +150,7 @@ ssize_t tong_trace_read_counts(tong_trace *trace)
 {
     struct trace_settings settings = { 0 };
     trace_make_room(trace);
-    libbpf.bpf_map_lookup_elem(trace->settings, &(uint32_t){ 0 }, &settings);
+    map_get(trace->settings, &(uint32_t){ 0 }, &settings);
     read_all(trace, settings.epoch, false);
     tong_trace_count *count = realloc(trace->count, (trace->ledger.count + 1) * sizeof *count);
     if (!count)
@@ -183,9 +183,9 @@ ssize_t tong_trace_read_pairs(tong_trace *trace)
     struct trace_pair pair;
     size_t room = 0;
     trace->pair_number = 0;
-    int r = libbpf.bpf_map_get_next_key(trace->pairs, NULL, &key);
-    for (; r == 0; r = libbpf.bpf_map_get_next_key(trace->pairs, &key, &key)) {
-        if (libbpf.bpf_map_lookup_elem(trace->pairs, &key, &pair) < 0)
+    int r = map_next(trace->pairs, NULL, &key);
+    for (; r == 0; r = map_next(trace->pairs, &key, &key)) {
+        if (map_get(trace->pairs, &key, &pair) < 0)
             continue;
         if (trace->pair_number == room) {
             room = room ? 2 * room : 64;

@@ -9,8 +9,6 @@
 #include "bpf/trace.h"
 #include "tong/trace.h"
 
-struct ring_buffer;
-
 /* One row of the ledger: what the kernel counts now, and what it counted before it had to make room. */
 struct ledger_row {
     struct trace_count_key key;
@@ -39,8 +37,8 @@ struct sockets {
 
 struct tong_trace {
     struct programs *programs;
-    struct ring_buffer *ring;
-    int counts, pairs, lost, settings; /* maps, which are the programs' */
+    struct messages *messages;
+    int counts, pairs, lost, settings, ring; /* maps, which are the programs' */
     tong_trace_event event;
     bool fresh;                    /* `event` has not been handed out */
     _Alignas(8) char content[TRACE_CONTENT_MOST];

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "bpf/image.h"
-#include "bpf/library.h"
+#include "bpf/map.h"
 #include "sys/sys.h"
 #include "trace/calls.h"
 #include "trace/state.h"
@@ -58,7 +58,7 @@ static void fill_event(struct tong_trace *trace, const struct trace_event *seen)
 }
 
 /* The ring is written over once this has returned, so all of it is copied. */
-static int take(void *context, void *data, size_t size)
+static int take(void *context, const void *data, size_t size)
 {
     struct tong_trace *trace = context;
     struct trace_event seen;
@@ -94,7 +94,7 @@ int tong_trace_next(tong_trace *trace, int64_t timeout, const tong_trace_event *
     int64_t deadline = deadline_after(timeout);
     for (;;) {
         trace->fresh = trace->crowded = false;
-        libbpf.ring_buffer__consume(trace->ring);
+        messages_take(trace->messages, take, trace);
         if (trace->crowded)
             trace_make_room(trace);
         if (trace->fresh) {
@@ -113,13 +113,13 @@ int tong_trace_next(tong_trace *trace, int64_t timeout, const tong_trace_event *
 
 int tong_trace_fd(const tong_trace *trace)
 {
-    return libbpf.ring_buffer__epoll_fd(trace->ring);
+    return trace->ring;
 }
 
 int tong_trace_lost(tong_trace *trace, tong_trace_losses *ret)
 {
     struct trace_lost lost = { 0 };
-    int r = libbpf.bpf_map_lookup_elem(trace->lost, &(uint32_t){ 0 }, &lost);
+    int r = map_get(trace->lost, &(uint32_t){ 0 }, &lost);
     if (r < 0)
         return fail_call(r, "tracing: reading what was lost");
     const struct ledger_row *rest = &trace->ledger.rest;
@@ -138,8 +138,9 @@ static int open_maps(struct tong_trace *trace)
     trace->pairs = programs_map(trace->programs, "pairs");
     trace->lost = programs_map(trace->programs, "lost");
     trace->settings = programs_map(trace->programs, "settings");
-    trace->ring = libbpf.ring_buffer__new(programs_map(trace->programs, "ring"), take, trace, NULL);
-    return trace->ring ? 0 : fail_call(-errno, "tracing: mapping the ring of events");
+    trace->ring = programs_map(trace->programs, "ring");
+    int r = programs_messages(trace->programs, "ring", &trace->messages);
+    return r < 0 ? fail_call(r, "tracing: mapping the ring of events") : 0;
 }
 
 /* Somebody has to be there; who of many is gone by now is no failure. */
@@ -197,8 +198,7 @@ void tong_trace_stop(tong_trace *trace)
 {
     if (!trace)
         return;
-    if (trace->ring)
-        libbpf.ring_buffer__free(trace->ring);
+    messages_close(trace->messages);
     programs_unload(trace->programs);
     trace_free_counts(trace);
     free(trace);

@@ -13,7 +13,7 @@ BELOW = {
     "base": {"base", "tong"},
     "sys": {"sys", "base", "tong"},
     "core": {"core", "sys", "base", "tong"},
-    "bpf": {"bpf", "base", "tong"},
+    "bpf": {"bpf", "sys", "base", "tong"},
     "inspect": {"inspect", "bpf", "sys", "base", "tong"},
     "trace": {"trace", "bpf", "sys", "base", "tong"},
     "ring": {"ring", "core", "sys", "base", "tong"},
@@ -38,7 +38,7 @@ SYSTEM_CALLS = """
     sched_yield select semctl semget semop semtimedop send sendfile sendmmsg sendmsg sendto setsockopt shm_open
     shm_unlink shmat shmctl shmdt shmget shutdown sigaction signal signalfd sleep socket socketpair splice stat
     statfs statx symlink syscall tee timerfd_create timerfd_settime tmpfile truncate umask unlink unlinkat usleep
-    getdents64 getrlimit pthread_sigmask sigprocmask sigtimedwait sigwaitinfo
+    getdents64 getrlimit setrlimit pthread_sigmask sigprocmask sigtimedwait sigwaitinfo
     sem_clockwait sem_getvalue sem_open sem_post sem_trywait sem_wait vmsplice waitpid write writev
 """.split()
 CALLS = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(SYSTEM_CALLS))

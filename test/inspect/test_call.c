@@ -358,6 +358,6 @@ int main(int argc, char **argv)
         frame_run("a thread replaces what another reads from", test_replaced, 0, 20);
         frame_run("a process that has the same descriptors does", test_replaced, 1, 20);
     } else
-        frame_skip("what threads are in, by BPF", "not allowed, or this kernel or libbpf cannot");
+        frame_skip("what threads are in, by BPF", "not allowed, or this kernel cannot");
     return frame_end();
 }

@@ -430,6 +430,6 @@ int main(int argc, char **argv)
         frame_run("tiers", test_tiers, 0, 20);
         frame_run("rights", test_rights, 0, 60);
     } else
-        frame_skip("looks by BPF", "not allowed, or this kernel or libbpf cannot");
+        frame_skip("looks by BPF", "not allowed, or this kernel cannot");
     return frame_end();
 }

@@ -529,3 +529,4 @@ int undos(struct bpf_iter__task *at)
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char SINCE[] SEC("since") = "Linux 5.8";

@@ -553,3 +553,4 @@ int exited(__u64 *context)
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
+char SINCE[] SEC("since") = "Linux 5.11";
