@@ -157,6 +157,7 @@ static int resolve(struct look_at_thread *look, int directory, char path[PATH], 
     if (fd < 0)
         return fd;
     int r = sys_fstat(fd, ret);
+    graph_missed(look->scan->graph, "files that threads wait for", r);
     snprintf(link, sizeof link, "self/fd/%d", fd);
     if (proc_link(look->scan->proc.fd, link, full, sizeof full) > 0 && *full == '/')
         memcpy(path, full, sizeof full);
