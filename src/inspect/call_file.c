@@ -144,22 +144,18 @@ static int name_of(struct look_at_thread *look, int directory, const char *path)
         snprintf(from, sizeof from, "%lld/cwd/%s", (long long)look->tid, path);
     else
         snprintf(from, sizeof from, "%lld/fd/%d/%s", (long long)look->tid, directory, path);
-    int fd = sys_openat(look->scan->proc.fd, from, O_PATH);
-    graph_missed(look->scan->graph, "files that threads wait for", fd);
-    return fd;
+    return sys_openat(look->scan->proc.fd, from, O_PATH);
 }
 
 /* Fills in what the path leads to, and in its place, from where it was typed, its full one. */
 static int resolve(struct look_at_thread *look, int directory, char path[PATH], struct stat *ret)
 {
     char link[32], full[PATH];
-    int fd = name_of(look, directory, path);
-    if (fd < 0)
-        return fd;
-    int r = sys_fstat(fd, ret);
-    graph_missed(look->scan->graph, "files that threads wait for", r);
+    int fd = name_of(look, directory, path), r = fd < 0 ? fd : sys_fstat(fd, ret);
     snprintf(link, sizeof link, "self/fd/%d", fd);
-    if (proc_link(look->scan->proc.fd, link, full, sizeof full) > 0 && *full == '/')
+    ssize_t size = r < 0 ? r : proc_link(look->scan->proc.fd, link, full, sizeof full);
+    graph_missed(look->scan->graph, "files that threads wait for", size);
+    if (size > 0 && *full == '/')
         memcpy(path, full, sizeof full);
     sys_close(fd);
     return r;

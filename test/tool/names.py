@@ -44,6 +44,11 @@ NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 libc = ctypes.CDLL(None, use_errno=True)
 
 
+def kept(name):
+    """What the kernel keeps of a process's name, without a letter that it cut in two."""
+    return re.sub(rb"(?:[\xc0-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf7][\x80-\xbf]{0,2})$", b"", name[:15])
+
+
 def shown(name):
     """As a terminal is shown it."""
     words = ""
@@ -156,7 +161,7 @@ def check_terminal(report, stage):
     report.rule("a name makes no row", kinds)
     found = run("map", *[str(pid) for pid in stage.pids.values()]).stdout
     report.rule("map shows names as text", list(unsafe(found)) + missing(found, {
-        kind: shown(name[:15]) for kind, name in NAMES.items()}))
+        kind: shown(kept(name)) for kind, name in NAMES.items()}))
     found = run("map", *[str(command.pid) for command in stage.commands.values()]).stdout
     report.rule("map shows command lines as text", list(unsafe(found)) + missing(found, {
         kind: shown(name[:40]) for kind, name in NAMES.items() if b"\xff" not in name}))
@@ -188,8 +193,8 @@ def check_dot(report, stage):
     words = "\n".join("".join(element.itertext()) for element in tree.iter() if element.tag.endswith("}text"))
     words = words.replace("\xa0", " ")
     for kind, name in NAMES.items():
-        if shown(name[:15]).replace("  ", " ") not in words.replace("  ", " "):
-            offences.append("%s: %r is not drawn" % (kind, shown(name[:15])))
+        if shown(kept(name)).replace("  ", " ") not in words.replace("  ", " "):
+            offences.append("%s: %r is not drawn" % (kind, shown(kept(name))))
     strange = {element.tag.split("}")[-1] for element in tree.iter()} - {
         "svg", "g", "title", "polygon", "text", "path", "ellipse"}
     report.rule("graphviz draws the names, and nothing else", offences + sorted(strange))
@@ -204,7 +209,7 @@ def check_json(report, stage):
         wanted = re.sub("[\udc80-\udcff]", "\ufffd", stage.paths[kind].decode("utf-8", "surrogateescape"))
         if wanted not in names:
             offences.append("%s: %r is not there" % (kind, wanted))
-        wanted = re.sub("[\udc80-\udcff]", "\ufffd", name[:15].decode("utf-8", "surrogateescape"))
+        wanted = re.sub("[\udc80-\udcff]", "\ufffd", kept(name).decode("utf-8", "surrogateescape"))
         if called.get(stage.pids[kind]) != wanted:
             offences.append("%s: %r is called %r" % (kind, wanted, called.get(stage.pids[kind])))
     report.rule("JSON has the names themselves", offences)
