@@ -110,7 +110,7 @@ static void drop_file(void)
     close(ends[1]);
 }
 
-/* A child that polls the pipe, by what it has written into its mapping; NULL: by what lies there. */
+/* A child that polls the pipe, by what it has written into its mapping, or by what lies there. */
 static pid_t begin_poll(int flags, int (*open_it)(void), bool writes)
 {
     pid_t child = frame_fork();
