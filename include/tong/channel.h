@@ -38,7 +38,10 @@
  * only lets go, and tong_channel_after_fork(), which takes the channel over.  Channels of
  * tong_channel_pair() on `pipe:` and `unix:` are made to be inherited and work in the child at once.
  *
- * Signals.  A blocking call that a caught signal interrupts before anything moved returns -EINTR.
+ * Signals.  A blocking call that a caught signal interrupts before anything moved returns -EINTR.  Where the kernel has no
+ * wait with a deadline, and the library looks again and again, signals are held back for the moment of each look and come
+ * in between, so that none goes by.  In memory, on mq: and udp: a long wait is several sleeps, and one that is caught just
+ * between two of them does not end it: who must not miss any has the handler call tong_channel_cancel(), or polls.
  */
 #ifndef TONG_CHANNEL_H
 #define TONG_CHANNEL_H

@@ -29,8 +29,8 @@ int tong_lock_open(const char *address, tong_lock **ret);
 /*
  * Takes it; waits until `timeout`: for ever in the kernel, a bounded time by trying again with pauses of up to 1 ms.
  * -EAGAIN, -ETIMEDOUT; -EINTR a signal was caught (flock(2), waiting for ever, sleeps on if it was installed with
- * SA_RESTART); -EDEADLK this handle holds it, or is just taking it in another
- * thread; -EIDRM (System V) the object was removed: whoever holds it may still be at work.
+ * SA_RESTART), or, on System V, the process was stopped and goes on (signal(7)); -EDEADLK this handle holds it, or is just
+ * taking it in another thread; -EIDRM (System V) the object was removed: whoever holds it may still be at work.
  */
 int tong_lock_take(tong_lock *lock, int64_t timeout);
 

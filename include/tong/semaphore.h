@@ -53,8 +53,8 @@ unsigned tong_semaphore_count(const tong_semaphore *semaphore);
  * Takes 1 from a counter, waiting until `timeout` while it is 0; or adds 1, which wakes a waiter and never blocks.
  * On sem: neither makes a system call while nobody has to sleep or to be woken; on sysvsem: each is one.
  * -ERANGE no such index; -EAGAIN, -ETIMEDOUT; -EINTR a caught signal, nothing taken (sem:, waiting for ever, sleeps on if
- * it was installed with SA_RESTART); -EOVERFLOW the counter is at its largest, 2147483647 (sem:) or 32767; -EACCES
- * its mode; -EIDRM it was removed.  A sem: whose name was removed goes on for those who have it: only a timeout
+ * it was installed with SA_RESTART), or, on sysvsem:, the process was stopped and goes on (signal(7)); -EOVERFLOW the
+ * counter is at its largest, 2147483647 (sem:) or 32767; -EACCES its mode; -EIDRM it was removed.  A sem: whose name was removed goes on for those who have it: only a timeout
  * says so, in words.  sem_wait(3), sem_post(3), semop(2).
  */
 int tong_semaphore_wait(tong_semaphore *semaphore, unsigned index, int64_t timeout);
