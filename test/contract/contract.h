@@ -57,6 +57,7 @@ enum making {
 #define HAS_NUMBERS (UINT64_C(1) << 60)      /* a message is the text of an int, or empty */
 #define HAS_TEXT (UINT64_C(1) << 61)         /* a message may hold any text: all rows but those of numbers */
 #define HAS_LONG (UINT64_C(1) << 50)         /* messages above PIPE_BUF fit */
+#define HAS_GLANCES (UINT64_C(1) << 62)      /* looks around once a second, and is ready for nothing then */
 
 struct row {
     const char *name;       /* what the command line calls it */

@@ -22,7 +22,8 @@
 
 #define WHOLE (HAS_BOUNDARIES | HAS_ANY_BYTES | HAS_EMPTY)
 #define FRAMED (WHOLE | HAS_READY | HAS_TYPE | HAS_DEATH | HAS_END | HAS_BROKEN | HAS_ROOM | HAS_LONG)
-#define LOGGED (FRAMED & ~HAS_BROKEN)
+#define RING (FRAMED | HAS_GLANCES)
+#define LOGGED (RING & ~HAS_BROKEN)
 #define PACKETS (WHOLE | HAS_READY | HAS_TYPE | HAS_DEATH | HAS_END)
 #define LINES (HAS_READY | HAS_BOUNDARIES | HAS_EMPTY | HAS_END | HAS_BROKEN | HAS_LONG)
 #define BYTES (HAS_READY | HAS_ANY_BYTES | HAS_END | HAS_BROKEN | HAS_LONG)
@@ -71,20 +72,20 @@ const struct row rows[] = {
       WHOLE | HAS_FULL | NAMED | HAS_BOTH | HAS_LONG },
     { "mq", "mq", "", MAKE_OPEN, "mq:/%N?messages=8&size=4200", "mq:/%N?messages=8&size=4200", PRIORITY_QUEUE,
       WHOLE | HAS_READY | HAS_PRIORITY | HAS_FULL | NAMED | HAS_CREATE | HAS_LONG },
-    { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
+    { "shm", "shm", "", MAKE_OPEN, "shm:%N", "shm:%N", MEMORY, RING | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
     { "shm-broadcast", "shm", "deliver=broadcast", MAKE_OPEN, "shm:%N?deliver=broadcast", "shm:%N?deliver=broadcast",
       BROADCAST, LOGGED | HAS_FULL | NAMED | HAS_CREATE },
     { "shm-queue", "shm", "receivers=16", MAKE_OPEN, "shm:%N?receivers=16", "shm:%N?receivers=16",
-      MEMORY | TONG_HAS_MANY_RECEIVERS, FRAMED | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
+      MEMORY | TONG_HAS_MANY_RECEIVERS, RING | HAS_FULL | NAMED | HAS_CREATE | HAS_MAILBOX },
     { "mmap", "mmap", "", MAKE_OPEN, "mmap:%P", "mmap:%P", MEMORY,
-      FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
-    { "memfd", "memfd", "", MAKE_OPEN, "memfd:%P", "memfd:%P", PRIVATE_MEMORY, FRAMED | HAS_FULL | HAS_BOTH | NAMED },
+      RING | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
+    { "memfd", "memfd", "", MAKE_OPEN, "memfd:%P", "memfd:%P", PRIVATE_MEMORY, RING | HAS_FULL | HAS_BOTH | NAMED },
     { "memfd-abstract", "memfd", "", MAKE_OPEN, "memfd:@%N", "memfd:@%N", PRIVATE_MEMORY & ~TONG_HAS_REMOVE,
-      FRAMED | HAS_FULL | HAS_BOTH | NAMED },
+      RING | HAS_FULL | HAS_BOTH | NAMED },
     { "mmap-durable", "mmap", "durable=yes", MAKE_OPEN, "mmap:%P?durable=yes", "mmap:%P?durable=yes", MEMORY | TONG_HAS_SYNC,
-      FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
+      RING | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
     { "mmap-queue", "mmap", "receivers=16", MAKE_OPEN, "mmap:%P?receivers=16", "mmap:%P?receivers=16",
-      MEMORY | TONG_HAS_MANY_RECEIVERS, FRAMED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
+      MEMORY | TONG_HAS_MANY_RECEIVERS, RING | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE | HAS_MAILBOX },
     { "mmap-broadcast", "mmap", "deliver=broadcast", MAKE_OPEN, "mmap:%P?deliver=broadcast", "mmap:%P?deliver=broadcast",
       BROADCAST, LOGGED | HAS_FULL | NAMED | HAS_PATH | HAS_CREATE },
     { "file", "file", "", MAKE_OPEN, "file:%P", "file:%P", SHARED_FILE,

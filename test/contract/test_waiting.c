@@ -15,7 +15,7 @@
 /* How late a wait may end on a machine that is doing other things. */
 #define LATE (5 * TONG_SECOND)
 
-#define GLANCES 3 /* that may come one after another on such a machine */
+#define GLANCES 3 /* of a row that has them, one after another on such a machine */
 
 static char buffer[65536];
 
@@ -327,14 +327,19 @@ static bool ready(tong_channel *channel, uint32_t direction, int timeout)
     return by_poll;
 }
 
-/* Nothing is there, or no room.  An event loop must not spin, so readiness must end once a call has said so.  A ring looks
- * around once a second, which may fall into any moment, but not into each. */
+/* How often it may be ready for nothing: a look around may fall into any moment, but not into each. */
+static int glances(const struct row *row)
+{
+    return row->has & HAS_GLANCES ? GLANCES : 0;
+}
+
+/* Nothing is there, or no room.  An event loop must not spin, so readiness must end once a call has said so. */
 static void must_not_be_ready(const struct row *row, tong_channel *channel, uint32_t direction, const char *why)
 {
     if (row->has & HAS_SPURIOUS)
         return;
     for (int tries = 0; ready(channel, direction, 20); tries++) {
-        MUST(tries < GLANCES, "ready %s", why);
+        MUST(tries < glances(row), "ready %s", why);
         GIVES(direction == TONG_SEND ? tong_channel_send(channel, buffer, PIECE, NULL, 0)
                                      : tong_channel_receive(channel, buffer, sizeof buffer, NULL, 0), -EAGAIN);
     }
@@ -440,7 +445,7 @@ static int64_t wait_for_due(struct ends *ends, tong_wait_item *items, unsigned d
         unsigned others = 0;
         for (unsigned i = 0; i < 3; i++)
             others |= r > 0 && items[i].ready && !(due >> i & 1) ? 1u << i : 0;
-        if (!others || tries == GLANCES)
+        if (!others || tries == glances(ends->row))
             return r;
         for (unsigned i = 0; i < 3; i++)
             if (others >> i & 1)
