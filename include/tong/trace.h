@@ -142,7 +142,8 @@ typedef struct tong_trace_losses {
 
 /*
  * Begins.  -EPERM: not allowed; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option, or a size too small; -ESRCH: none of
- * the processes is there, and no objects are chosen; -ENOMEM; each in words by tong_detail().  Source: bpf(2).
+ * the processes is there, and no objects are chosen; -ENOBUFS: before Linux 5.11, the limit of locked memory; -ENOMEM,
+ * -EMFILE and whatever else may pass; each in words by tong_detail().  Source: bpf(2), getrlimit(2).
  */
 int tong_trace_start(const tong_trace_options *options, tong_trace **ret);
 void tong_trace_stop(tong_trace *trace); /* NULL is allowed */

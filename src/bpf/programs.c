@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/detail.h"
+#include "bpf/ask.h"
 #include "bpf/attributes.h"
 #include "bpf/image.h"
 #include "bpf/map.h"
@@ -25,8 +26,8 @@
 #define LOCKDOWN "/sys/kernel/security/lockdown"
 #define MOST 24              /* programs, maps, links */
 #define LOG_SIZE (1u << 22)  /* before Linux 6.4 it has to hold all that the verifier says */
-#define TRIES 5              /* of the verifier, which a signal interrupts */
 #define NOTHING 0xbad2310    /* a function that no kernel has */
+#define KERNEL_LACKS 524     /* the kernel's own ENOTSUPP, which no header gives */
 
 struct programs {
     const struct bpf_image *image;
@@ -54,25 +55,53 @@ static bool is_locked_down(void)
     return size > 0 && strstr(words, "[confidentiality]");
 }
 
-static int refused(const struct bpf_image *image, int error, const char *what, const char *said)
+/* What does not pass becomes -EPERM or -EOPNOTSUPP, and is not asked for again; NULL: what the kernel said to the programs. */
+static const struct reason { int error, becomes; const char *words; } reasons[] = {
+    { -EPERM, -EPERM, "needs CAP_BPF and CAP_PERFMON (root has them), and a sandbox that allows bpf(2)" },
+    { -ENOMEM, -ENOMEM, "out of memory" },
+    { -ENOBUFS, -ENOBUFS, "beyond the limit of locked memory (ulimit -l), which counts before Linux 5.11" },
+    { -EMFILE, -EMFILE, "too many descriptors are open in this process" },
+    { -ENFILE, -ENFILE, "too many files are open on this machine" },
+    { -EINTR, -EINTR, "interrupted by a signal" },
+    { -EAGAIN, -EAGAIN, "interrupted by signals again and again" },
+    { -ENOSYS, -EOPNOTSUPP, "this kernel is built without bpf(2)" },
+    { -EINVAL, -EOPNOTSUPP, NULL }, { -EACCES, -EOPNOTSUPP, NULL }, { -E2BIG, -EOPNOTSUPP, NULL },
+    { -ENOENT, -EOPNOTSUPP, NULL }, { -EOPNOTSUPP, -EOPNOTSUPP, NULL }, { -KERNEL_LACKS, -EOPNOTSUPP, NULL },
+};
+
+static int cannot(const struct bpf_image *image, int error, const char *what, const char *said)
 {
-    static const struct { int error, becomes; const char *words; } reasons[] = {
-        { -EPERM, -EPERM, "needs CAP_BPF and CAP_PERFMON (root has them), and a sandbox that allows bpf(2)" },
-        { -ENOMEM, -ENOMEM, "out of memory" },
-        { -EMFILE, -EMFILE, "too many descriptors are open in this process" },
-        { -ENFILE, -ENFILE, "too many files are open on this machine" },
-        { -EINTR, -EINTR, "interrupted by a signal" },
-        { -EAGAIN, -EAGAIN, "interrupted by signals again and again" },
-        { -ENOSYS, -EOPNOTSUPP, "this kernel is built without bpf(2)" },
-    }; /* EACCES is what the verifier says to a program */
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (reasons[i].error == error)
-            return fail(reasons[i].becomes, "%s the kernel's programs \"%s\": %s", what, image->name, reasons[i].words);
     if (is_locked_down())
         return fail(-EOPNOTSUPP, "%s the kernel's programs \"%s\": this kernel is locked down (confidentiality)", what,
                     image->name);
     return fail(-EOPNOTSUPP, "%s the kernel's programs \"%s\": this kernel cannot (%s is new enough; error %d)%s%s", what,
                 image->name, image->since, -error, *said ? ": " : "", said);
+}
+
+/* NULL: none that is known. */
+static const struct reason *reason_of(int error)
+{
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].error == error)
+            return &reasons[i];
+    return NULL;
+}
+
+/* Whether the verifier has more to say. */
+static bool is_of_code(int error)
+{
+    const struct reason *reason = reason_of(error);
+    return reason && !reason->words;
+}
+
+static int refused(const struct bpf_image *image, int error, const char *what, const char *said)
+{
+    const struct reason *reason = reason_of(error);
+    if (!reason)
+        return fail_call(error, "%s the kernel's programs \"%s\"", what, image->name);
+    if (!reason->words)
+        return cannot(image, error, what, said);
+    return fail(reason->becomes, "%s the kernel's programs \"%s\": %s", what, image->name, reason->words);
 }
 
 static int not_described(const struct bpf_image *image, int error)
@@ -115,7 +144,7 @@ static int make_map(const struct image_map *map)
     make.max_entries = map->entries;
     make.map_flags = map->flags;
     snprintf(make.map_name, sizeof make.map_name, "%s", map->name);
-    return sys_bpf(BPF_MAP_CREATE, &make);
+    return ask_kernel(BPF_MAP_CREATE, &make);
 }
 
 static int make_maps(struct programs *programs)
@@ -176,39 +205,16 @@ static void fill_in(const struct loading *loading, const struct image_fixup *fix
 
 /* ---- Programs --------------------------------------------------------------------------------------------- */
 
-static int ask_verifier(union bpf_attr *load)
-{
-    int r = -EAGAIN;
-    for (int i = 0; i < TRIES && r == -EAGAIN; i++)
-        r = sys_bpf(BPF_PROG_LOAD, load);
-    return r;
-}
-
-/* Before Linux 5.11 programs count as locked memory of their user, and beyond its limit nobody may load any. */
-static int ask_without_limit(union bpf_attr *load)
-{
-    struct rlimit before;
-    const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
-    if (sys_getrlimit(RLIMIT_MEMLOCK, &before) < 0)
-        return -EPERM;
-    const struct rlimit most = { before.rlim_max, before.rlim_max };
-    if (sys_setrlimit(RLIMIT_MEMLOCK, &none) < 0 && sys_setrlimit(RLIMIT_MEMLOCK, &most) < 0)
-        return -EPERM;
-    int r = ask_verifier(load);
-    sys_setrlimit(RLIMIT_MEMLOCK, &before);
-    return r;
-}
-
 /* Once more, to be told why; should it succeed now, that is as well. */
 static int ask_why(const struct bpf_image *image, union bpf_attr *load, const char *name, int error)
 {
-    char *log = error == -EPERM || error == -ENOMEM || error == -ENOSYS ? NULL : calloc(1, LOG_SIZE);
+    char *log = is_of_code(error) ? calloc(1, LOG_SIZE) : NULL;
     char said[400] = "";
     if (log) {
         load->log_level = 1;
         load->log_size = LOG_SIZE;
         load->log_buf = (uintptr_t)log;
-        int r = ask_verifier(load);
+        int r = ask_kernel(BPF_PROG_LOAD, load);
         snprintf(said, sizeof said, "%s: %s", name, last_words(log));
         free(log);
         if (r >= 0)
@@ -243,9 +249,7 @@ static int load_code(const struct loading *loading, const struct image_program *
     snprintf(said, sizeof said, "it has no \"%s\"", image->types[program->hook].name);
     if (!load.attach_btf_id)
         return refused(image, -ENOENT, "loading", said);
-    int r = ask_verifier(&load);
-    if (r == -EPERM)
-        r = ask_without_limit(&load);
+    int r = ask_kernel(BPF_PROG_LOAD, &load);
     return r < 0 ? ask_why(image, &load, program->name, r) : r;
 }
 

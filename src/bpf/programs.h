@@ -20,8 +20,8 @@ struct programs;
 
 /*
  * Loads those programs of an image that are in `wanted` (names, NULL at the end), or all (NULL).
- * -EPERM: not allowed, -EOPNOTSUPP: the kernel cannot, neither of which passes; -ENOMEM, -EMFILE and so on; each with words
- * in tong_detail().
+ * -EPERM: not allowed, -EOPNOTSUPP: the kernel cannot, neither of which passes; -ENOMEM, -ENOBUFS (the limit of locked memory)
+ * and whatever else is refused, which may pass; each with words in tong_detail().
  */
 int programs_load(const struct bpf_image *image, const char *const *wanted, struct programs **ret);
 void programs_unload(struct programs *programs); /* NULL is allowed; detaches all */

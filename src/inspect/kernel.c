@@ -15,14 +15,13 @@
 #include <unistd.h>
 
 #include "base/detail.h"
+#include "bpf/ask.h"
 #include "bpf/image.h"
 #include "bpf/programs.h"
 #include "sys/sys.h"
 
 #define MINOR_BITS 20 /* of a device, as the kernel has it */
 #define CHUNK 32768 /* the kernel hands out no more at once */
-#define ADMIN (UINT64_C(1) << CAP_SYS_ADMIN)
-#define TRACER (UINT64_C(1) << CAP_BPF | UINT64_C(1) << CAP_PERFMON)
 #define READER (UINT64_C(1) << CAP_SYS_PTRACE) /* of what /proc is asked for then */
 
 struct kernel {
@@ -61,6 +60,7 @@ static void after_fork(void)
 
 static void watch_forks(void)
 {
+    ask_watch_forks();
     pthread_atfork(before_fork, after_fork, after_fork);
 }
 
@@ -126,8 +126,7 @@ void kernel_release(struct kernel *kernel)
 static bool is_allowed(void)
 {
     uint64_t capabilities;
-    return sys_capabilities(&capabilities) == 0 && capabilities & READER &&
-           (capabilities & ADMIN || (capabilities & TRACER) == TRACER);
+    return sys_capabilities(&capabilities) == 0 && capabilities & READER && ask_is_allowed();
 }
 
 /* The programs number processes as their reader sees them: its /proc must be of the same pid namespace. */
@@ -155,7 +154,7 @@ int kernel_open(struct scan *scan)
     int r = hold(&scan->kernel);
     if (r < 0) {
         scan->kernel_refusal = r == -EPERM || r == -EOPNOTSUPP ? kernel_never
-                                                               : "BPF could not be loaded now: too many descriptors, or a signal";
+                                                               : "BPF could not be loaded now, which may pass";
         return r == -ENOMEM ? r : 0;
     }
     scan->graph->kernel = scan->kernel;

@@ -285,6 +285,11 @@ int sys_setrlimit(int resource, const struct rlimit *limit)
     SYS_CALL(int, "setrlimit", setrlimit(resource, limit));
 }
 
+int sys_uname(struct utsname *ret)
+{
+    SYS_CALL(int, "uname", uname(ret));
+}
+
 /* Waiting. */
 
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout, const sigset_t *mask)

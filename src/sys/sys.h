@@ -30,6 +30,7 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /*
@@ -200,6 +201,7 @@ int sys_mq_getattr(int fd, struct mq_attr *ret);
 int sys_eaccess(const char *path, int mode);
 int sys_getrlimit(int resource, struct rlimit *ret);
 int sys_setrlimit(int resource, const struct rlimit *limit);
+int sys_uname(struct utsname *ret);
 
 /* Waiting. */
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout, const sigset_t *mask);

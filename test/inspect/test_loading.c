@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/bpf.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bpf/image.h"
@@ -199,6 +202,7 @@ static const struct { int error, becomes; const char *words; } errors[] = {
     { -ENOMEM, -ENOMEM, "out of memory" },                      { -EMFILE, -EMFILE, "too many descriptors" },
     { -EINTR, -EINTR, "by a signal" },                          { -EINVAL, -EOPNOTSUPP, "is new enough" },
     { -E2BIG, -EOPNOTSUPP, "is new enough" },                   { -EAGAIN, -EAGAIN, "again and again" },
+    { -EIO, -EIO, "Input/output error" },                       { -EBUSY, -EBUSY, "busy" },
 };
 
 /* Each call in turn, and all behind it. */
@@ -219,26 +223,154 @@ static void test_failing(int is_trace)
     }
 }
 
-/* What the verifier refuses once it is asked once more: to say why, or because the memory of programs was limited. */
-static void test_once(int error)
+/* How often one call may fail of all that load the programs. */
+static unsigned load_with_one_failure(int (*fault)(const char *call), int expected)
 {
-    struct rlimit before, after;
     unsigned loaded = 0;
     goes_on = false;
-    fails_with = error;
-    OK(getrlimit(RLIMIT_MEMLOCK, &before));
     fails_at = UINT_MAX;
-    OK(load_failing(&look_image, fail_bpf));
+    OK(load_failing(&look_image, fault));
     const unsigned all = calls;
     for (fails_at = 0; fails_at < all; fails_at++) {
-        int r = load_failing(&look_image, fail_bpf);
-        MUST(r == 0 || r == (error == -EPERM ? -EPERM : -EOPNOTSUPP), "call %u: %d", fails_at, r);
+        int r = load_failing(&look_image, fault);
+        MUST(r == 0 || r == expected, "call %u: %d", fails_at, r);
         loaded += r == 0;
     }
-    OK(getrlimit(RLIMIT_MEMLOCK, &after));
-    MUST(before.rlim_cur == after.rlim_cur && before.rlim_max == after.rlim_max, "the limit is another one");
+    return loaded;
+}
+
+/* What the verifier refuses it is asked once more, to say why. */
+static void test_refused_once(int unused)
+{
+    (void)unused;
+    fails_with = -EINVAL;
+    unsigned loaded = load_with_one_failure(fail_bpf, -EOPNOTSUPP);
     MUST(loaded == look_image.program_count, "%u of %zu programs are asked for once more", loaded, look_image.program_count);
 }
+
+/* ---- The limit of locked memory ----------------------------------------------------------------------------------------- */
+
+#define LOW ((rlim_t)65536)
+
+static unsigned changes;      /* of the limit */
+static bool is_lifted;        /* as far as this user may, at the call behind the one that failed */
+static void (*when_lifted)(void);
+
+static int fail_by_limit(const char *call)
+{
+    struct rlimit now;
+    changes += !strcmp(call, "setrlimit");
+    if (!strcmp(call, "bpf") && calls == fails_at + 1) {
+        OK(getrlimit(RLIMIT_MEMLOCK, &now));
+        is_lifted = now.rlim_cur == now.rlim_max && now.rlim_max > LOW;
+        if (when_lifted)
+            when_lifted();
+    }
+    return fail_bpf(call);
+}
+
+/* As before Linux 5.11. */
+static int fail_by_old_limit(const char *call)
+{
+    return strcmp(call, "uname") ? fail_by_limit(call) : -EFAULT;
+}
+
+/* Nobody may lift it. */
+static int fail_by_fixed_limit(const char *call)
+{
+    return strcmp(call, "setrlimit") ? fail_by_old_limit(call) : -EPERM;
+}
+
+static void set_limit(rlim_t limit)
+{
+    struct rlimit now;
+    OK(getrlimit(RLIMIT_MEMLOCK, &now));
+    now.rlim_cur = limit;
+    OK(setrlimit(RLIMIT_MEMLOCK, &now));
+}
+
+static rlim_t limit_now(void)
+{
+    struct rlimit now;
+    OK(getrlimit(RLIMIT_MEMLOCK, &now));
+    return now.rlim_cur;
+}
+
+/* Maps and programs are asked for once more without the limit; where it does not count it is left alone. */
+static void test_limit(int is_old)
+{
+    const size_t limited = look_image.program_count + look_image.map_count;
+    set_limit(LOW);
+    fails_with = -EPERM;
+    changes = 0;
+    unsigned loaded = load_with_one_failure(is_old ? fail_by_old_limit : fail_by_limit, -EPERM);
+    MUST(loaded == (is_old ? limited : 0), "%u of %zu are asked for once more", loaded, limited);
+    MUST(is_old || changes == 0, "the limit is set %u times", changes);
+    MUST(limit_now() == LOW, "the limit is another one");
+}
+
+/* The first map, which the limit forbids: what is done while it is lifted. */
+static void load_while(void (*then)(void))
+{
+    set_limit(LOW);
+    fails_with = -EPERM;
+    fails_at = 1;
+    goes_on = is_lifted = false;
+    when_lifted = then;
+    OK(load_failing(&look_image, fail_by_old_limit));
+    MUST(is_lifted, "the limit is not lifted");
+}
+
+static void set_another(void)
+{
+    set_limit(2 * LOW);
+}
+
+static pthread_t forking;
+static atomic_int forking_tid;
+
+static void *fork_in_thread(void *unused)
+{
+    atomic_store(&forking_tid, (int)syscall(SYS_gettid));
+    pid_t child = frame_fork();
+    if (child == 0)
+        _exit(limit_now() != LOW);
+    frame_join(child);
+    return unused;
+}
+
+static void fork_meanwhile(void)
+{
+    when_lifted = NULL;
+    MUST(pthread_create(&forking, NULL, fork_in_thread, NULL) == 0, "no thread");
+    while (!atomic_load(&forking_tid))
+        usleep(1000);
+    frame_asleep(0, atomic_load(&forking_tid));
+}
+
+static void test_lifted(int unused)
+{
+    (void)unused;
+    load_while(NULL);
+    MUST(limit_now() == LOW, "the limit stays lifted");
+    load_while(set_another);
+    MUST(limit_now() == 2 * LOW, "what another has set is gone");
+    load_while(fork_meanwhile);
+    MUST(pthread_join(forking, NULL) == 0, "the forking thread");
+}
+
+/* It passes, when others let go of memory. */
+static void test_fixed_limit(int unused)
+{
+    (void)unused;
+    fails_with = -EPERM;
+    fails_at = 1;
+    goes_on = false;
+    GIVES(load_failing(&look_image, fail_by_fixed_limit), -ENOBUFS);
+    MUST(strstr(tong_detail(), "limit of locked memory") && strstr(tong_detail(), "5.11"), "%s", tong_detail());
+}
+
+/* ---- Reasons ------------------------------------------------------------------------------------------------------------ */
 
 static void test_words(int unused)
 {
@@ -298,7 +430,7 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = {
         "looks without the rights", "looks without bpf(2)", NULL, "looks without descriptors", "interrupted looks",
-        "looks where the kernel cannot",
+        "looks where the kernel cannot", NULL, NULL, "looks where something failed", "looks where it is busy",
     };
     frame_begin("inspect_loading", argc, argv);
     frame_run("places in a description that is mapped", test_places, 0, 20);
@@ -308,8 +440,11 @@ int main(int argc, char **argv)
     if (look_is_by_kernel()) {
         frame_run("each call for \"look\" fails", test_failing, 0, 60);
         frame_run("each call for \"trace\" fails", test_failing, 1, 120);
-        frame_run("one call fails", test_once, -EINVAL, 60);
-        frame_run("one call is not permitted", test_once, -EPERM, 60);
+        frame_run("one call fails", test_refused_once, 0, 60);
+        frame_run("one call is not permitted", test_limit, false, 60);
+        frame_run("one call is beyond the limit of old kernels", test_limit, true, 60);
+        frame_run("while that limit is lifted", test_lifted, 0, 60);
+        frame_run("that limit cannot be lifted", test_fixed_limit, 0, 20);
         frame_run("reasons in words", test_words, 0, 20);
         for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
             if (names[i])
