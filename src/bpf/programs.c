@@ -325,6 +325,8 @@ static int load(struct programs *programs, const char *const *wanted)
 int programs_load(const struct bpf_image *image, const char *const *wanted, struct programs **ret)
 {
     const uint16_t probe = 1;
+    if (sizeof(void *) != 8) /* structures of the kernel, and of what its programs tell, are laid out so */
+        return fail(-EOPNOTSUPP, "the kernel's programs \"%s\" are for 64-bit builds", image->name);
     if (!*(const unsigned char *)&probe)
         return fail(-EOPNOTSUPP, "the kernel's programs \"%s\" are for little-endian processors", image->name);
     if (image->program_count > MOST || image->map_count > MOST)
