@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* tong gc: removes what the dead left behind, and nothing that is not proved to be dead. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,8 +50,9 @@ static int remove_it(const tong_snapshot *snapshot, size_t number)
 
 static int tell_it(const tong_snapshot *snapshot, size_t number)
 {
-    bool may = tong_snapshot_may_remove(snapshot, number) == 0;
-    print_line(tong_snapshot_finding(snapshot, number), may ? "would remove" : "cannot remove", may ? "" : tong_detail());
+    int r = tong_snapshot_may_remove(snapshot, number);
+    print_line(tong_snapshot_finding(snapshot, number),
+               r == 0 ? "would remove" : r == -EOPNOTSUPP ? "would try to remove" : "cannot remove", r ? tong_detail() : "");
     return CODE_DONE;
 }
 

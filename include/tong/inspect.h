@@ -264,8 +264,9 @@ int tong_snapshot_remove(const tong_snapshot *snapshot, size_t finding);
 /*
  * Whether this user may, without trying: 0, or -EACCES or -EPERM, and tong_detail() says whose it is.  By the owner of the
  * file, of its directory and of the memory, sticky bits and capabilities; what else may forbid it (an immutable file, a
- * security module) only the removal shows.  -EINVAL as above; or what asking fails with, -ENOENT where it is gone.
- * Source: unlink(2), shmctl(2), capabilities(7).
+ * security module) only the removal shows.  -EOPNOTSUPP: it is not known before it is tried, since this user namespace does
+ * not map all users, and capabilities count only over those that it does.  -EINVAL as above; or what asking fails with,
+ * -ENOENT where it is gone.  Source: unlink(2), shmctl(2), capabilities(7), user_namespaces(7).
  */
 int tong_snapshot_may_remove(const tong_snapshot *snapshot, size_t finding);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* leftover.h - by kind, whether this user may remove it: 0, or -EACCES, -EPERM and why; or what asking it fails with. */
+/* leftover.h - by kind, whether this user may remove it: 0, or -EACCES, -EPERM and why; -EOPNOTSUPP: only trying it tells; or
+ * what asking it fails with. */
 #ifndef LEFTOVER_LEFTOVER_H
 #define LEFTOVER_LEFTOVER_H
 

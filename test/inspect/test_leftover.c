@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -325,6 +326,15 @@ static bool are_there_others(void)
     return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
+static bool are_there_namespaces(void)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(unshare(CLONE_NEWUSER) < 0);
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
 static int may_remove(const char *what)
 {
     tong_snapshot *snapshot = look();
@@ -373,6 +383,59 @@ static void test_rights(int unused)
     try_as_other(MEMORY, -EPERM, "it is uid 0's");
     GIVES(may_remove(MEMORY), 0);
     clear_memory();
+}
+
+static void write_whole(const char *file, const char *text)
+{
+    int fd = open(file, O_WRONLY | O_CLOEXEC);
+    MUST(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), "%s: %s", file, strerror(errno));
+    close(fd);
+}
+
+static void map_itself(void)
+{
+    write_whole("/proc/self/uid_map", "0 0 1\n");
+    write_whole("/proc/self/setgroups", "deny");
+    write_whole("/proc/self/gid_map", "0 0 1\n");
+}
+
+/* In a user namespace that has one user, or none: what is told of a finding, and what comes of it. */
+static void try_in_namespace(const char *what, bool is_mapped, int told, int comes)
+{
+    pid_t child = frame_fork();
+    if (child == 0) {
+        tong_snapshot *snapshot = look();
+        size_t number = find(snapshot, what);
+        OK(unshare(CLONE_NEWUSER));
+        if (is_mapped)
+            map_itself();
+        GIVES(tong_snapshot_may_remove(snapshot, number), told);
+        MUST(told == 0 || strstr(tong_detail(), "not known before it is tried"), "it says: %s", tong_detail());
+        GIVES(tong_snapshot_remove(snapshot, number), comes);
+        tong_snapshot_free(snapshot);
+        _exit(0);
+    }
+    frame_join(child);
+}
+
+/* Capabilities there count for nothing over what belongs to others, and users who are not there are not all the same one. */
+static void test_user_namespace(int unused)
+{
+    (void)unused;
+    struct shmid_ds state;
+    OK(chown("/tmp", OTHER - 1, OTHER - 1));
+    leave_socket();
+    OK(chown(NAME, OTHER - 2, OTHER - 2));
+    OK(chmod(NAME, 0666));
+    try_in_namespace(NAME, true, -EOPNOTSUPP, -EPERM);
+    try_in_namespace(NAME, false, -EOPNOTSUPP, -EPERM);
+    OK(chown(NAME, 0, 0));
+    try_in_namespace(NAME, true, 0, 0);
+    leave_memory();
+    OK(shmctl(memory, IPC_STAT, &state));
+    state.shm_perm.mode = 0666;
+    OK(shmctl(memory, IPC_SET, &state));
+    try_in_namespace(MEMORY, false, -EOPNOTSUPP, 0);
 }
 
 /* A socket that somebody has is none, whatever network it is in. */
@@ -495,7 +558,8 @@ static void row_in_world(int which)
     world_run(test_row, which);
 }
 
-static void (*const tests[])(int) = { test_name, test_others, test_bound, test_killed_and_taken, test_not_asked, test_rights };
+static void (*const tests[])(int) = { test_name, test_others, test_bound, test_killed_and_taken, test_not_asked, test_rights,
+                                      test_user_namespace };
 
 static void in_world(int which)
 {
@@ -527,5 +591,9 @@ int main(int argc, char **argv)
         frame_run("who may remove it", in_world, 5, 60);
     } else
         frame_skip("other users", "there is only one here");
+    if (are_there_others() && are_there_namespaces())
+        frame_run("who may in a user namespace", in_world, 6, 60);
+    else
+        frame_skip("user namespaces", "none can be made here, or there is only one user");
     return frame_end();
 }
