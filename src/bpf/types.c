@@ -388,16 +388,29 @@ static bool follow(struct walk *walk, const struct image_place *place)
     return is_of(kind_of(walk->type), place->leads);
 }
 
+static bool is_same(const struct types_place *one, const struct types_place *other)
+{
+    return one->offset == other->offset && one->size == other->size && one->is_signed == other->is_signed;
+}
+
+/* Which of several types of one name is meant nobody knows: where they differ there is no place, as for libbpf. */
 bool types_find(const struct types *types, const struct image_place *place, struct types_place *ret)
 {
+    struct types_place first;
+    bool is_there = false;
     for (int i = 0; i < SAME_NAMED && types->found[place->type][i]; i++) {
         struct walk walk = { types, type_at(types, types->found[place->type][i]), 0 };
         if (!walk.type || !follow(&walk, place))
             continue;
         const uint32_t *encoding = tail_of(walk.type);
-        *ret = (struct types_place){ walk.bits / 8, size_of(types, walk.type),
-                                     kind_of(walk.type) == INT && *encoding >> 24 & 1 };
-        return true;
+        const struct types_place found = { walk.bits / 8, size_of(types, walk.type),
+                                           kind_of(walk.type) == INT && *encoding >> 24 & 1 };
+        if (is_there && !is_same(&found, &first))
+            return false;
+        first = found;
+        is_there = true;
     }
-    return false;
+    if (is_there)
+        *ret = first;
+    return is_there;
 }

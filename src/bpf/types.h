@@ -28,7 +28,7 @@ void types_close(struct types *types); /* NULL is allowed */
 /* The kernel's number of the one that was sought as number `type`; 0: there is none. */
 uint32_t types_number(const struct types *types, uint32_t type);
 
-/* False: there is no such place. */
+/* False: there is no such place, or it is another one in each of several types of that name. */
 bool types_find(const struct types *types, const struct image_place *place, struct types_place *ret);
 
 #endif

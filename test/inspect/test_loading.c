@@ -51,7 +51,7 @@ static void add(const char *called, uint32_t kind, uint32_t count, uint32_t size
     rows_size += tail_size;
 }
 
-/* struct outer { union { unsigned a; void *p; }; named in; unsigned list[3]; int end; }; and a later one of that name */
+/* struct outer { union { unsigned a; void *p; }; named in; unsigned list[3]; int end; }; and a later one of that name; twice differs */
 static size_t describe(char ret[FILE_MOST])
 {
     rows_size = 0;
@@ -68,6 +68,8 @@ static size_t describe(char ret[FILE_MOST])
     add("outer", STRUCT, 1, 8, LIST(name("only"), SIGNED, 32));
     add("numbers", ENUM, 1, 4, LIST(name("ONE"), 1));
     add("numbers", ENUM64, 1, 8, LIST(name("TWO"), 2, 0));
+    add("twice", STRUCT, 2, 8, LIST(name("first"), SIGNED, 0, name("second"), SIGNED, 32));
+    add("twice", STRUCT, 2, 8, LIST(name("second"), SIGNED, 0, name("first"), SIGNED, 0));
     add("", FUNC_PROTO, 1, 0, LIST(name("it"), SIGNED));
     add("called", FUNC, 0, 13, NULL, 0); /* the last name is one that is read */
     const uint32_t head[] = { 1u << 16 | 0xeb9f, 24, 0, (uint32_t)rows_size, (uint32_t)rows_size, (uint32_t)strings_size };
@@ -79,7 +81,7 @@ static size_t describe(char ret[FILE_MOST])
 
 static const struct image_type sought[] = {
     { IMAGE_STRUCT, "outer" }, { IMAGE_ENUM, "numbers" }, { IMAGE_FUNCTION, "called" }, { IMAGE_NAME, "named" },
-    { IMAGE_STRUCT, "nobody" },
+    { IMAGE_STRUCT, "nobody" }, { IMAGE_STRUCT, "twice" },
 };
 
 static int open_described(const char *data, size_t size, struct types **ret)
@@ -101,7 +103,7 @@ static int refuse_mapping(const char *call)
 static void test_places(int is_read)
 {
     static const struct { struct image_place place; bool is_there; uint64_t offset, size; bool is_signed; } rows_wanted[] = {
-        { { 0, IMAGE_STRUCT, "" }, true, 0, 40, false },          { { 0, IMAGE_NUMBER, "a" }, true, 0, 4, false },
+        { { 0, IMAGE_STRUCT, "" }, false, 0, 0, false },          { { 0, IMAGE_NUMBER, "a" }, true, 0, 4, false },
         { { 0, IMAGE_POINTER, "p" }, true, 0, 8, false },         { { 0, IMAGE_NUMBER, "p" }, false, 0, 0, false },
         { { 0, IMAGE_ARRAY, "list" }, true, 24, 12, false },      { { 0, IMAGE_POINTER, "list" }, false, 0, 0, false },
         { { 0, IMAGE_NUMBER, "list.2" }, true, 32, 4, false },    { { 0, IMAGE_NUMBER, "list.3" }, false, 0, 0, false },
@@ -110,6 +112,8 @@ static void test_places(int is_read)
         { { 0, IMAGE_NUMBER, "only" }, true, 4, 4, true },        { { 0, IMAGE_NUMBER, "en" }, false, 0, 0, false },
         { { 1, IMAGE_ENUM, "ONE" }, true, 0, 4, false },          { { 1, IMAGE_ENUM, "TWO" }, true, 0, 8, false },
         { { 1, IMAGE_ENUM, "TEN" }, false, 0, 0, false },         { { 4, IMAGE_STRUCT, "" }, false, 0, 0, false },
+        { { 5, IMAGE_STRUCT, "" }, true, 0, 8, false },           { { 5, IMAGE_NUMBER, "first" }, true, 0, 4, true },
+        { { 5, IMAGE_NUMBER, "second" }, false, 0, 0, false },
     };
     char data[FILE_MOST];
     struct types *types;
@@ -123,7 +127,7 @@ static void test_places(int is_read)
                                           place.is_signed == rows_wanted[i].is_signed),
              "\"%s\" lies at %llu, %llu bytes", path, (unsigned long long)place.offset, (unsigned long long)place.size);
     }
-    MUST(types_number(types, 0) == 9 && types_number(types, 2) == 14 && types_number(types, 3) == 6 &&
+    MUST(types_number(types, 0) == 9 && types_number(types, 2) == 16 && types_number(types, 3) == 6 &&
          types_number(types, 4) == 0, "numbers of types");
     types_close(types);
     sys_fault = NULL;
