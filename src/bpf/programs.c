@@ -106,6 +106,9 @@ static int refused(const struct bpf_image *image, int error, const char *what, c
 
 static int not_described(const struct bpf_image *image, int error)
 {
+    if (error == -EOPNOTSUPP)
+        return fail(error, "loading the kernel's programs \"%s\": this kernel describes itself (%s) in a way newer than this "
+                           "tong", image->name, DESCRIPTION);
     if (error != -ENOENT && error != -EBADMSG && error != -EACCES)
         return refused(image, error, "loading", "");
     return fail(-EOPNOTSUPP, "loading the kernel's programs \"%s\": this kernel does not describe itself in %s (%s, built with "

@@ -234,6 +234,8 @@ static int read_rows(struct types *types)
     for (types->count = 1; types->rows_size - at >= sizeof(struct type); types->count++) {
         const struct type *type = (const void *)(types->rows + at);
         int64_t tail = tail_size(type);
+        if (kind_of(type) >= KINDS)
+            return -EOPNOTSUPP;
         if (tail < 0 || tail > types->rows_size - at - (int64_t)sizeof *type)
             return -EBADMSG;
         types->at[types->count] = at;

@@ -21,7 +21,8 @@ struct types_place {
     bool is_signed;  /* a number that may be less than 0 */
 };
 
-/* Reads a file of BTF for `sought`, which has to stay.  -ENOENT, ... as open(2) and read(2); -EBADMSG: it is none. */
+/* Reads a file of BTF for `sought`, which has to stay.  -ENOENT, ... as open(2) and read(2); -EBADMSG: it is none; -EOPNOTSUPP:
+ * it has sorts of types that are newer than this. */
 int types_open(const char *path, const struct image_type *sought, size_t count, struct types **ret);
 void types_close(struct types *types); /* NULL is allowed */
 
