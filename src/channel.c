@@ -10,21 +10,12 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/give.h"
 #include "base/hot.h"
 #include "core/process.h"
 #include "core/wait.h"
 #include "handle.h"
 #include "sys/sys.h"
-
-void give(void *to, const void *from, size_t size)
-{
-    uint32_t theirs;
-    memcpy(&theirs, to, sizeof theirs);
-    if (theirs < size)
-        size = theirs;
-    if (size > sizeof theirs)
-        memcpy((char *)to + sizeof theirs, (const char *)from + sizeof theirs, size - sizeof theirs);
-}
 
 __attribute__((cold)) static int unusable(const tong_channel *channel, uint32_t direction)
 {

@@ -44,7 +44,4 @@ const struct option_use *noun_options(const struct mechanism *mechanism, uint32_
  * mechanism lacks the noun.  On failure nothing is left. */
 int resolve(const char *text, uint32_t noun, struct address *ret_address, const struct mechanism **ret_mechanism);
 
-/* Copies a result structure to a caller compiled against another version: no more than either knows. */
-void give(void *to, const void *from, size_t size);
-
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/detail.h"
+#include "base/give.h"
 #include "handle.h"
 #include "tong/mechanism.h"
 

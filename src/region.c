@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/give.h"
 #include "core/process.h"
 #include "handle.h"
 #include "sys/sys.h"

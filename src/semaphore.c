@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/give.h"
 #include "base/hot.h"
 #include "core/process.h"
 #include "handle.h"

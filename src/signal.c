@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/give.h"
 #include "core/process.h"
 #include "core/signal_arrival.h"
 #include "core/signal_name.h"

@@ -134,7 +134,7 @@ static void follow(struct tracing *tracing)
 
 static void say_losses(struct tracing *tracing)
 {
-    tong_trace_losses lost;
+    tong_trace_losses lost = TONG_TRACE_LOSSES_INIT;
     if (tong_trace_lost(tracing->traced.trace, &lost) < 0)
         return;
     if (lost.events && !tracing->set->summary)

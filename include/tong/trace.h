@@ -140,6 +140,8 @@ typedef struct tong_trace_losses {
     uint64_t foreign_calls;    /* of 32-bit programs */
 } tong_trace_losses;
 
+#define TONG_TRACE_LOSSES_INIT { sizeof(tong_trace_losses), 0, 0, 0, 0, 0, 0 }
+
 /*
  * Begins.  -EPERM: not allowed; -EOPNOTSUPP: the kernel cannot; -EINVAL: an option, or a size too small; -ESRCH: none of
  * the processes is there, and no objects are chosen; -ENOBUFS: before Linux 5.11, the limit of locked memory; -ENOMEM,
@@ -164,7 +166,7 @@ const tong_trace_count *tong_trace_count_at(const tong_trace *trace, size_t inde
 ssize_t tong_trace_read_pairs(tong_trace *trace);
 const tong_trace_pair *tong_trace_pair_at(const tong_trace *trace, size_t index);
 
-/* What is missing so far.  0. */
+/* What is missing so far; ret->size is set (TONG_TRACE_LOSSES_INIT).  0; -EINVAL: it is not. */
 int tong_trace_lost(tong_trace *trace, tong_trace_losses *ret);
 
 #pragma GCC visibility pop

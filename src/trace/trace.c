@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "base/give.h"
 #include "bpf/image.h"
 #include "bpf/map.h"
 #include "sys/sys.h"
@@ -119,14 +120,17 @@ int tong_trace_fd(const tong_trace *trace)
 int tong_trace_lost(tong_trace *trace, tong_trace_losses *ret)
 {
     struct trace_lost lost = { 0 };
+    if (ret->size < sizeof ret->size)
+        return fail(-EINVAL, "tong_trace_losses.size is not set: use TONG_TRACE_LOSSES_INIT");
     int r = map_get(trace->lost, &(uint32_t){ 0 }, &lost);
     if (r < 0)
         return fail_call(r, "tracing: reading what was lost");
     const struct ledger_row *rest = &trace->ledger.rest;
-    *ret = (tong_trace_losses){ .size = sizeof *ret, .events = lost.events, .pairs = lost.pairs,
-                                .messages = lost.messages + rest->before.messages + rest->live.messages,
-                                .bytes = lost.bytes + rest->before.bytes + rest->live.bytes,
-                                .foreign_calls = lost.foreign };
+    const tong_trace_losses losses = { .events = lost.events, .pairs = lost.pairs,
+                                       .messages = lost.messages + rest->before.messages + rest->live.messages,
+                                       .bytes = lost.bytes + rest->before.bytes + rest->live.bytes,
+                                       .foreign_calls = lost.foreign };
+    give(ret, &losses, sizeof losses);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -551,7 +552,7 @@ static void test_room(int unused)
     (void)unused;
     uint64_t sent = 0;
     const tong_trace_event *event;
-    tong_trace_losses lost;
+    tong_trace_losses lost = TONG_TRACE_LOSSES_INIT;
     pid_t child = begin(act_generations);
     tong_trace *trace = start(child, TONG_TRACE_FOLLOW, 0);
     atomic_store(go, 1);
@@ -583,7 +584,7 @@ static void test_overflow(int unused)
 {
     (void)unused;
     uint64_t sent = 0;
-    tong_trace_losses lost;
+    tong_trace_losses lost = TONG_TRACE_LOSSES_INIT;
     pid_t child = begin(act_generations);
     tong_trace *trace = start(child, TONG_TRACE_FOLLOW, 0);
     atomic_store(go, GENERATIONS);
@@ -614,13 +615,25 @@ static void act_flood(void)
         MOVES(write(counter, &one, 8), 8);
 }
 
+/* Who was compiled against an older or a newer library gets no more than both know. */
+static void losses_of_others(tong_trace *trace, const tong_trace_losses *lost)
+{
+    tong_trace_losses older = { .size = offsetof(tong_trace_losses, messages), .messages = 7 };
+    struct { tong_trace_losses losses; uint64_t more; } newer = { { .size = sizeof newer }, 7 };
+    OK(tong_trace_lost(trace, &older));
+    MUST(older.events == lost->events && older.messages == 7, "what an older caller does not know is written");
+    OK(tong_trace_lost(trace, &newer.losses));
+    MUST(newer.losses.events == lost->events && newer.losses.size == sizeof newer && newer.more == 7, "a newer caller");
+    GIVES(tong_trace_lost(trace, &(tong_trace_losses){ .events = 0 }), -EINVAL);
+}
+
 /* Nobody takes the events while they come: each is told, or told to be lost, and all are counted. */
 static void test_flood(int unused)
 {
     (void)unused;
     int64_t told = 0;
     const tong_trace_event *event;
-    tong_trace_losses lost;
+    tong_trace_losses lost = TONG_TRACE_LOSSES_INIT;
     pid_t child = begin(act_flood);
     tong_trace *trace = start(child, TONG_TRACE_EVENTS, 0);
     atomic_store(go, 1);
@@ -628,6 +641,7 @@ static void test_flood(int unused)
     while (tong_trace_next(trace, 0, &event) == 0)
         told += event->kind == TONG_TRACE_MESSAGE;
     OK(tong_trace_lost(trace, &lost));
+    losses_of_others(trace, &lost);
     GIVES(tong_trace_read_counts(trace), 1);
     GIVES((int64_t)tong_trace_count_at(trace, 0)->messages, FLOOD);
     MUST(lost.events > 0 && told > 0, "%lld told, %llu lost", (long long)told, (unsigned long long)lost.events);

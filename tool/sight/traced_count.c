@@ -404,7 +404,7 @@ int traced_json_lost(struct text *text, struct traced *traced)
 {
     struct json json = { text, false };
     int64_t time = clock_now();
-    tong_trace_losses lost;
+    tong_trace_losses lost = TONG_TRACE_LOSSES_INIT;
     int r = tong_trace_lost(traced->trace, &lost);
     if (r < 0)
         return fail_library(r, NULL);
