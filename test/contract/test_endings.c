@@ -2,6 +2,8 @@
 /* How a conversation ends: in order, by half, by death of either side; and nobody is killed by SIGPIPE. */
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
 
 #include "contract.h"
 
@@ -123,9 +125,12 @@ static void test_killed_while_awaited(const struct row *row)
     ends_close(&ends);
 }
 
+static int *first_has_gone; /* shared with the sender, which sleeps on its way there, too */
+
 static void send_more_than_fits(tong_channel *channel)
 {
     OK(tong_channel_send(channel, "one", 3, NULL, TONG_FOREVER));
+    __atomic_store_n(first_has_gone, 1, __ATOMIC_RELEASE);
     for (;;)
         OK(tong_channel_send(channel, buffer, 1024 * 1024, NULL, TONG_FOREVER));
 }
@@ -134,9 +139,13 @@ static void send_more_than_fits(tong_channel *channel)
 static void test_killed_in_message(const struct row *row)
 {
     struct ends ends;
+    first_has_gone = mmap(NULL, sizeof *first_has_gone, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    MUST(first_has_gone != MAP_FAILED, "mmap: %s", strerror(errno));
     pid_t pid = ends_with_sender(&ends, row, NULL, 0, send_more_than_fits);
+    frame_until(first_has_gone);
     frame_asleep(pid, pid);
     frame_kill(pid);
+    munmap(first_has_gone, sizeof *first_has_gone);
     int64_t r = tong_channel_receive(ends.receiver, buffer, sizeof buffer, NULL, 5 * TONG_SECOND);
     GIVES(r, 3);
     while ((r = tong_channel_receive(ends.receiver, buffer, sizeof buffer, NULL, 5 * TONG_SECOND)) >= 0)
