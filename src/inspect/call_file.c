@@ -76,7 +76,7 @@ static void wait_for_lock(struct look_at_thread *look, const struct flock *descr
     char path[64];
     struct stat status;
     snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->tid, (int)look->argument[0]);
-    int r = sys_fstatat(look->scan->proc.fd, path, &status, 0);
+    int r = sys_fstatat_known(look->scan->proc.fd, path, &status);
     graph_missed(look->scan->graph, "files that threads wait for", r);
     if (r < 0) {
         wait_open(look, "a lock on a file that could not be asked");

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -42,6 +43,7 @@ static int ends[2], served = -1;
 struct server {
     int fd;
     mode_t mode;       /* of what it serves: a file, or a directory */
+    bool forgets;      /* says what a file is to who opens it, and for that moment */
     atomic_int *asked; /* the content is waited for, or a name */
 };
 
@@ -55,12 +57,15 @@ static void answer(const struct server *server, const struct fuse_in_header *ask
 static void serve_one(const struct server *server, const struct fuse_in_header *asked)
 {
     const struct fuse_init_out begin = { .major = FUSE_KERNEL_VERSION, .minor = 26, .max_write = PAGE };
-    const struct fuse_attr_out about = { .attr_valid = 3600, .attr = { .ino = 1, .size = PAGE, .mode = server->mode,
+    const struct fuse_attr_out about = { .attr_valid = server->forgets ? 0 : 3600, .attr = { .ino = 1, .size = PAGE, .mode = server->mode,
                                                                       .nlink = 1 } };
     const struct fuse_open_out opened = { .fh = 1 };
     switch (asked->opcode) {
     case FUSE_INIT: answer(server, asked, &begin, sizeof begin, 0); break;
-    case FUSE_GETATTR: answer(server, asked, &about, sizeof about, 0); break;
+    case FUSE_GETATTR:
+        if (!server->forgets || !atomic_load(server->asked))
+            answer(server, asked, &about, sizeof about, 0);
+        break;
     case FUSE_OPEN: answer(server, asked, &opened, sizeof opened, 0); break;
     case FUSE_READ: case FUSE_LOOKUP: atomic_store(server->asked, 1); break; /* and no more is said */
     case FUSE_INTERRUPT: case FUSE_FORGET: case FUSE_BATCH_FORGET: break;
@@ -105,14 +110,14 @@ static void end_server(const struct server *server, pid_t pid)
 
 /* ---- Who looks --------------------------------------------------------------------------------------------------- */
 
-static pid_t begin_look(void (*check)(const tong_snapshot *snapshot, pid_t waiting), pid_t waiting)
+static pid_t begin_look(uint32_t flags, void (*check)(const tong_snapshot *snapshot, pid_t waiting), pid_t waiting)
 {
     pid_t child = frame_fork();
     if (child)
         return child;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     close(served);
-    tong_snapshot *snapshot = look();
+    tong_snapshot *snapshot = look_for(flags);
     check(snapshot, waiting);
     tong_snapshot_free(snapshot);
     _exit(0);
@@ -224,12 +229,53 @@ static void test_silent(int flags)
     make_file();
     pid_t serving = begin_server(&server), child = begin_poll(flags, open_file, false);
     frame_until((const volatile int *)(const void *)server.asked);
-    pid_t looking = begin_look(check_argument, child);
+    pid_t looking = begin_look(TONG_LOOK_ALL, check_argument, child);
     bool ended = look_ends(looking);
     kill(child, SIGKILL);
     end_server(&server, serving);
     waitpid(child, NULL, 0);
     MUST(ended, "a look waits for a server, or finds what it cannot");
+    drop_file();
+}
+
+static void check_nothing(const tong_snapshot *snapshot, pid_t waiting)
+{
+    (void)snapshot, (void)waiting;
+}
+
+/* Who has it open sleeps in a lock on it, so that it is asked about as a descriptor, and as what is waited for. */
+static pid_t begin_holders(const struct server *server, pid_t *ret_waiting)
+{
+    pid_t child = frame_fork();
+    *ret_waiting = child ? frame_fork() : 0;
+    if (child && *ret_waiting)
+        return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(served);
+    int fd = open_file();
+    MUST(fd >= 0 && flock(fd, LOCK_EX) == 0, "flock: %s", strerror(errno));
+    atomic_store(server->asked, 1);
+    pause();
+    _exit(0);
+}
+
+static void test_open(int unused)
+{
+    struct server server = { .mode = S_IFREG | 0600, .forgets = true };
+    (void)unused;
+    make_file();
+    pid_t serving = begin_server(&server), waiting, holding = begin_holders(&server, &waiting);
+    frame_until((const volatile int *)(const void *)server.asked);
+    frame_asleep(holding, holding);
+    frame_asleep(waiting, waiting);
+    pid_t looking = begin_look(TONG_LOOK_WAITS | TONG_LOOK_DEPTHS, check_nothing, holding);
+    bool ended = look_ends(looking);
+    kill(holding, SIGKILL);
+    kill(waiting, SIGKILL);
+    end_server(&server, serving);
+    waitpid(holding, NULL, 0);
+    waitpid(waiting, NULL, 0);
+    MUST(ended, "a look waits for a server");
     drop_file();
 }
 
@@ -277,7 +323,7 @@ static void test_name(int number)
     make_directory(link);
     pid_t serving = begin_server(&server), child = begin_open(ways[number].path, number % 2);
     frame_until((const volatile int *)(const void *)server.asked);
-    pid_t looking = begin_look(check_name, child);
+    pid_t looking = begin_look(TONG_LOOK_ALL, check_name, child);
     bool ended = look_ends(looking);
     kill(child, SIGKILL);
     end_server(&server, serving);
@@ -376,7 +422,7 @@ static void test_unfilled(int flags)
     MUST(asked != MAP_FAILED, "mmap: %s", strerror(errno));
     pid_t child = begin_fault(flags, asked);
     frame_until((const volatile int *)(const void *)asked);
-    pid_t looking = begin_look(check_argument, child);
+    pid_t looking = begin_look(TONG_LOOK_ALL, check_argument, child);
     bool ended = look_ends(looking);
     frame_kill(child); /* and so its pages will never be */
     munmap(asked, PAGE);
@@ -412,6 +458,7 @@ int main(int argc, char **argv)
     if (may_serve()) {
         frame_run("a file of a server that is silent", test_silent, MAP_SHARED, 30);
         frame_run("a copy of one", test_silent, MAP_PRIVATE, 30);
+        frame_run("an open file of a server that is silent", test_open, 0, 30);
         for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
             frame_run(ways[i].name, test_name, (int)i, 30);
         for (size_t i = 0; i < sizeof openings / sizeof *openings; i++)
