@@ -13,7 +13,7 @@ static const struct { const char *type; enum where where; } known[] = {
     { "bcachefs", LOCAL }, { "btrfs", LOCAL }, { "devtmpfs", MEMORY }, { "erofs", LOCAL }, { "exfat", LOCAL },
     { "ext2", LOCAL }, { "ext3", LOCAL }, { "ext4", LOCAL }, { "f2fs", LOCAL }, { "hugetlbfs", MEMORY },
     { "iso9660", LOCAL }, { "jfs", LOCAL }, { "minix", LOCAL }, { "msdos", LOCAL }, { "nilfs2", LOCAL },
-    { "ntfs3", LOCAL }, { "overlay", LAYERED }, { "ramfs", MEMORY }, { "reiserfs", LOCAL }, { "rootfs", MEMORY },
+    { "nsfs", MEMORY }, { "ntfs3", LOCAL }, { "overlay", LAYERED }, { "ramfs", MEMORY }, { "reiserfs", LOCAL }, { "rootfs", MEMORY },
     { "squashfs", LOCAL }, { "tmpfs", MEMORY }, { "ubifs", LOCAL }, { "udf", LOCAL }, { "vfat", LOCAL },
     { "xfs", LOCAL }, { "zfs", LOCAL },
 };
