@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "inspect/locks.h"
+#include "inspect/reach.h"
 #include "inspect/waits.h"
 #include "sys/sys.h"
 
@@ -75,7 +76,7 @@ static void wait_for_lock(struct look_at_thread *look, const struct flock *descr
     char path[64];
     struct stat status;
     snprintf(path, sizeof path, "%lld/fd/%d", (long long)look->tid, (int)look->argument[0]);
-    int r = sys_fstatat(look->scan->proc.fd, path, &status, 0);
+    int r = sys_fstatat_known(look->scan->proc.fd, path, &status);
     graph_missed(look->scan->graph, "files that threads wait for", r);
     if (r < 0) {
         wait_open(look, "a lock on a file that could not be asked");
@@ -134,24 +135,12 @@ static bool wait_for_lease(struct look_at_thread *look, const struct stat *statu
 
 /* ---- Opening a FIFO --------------------------------------------------------------------------------------- */
 
-/* What a path of that process names, seen from here: not even of a FIFO is that an opening which anybody could notice. */
-static int name_of(struct look_at_thread *look, int directory, const char *path)
-{
-    char from[PATH + 64];
-    if (*path == '/')
-        snprintf(from, sizeof from, "%lld/root%s", (long long)look->tid, path);
-    else if (directory == AT_FDCWD)
-        snprintf(from, sizeof from, "%lld/cwd/%s", (long long)look->tid, path);
-    else
-        snprintf(from, sizeof from, "%lld/fd/%d/%s", (long long)look->tid, directory, path);
-    return sys_openat(look->scan->proc.fd, from, O_PATH);
-}
-
-/* Fills in what the path leads to, and in its place, from where it was typed, its full one. */
+/* Fills in what the path leads to, and in its place, from where it was typed, its full one.  Not even of a FIFO is that an
+ * opening which anybody could notice. */
 static int resolve(struct look_at_thread *look, int directory, char path[PATH], struct stat *ret)
 {
     char link[32], full[PATH];
-    int fd = name_of(look, directory, path), r = fd < 0 ? fd : sys_fstat(fd, ret);
+    int fd = reach(look->scan, look->tid, directory, path), r = fd < 0 ? fd : sys_fstat(fd, ret);
     snprintf(link, sizeof link, "self/fd/%d", fd);
     ssize_t size = r < 0 ? r : proc_link(look->scan->proc.fd, link, full, sizeof full);
     graph_missed(look->scan->graph, "files that threads wait for", size);
@@ -182,7 +171,8 @@ static uint32_t fifo_object(struct look_at_thread *look, const struct stat *stat
     return number;
 }
 
-/* Who opens a FIFO can be interrupted; who cannot waits for a disk or a server, of which nothing is asked here. */
+/* Who opens a FIFO can be interrupted.  Who cannot waits for a disk, and may hold what a look at that path would wait for.
+ * For a server one may wait in either way: reach.h. */
 static bool is_interruptible(struct look_at_thread *look)
 {
     return thread_state(look->scan, look->pid, look->tid) == 'S';

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "inspect/areas.h"
+#include "inspect/memory.h"
 #include "inspect/waits.h"
 
 /* pthread_mutex_t of glibc on 64-bit machines. */
@@ -108,7 +109,8 @@ static int64_t writer_of(struct look_at_thread *look, const struct word *word, b
                                      offsetof(struct rwlock, writers_word) };
     unsigned char around[WORDS_BEFORE + sizeof(struct rwlock)];
     struct rwlock lock;
-    bool whole = wait_peek(look, word->at - WORDS_BEFORE, around, sizeof around); /* not at the edge of its memory */
+    /* Not at the edge of its memory, or of what it has touched: then each is asked for alone, and is what a gap is about. */
+    bool whole = memory_read(look->scan, look->tid, word->at - WORDS_BEFORE, around, sizeof around, false) == sizeof around;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         if (whole)
             memcpy(&lock, around + WORDS_BEFORE - places[i], sizeof lock);

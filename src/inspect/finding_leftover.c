@@ -18,6 +18,7 @@
 #include "inspect/diag.h"
 #include "inspect/finding.h"
 #include "inspect/leftover.h"
+#include "inspect/mounts.h"
 #include "sys/sys.h"
 
 #define NAMES "names of sockets and FIFOs"
@@ -172,6 +173,7 @@ struct candidate {
 struct listing {
     struct scan *scan;
     struct graph_array *candidates;
+    struct graph_array remote; /* paths of file systems that may have a server, which is not waited for */
     int directory;
     const char *path;
     unsigned names, *all;   /* seen in it, and anywhere */
@@ -276,6 +278,32 @@ static void tell_fifo(struct listing *listing, const char *path)
                 "if nobody will open it again, remove it");
 }
 
+static int add_remote(void *context, char *line)
+{
+    struct listing *listing = context;
+    struct tong_snapshot *graph = listing->scan->graph;
+    struct mount mount;
+    if (mounts_parse(line, &mount) < 0 || mount.where != ELSEWHERE)
+        return 0;
+    const char **added = graph_push(graph, &listing->remote, sizeof *added);
+    if (added)
+        *added = graph_text(graph, mount.point);
+    return graph->error;
+}
+
+/* Whether that name in a directory, or with "" that directory, is such a file system. */
+static bool is_remote(const struct listing *listing, const char *directory, const char *name)
+{
+    const char *const *points = listing->remote.item;
+    size_t length = strlen(directory);
+    for (size_t i = 0; i < listing->remote.count; i++) {
+        const char *rest = strncmp(points[i], directory, length) ? NULL : points[i] + length;
+        if (rest && (*name ? *rest == '/' && !strcmp(rest + 1, name) : !*rest))
+            return true;
+    }
+    return false;
+}
+
 static void list(struct listing *listing, const char *path, bool deeper);
 
 static int look_at_name(void *context, const char *name)
@@ -284,7 +312,8 @@ static int look_at_name(void *context, const char *name)
     struct stat status;
     if (++listing->names > NAMES_MOST || ++*listing->all > NAMES_ALL)
         return 1;
-    int r = sys_fstatat(listing->directory, name, &status, AT_SYMLINK_NOFOLLOW);
+    int r = is_remote(listing, listing->path, name) ? -EREMOTE
+        : sys_fstatat(listing->directory, name, &status, AT_SYMLINK_NOFOLLOW);
     graph_missed(listing->scan->graph, NAMES, r);
     if (r < 0)
         return 0;
@@ -310,7 +339,8 @@ static void list(struct listing *listing, const char *path, bool deeper)
     inner.path = path;
     inner.deeper = deeper;
     inner.names = 0;
-    inner.directory = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    inner.directory = is_remote(listing, path, "") ? -EREMOTE
+        : sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     int r = inner.directory < 0 ? inner.directory : proc_names(inner.directory, look_at_name, &inner);
     if (r > 0)
         graph_gap(listing->scan->graph, NAMES, "directories with very many names are read in part");
@@ -350,18 +380,30 @@ static void judge_names(struct scan *scan, const struct graph_array *candidates,
     }
 }
 
+static void list_all(struct listing *listing)
+{
+    static const char *const directories[] = { "/dev/shm", "/run", "/tmp" };
+    struct scan *scan = listing->scan;
+    ssize_t r = proc_read(&scan->proc, scan->proc.fd, "self/mountinfo");
+    graph_missed(scan->graph, NAMES, r);
+    if (r < 0)
+        return;
+    proc_lines(&scan->proc, add_remote, listing);
+    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+        list(listing, directories[i], true);
+    free(listing->remote.item);
+}
+
 /* Names first: a socket that is made in between has one that was not listed. */
 static int find_names(struct scan *scan)
 {
-    static const char *const directories[] = { "/dev/shm", "/run", "/tmp" };
     struct graph_array candidates = { NULL, 0, 0 };
     unsigned all = 0;
     struct listing listing = { .scan = scan, .candidates = &candidates, .all = &all };
     struct inodes sockets = { NULL, 0, 0 };
     const struct unix_diag_req request = { .sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX,
                                            .udiag_show = UDIAG_SHOW_VFS };
-    for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
-        list(&listing, directories[i], true);
+    list_all(&listing);
     int r = diag_dump(&request, sizeof request, sizeof(struct unix_diag_msg), add_inode, &sockets);
     if (r == 0)
         judge_names(scan, &candidates, &sockets);

@@ -318,7 +318,8 @@ void graph_missed(struct tong_snapshot *graph, const char *what, int64_t error)
     static const struct { int error; const char *why; } reasons[] = {
         { EACCES, "not permitted to this user" }, { EPERM, "not permitted to this user" },
         { EMFILE, "this process has too many files open" }, { ENFILE, "the machine has too many files open" },
-        { EREMOTE, "they lie in files that may not answer" }, { ENOMEM, "memory is short" }, { EINTR, "it was interrupted" }, { EIO, "they cannot be read" },
+        { EREMOTE, "to ask for them could mean to wait for somebody" }, { ENOMEM, "memory is short" },
+        { EINTR, "it was interrupted" }, { EIO, "they cannot be read" },
     };
     const char *why = "the kernel refuses";
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)

@@ -145,7 +145,7 @@ static void add_file(const struct descriptor *descriptor)
     struct tong_snapshot *graph = descriptor->scan->graph;
     struct stat status;
     bool fresh;
-    int r = sys_fstatat(descriptor->directory, descriptor->name, &status, 0);
+    int r = sys_fstatat_known(descriptor->directory, descriptor->name, &status);
     graph_missed(graph, "files that processes have open", r);
     if (r < 0)
         return;

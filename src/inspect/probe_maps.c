@@ -64,7 +64,7 @@ static bool ask_file(const struct maps_scan *maps, const struct area *area, stru
     char name[96];
     snprintf(name, sizeof name, "%smap_files/%llx-%llx", maps->prefix, (unsigned long long)area->from,
              (unsigned long long)area->to);
-    return sys_fstatat(maps->directory, name, ret, 0) == 0;
+    return sys_fstatat_known(maps->directory, name, ret) == 0;
 }
 
 static int add_named(struct maps_scan *maps, const struct area *area, uint32_t kind)

@@ -16,6 +16,7 @@
 
 #include "base/number.h"
 #include "inspect/file.h"
+#include "inspect/mounts.h"
 #include "sys/sys.h"
 
 #define MQUEUE_MAGIC 0x19800202 /* statfs(2) */
@@ -147,20 +148,6 @@ static int list(struct scan *scan, const char *path, int (*each)(void *context, 
 
 /* ---- Where queues have names ----------------------------------------------------------------------------------- */
 
-/* "\040" is how mountinfo writes a blank. */
-static void unescape(const char *text, char *ret, size_t size)
-{
-    size_t at = 0;
-    for (; *text && *text != ' ' && at + 2 < size; at++)
-        if (*text == '\\' && strspn(text + 1, "01234567") >= 3) {
-            ret[at] = (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + (text[3] - '0'));
-            text += 4;
-        } else
-            ret[at] = *text++;
-    ret[at] = '/';
-    ret[at + 1] = '\0';
-}
-
 struct mounts {
     char *text;      /* directories, ended by NUL each; an empty one ends them */
     size_t size;
@@ -170,16 +157,15 @@ struct mounts {
 static int add_mount(void *context, char *line)
 {
     struct mounts *mounts = context;
-    char path[PATH_MOST];
+    struct mount mount;
     const char *type = strstr(line, " - ");
-    if (!type || strncmp(type + 3, "mqueue ", 7))
+    if (!type || strncmp(type + 3, "mqueue ", 7) || mounts_parse(line, &mount) < 0)
         return 0;
-    unescape(proc_word(line, 4), path, sizeof path);
-    size_t size = strlen(path) + 1;
+    size_t size = strlen(mount.point) + 2;
     char *wider = realloc(mounts->text, mounts->size + size + 1);
     if (!wider)
         return -ENOMEM;
-    memcpy(wider + mounts->size, path, size);
+    snprintf(wider + mounts->size, size, "%s/", mount.point);
     wider[mounts->size + size] = '\0';
     *mounts = (struct mounts){ wider, mounts->size + size };
     return 0;

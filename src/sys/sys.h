@@ -108,7 +108,11 @@ int sys_capabilities(uint64_t *ret); /* effective, bit n: capability n */
 int sys_fstatfs_type(int fd, uint64_t *ret); /* the magic number of the file system */
 int sys_fstatvfs(int fd, struct statvfs *ret);
 int sys_openat(int directory, const char *name, int flags);
+/* The same as far as it stays in one mount: -EXDEV where another begins, which is asked for nothing; -ENOSYS: before 5.6. */
+int sys_open_within(int directory, const char *name, int flags);
 int sys_fstatat(int directory, const char *name, struct stat *ret, int flags);
+/* The same of what a link leads to, as far as this machine knows it: FUSE asks its server for nothing, NFS for less. */
+int sys_fstatat_known(int directory, const char *name, struct stat *ret);
 ssize_t sys_readlinkat(int directory, const char *name, char *ret, size_t size); /* no NUL behind it */
 int sys_chmod(const char *path, mode_t mode); /* of the name itself: a link is not followed */
 int sys_fchmod(int fd, mode_t mode);

@@ -100,7 +100,8 @@ static off_t segment_size;
 static int refuse(const char *call)
 {
     static const char *const files_only[] = { "open", "openat", "close", "read", "pread", "getdents64", "readlinkat",
-                                              "fstatat", "fstat", "lstat", "fstatfs", "fcntl_lock", "process_vm_readv" };
+                                              "fstatat", "fstat", "statx", "lstat", "fstatfs", "fcntl_lock", "openat2",
+                                              "process_vm_readv" };
     for (size_t i = 0; i < sizeof files_only / sizeof *files_only; i++)
         if (!strcmp(call, files_only[i]))
             return 0;

@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Arguments of calls that lie in mapped files.  A file of a server that does not answer is one of FUSE, which this test
- * serves itself: all but the content.  Who would read that waits; a look must not.
+ * Arguments of calls that lie in mapped files, or in memory that another thread fills in, and files that are being opened.
+ * A file of a server that does not answer is one of FUSE, which this test serves itself: all but the content, or what
+ * is in the directory.  Who would ask for that waits; a look must not.
+ *
+ * A look that does waits unkillably for the server, and so keeps alive who looks: that is a child of the test, which has
+ * none of the server's descriptors.  With the server it ends.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -24,6 +32,8 @@
 
 #define PAGE 4096
 #define ARGUMENTS "arguments of system calls"
+#define FILES "files that threads wait for"
+#define WAIT_MS 20000 /* for a look that must not wait */
 
 static char path[256];
 static int ends[2], served = -1;
@@ -32,7 +42,9 @@ static int ends[2], served = -1;
 
 struct server {
     int fd;
-    atomic_int *asked; /* the content is waited for */
+    mode_t mode;       /* of what it serves: a file, or a directory */
+    bool forgets;      /* says what a file is to who opens it, and for that moment */
+    atomic_int *asked; /* the content is waited for, or a name */
 };
 
 static void answer(const struct server *server, const struct fuse_in_header *asked, const void *data, size_t size, int error)
@@ -45,14 +57,17 @@ static void answer(const struct server *server, const struct fuse_in_header *ask
 static void serve_one(const struct server *server, const struct fuse_in_header *asked)
 {
     const struct fuse_init_out begin = { .major = FUSE_KERNEL_VERSION, .minor = 26, .max_write = PAGE };
-    const struct fuse_attr_out about = { .attr_valid = 3600, .attr = { .ino = 1, .size = PAGE, .mode = S_IFREG | 0600,
+    const struct fuse_attr_out about = { .attr_valid = server->forgets ? 0 : 3600, .attr = { .ino = 1, .size = PAGE, .mode = server->mode,
                                                                       .nlink = 1 } };
     const struct fuse_open_out opened = { .fh = 1 };
     switch (asked->opcode) {
     case FUSE_INIT: answer(server, asked, &begin, sizeof begin, 0); break;
-    case FUSE_GETATTR: answer(server, asked, &about, sizeof about, 0); break;
+    case FUSE_GETATTR:
+        if (!server->forgets || !atomic_load(server->asked))
+            answer(server, asked, &about, sizeof about, 0);
+        break;
     case FUSE_OPEN: answer(server, asked, &opened, sizeof opened, 0); break;
-    case FUSE_READ: atomic_store(server->asked, 1); break; /* and no more is said */
+    case FUSE_READ: case FUSE_LOOKUP: atomic_store(server->asked, 1); break; /* and no more is said */
     case FUSE_INTERRUPT: case FUSE_FORGET: case FUSE_BATCH_FORGET: break;
     default: answer(server, asked, NULL, 0, -ENOSYS);
     }
@@ -67,13 +82,13 @@ static void serve(const struct server *server)
     _exit(0);
 }
 
-/* On a file of its own, in a mount namespace of its own. */
+/* On a file or directory of its own, in a mount namespace of its own. */
 static pid_t begin_server(struct server *server)
 {
     char options[128];
     server->asked = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     server->fd = served = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-    snprintf(options, sizeof options, "fd=%d,rootmode=100600,user_id=0,group_id=0", server->fd);
+    snprintf(options, sizeof options, "fd=%d,rootmode=%o,user_id=0,group_id=0", server->fd, server->mode);
     MUST(server->asked != MAP_FAILED && server->fd >= 0, "/dev/fuse: %s", strerror(errno));
     MUST(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
          mount("tong-test", path, "fuse", 0, options) == 0, "mount: %s", strerror(errno));
@@ -83,14 +98,40 @@ static pid_t begin_server(struct server *server)
     return child;
 }
 
+/* With which all that waited fails; then it is used no more, perhaps at once. */
 static void end_server(const struct server *server, pid_t pid)
 {
-    umount2(path, MNT_FORCE); /* with which all that waited fails */
-    MUST(umount2(path, MNT_DETACH) == 0, "umount: %s", strerror(errno));
+    MUST(umount2(path, MNT_FORCE) == 0 || umount2(path, MNT_DETACH) == 0, "umount: %s", strerror(errno));
     frame_kill(pid);
     close(server->fd);
     served = -1;
     munmap((void *)(uintptr_t)server->asked, PAGE);
+}
+
+/* ---- Who looks --------------------------------------------------------------------------------------------------- */
+
+static pid_t begin_look(void (*check)(const tong_snapshot *snapshot, pid_t waiting), pid_t waiting)
+{
+    pid_t child = frame_fork();
+    if (child)
+        return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(served);
+    tong_snapshot *snapshot = look();
+    check(snapshot, waiting);
+    tong_snapshot_free(snapshot);
+    _exit(0);
+}
+
+/* Whether it ended by itself, with status 0. */
+static bool look_ends(pid_t pid)
+{
+    int status = 1, fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd ended = { .fd = fd, .events = POLLIN };
+    MUST(fd >= 0, "pidfd_open: %s", strerror(errno));
+    bool in_time = poll(&ended, 1, WAIT_MS) == 1;
+    close(fd);
+    return in_time && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
 /* ---- Who waits --------------------------------------------------------------------------------------------------- */
@@ -176,20 +217,227 @@ static void test_local(int number)
     drop_file();
 }
 
+static void check_argument(const tong_snapshot *snapshot, pid_t waiting)
+{
+    MUST(!waits_for_pipe(snapshot, waiting), "nobody can know that");
+    MUST(gap_count(snapshot, ARGUMENTS), "that it was not read is not said");
+}
+
 static void test_silent(int flags)
 {
-    struct server server;
+    struct server server = { .mode = S_IFREG | 0600 };
     make_file();
     pid_t serving = begin_server(&server), child = begin_poll(flags, open_file, false);
     frame_until((const volatile int *)(const void *)server.asked);
-    tong_snapshot *snapshot = look();
-    MUST(!waits_for_pipe(snapshot, child), "nobody can know that");
-    MUST(gap_count(snapshot, ARGUMENTS), "that it was not read is not said");
-    tong_snapshot_free(snapshot);
+    pid_t looking = begin_look(check_argument, child);
+    bool ended = look_ends(looking);
     kill(child, SIGKILL);
     end_server(&server, serving);
     waitpid(child, NULL, 0);
+    MUST(ended, "a look waits for a server, or finds what it cannot");
     drop_file();
+}
+
+/* What has names in /tmp is listed, but not what is mounted there. */
+static void check_mount(const tong_snapshot *snapshot, pid_t waiting)
+{
+    (void)waiting;
+    MUST(gap_count(snapshot, "names of sockets and FIFOs"), "that nobody was asked is not said");
+}
+
+/* One has it open and locked, and one waits for the lock: it is a descriptor, what is waited for, and a name. */
+static pid_t begin_holders(const struct server *server, pid_t *ret_waiting)
+{
+    pid_t child = frame_fork();
+    *ret_waiting = child ? frame_fork() : 0;
+    if (child && *ret_waiting)
+        return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(served);
+    int fd = open_file();
+    MUST(fd >= 0 && flock(fd, LOCK_EX) == 0, "flock: %s", strerror(errno));
+    atomic_store(server->asked, 1);
+    pause();
+    _exit(0);
+}
+
+static void test_open(int unused)
+{
+    struct server server = { .mode = S_IFREG | 0600, .forgets = true };
+    (void)unused;
+    make_file();
+    pid_t serving = begin_server(&server), waiting, holding = begin_holders(&server, &waiting);
+    frame_until((const volatile int *)(const void *)server.asked);
+    frame_asleep(holding, holding);
+    frame_asleep(waiting, waiting);
+    pid_t looking = begin_look(check_mount, holding);
+    bool ended = look_ends(looking);
+    kill(holding, SIGKILL);
+    kill(waiting, SIGKILL);
+    end_server(&server, serving);
+    waitpid(holding, NULL, 0);
+    waitpid(waiting, NULL, 0);
+    MUST(ended, "a look waits for a server, or does not say what it left out");
+    drop_file();
+}
+
+/* Ways to a name in the directory that is served, from the directory that that is in. */
+static const struct { const char *name, *path; } ways[] = {
+    { "a name that a silent server is asked for", "mapped/name" },
+    { "such a name by a link to its directory", "link/name" },
+    { "such a name by a link and back again", "link/../link/./name" },
+};
+
+static pid_t begin_open(const char *name, bool relative)
+{
+    char full[512];
+    pid_t child = frame_fork();
+    if (child)
+        return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    close(served);
+    MUST(chdir(frame_directory()) == 0, "chdir: %s", strerror(errno));
+    snprintf(full, sizeof full, "%s/%s", frame_directory(), name);
+    _exit(open(relative ? name : full, O_RDONLY | O_CLOEXEC) < 0);
+}
+
+static void check_name(const tong_snapshot *snapshot, pid_t waiting)
+{
+    const tong_wait_seen *wait;
+    MUST(gap_count(snapshot, FILES), "that nobody was asked is not said");
+    for (size_t i = 0; (wait = tong_snapshot_wait(snapshot, i)); i++)
+        if (wait->thread == waiting)
+            return;
+    MUST(false, "it is not said what it is in");
+}
+
+static void make_directory(char link[512])
+{
+    snprintf(path, sizeof path, "%s/mapped", frame_directory());
+    snprintf(link, 512, "%s/link", frame_directory());
+    MUST(mkdir(path, 0700) == 0 && symlink("mapped", link) == 0, "%s: %s", path, strerror(errno));
+}
+
+static void test_name(int number)
+{
+    struct server server = { .mode = S_IFDIR | 0700 };
+    char link[512];
+    make_directory(link);
+    pid_t serving = begin_server(&server), child = begin_open(ways[number].path, number % 2);
+    frame_until((const volatile int *)(const void *)server.asked);
+    pid_t looking = begin_look(check_name, child);
+    bool ended = look_ends(looking);
+    kill(child, SIGKILL);
+    end_server(&server, serving);
+    waitpid(child, NULL, 0);
+    MUST(ended, "a look waits for a server, or does not say what it left out");
+    MUST(unlink(link) == 0 && rmdir(path) == 0, "rmdir: %s", strerror(errno));
+}
+
+/* ---- FIFOs, which must still be found --------------------------------------------------------------------------- */
+
+static const struct { const char *name, *path; bool relative; } openings[] = {
+    { "a FIFO by its full path", "inner/fifo", false },
+    { "a FIFO from where it is", "inner//./fifo", true },
+    { "a FIFO by a link into another mount", "link/fifo", false },
+    { "a FIFO by a link, out and in again", "link/../inner/../link/fifo", true },
+};
+
+static const char *below(const char *name)
+{
+    static char full[512];
+    snprintf(full, sizeof full, "%s/%s", frame_directory(), name);
+    return full;
+}
+
+/* In memory that is mounted on a directory whose name mountinfo writes in another way. */
+static void make_fifo(void)
+{
+    snprintf(path, sizeof path, "%s/an inner", frame_directory());
+    MUST(mkdir(path, 0700) == 0 && symlink("an inner", below("inner")) == 0 && symlink(path, below("link")) == 0 &&
+         unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+         mount("tong-test", path, "tmpfs", 0, "size=64k") == 0 && mkfifo(below("inner/fifo"), 0600) == 0, "%s: %s", path,
+         strerror(errno));
+}
+
+static void test_fifo(int number)
+{
+    size_t object;
+    make_fifo();
+    pid_t child = begin_open(openings[number].path, openings[number].relative);
+    frame_asleep(child, child);
+    tong_snapshot *snapshot = look();
+    see(snapshot, TONG_KIND_FIFO, below("an inner/fifo"), &object);
+    MUST(end_of(snapshot, object, child, TONG_END_WAITS), "it does not wait for it");
+    tong_snapshot_free(snapshot);
+    frame_kill(child);
+    MUST(umount2(path, MNT_DETACH) == 0 && rmdir(path) == 0 && unlink(below("inner")) == 0 && unlink(below("link")) == 0,
+         "umount: %s", strerror(errno));
+}
+
+/* ---- Memory that another thread fills in ------------------------------------------------------------------------- */
+
+static int watch_memory(void *page)
+{
+    struct uffdio_api api = { .api = UFFD_API };
+    struct uffdio_register asked = { .range = { (uintptr_t)page, PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || ioctl(fd, UFFDIO_API, &api) < 0 || ioctl(fd, UFFDIO_REGISTER, &asked) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+struct filling {
+    int fd;
+    atomic_int *asked; /* the page is waited for */
+};
+
+/* A thread that should bring the page. */
+static void *tell_of_page(void *context)
+{
+    const struct filling *filling = context;
+    struct pollfd event = { .fd = filling->fd, .events = POLLIN };
+    atomic_store(filling->asked, poll(&event, 1, -1) == 1 && event.revents & POLLIN);
+    return NULL;
+}
+
+static pid_t begin_fault(int flags, atomic_int *asked)
+{
+    pid_t child = frame_fork();
+    if (child)
+        return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+    struct filling filling = { watch_memory(page), asked };
+    pthread_t thread;
+    MUST(page != MAP_FAILED && filling.fd >= 0, "userfaultfd: %s", strerror(errno));
+    MUST(pthread_create(&thread, NULL, tell_of_page, &filling) == 0, "pthread_create");
+    syscall(SYS_poll, page, 1, -1);
+    _exit(0);
+}
+
+static void test_unfilled(int flags)
+{
+    atomic_int *asked = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    MUST(asked != MAP_FAILED, "mmap: %s", strerror(errno));
+    pid_t child = begin_fault(flags, asked);
+    frame_until((const volatile int *)(const void *)asked);
+    pid_t looking = begin_look(check_argument, child);
+    bool ended = look_ends(looking);
+    frame_kill(child); /* and so its pages will never be */
+    munmap(asked, PAGE);
+    MUST(ended, "a look waits for who brings a page, or finds what it cannot");
+}
+
+static bool may_watch_memory(void)
+{
+    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int fd = watch_memory(page);
+    close(fd);
+    munmap(page, PAGE);
+    return fd >= 0;
 }
 
 static bool may_serve(void)
@@ -212,8 +460,19 @@ int main(int argc, char **argv)
     if (may_serve()) {
         frame_run("a file of a server that is silent", test_silent, MAP_SHARED, 30);
         frame_run("a copy of one", test_silent, MAP_PRIVATE, 30);
+        frame_run("an open file of a server that is silent", test_open, 0, 30);
+        for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+            frame_run(ways[i].name, test_name, (int)i, 30);
+        for (size_t i = 0; i < sizeof openings / sizeof *openings; i++)
+            frame_run(openings[i].name, test_fifo, (int)i, 30);
     } else {
         frame_skip("a file of a server that is silent", "no file system can be served here");
+    }
+    if (may_watch_memory()) {
+        frame_run("memory that nobody fills in", test_unfilled, MAP_PRIVATE, 30);
+        frame_run("shared memory that nobody fills in", test_unfilled, MAP_SHARED, 30);
+    } else {
+        frame_skip("memory that nobody fills in", "userfaultfd(2) is not allowed here");
     }
     return frame_end();
 }
