@@ -356,6 +356,29 @@ static int describe_pipes(const struct kernel_files *files)
     return 0;
 }
 
+/* ---- Who sleeps ------------------------------------------------------------------------------------------- */
+
+static void keep_most(uint8_t *value, uint8_t seen)
+{
+    *value = *value > seen ? *value : seen;
+}
+
+/* An object is told of once for each of its descriptors. */
+static int find_sleepers(const struct kernel_files *files)
+{
+    struct scan *scan = files->scan;
+    scan->sleepers = calloc(scan->graph->objects.count + 1, sizeof *scan->sleepers);
+    scan->sleepers_count = scan->sleepers ? scan->graph->objects.count : 0;
+    for (const struct file_seen *seen = files->list; scan->sleepers && seen < files->list + files->count; seen++) {
+        const struct known *known = seen->reading || seen->writing ? slot_of(files, seen->description) : NULL;
+        if (!known || !known->description || known->object == TONG_NOBODY)
+            continue;
+        keep_most(&scan->sleepers[known->object].reading, seen->reading);
+        keep_most(&scan->sleepers[known->object].writing, seen->writing);
+    }
+    return scan->sleepers ? 0 : -ENOMEM;
+}
+
 int kernel_descriptors(struct scan *scan)
 {
     struct kernel_list list;
@@ -375,6 +398,8 @@ int kernel_descriptors(struct scan *scan)
         resolve_watches(&files);
     if (r == 0 && scan->look.flags & TONG_LOOK_DEPTHS)
         r = describe_pipes(&files);
+    if (r == 0 && scan->look.flags & TONG_LOOK_WAITS)
+        r = find_sleepers(&files);
     free(files.known);
     free(list.item);
     return r;
