@@ -316,6 +316,15 @@ void stage_quiet(const struct stage *stage)
     tong_snapshot_free(snapshot);
 }
 
+void stage_doubted(const struct stage *stage)
+{
+    tong_snapshot *snapshot = look();
+    const tong_finding *finding = find(stage, snapshot);
+    MUST(!finding || (!is_by_kernel(snapshot) && finding->certainty != TONG_EXACT), "a false alarm of certainty %u: %s\n%s",
+         finding->certainty, finding->summary, finding->proof);
+    tong_snapshot_free(snapshot);
+}
+
 static bool is_such(const tong_snapshot *snapshot, const tong_wait_seen *wait, uint32_t kind, uint32_t flags,
                     const char *word)
 {
