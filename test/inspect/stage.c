@@ -348,6 +348,19 @@ void stage_waits(const struct stage *stage, int actor, uint32_t kind, uint32_t f
     tong_snapshot_free(snapshot);
 }
 
+uint32_t stage_certainty(const struct stage *stage, int actor)
+{
+    tong_snapshot *snapshot = look();
+    uint32_t certainty = 0;
+    for (size_t i = 0; i < tong_snapshot_waits(snapshot) && !certainty; i++) {
+        const tong_wait_seen *wait = tong_snapshot_wait(snapshot, i);
+        if (wait->thread == stage->actor[actor])
+            certainty = wait->certainty;
+    }
+    tong_snapshot_free(snapshot);
+    return certainty;
+}
+
 /* ---- The end ---------------------------------------------------------------------------------------------- */
 
 /* Stopped before any of them ends, for one's end would let another go on. */

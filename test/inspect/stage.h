@@ -84,6 +84,9 @@ void stage_doubted(const struct stage *stage);
  * (TONG_WAIT_...), and the detail has `word`. */
 void stage_waits(const struct stage *stage, int actor, uint32_t kind, uint32_t flags, const char *word);
 
+/* What a fresh snapshot says of the first wait of an actor's first thread; 0: it waits for nothing. */
+uint32_t stage_certainty(const struct stage *stage, int actor);
+
 /* Ends all actors; then removes what was made, too. */
 void stage_dismiss(struct stage *stage);
 void stage_end(struct stage *stage);

@@ -160,6 +160,7 @@ static void look_plainly(struct sight *sight)
 {
     begin(sight, TONG_LOOK_WAITS | TONG_LOOK_PLAINLY);
     OK(probe_processes(&sight->scan));
+    OK(probe_lock_list(&sight->scan));
     OK(probe_waits(&sight->scan));
 }
 
@@ -167,6 +168,7 @@ static void look_by_kernel(struct sight *sight)
 {
     begin(sight, TONG_LOOK_WAITS);
     OK(kernel_processes(&sight->scan));
+    OK(probe_lock_list(&sight->scan));
     OK(kernel_calls(&sight->scan));
     OK(kernel_waits(&sight->scan));
     OK(kernel_run(sight->scan.kernel, "calls", sizeof(struct call_seen), &sight->calls));

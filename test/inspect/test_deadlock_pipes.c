@@ -95,6 +95,7 @@ static void pipes_read(int i)
     two_pipes(&stage);
     stage_start_two(&stage, read_first, SYS_read, read_second, SYS_read);
     stage.certainty = TONG_EXACT;
+    GIVES(stage_certainty(&stage, 0), TONG_EXACT);
     stage_found(&stage, TONG_FINDING_STUCK, "waits in read for pipe [");
     stage_end(&stage);
 }
@@ -458,7 +459,9 @@ static void given_number(int step)
     stage_let_go(&stage);
     until_threads(&stage, step & STAYS ? 2 : 1);
     stage_asleep(&stage, 0, ways[step / 4].call);
-    stage.certainty = look_is_by_kernel() && !(step & STAYS) ? TONG_EXACT : TONG_INFERRED;
+    bool by_kernel = look_is_by_kernel();
+    stage.certainty = by_kernel && !(step & STAYS) ? TONG_EXACT : TONG_INFERRED;
+    GIVES(stage_certainty(&stage, 0), by_kernel ? TONG_EXACT : TONG_INFERRED);
     if (step & REPLACED)
         stage_doubted(&stage);
     else
