@@ -25,6 +25,7 @@ struct known {
     uint64_t inode;
     uint8_t kind;
     bool asked;                 /* what it leads to is known, be it nothing */
+    struct sleepers sleepers;
 };
 
 struct kernel_files {
@@ -61,6 +62,12 @@ static struct known *slot_of(const struct kernel_files *files, uint64_t descript
     return &files->known[at];
 }
 
+static void keep_most(struct sleepers *sleepers, uint8_t reading, uint8_t writing)
+{
+    sleepers->reading = sleepers->reading > reading ? sleepers->reading : reading;
+    sleepers->writing = sleepers->writing > writing ? sleepers->writing : writing;
+}
+
 /* The kernel gives the place of what was closed to what is opened next, while it is listed, too. */
 static struct known *know(const struct kernel_files *files, const struct file_seen *seen)
 {
@@ -68,6 +75,7 @@ static struct known *know(const struct kernel_files *files, const struct file_se
     if (!known->description || known->inode != seen->inode || known->kind != seen->kind)
         *known = (struct known){ .description = seen->description, .object = TONG_NOBODY, .mode = seen->mode,
                                  .inode = seen->inode, .kind = seen->kind };
+    keep_most(&known->sleepers, seen->reading, seen->writing);
     return known;
 }
 
@@ -358,25 +366,18 @@ static int describe_pipes(const struct kernel_files *files)
 
 /* ---- Who sleeps ------------------------------------------------------------------------------------------- */
 
-static void keep_most(uint8_t *value, uint8_t seen)
-{
-    *value = *value > seen ? *value : seen;
-}
-
-/* An object is told of once for each of its descriptors. */
+/* An object may have several descriptions. */
 static int find_sleepers(const struct kernel_files *files)
 {
     struct scan *scan = files->scan;
     scan->sleepers = calloc(scan->graph->objects.count + 1, sizeof *scan->sleepers);
-    scan->sleepers_count = scan->sleepers ? scan->graph->objects.count : 0;
-    for (const struct file_seen *seen = files->list; scan->sleepers && seen < files->list + files->count; seen++) {
-        const struct known *known = seen->reading || seen->writing ? slot_of(files, seen->description) : NULL;
-        if (!known || !known->description || known->object == TONG_NOBODY)
-            continue;
-        keep_most(&scan->sleepers[known->object].reading, seen->reading);
-        keep_most(&scan->sleepers[known->object].writing, seen->writing);
-    }
-    return scan->sleepers ? 0 : -ENOMEM;
+    if (!scan->sleepers)
+        return -ENOMEM;
+    scan->sleepers_count = scan->graph->objects.count;
+    for (const struct known *known = files->known; known < files->known + files->slots; known++)
+        if (known->description && known->object != TONG_NOBODY)
+            keep_most(&scan->sleepers[known->object], known->sleepers.reading, known->sleepers.writing);
+    return 0;
 }
 
 int kernel_descriptors(struct scan *scan)

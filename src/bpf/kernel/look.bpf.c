@@ -205,7 +205,13 @@ __attribute__((noinline)) int who_sleeps(unsigned long first)
     return next == head ? SLEEPER_NONE : SLEEPER_UNKNOWN;
 }
 
-#define SLEEPERS(from, queue) who_sleeps((unsigned long)BPF_CORE_READ(from, queue.head.next))
+/* Most queues are empty, which is told without a call. */
+#define SLEEPERS(from, queue)                                                                    \
+    ({                                                                                           \
+        void *first = BPF_CORE_READ(from, queue.head.next);                                      \
+        void *head = (void *)(from) + bpf_core_field_offset(typeof(*(from)), queue.head);        \
+        first == head ? SLEEPER_NONE : who_sleeps((unsigned long)first);                         \
+    })
 
 /* ---- files: pipes ----------------------------------------------------------------------------------------- */
 
@@ -226,8 +232,10 @@ static void read_pipe(struct pipe_inode_info *pipe, struct file_seen *seen)
     seen->slots = pipe->max_usage;
     seen->readers = pipe->readers;
     seen->writers = pipe->writers;
-    seen->reading = SLEEPERS(pipe, rd_wait);
-    seen->writing = SLEEPERS(pipe, wr_wait);
+    if (!used && seen->mode & LOOK_READS) /* of others nobody needs to wait: each look into a queue costs */
+        seen->reading = SLEEPERS(pipe, rd_wait);
+    if (used >= seen->slots && seen->mode & LOOK_WRITES)
+        seen->writing = SLEEPERS(pipe, wr_wait);
     if (used)
         seen->value = count_bytes((unsigned long)BPF_CORE_READ(pipe, bufs), tail, used, pipe->ring_size - 1);
 }
