@@ -75,6 +75,13 @@ enum file_seen_kind {
 #define FILE_SEEN_NAME 48       /* a longer name /proc has to say */
 #define FILE_SEEN_UNKNOWN 0xFFFFFFFFu
 
+/* Who sleeps until it can be read, or written; in order, so that of several sights the greatest holds. */
+enum sleeper_seen {
+    SLEEPER_UNKNOWN,
+    SLEEPER_NONE,
+    SLEEPER_SOME
+};
+
 /* Of memory. */
 struct memory_seen {
     unsigned int device;            /* as the kernel has it: 12 bits major, 20 bits minor */
@@ -89,7 +96,7 @@ struct file_seen {
     unsigned long long value;       /* of an eventfd; size of memory; bytes in a pipe, or ~0: too many to be counted */
     int fd;
     unsigned char kind, mode;       /* LOOK_READS, LOOK_WRITES */
-    unsigned short unused;
+    unsigned char reading, writing; /* enum sleeper_seen */
     unsigned int number;            /* of an eventfd; events of a watch; watches of a set, or FILE_SEEN_UNKNOWN; slots
                                      * of a pipe that are in use */
     unsigned int slots;             /* that it has: pages */

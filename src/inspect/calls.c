@@ -40,18 +40,21 @@ static void write_first(struct look_at_thread *look)
 /* Between two descriptors: until the one has something or the other has room. */
 static void splice_third(struct look_at_thread *look)
 {
+    look->either = true;
     wait_on_descriptor(look, (int)look->argument[0], TONG_RECEIVE, true);
     wait_on_descriptor(look, (int)look->argument[2], TONG_SEND, true);
 }
 
 static void tee_second(struct look_at_thread *look)
 {
+    look->either = true;
     wait_on_descriptor(look, (int)look->argument[0], TONG_RECEIVE, true);
     wait_on_descriptor(look, (int)look->argument[1], TONG_SEND, true);
 }
 
 static void sendfile_first(struct look_at_thread *look)
 {
+    look->either = true;
     wait_on_descriptor(look, (int)look->argument[1], TONG_RECEIVE, true);
     wait_on_descriptor(look, (int)look->argument[0], TONG_SEND, true);
 }

@@ -25,6 +25,7 @@ struct known {
     uint64_t inode;
     uint8_t kind;
     bool asked;                 /* what it leads to is known, be it nothing */
+    struct sleepers sleepers;
 };
 
 struct kernel_files {
@@ -61,6 +62,12 @@ static struct known *slot_of(const struct kernel_files *files, uint64_t descript
     return &files->known[at];
 }
 
+static void keep_most(struct sleepers *sleepers, uint8_t reading, uint8_t writing)
+{
+    sleepers->reading = sleepers->reading > reading ? sleepers->reading : reading;
+    sleepers->writing = sleepers->writing > writing ? sleepers->writing : writing;
+}
+
 /* The kernel gives the place of what was closed to what is opened next, while it is listed, too. */
 static struct known *know(const struct kernel_files *files, const struct file_seen *seen)
 {
@@ -68,6 +75,7 @@ static struct known *know(const struct kernel_files *files, const struct file_se
     if (!known->description || known->inode != seen->inode || known->kind != seen->kind)
         *known = (struct known){ .description = seen->description, .object = TONG_NOBODY, .mode = seen->mode,
                                  .inode = seen->inode, .kind = seen->kind };
+    keep_most(&known->sleepers, seen->reading, seen->writing);
     return known;
 }
 
@@ -356,6 +364,22 @@ static int describe_pipes(const struct kernel_files *files)
     return 0;
 }
 
+/* ---- Who sleeps ------------------------------------------------------------------------------------------- */
+
+/* An object may have several descriptions. */
+static int find_sleepers(const struct kernel_files *files)
+{
+    struct scan *scan = files->scan;
+    scan->sleepers = calloc(scan->graph->objects.count + 1, sizeof *scan->sleepers);
+    if (!scan->sleepers)
+        return -ENOMEM;
+    scan->sleepers_count = scan->graph->objects.count;
+    for (const struct known *known = files->known; known < files->known + files->slots; known++)
+        if (known->description && known->object != TONG_NOBODY)
+            keep_most(&scan->sleepers[known->object], known->sleepers.reading, known->sleepers.writing);
+    return 0;
+}
+
 int kernel_descriptors(struct scan *scan)
 {
     struct kernel_list list;
@@ -375,6 +399,8 @@ int kernel_descriptors(struct scan *scan)
         resolve_watches(&files);
     if (r == 0 && scan->look.flags & TONG_LOOK_DEPTHS)
         r = describe_pipes(&files);
+    if (r == 0 && scan->look.flags & TONG_LOOK_WAITS)
+        r = find_sleepers(&files);
     free(files.known);
     free(list.item);
     return r;

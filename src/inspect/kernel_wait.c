@@ -133,16 +133,23 @@ static int compare_tables(const void *left, const void *right)
     return a->files < b->files ? -1 : a->files > b->files;
 }
 
-/* Threads of one process follow each other; those of another may have the same table. */
-static int find_shared(const struct kernel_calls *calls, bool *still)
+static size_t list_tables(const struct kernel_calls *calls, struct table *ret)
 {
-    struct table *tables = calloc(calls->list.count + 1, sizeof *tables);
     size_t count = 0;
-    if (!tables)
-        return -ENOMEM;
     for (size_t i = 0; i < calls->list.count; i++)
         if (record_at(calls, i)->files)
-            tables[count++] = (struct table){ record_at(calls, i)->files, calls->process[i] };
+            ret[count++] = (struct table){ record_at(calls, i)->files, calls->process[i] };
+    return count;
+}
+
+/* Processes that have one table; of whom one may have ended since before descriptors were looked at. */
+static int find_shared(const struct kernel_calls *before, const struct kernel_calls *calls, bool *still)
+{
+    struct table *tables = calloc(before->list.count + calls->list.count + 1, sizeof *tables);
+    if (!tables)
+        return -ENOMEM;
+    size_t count = list_tables(before, tables);
+    count += list_tables(calls, tables + count);
     if (count)
         qsort(tables, count, sizeof *tables, compare_tables);
     for (size_t i = 1; i < count; i++)
@@ -160,8 +167,9 @@ static int find_still(const struct scan *scan, const struct kernel_calls *calls,
     int r = sort_out(scan, &before);
     for (uint32_t i = 0; i < scan->graph->processes.count && r == 0; i++)
         ret_still[i] = held_still(&before, calls, i);
+    r = r < 0 ? r : find_shared(&before, calls, ret_still);
     let_go(&before);
-    return r < 0 ? r : find_shared(calls, ret_still);
+    return r;
 }
 
 /* ---- All of it --------------------------------------------------------------------------------------------- */

@@ -10,6 +10,11 @@ enum { SCAN_PID, SCAN_NETWORK, SCAN_IPC, SCAN_MOUNT, SCAN_NAMESPACES }; /* as in
 
 #define SCAN_FIRST_PIDS 0xEFFFFFFC /* PROC_PID_INIT_INO: the pid namespace of the whole machine */
 
+/* Whether somebody sleeps until an object can be read, or written: enum sleeper_seen of bpf/look.h. */
+struct sleepers {
+    uint8_t reading, writing;
+};
+
 struct scan {
     tong_look look;
     uint64_t namespaces[SCAN_NAMESPACES]; /* the caller's own */
@@ -28,6 +33,8 @@ struct scan {
     struct graph_array devices;           /* of which file systems are: memory.c */
     struct call_seen *calls;              /* what threads were in before descriptors were looked at: kernel_wait.c */
     size_t calls_count;
+    struct sleepers *sleepers;            /* of each object that was there by then: kernel_descriptor.c; NULL: unknown */
+    size_t sleepers_count;
 };
 
 /* 0, also when little could be seen, or what ends the scan.  A process that is gone meanwhile is no failure. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/look.h"
 #include "inspect/memory.h"
 #include "inspect/waits.h"
 #include "sys/sys.h"
@@ -124,7 +125,7 @@ static void wait_on_object(struct look_at_thread *look, uint32_t object, uint32_
 {
     const struct descriptor_seen *seen = find_descriptor(look->waits, look->process, fd);
     const struct wait_fact fact = { .rule = RULE_OBJECT, .fd = fd, .fd_direction = seen ? seen->direction : 0,
-                                    .multiplexed = multiplexed };
+                                    .multiplexed = multiplexed, .by_number = look->by_number };
     if (graph_object_at(look->scan->graph, object)->kind == TONG_KIND_EPOLL && deep < SETS_DEEP)
         wait_on_watches(look, object, deep + 1);
     else
@@ -166,6 +167,35 @@ static void wait_on_watches(struct look_at_thread *look, uint32_t set, unsigned 
         wait_open(look, "an epoll set of which nothing is known");
 }
 
+/*
+ * A call keeps the file that it began with, while another thread may give its number to another file: on that, nobody
+ * sleeps then.  Who sends a datagram sleeps at its receiver, and who copies at one of two.
+ */
+static enum sleeper_seen sleeper_on(const struct look_at_thread *look, const struct descriptor_seen *seen,
+                                    uint32_t direction)
+{
+    if (seen->object >= look->scan->sleepers_count)
+        return SLEEPER_UNKNOWN;
+    const struct sleepers *sleepers = &look->scan->sleepers[seen->object];
+    const tong_object *object = graph_object_at(look->scan->graph, seen->object);
+    bool is_one_way = seen->direction == TONG_SEND || seen->direction == TONG_RECEIVE;
+    bool sends = (is_one_way ? seen->direction : direction) == TONG_SEND;
+    bool elsewhere = look->either || (object->kind == TONG_KIND_UNIX && sends && strcmp(object->detail, "stream"));
+    enum sleeper_seen found = sends ? sleepers->writing : sleepers->reading;
+    return found == SLEEPER_NONE && elsewhere ? SLEEPER_UNKNOWN : found;
+}
+
+static void wait_on_seen(struct look_at_thread *look, const struct descriptor_seen *seen, uint32_t direction,
+                         bool multiplexed)
+{
+    enum sleeper_seen sleeper = sleeper_on(look, seen, direction);
+    look->by_number = sleeper == SLEEPER_UNKNOWN;
+    if (sleeper == SLEEPER_NONE)
+        wait_open(look, "a file whose number is another's by now");
+    else
+        wait_on_object(look, seen->object, direction, seen->fd, multiplexed, 0);
+}
+
 void wait_on_descriptor(struct look_at_thread *look, int fd, uint32_t direction, bool multiplexed)
 {
     char target[160] = "a descriptor that could not be asked";
@@ -175,7 +205,7 @@ void wait_on_descriptor(struct look_at_thread *look, int fd, uint32_t direction,
     bool same = (object && look->waits->still && look->waits->still[look->process]) ||
                 is_still(look, fd, object ? object : &none, target, sizeof target);
     if (object && same)
-        wait_on_object(look, seen->object, direction, fd, multiplexed, 0);
+        wait_on_seen(look, seen, direction, multiplexed);
     else
         wait_open(look, graph_text(look->scan->graph, target));
 }

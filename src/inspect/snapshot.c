@@ -87,6 +87,7 @@ static int look(struct scan *scan)
     locks_free(scan->locks);
     free(scan->undos);
     free(scan->calls);
+    free(scan->sleepers);
     free(scan->listed);
     free(scan->identities.item);
     free(scan->devices.item);

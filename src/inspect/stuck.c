@@ -218,6 +218,19 @@ static void ask_socket(struct judge *judge, uint32_t number)
     waits_threads(judge->waits)[fact->thread].certain = true;
 }
 
+/* Where nobody can say on which file it sleeps, another thread may have given the number to another since. */
+static void ask_number(struct judge *judge, uint32_t number)
+{
+    tong_wait_seen *wait = &graph_waits(judge->graph)[number];
+    struct wait_fact *fact = &waits_facts(judge->waits)[number];
+    const uint32_t *first = &judge->waits->first_thread[wait->process];
+    int64_t pid = judge_process(judge, wait->process)->pid;
+    if (!fact->by_number || (first[1] - first[0] == 1 && thread_was_always_alone(judge->scan, pid, wait->thread)))
+        return;
+    fact->inferred = true;
+    wait->certainty = TONG_INFERRED;
+}
+
 /* Who sleeps may have left it to a child to wake it that was not there yet when processes were listed. */
 static int ask_again(struct judge *judge)
 {
@@ -230,8 +243,10 @@ static int ask_again(struct judge *judge)
         int64_t pid = judge_process(judge, thread->process)->pid;
         thread->certain = thread_mark(judge->scan, pid, thread->tid) != thread->mark ||
                           process_was_there(judge->scan, thread->process) < 0;
-        for (uint32_t j = thread->first; j < thread->first + thread->count; j++)
+        for (uint32_t j = thread->first; j < thread->first + thread->count; j++) {
             ask_socket(judge, j);
+            ask_number(judge, j);
+        }
     }
     return any ? processes_since(judge->scan, &judge->newcomers) : 0;
 }

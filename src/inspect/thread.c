@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "inspect/waits.h"
 
@@ -44,13 +45,29 @@ uint64_t thread_turns_of(const uint64_t times[3])
     return mix(mix(mix(0, times[0]), times[1]), times[2]);
 }
 
+static void read_times(struct scan *scan, int64_t pid, int64_t tid, uint64_t ret[3])
+{
+    char *at = read_file(scan, pid, tid, "schedstat") > 0 ? scan->proc.buffer : NULL;
+    for (unsigned i = 0; i < 3; i++)
+        ret[i] = at ? strtoull(at, &at, 10) : 0;
+}
+
 uint64_t thread_turns(struct scan *scan, int64_t pid, int64_t tid)
 {
-    uint64_t times[3] = { 0 };
-    char *at = read_file(scan, pid, tid, "schedstat") > 0 ? scan->proc.buffer : NULL;
-    for (unsigned i = 0; i < 3 && at; i++)
-        times[i] = strtoull(at, &at, 10);
+    uint64_t times[3];
+    read_times(scan, pid, tid, times);
     return thread_turns_of(times);
+}
+
+/* A process's clock counts what those of its threads ran that have ended, to the nanosecond. */
+bool thread_was_always_alone(struct scan *scan, int64_t pid, int64_t tid)
+{
+    uint64_t times[3];
+    clockid_t clock;
+    struct timespec ran;
+    read_times(scan, pid, tid, times);
+    return clock_getcpuclockid((pid_t)pid, &clock) == 0 && clock_gettime(clock, &ran) == 0 &&
+           (uint64_t)ran.tv_sec * 1000000000 + (uint64_t)ran.tv_nsec == times[0];
 }
 
 uint64_t thread_mark_of(const struct thread_now *now)

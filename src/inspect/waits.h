@@ -67,6 +67,7 @@ struct wait_fact {
     bool dead;             /* who should end it is no more */
     bool doubtful;         /* somebody else could come, though all that is known speaks against it */
     bool children;         /* for the end, or the stop, of a child or of who is traced, whatever the rule is by now */
+    bool by_number;        /* what it waits on is what its descriptor's number stands for now */
     bool in_family;        /* a relative could do it, if one is live, though nothing says so */
 };
 
@@ -101,6 +102,8 @@ struct look_at_thread {
     uint64_t argument[6];
     const char *operation;
     bool timed;
+    bool either;           /* it sleeps on one of two descriptors */
+    bool by_number;        /* of the fact that is added */
 };
 
 static inline struct thread_seen *waits_threads(const struct waits *waits)
@@ -160,6 +163,8 @@ uint64_t thread_mark_of(const struct thread_now *now);
 char thread_state(struct scan *scan, int64_t pid, int64_t tid);
 uint64_t thread_turns(struct scan *scan, int64_t pid, int64_t tid);
 uint64_t thread_turns_of(const uint64_t times[3]);
+/* Whether that thread, which sleeps, is the only one that its process has had. */
+bool thread_was_always_alone(struct scan *scan, int64_t pid, int64_t tid);
 
 /* Makes scan->waits: asks for the threads of each process, which are added there one after the other.  A negative errno if
  * there are none: -ESRCH: it is gone.  `still` and `context` are the caller's, who lets go of them afterwards. */

@@ -316,6 +316,15 @@ void stage_quiet(const struct stage *stage)
     tong_snapshot_free(snapshot);
 }
 
+void stage_doubted(const struct stage *stage)
+{
+    tong_snapshot *snapshot = look();
+    const tong_finding *finding = find(stage, snapshot);
+    MUST(!finding || (!is_by_kernel(snapshot) && finding->certainty != TONG_EXACT), "a false alarm of certainty %u: %s\n%s",
+         finding->certainty, finding->summary, finding->proof);
+    tong_snapshot_free(snapshot);
+}
+
 static bool is_such(const tong_snapshot *snapshot, const tong_wait_seen *wait, uint32_t kind, uint32_t flags,
                     const char *word)
 {
@@ -337,6 +346,19 @@ void stage_waits(const struct stage *stage, int actor, uint32_t kind, uint32_t f
         print_waits(stage, snapshot);
     MUST(found, "actor %d does not wait for a %s with flags %x, '%s'", actor, tong_kind_name(kind), flags, word);
     tong_snapshot_free(snapshot);
+}
+
+uint32_t stage_certainty(const struct stage *stage, int actor)
+{
+    tong_snapshot *snapshot = look();
+    uint32_t certainty = 0;
+    for (size_t i = 0; i < tong_snapshot_waits(snapshot) && !certainty; i++) {
+        const tong_wait_seen *wait = tong_snapshot_wait(snapshot, i);
+        if (wait->thread == stage->actor[actor])
+            certainty = wait->certainty;
+    }
+    tong_snapshot_free(snapshot);
+    return certainty;
 }
 
 /* ---- The end ---------------------------------------------------------------------------------------------- */

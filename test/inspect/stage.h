@@ -77,10 +77,15 @@ void stage_let_go(struct stage *stage);
  * and has each of `words`, between which there is a '|'; or no finding knows any of them. */
 void stage_found(const struct stage *stage, uint32_t kind, const char *words);
 void stage_quiet(const struct stage *stage);
+/* What a fresh snapshot finds of any of them is not exact, where BPF cannot be used; where it can, nothing is found. */
+void stage_doubted(const struct stage *stage);
 
 /* What a fresh snapshot says of an actor: it waits for an object of that kind (0: none) with these flags
  * (TONG_WAIT_...), and the detail has `word`. */
 void stage_waits(const struct stage *stage, int actor, uint32_t kind, uint32_t flags, const char *word);
+
+/* What a fresh snapshot says of the first wait of an actor's first thread; 0: it waits for nothing. */
+uint32_t stage_certainty(const struct stage *stage, int actor);
 
 /* Ends all actors; then removes what was made, too. */
 void stage_dismiss(struct stage *stage);

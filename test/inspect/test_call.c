@@ -149,6 +149,7 @@ static void end(struct sight *sight)
     locks_free(sight->scan.locks);
     free(sight->scan.listed);
     free(sight->scan.calls);
+    free(sight->scan.sleepers);
     free(sight->scan.identities.item);
     free(sight->calls.item);
     proc_close(&sight->scan.proc);
@@ -159,6 +160,7 @@ static void look_plainly(struct sight *sight)
 {
     begin(sight, TONG_LOOK_WAITS | TONG_LOOK_PLAINLY);
     OK(probe_processes(&sight->scan));
+    OK(probe_lock_list(&sight->scan));
     OK(probe_waits(&sight->scan));
 }
 
@@ -166,6 +168,7 @@ static void look_by_kernel(struct sight *sight)
 {
     begin(sight, TONG_LOOK_WAITS);
     OK(kernel_processes(&sight->scan));
+    OK(probe_lock_list(&sight->scan));
     OK(kernel_calls(&sight->scan));
     OK(kernel_waits(&sight->scan));
     OK(kernel_run(sight->scan.kernel, "calls", sizeof(struct call_seen), &sight->calls));
@@ -279,29 +282,35 @@ static void test_calls(int unused)
 
 static int other[2], order[2];
 
+enum replacer { THREAD, PROCESS, PASSING }; /* the last is a process that ends when it is done */
+
 /* Once it is told to, it puts another pipe in place of the one that is read from, and says so. */
-static void *replace(void *unused)
+static void *replace(void *passes)
 {
     char byte;
     MUST(read(order[0], &byte, 1) == 1 && dup2(other[0], quiet[0]) == quiet[0], "dup2");
     MUST(write(told[1], "", 1) == 1, "write");
+    if (passes)
+        _exit(0);
     pause();
-    return unused;
+    return NULL;
 }
 
 /* Beside the first thread, which never wakes: another one, or a process that has the same descriptors. */
-static pid_t start_replacing(bool by_process)
+static pid_t start_replacing(enum replacer who)
 {
+    static const unsigned long flags[] = { [PROCESS] = CLONE_FILES | SIGCHLD,
+                                           [PASSING] = CLONE_FILES | CLONE_PARENT | SIGCHLD };
     pthread_t thread;
     pid_t child = frame_fork();
     if (child)
         return child;
-    pid_t sharer = by_process ? (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL) : -1;
+    pid_t sharer = who == THREAD ? -1 : (pid_t)syscall(SYS_clone, flags[who], NULL, NULL, NULL, NULL);
     if (sharer == 0) {
         MUST(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0, "prctl");
-        replace(NULL);
+        replace(who == PASSING ? order : NULL);
     }
-    MUST(by_process ? sharer > 0 : pthread_create(&thread, NULL, replace, NULL) == 0, "who replaces");
+    MUST(who == THREAD ? pthread_create(&thread, NULL, replace, NULL) == 0 : sharer > 0, "who replaces");
     in_read();
     _exit(1);
 }
@@ -316,30 +325,36 @@ static uint32_t kind_waited_for(const struct sight *sight, pid_t pid)
     return 0;
 }
 
-static uint32_t look_around(struct sight *sight, pid_t pid, bool replaces)
+static void have_replaced(enum replacer who)
 {
     char byte;
+    MUST(write(order[1], "", 1) == 1 && read(told[0], &byte, 1) == 1, "it was not replaced");
+    MUST(who != PASSING || waitpid(-1, NULL, 0) > 0, "waitpid");
+}
+
+static uint32_t look_around(struct sight *sight, pid_t pid, bool replaces, enum replacer who)
+{
     begin(sight, TONG_LOOK_WAITS);
     OK(kernel_processes(&sight->scan));
     OK(probe_lock_list(&sight->scan));
     OK(kernel_calls(&sight->scan));
     OK(kernel_descriptors(&sight->scan));
     if (replaces)
-        MUST(write(order[1], "", 1) == 1 && read(told[0], &byte, 1) == 1, "it was not replaced");
+        have_replaced(who);
     OK(kernel_waits(&sight->scan));
     uint32_t kind = kind_waited_for(sight, pid);
     end(sight);
     return kind;
 }
 
-static void test_replaced(int by_process)
+static void test_replaced(int who)
 {
     struct sight sight;
     MUST(pipe(quiet) == 0 && pipe(other) == 0 && pipe(told) == 0 && pipe(order) == 0, "pipe");
-    pid_t child = start_replacing(by_process);
+    pid_t child = start_replacing((enum replacer)who);
     frame_asleep(child, child);
-    GIVES(look_around(&sight, child, false), TONG_KIND_PIPE);
-    GIVES(look_around(&sight, child, true), 0);
+    GIVES(look_around(&sight, child, false, (enum replacer)who), TONG_KIND_PIPE);
+    GIVES(look_around(&sight, child, true, (enum replacer)who), 0);
     frame_kill(child);
     while (waitpid(-1, NULL, 0) > 0)
         ;
@@ -355,8 +370,9 @@ int main(int argc, char **argv)
     frame_begin("inspect_call", argc, argv);
     if (look_is_by_kernel()) {
         frame_run("the same by BPF and by /proc", test_calls, 0, 60);
-        frame_run("a thread replaces what another reads from", test_replaced, 0, 20);
-        frame_run("a process that has the same descriptors does", test_replaced, 1, 20);
+        frame_run("a thread replaces what another reads from", test_replaced, THREAD, 20);
+        frame_run("a process that has the same descriptors does", test_replaced, PROCESS, 20);
+        frame_run("a process that has the same descriptors does, and ends", test_replaced, PASSING, 20);
     } else
         frame_skip("what threads are in, by BPF", "not allowed, or this kernel cannot");
     return frame_end();

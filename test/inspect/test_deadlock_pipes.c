@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Pipes, FIFOs and eventfds whose users wait for each other, and their twins that are well. */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "frame.h"
+#include "look.h"
 #include "stage.h"
 
 static void must_pipe(int fd[2])
@@ -90,6 +94,8 @@ static void pipes_read(int i)
     (void)i;
     two_pipes(&stage);
     stage_start_two(&stage, read_first, SYS_read, read_second, SYS_read);
+    stage.certainty = TONG_EXACT;
+    GIVES(stage_certainty(&stage, 0), TONG_EXACT);
     stage_found(&stage, TONG_FINDING_STUCK, "waits in read for pipe [");
     stage_end(&stage);
 }
@@ -295,6 +301,7 @@ static void thread_beside(int well)
             sched_yield();
         struct stage beside = { .actor = { atomic_load(&stage.shared->heir[0]) }, .actors = 1 };
         stage_asleep(&beside, 0, SYS_read);
+        stage.certainty = look_is_by_kernel() ? TONG_EXACT : TONG_INFERRED;
         stage_found(&stage, TONG_FINDING_STUCK, "(thread |whose only writer is itself");
     }
     stage_end(&stage);
@@ -319,6 +326,146 @@ static void ended_leader(int i)
     stage_asleep(&stage, 0, SYS_read);
     stage_until(&stage, 1, 'Z');
     stage_quiet(&stage);
+    stage_end(&stage);
+}
+
+/* ---- Numbers that are given to another file ---------------------------------------------------------------- */
+
+static void make_sockets(int fd[2])
+{
+    OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd));
+}
+
+static void make_eventfd(int fd[2])
+{
+    fd[0] = (int)OK(eventfd(0, EFD_CLOEXEC));
+    fd[1] = (int)OK(fcntl(fd[0], F_DUPFD_CLOEXEC, 0));
+}
+
+static int as_it_is(int fd)
+{
+    return fd;
+}
+
+static int in_set(int fd)
+{
+    int set = (int)OK(epoll_create1(EPOLL_CLOEXEC));
+    OK(epoll_ctl(set, EPOLL_CTL_ADD, fd, &(struct epoll_event){ .events = EPOLLIN }));
+    return set;
+}
+
+static void take_number(int fd)
+{
+    uint64_t number;
+    MUST(read(fd, &number, sizeof number) < 0, "something came, or the end");
+}
+
+static void poll_one(int fd)
+{
+    MUST(poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, -1) < 0, "an event came");
+}
+
+static void take_event(int fd)
+{
+    struct epoll_event event;
+    MUST(epoll_pwait(fd, &event, 1, -1, NULL) < 0, "an event came");
+}
+
+static const struct way {
+    void (*make)(int fd[2]);
+    int (*wrap)(int fd);      /* what is waited on */
+    void (*sleep)(int fd);
+    long call;
+} ways[] = {
+    { must_pipe, as_it_is, take_number, SYS_read },
+#ifdef SYS_poll
+    { must_pipe, as_it_is, poll_one, SYS_poll },
+#else
+    { must_pipe, as_it_is, poll_one, SYS_ppoll },
+#endif
+    { make_sockets, as_it_is, take_number, SYS_read },
+    { make_eventfd, as_it_is, take_number, SYS_read },
+    { must_pipe, in_set, take_event, SYS_epoll_pwait },
+};
+
+#define STUCK 0
+#define REPLACED 1 /* by a thread that ends */
+#define STAYS 2    /* the thread waits for the other, as is concluded of its futex */
+#define STEP(way, how) ((way) * 4 + (how))
+
+struct sleeper {
+    struct stage *stage;
+    const struct way *way;
+    int fd, other, how;
+    pthread_t thread;
+};
+
+/* Gives the number that its process's first thread sleeps on to another file. */
+static void *give_number(void *argument)
+{
+    const struct sleeper *sleeper = argument;
+    const struct stage self = { .actor = { getpid() }, .actors = 1 };
+    stage_asleep(&self, 0, sleeper->way->call);
+    if (sleeper->how & REPLACED)
+        OK(dup2(sleeper->other, sleeper->fd));
+    atomic_store(&sleeper->stage->shared->heir[0], (int)gettid());
+    if (sleeper->how & STAYS)
+        pthread_join(sleeper->thread, NULL);
+    return NULL;
+}
+
+/* Only it itself has both ends of the other file; of its own, too, unless the number is given away. */
+static void sleep_on_number(struct stage *stage)
+{
+    pthread_t thread;
+    struct sleeper sleeper = { .stage = stage, .way = &ways[stage->step / 4], .how = stage->step % 4,
+                               .thread = pthread_self() };
+    sleeper.fd = sleeper.way->wrap(stage->pipe[0][0]);
+    sleeper.other = sleeper.way->wrap(stage->pipe[1][0]);
+    if (sleeper.how & REPLACED)
+        close(stage->pipe[0][1]);
+    MUST(pthread_create(&thread, NULL, give_number, &sleeper) == 0 && pthread_detach(thread) == 0, "pthread_create");
+    sleeper.way->sleep(sleeper.fd);
+}
+
+static void idle_with_end(struct stage *stage)
+{
+    close(stage->pipe[0][0]);
+    close(stage->pipe[1][0]);
+    close(stage->pipe[1][1]);
+    stage_idle(stage);
+}
+
+static void until_threads(const struct stage *stage, unsigned count)
+{
+    char path[40];
+    struct stat status;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)stage->actor[0]);
+    while (!atomic_load(&stage->shared->heir[0]) || stat(path, &status) < 0 || status.st_nlink != count + 2)
+        sched_yield();
+}
+
+/* Whose thread did not give it away, and who is in earnest; and who would be told of if the number were asked. */
+static void given_number(int step)
+{
+    struct stage stage;
+    stage_begin(&stage);
+    stage.step = step;
+    ways[step / 4].make(stage.pipe[0]);
+    ways[step / 4].make(stage.pipe[1]);
+    stage_start(&stage, sleep_on_number);
+    if (step & REPLACED)
+        stage_act(&stage, idle_with_end, SYS_clock_nanosleep);
+    stage_let_go(&stage);
+    until_threads(&stage, step & STAYS ? 2 : 1);
+    stage_asleep(&stage, 0, ways[step / 4].call);
+    bool by_kernel = look_is_by_kernel();
+    stage.certainty = by_kernel && !(step & STAYS) ? TONG_EXACT : TONG_INFERRED;
+    GIVES(stage_certainty(&stage, 0), by_kernel ? TONG_EXACT : TONG_INFERRED);
+    if (step & REPLACED)
+        stage_doubted(&stage);
+    else
+        stage_found(&stage, TONG_FINDING_STUCK, "itself");
     stage_end(&stage);
 }
 
@@ -424,6 +571,18 @@ static const struct stage_case cases[] = {
     { "an eventfd of one alone", eventfds, 0, "an eventfd that somebody has", eventfds, 1 },
     { "a pipeline whose reader kept a write end", pipeline, 0, "a pipeline whose writer is at leisure", pipeline, 1 },
     { "two threads that both read", thread_beside, 0, "a thread beside", thread_beside, 1 },
+    { "a read beside a thread that ended", given_number, STEP(0, STUCK), "a read whose number is another's",
+      given_number, STEP(0, REPLACED) },
+    { "a read beside a thread", given_number, STEP(0, STAYS), "a read whose number a thread gave away", given_number,
+      STEP(0, REPLACED | STAYS) },
+    { "a poll beside a thread that ended", given_number, STEP(1, STUCK), "a poll whose number is another's",
+      given_number, STEP(1, REPLACED) },
+    { "a socket beside a thread", given_number, STEP(2, STAYS), "a socket whose number a thread gave away", given_number,
+      STEP(2, REPLACED | STAYS) },
+    { "an eventfd beside a thread that ended", given_number, STEP(3, STUCK), "an eventfd whose number is another's",
+      given_number, STEP(3, REPLACED) },
+    { "an epoll set beside a thread that ended", given_number, STEP(4, STUCK), "a set whose number is another's",
+      given_number, STEP(4, REPLACED) },
     { "two FIFOs being opened", fifos, 0, "a FIFO being opened, and one at leisure", fifo_well, 0 },
     { "two FIFOs being opened by a family", fifos_of_family, 0, "a FIFO being opened, and a sibling at leisure",
       fifo_of_family_well, 0 },

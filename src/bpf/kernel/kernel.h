@@ -28,6 +28,7 @@ struct pid_namespace;
 struct files_struct;
 struct super_block;
 struct dentry;
+struct sock;
 
 /* ---- What is the same in every kernel: each type that is looked up takes half a millisecond of every loading */
 
@@ -52,6 +53,12 @@ struct pipe_buffer {
     const void *ops;
     unsigned int flags;
     unsigned long private;
+};
+
+struct wait_queue_entry {
+    unsigned int flags;
+    void *private, *function;
+    void *next, *previous; /* places where others have these two, as the head of the queue has */
 };
 
 struct bpf_iter_meta {
@@ -144,13 +151,29 @@ typedef struct {
     unsigned int val;
 } kgid_t;
 
+struct wait_queue_head {
+    struct list_head head;
+};
+
 struct pipe_inode_info {
     unsigned int head, tail, max_usage, ring_size, readers, writers;
     struct pipe_buffer *bufs;
+    struct wait_queue_head rd_wait, wr_wait;
+};
+
+struct socket_wq {
+    struct wait_queue_head wait;
+};
+
+struct socket {
+    struct file *file;
+    struct sock *sk;
+    struct socket_wq wq;
 };
 
 struct eventfd_ctx {
     __u64 count;
+    struct wait_queue_head wqh;
     int id;
 };
 
@@ -226,6 +249,7 @@ struct epitem {
 };
 
 struct eventpoll {
+    struct wait_queue_head wq, poll_wait;
     struct rb_root_cached rbr;
 };
 

@@ -80,17 +80,10 @@ struct sock_common {
     struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
 };
 
-struct socket;
-
 struct sock {
     struct sock_common __sk_common;
     __u16 sk_type, sk_protocol;
     struct socket *sk_socket;
-};
-
-struct socket {
-    struct file *file;
-    struct sock *sk;
 };
 
 struct sockaddr_un {

@@ -44,6 +44,7 @@
 #define SIGNAL_DEFAULT 0 /* SIG_DFL, SIG_IGN */
 #define SIGNAL_IGNORED 1
 #define UNDOS_MOST 8     /* sets of one process that are told of */
+#define SLEEPERS_MOST 16  /* places in a queue that are looked at */
 #define EPOLL_STEPS 480   /* two or more for a watch: what they tell of must fit into one read of 32 KiB */
 #define SHARED 0x80       /* VM_MAYSHARE, as /proc/PID/maps has it */
 
@@ -188,6 +189,30 @@ int calls(struct bpf_iter__task *at)
     return 0;
 }
 
+/* ---- files: who sleeps ------------------------------------------------------------------------------------ */
+
+/* The watches of epoll sets hang there, too, and bear nobody's name (ep_ptable_queue_proc()). */
+__attribute__((noinline)) int who_sleeps(unsigned long first)
+{
+    struct wait_queue_entry *entry = (void *)first - offsetof(struct wait_queue_entry, next);
+    void *next = (void *)first, *head = READ(entry, previous);
+    for (int i = 0; i < SLEEPERS_MOST && next != head; i++) {
+        entry = next - offsetof(struct wait_queue_entry, next);
+        if (READ(entry, private))
+            return SLEEPER_SOME;
+        next = READ(entry, next);
+    }
+    return next == head ? SLEEPER_NONE : SLEEPER_UNKNOWN;
+}
+
+/* Most queues are empty, which is told without a call. */
+#define SLEEPERS(from, queue)                                                                    \
+    ({                                                                                           \
+        void *first = BPF_CORE_READ(from, queue.head.next);                                      \
+        void *head = (void *)(from) + bpf_core_field_offset(typeof(*(from)), queue.head);        \
+        first == head ? SLEEPER_NONE : who_sleeps((unsigned long)first);                         \
+    })
+
 /* ---- files: pipes ----------------------------------------------------------------------------------------- */
 
 __attribute__((noinline)) __u64 count_bytes(unsigned long slots, __u32 tail, __u32 used, __u32 mask)
@@ -207,6 +232,10 @@ static void read_pipe(struct pipe_inode_info *pipe, struct file_seen *seen)
     seen->slots = pipe->max_usage;
     seen->readers = pipe->readers;
     seen->writers = pipe->writers;
+    if (!used && seen->mode & LOOK_READS) /* of others nobody needs to wait: each look into a queue costs */
+        seen->reading = SLEEPERS(pipe, rd_wait);
+    if (used >= seen->slots && seen->mode & LOOK_WRITES)
+        seen->writing = SLEEPERS(pipe, wr_wait);
     if (used)
         seen->value = count_bytes((unsigned long)BPF_CORE_READ(pipe, bufs), tail, used, pipe->ring_size - 1);
 }
@@ -222,6 +251,7 @@ static void tell(struct seq_file *to, struct file_seen *seen, enum file_seen_kin
 /* Linux 5.2 numbers them. */
 static void tell_eventfd(struct seq_file *to, struct eventfd_ctx *counter, struct file_seen *seen)
 {
+    seen->reading = seen->writing = SLEEPERS(counter, wqh);
     if (bpf_core_field_exists(struct eventfd_ctx, id)) {
         seen->number = BPF_CORE_READ(counter, id);
         seen->value = BPF_CORE_READ(counter, count);
@@ -291,7 +321,16 @@ static void tell_epoll(struct seq_file *to, struct eventpoll *set, struct file_s
         if (!walk.node)
             seen->number = walk.told;
     }
+    seen->reading = SLEEPERS(set, wq);
+    if (seen->reading == SLEEPER_NONE) /* in a poll of the set itself */
+        seen->reading = SLEEPERS(set, poll_wait);
     tell(to, seen, FILE_SEEN_EPOLL);
+}
+
+static void tell_socket(struct seq_file *to, struct socket *socket, struct file_seen *seen)
+{
+    seen->reading = seen->writing = SLEEPERS(socket, wq.wait);
+    tell(to, seen, FILE_SEEN_SOCKET);
 }
 
 #define NAME_MOST 12
@@ -403,7 +442,7 @@ static void tell_of(struct seq_file *to, struct file *file, struct file_seen *se
     if (magic == ANON_INODE_MAGIC)
         tell_anonymous(to, file, seen, walks);
     else if (magic == SOCKFS_MAGIC)
-        tell(to, seen, FILE_SEEN_SOCKET);
+        tell_socket(to, file->private_data, seen);
     else if ((inode->i_mode & MODE_KIND) == MODE_FIFO) {
         read_pipe(inode->i_pipe, seen);
         tell(to, seen, magic == PIPEFS_MAGIC ? FILE_SEEN_PIPE : FILE_SEEN_FIFO);
