@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "inspect/descriptor.h"
@@ -25,7 +26,6 @@ struct known {
     uint64_t inode;
     uint8_t kind;
     bool asked;                 /* what it leads to is known, be it nothing */
-    struct sleepers sleepers;
 };
 
 struct kernel_files {
@@ -62,12 +62,6 @@ static struct known *slot_of(const struct kernel_files *files, uint64_t descript
     return &files->known[at];
 }
 
-static void keep_most(struct sleepers *sleepers, uint8_t reading, uint8_t writing)
-{
-    sleepers->reading = sleepers->reading > reading ? sleepers->reading : reading;
-    sleepers->writing = sleepers->writing > writing ? sleepers->writing : writing;
-}
-
 /* The kernel gives the place of what was closed to what is opened next, while it is listed, too. */
 static struct known *know(const struct kernel_files *files, const struct file_seen *seen)
 {
@@ -75,7 +69,6 @@ static struct known *know(const struct kernel_files *files, const struct file_se
     if (!known->description || known->inode != seen->inode || known->kind != seen->kind)
         *known = (struct known){ .description = seen->description, .object = TONG_NOBODY, .mode = seen->mode,
                                  .inode = seen->inode, .kind = seen->kind };
-    keep_most(&known->sleepers, seen->reading, seen->writing);
     return known;
 }
 
@@ -294,6 +287,34 @@ static bool is_threads_own(const struct kernel_files *files, const struct file_s
     return seen->who.thread && !(process->flags & TONG_PROCESS_HEADLESS);
 }
 
+static struct sleepers *sleepers_of(struct scan *scan, uint32_t object)
+{
+    size_t room = scan->sleepers_count, wanted = 2 * ((size_t)object + 32);
+    if (object < room)
+        return &scan->sleepers[object];
+    struct sleepers *wider = realloc(scan->sleepers, wanted * sizeof *wider);
+    if (!wider)
+        return NULL;
+    memset(wider + room, 0, (wanted - room) * sizeof *wider);
+    scan->sleepers = wider;
+    scan->sleepers_count = wanted;
+    return &wider[object];
+}
+
+/* An object is told of once for each of its descriptors: the most holds. */
+static int note_sleepers(struct kernel_files *files, const struct file_seen *seen)
+{
+    uint32_t object = files->descriptor.known->object;
+    if (object == TONG_NOBODY || !(seen->reading | seen->writing))
+        return 0;
+    struct sleepers *sleepers = sleepers_of(files->scan, object);
+    if (!sleepers)
+        return -ENOMEM;
+    sleepers->reading = sleepers->reading > seen->reading ? sleepers->reading : seen->reading;
+    sleepers->writing = sleepers->writing > seen->writing ? sleepers->writing : seen->writing;
+    return 0;
+}
+
 /* A thread's own descriptor is none of its process. */
 static int add_descriptor(struct kernel_files *files, const struct file_seen *seen)
 {
@@ -307,6 +328,7 @@ static int add_descriptor(struct kernel_files *files, const struct file_seen *se
     files->descriptor.seen = seen;
     files->descriptor.known = know(files, seen);
     int r = kinds[seen->kind](files, seen, name);
+    r = r ? r : note_sleepers(files, seen);
     return r ? r : files->scan->graph->error;
 }
 
@@ -364,22 +386,6 @@ static int describe_pipes(const struct kernel_files *files)
     return 0;
 }
 
-/* ---- Who sleeps ------------------------------------------------------------------------------------------- */
-
-/* An object may have several descriptions. */
-static int find_sleepers(const struct kernel_files *files)
-{
-    struct scan *scan = files->scan;
-    scan->sleepers = calloc(scan->graph->objects.count + 1, sizeof *scan->sleepers);
-    if (!scan->sleepers)
-        return -ENOMEM;
-    scan->sleepers_count = scan->graph->objects.count;
-    for (const struct known *known = files->known; known < files->known + files->slots; known++)
-        if (known->description && known->object != TONG_NOBODY)
-            keep_most(&scan->sleepers[known->object], known->sleepers.reading, known->sleepers.writing);
-    return 0;
-}
-
 int kernel_descriptors(struct scan *scan)
 {
     struct kernel_list list;
@@ -399,8 +405,6 @@ int kernel_descriptors(struct scan *scan)
         resolve_watches(&files);
     if (r == 0 && scan->look.flags & TONG_LOOK_DEPTHS)
         r = describe_pipes(&files);
-    if (r == 0 && scan->look.flags & TONG_LOOK_WAITS)
-        r = find_sleepers(&files);
     free(files.known);
     free(list.item);
     return r;
