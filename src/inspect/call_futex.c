@@ -109,12 +109,12 @@ static int64_t writer_of(struct look_at_thread *look, const struct word *word, b
                                      offsetof(struct rwlock, writers_word) };
     unsigned char around[WORDS_BEFORE + sizeof(struct rwlock)];
     struct rwlock lock;
-    /* Not at the edge of its memory, or of what it has touched: then each is asked for alone, and is what a gap is about. */
+    /* Not at the edge of its memory, or of what it has touched: then each is asked for alone. */
     bool whole = memory_read(look->scan, look->tid, word->at - WORDS_BEFORE, around, sizeof around, false) == sizeof around;
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         if (whole)
             memcpy(&lock, around + WORDS_BEFORE - places[i], sizeof lock);
-        if ((whole || wait_peek(look, word->at - places[i], &lock, sizeof lock)) && is_written(&lock, shared))
+        if ((whole || wait_peek_beside(look, word->at - places[i], &lock, sizeof lock)) && is_written(&lock, shared))
             return lock.writer;
     }
     return 0;

@@ -43,20 +43,37 @@ void wait_open(struct look_at_thread *look, const char *detail)
     wait_add(look, &fact, TONG_NOBODY, 0, detail);
 }
 
+static ssize_t peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size, bool cut)
+{
+    ssize_t r = memory_read(look->scan, look->tid, at, ret, size, cut);
+    if (r != -EFAULT && r != -EREMOTE)
+        graph_missed(look->scan->graph, ARGUMENTS, r);
+    return r;
+}
+
+/* What a call was given has been touched: that somebody would have to bring it is no reason to pass over it in silence. */
+static ssize_t peek_argument(struct look_at_thread *look, uint64_t at, void *ret, size_t size, bool cut)
+{
+    ssize_t r = peek(look, at, ret, size, cut);
+    if (r == -EREMOTE)
+        graph_missed(look->scan->graph, ARGUMENTS, r);
+    return r;
+}
+
 bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
 {
-    ssize_t r = memory_read(look->scan, look->tid, at, ret, size, false);
-    if (r != -EFAULT)
-        graph_missed(look->scan->graph, ARGUMENTS, r);
-    return r == (ssize_t)size;
+    return peek_argument(look, at, ret, size, false) == (ssize_t)size;
 }
 
 bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size)
 {
-    ssize_t r = memory_read(look->scan, look->tid, at, ret, size, true);
-    if (r != -EFAULT)
-        graph_missed(look->scan->graph, ARGUMENTS, r);
+    ssize_t r = peek_argument(look, at, ret, size, true);
     return r > 0 && memchr(ret, '\0', (size_t)r);
+}
+
+bool wait_peek_beside(struct look_at_thread *look, uint64_t at, void *ret, size_t size)
+{
+    return peek(look, at, ret, size, false) == (ssize_t)size;
 }
 
 bool wait_same_namespace(const struct look_at_thread *look, unsigned which)

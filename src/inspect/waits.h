@@ -133,6 +133,8 @@ void wait_open(struct look_at_thread *look, const char *detail);
 bool wait_peek(struct look_at_thread *look, uint64_t at, void *ret, size_t size);
 /* A path in its memory, ended by NUL. */
 bool wait_peek_path(struct look_at_thread *look, uint64_t at, char *ret, size_t size);
+/* What may be beside an argument: no gap where it was never touched, for then it is not there. */
+bool wait_peek_beside(struct look_at_thread *look, uint64_t at, void *ret, size_t size);
 /* Whether it is in the same namespace as this process: SCAN_PID, SCAN_IPC. */
 bool wait_same_namespace(const struct look_at_thread *look, unsigned which);
 
