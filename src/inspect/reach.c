@@ -23,7 +23,8 @@
 #include "inspect/mounts.h"
 #include "sys/sys.h"
 
-#define LINKS_MOST 40 /* as in the kernel */
+#define LINKS_MOST 40   /* as in the kernel */
+#define STEPS_MOST 4096 /* of a path that goes up and down: each ".." is walked from the root again */
 #define STEP (O_PATH | O_NOFOLLOW)
 
 struct walk {
@@ -185,8 +186,8 @@ int reach(struct scan *scan, int64_t tid, int directory, const char *path)
     if (snprintf(walk.left, sizeof walk.left, "%s", path) >= (int)sizeof walk.left)
         return -ENAMETOOLONG;
     int r = *path == '/' ? prefix(&walk, "") : begin_at(&walk, directory);
-    while (r == 0 && *walk.left)
-        r = step(&walk);
+    for (unsigned steps = 0; r == 0 && *walk.left; steps++)
+        r = steps < STEPS_MOST ? step(&walk) : -ELOOP;
     if (r < 0)
         sys_close(walk.fd);
     return r < 0 ? r : walk.fd;

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fuse.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
@@ -375,6 +376,42 @@ static void test_fifo(int number)
          "umount: %s", strerror(errno));
 }
 
+#define DEPTH 100
+#define TURNS 600
+
+static void append(char *text, const char *part, int times)
+{
+    for (size_t length = strlen(text); times-- > 0; length += strlen(part))
+        strcpy(text + length, part);
+}
+
+/* A name that leads down, up and down again, in fewer bytes than a path may have: each ".." is walked from the root. */
+static void test_detours(int unused)
+{
+    (void)unused;
+    char name[PATH_MAX] = "", deepest[PATH_MAX] = "";
+    MUST(chdir(frame_directory()) == 0 && mkfifo("fifo", 0600) == 0, "fifo: %s", strerror(errno));
+    for (int i = 0; i < DEPTH; i++) {
+        append(deepest, i ? "/d" : "d", 1);
+        MUST(mkdir(deepest, 0700) == 0, "%s: %s", deepest, strerror(errno));
+    }
+    append(name, "d/", DEPTH);
+    append(name, "../d/", TURNS);
+    append(name, "../", DEPTH);
+    append(name, "fifo", 1);
+    pid_t child = begin_open(name, true);
+    frame_asleep(child, child);
+    tong_snapshot *snapshot = look();
+    MUST(gap_count(snapshot, FILES), "it is walked to its end, however long that takes");
+    tong_snapshot_free(snapshot);
+    frame_kill(child);
+    for (int i = DEPTH; i > 0; i--) {
+        deepest[2 * i - 1] = '\0';
+        MUST(rmdir(deepest) == 0, "%s: %s", deepest, strerror(errno));
+    }
+    MUST(unlink("fifo") == 0, "fifo: %s", strerror(errno));
+}
+
 /* ---- Memory that another thread fills in ------------------------------------------------------------------------- */
 
 static int watch_memory(void *page)
@@ -457,6 +494,7 @@ int main(int argc, char **argv)
     frame_begin("remote", argc, argv);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         frame_run(rows[i].name, test_local, (int)i, 30);
+    frame_run("a FIFO by a name that goes to and fro", test_detours, 0, 30);
     if (may_serve()) {
         frame_run("a file of a server that is silent", test_silent, MAP_SHARED, 30);
         frame_run("a copy of one", test_silent, MAP_PRIVATE, 30);
