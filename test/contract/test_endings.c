@@ -127,6 +127,12 @@ static void test_killed_while_awaited(const struct row *row)
 
 static int *first_has_gone; /* shared with the sender, which sleeps on its way there, too */
 
+static void share_first(void)
+{
+    first_has_gone = mmap(NULL, sizeof *first_has_gone, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    MUST(first_has_gone != MAP_FAILED, "mmap: %s", strerror(errno));
+}
+
 static void send_more_than_fits(tong_channel *channel)
 {
     OK(tong_channel_send(channel, "one", 3, NULL, TONG_FOREVER));
@@ -139,8 +145,7 @@ static void send_more_than_fits(tong_channel *channel)
 static void test_killed_in_message(const struct row *row)
 {
     struct ends ends;
-    first_has_gone = mmap(NULL, sizeof *first_has_gone, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    MUST(first_has_gone != MAP_FAILED, "mmap: %s", strerror(errno));
+    share_first();
     pid_t pid = ends_with_sender(&ends, row, NULL, 0, send_more_than_fits);
     frame_until(first_has_gone);
     frame_asleep(pid, pid);
@@ -240,6 +245,7 @@ static void test_killed_receiver(const struct row *row)
 static void die_when_full(tong_channel *channel)
 {
     (void)channel;
+    frame_until(first_has_gone);
     frame_asleep(getppid(), getppid());
     kill(getpid(), SIGKILL);
 }
@@ -249,10 +255,14 @@ static void test_killed_when_full(const struct row *row)
 {
     struct ends ends;
     watch_sigpipe();
+    share_first();
     pid_t pid = ends_with_receiver(&ends, row, NULL, 0, die_when_full);
     int64_t r, deadline = frame_now() + 15 * TONG_SECOND;
-    while ((r = tong_channel_send(ends.sender, buffer, 1000, NULL, TONG_FOREVER)) == 0)
+    while ((r = tong_channel_send(ends.sender, buffer, 1000, NULL, TONG_FOREVER)) == 0) {
+        __atomic_store_n(first_has_gone, 1, __ATOMIC_RELEASE);
         MUST(frame_now() < deadline, "the sender was never told");
+    }
+    munmap(first_has_gone, sizeof *first_has_gone);
     GIVES(r, -EPIPE);
     MUST(sigpipes == 0, "SIGPIPE was raised");
     frame_kill(pid);

@@ -483,7 +483,7 @@ static bool may_serve(void)
     close(fd);
     pid_t child = fork();
     if (child == 0)
-        _exit(fd < 0 || unshare(CLONE_NEWNS) < 0);
+        _exit(fd < 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0);
     int status = 1;
     waitpid(child, &status, 0);
     return status == 0;
