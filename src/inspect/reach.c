@@ -9,8 +9,8 @@
  * without it no FIFO in one would be seen.
  *
  * Where the process begins is taken from the text of its links, which asks nobody.  They are written as seen from the
- * root of who looks, so that of its own root is cut off.  Of a process in a chroot that is no mount of its own, mountinfo
- * does not say where its root is.
+ * root of who looks, so that of its own root is cut off.  Of a process in another chroot that is no mount of its own,
+ * mountinfo does not say where its root is.
  */
 #include "inspect/reach.h"
 
@@ -80,6 +80,25 @@ static int move_to(struct walk *walk, int fd)
     return fd < 0 ? fd : 0;
 }
 
+/* Text of its links, which asks nobody. */
+static int link_of(const struct walk *walk, const char *name, char ret[PATH_MAX])
+{
+    char path[64];
+    snprintf(path, sizeof path, "%lld/%s", (long long)walk->tid, name);
+    ssize_t size = proc_link(walk->scan->proc.fd, path, ret, PATH_MAX);
+    return size < 0 ? (int)size : *ret == '/' ? 0 : -ENOTDIR;
+}
+
+/* Then who looks could not have begun either, did its server not answer; mountinfo has no line for the root of a chroot. */
+static bool shares_our_root(const struct walk *walk)
+{
+    char path[48], ours[64], theirs[64], root[PATH_MAX];
+    int proc = walk->scan->proc.fd;
+    snprintf(path, sizeof path, "%lld/ns/mnt", (long long)walk->tid);
+    return proc_link(proc, "self/ns/mnt", ours, sizeof ours) > 0 && proc_link(proc, path, theirs, sizeof theirs) > 0 &&
+           !strcmp(ours, theirs) && link_of(walk, "root", root) == 0 && !strcmp(root, "/");
+}
+
 /* That path, then what is left.  A path from the root begins there. */
 static int prefix(struct walk *walk, const char *path)
 {
@@ -92,7 +111,7 @@ static int prefix(struct walk *walk, const char *path)
         return 0;
     *walk->done = '\0';
     snprintf(root, sizeof root, "%lld/root", (long long)walk->tid);
-    int r = may_enter(walk, "");
+    int r = shares_our_root(walk) ? 0 : may_enter(walk, "");
     return r < 0 ? r : move_to(walk, sys_openat(walk->scan->proc.fd, root, O_PATH));
 }
 
@@ -156,14 +175,6 @@ static int step(struct walk *walk)
 }
 
 /* ---- Where it begins ---------------------------------------------------------------------------------------- */
-
-static int link_of(const struct walk *walk, const char *name, char ret[PATH_MAX])
-{
-    char path[64];
-    snprintf(path, sizeof path, "%lld/%s", (long long)walk->tid, name);
-    ssize_t size = proc_link(walk->scan->proc.fd, path, ret, PATH_MAX);
-    return size < 0 ? (int)size : *ret == '/' ? 0 : -ENOTDIR;
-}
 
 /* The directory that a relative path is of, from the root of the process. */
 static int begin_at(struct walk *walk, int directory)
