@@ -80,7 +80,8 @@ typedef struct tong_message {
  *          has one are refused (-EOPNOTSUPP) unless the address names two objects ("fifo:IN,OUT", "fd:3,4").
  * timeout  how long to wait for what opening needs from a peer: a reader on fifo: and, for who only sends, on memfd:; a
  *          server on unix: or tcp:, on this machine also a receiver on udp:.  When it runs out: -ENXIO (0) or -ETIMEDOUT; -EAGAIN where 0 leaves a
- *          machine far away no time to answer.  Mechanisms that need no peer ignore it.  Names of hosts and services
+ *          machine far away no time to answer.  Who comes to a path of memfd: while two others are about to meet there
+ *          waits for them to do so: -EBUSY (0) or -ETIMEDOUT.  Mechanisms that need no peer ignore it.  Names of hosts and services
  *          are looked up by getaddrinfo(3), which takes as long as the system's resolver does, whatever the timeout.
  * ret      the channel; the caller closes it with tong_channel_close().
  *

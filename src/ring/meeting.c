@@ -5,13 +5,20 @@
  *     first comer                              second comer
  *     bind, listen                             connect; SO_PEERCRED: whoever called listen(2)
  *                                 <----------  hello and descriptors
+ *     the name goes
  *     accept; SO_PEERCRED: whoever called connect(2)
  *     hello and descriptors       ---------->
- *     the name goes
  *
  * Neither message is waited for.  A stranger at the socket is turned away and told so, and who came first goes on waiting:
  * nobody can spoil it for those who are meant.  One who connects and says nothing is dropped after a second.  If the first
  * comer leaves before it took what it was handed, a sender is told (-EPIPE), and a receiver comes to the name anew.
+ *
+ * A sender may be gone before it is answered, and trust that the first comer takes what it handed over.  So only one may
+ * hand anything over.  Where the mode of the path keeps strangers out, the kernel sees to that: the queue of the socket has
+ * one place, and before anybody is taken out of it the name goes and shutdown(2) closes the socket to all who come later.
+ * A third waits in opening, and comes to the next meeting.  Where strangers can connect they would fill that place under a
+ * first comer who is not looking.  There sixteen may wait, the name stays until two have met, and whoever else has come by
+ * then is told to come again; one who trusted and is gone has lost what it sent.
  */
 #include "ring/meeting.h"
 
@@ -22,13 +29,15 @@
 
 #include "base/clock.h"
 #include "base/detail.h"
+#include "core/patience.h"
 #include "core/port.h"
 #include "core/wait.h"
 #include "ring/sealed.h"
 #include "sys/sys.h"
 #include "tong/channel.h"
 
-#define RACES 20         /* how often others may come and go at the name while we come */
+#define RACE (200 * TONG_MILLISECOND) /* how long a name may be bound with nobody to answer, as others come and go there */
+#define AGAIN (20 * TONG_MILLISECOND) /* how long a call that only looks may take to come to the name anew */
 #define STRANGERS 16     /* who are turned away in one look */
 #define SILENCE TONG_SECOND
 #define MAGIC "tongmeet"
@@ -252,11 +261,22 @@ static int watch(const struct ring_meeting *meeting, int operation, int fd, uint
     return sys_epoll_ctl(meeting->epoll_fd, operation, fd, &event);
 }
 
-/* Whoever is next may come.  Taken out by name, because a forked child may have the socket too. */
+/* Whether the kernel lets nobody of another user connect. */
+static bool is_private(const struct ring_meeting *meeting)
+{
+    return !meeting->name.abstract && meeting->uid == geteuid();
+}
+
+/* Taken out by name, because a forked child may have the socket too. */
+static void close_watched(const struct ring_meeting *meeting, int *fd)
+{
+    watch(meeting, EPOLL_CTL_DEL, *fd, 0);
+    close_one(fd);
+}
+
 static void drop(struct ring_meeting *meeting)
 {
-    watch(meeting, EPOLL_CTL_DEL, meeting->socket_fd, 0);
-    close_one(&meeting->socket_fd);
+    close_watched(meeting, &meeting->socket_fd);
     meeting->greeted = false;
     if (meeting->listener_fd >= 0)
         watch(meeting, EPOLL_CTL_MOD, meeting->listener_fd, EPOLLIN);
@@ -298,16 +318,40 @@ static int connect_failed(const struct ring_meeting *meeting, int error)
     return fail_call(error, "connect(%s)", meeting->object);
 }
 
-/* 0; -ENOENT and -ECONNREFUSED, without words: nobody is there; -EAGAIN: too many are. */
-static int connect_to_first(struct ring_meeting *meeting)
+/* A path says what who is bound there does: a sender's cannot be read. */
+static mode_t mode_of(const struct ring_meeting *meeting)
+{
+    mode_t everybody = is_private(meeting) ? 0700 : 0777; /* the credentials are looked at in any case */
+    return everybody & (meeting->ways == TONG_SEND ? 0222 : 0666);
+}
+
+/* Where two may never hear of one another again, whether they fit is known before anything is handed over.  We connected to
+ * who stood there `before`, unless another stands there now: -EADDRINUSE. */
+static int check_first(const struct ring_meeting *meeting, const struct stat *before)
+{
+    struct stat now;
+    if (meeting->name.abstract)
+        return 0;
+    int r = sys_lstat(meeting->name.address.sun_path, &now);
+    if (!before->st_mode || (r == 0 && (now.st_dev != before->st_dev || now.st_ino != before->st_ino)))
+        return -EADDRINUSE;
+    return before->st_mode & S_IRUSR ? 0 : check_ways(meeting, TONG_SEND);
+}
+
+/* 0; -ENOENT and -ECONNREFUSED, without words: nobody is there; -EAGAIN: too many are; -EADDRINUSE: they change. */
+static int connect_to_first(struct ring_meeting *meeting, const struct stat *before)
 {
     int fd = sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK);
     if (fd < 0)
         return fail_call(fd, "socket");
     int r = sys_connect(fd, local_name_raw(&meeting->name), meeting->name.size);
+    if (r < 0 && r != -ENOENT && r != -ECONNREFUSED && r != -EAGAIN)
+        r = connect_failed(meeting, r);
+    if (r == 0)
+        r = check_first(meeting, before);
     if (r < 0) {
         sys_close(fd);
-        return r == -ENOENT || r == -ECONNREFUSED || r == -EAGAIN ? r : connect_failed(meeting, r);
+        return r;
     }
     r = take_socket(meeting, fd);
     return r < 0 ? r : greet(meeting);
@@ -316,14 +360,13 @@ static int connect_to_first(struct ring_meeting *meeting)
 static int bind_name(const struct ring_meeting *meeting, int fd)
 {
     const struct local_name *name = &meeting->name;
-    mode_t mode = meeting->uid == geteuid() ? 0600 : 0666; /* the credentials are looked at in any case */
-    int r = name->abstract ? 0 : sys_fchmod(fd, 0600);
+    int r = name->abstract ? 0 : sys_fchmod(fd, mode_of(meeting));
     if (r == 0)
         r = sys_bind(fd, local_name_raw(name), name->size);
     if (r == -EADDRINUSE && !name->abstract)
         r = local_name_take_over(fd, name);
-    if (r == 0 && !name->abstract && mode != 0600)
-        r = sys_chmod(name->address.sun_path, mode);
+    if (r == 0 && !name->abstract)
+        r = sys_chmod(name->address.sun_path, mode_of(meeting)); /* whatever umask(2) is */
     return r;
 }
 
@@ -339,7 +382,8 @@ static int become_first(struct ring_meeting *meeting)
         return r == -EADDRINUSE ? r : fail_call(r, "bind(%s)", meeting->object);
     }
     r = meeting->name.abstract ? 0 : made_name_note(&meeting->made, meeting->name.address.sun_path);
-    if (r == 0 && ((r = sys_listen(fd, STRANGERS)) < 0 || (r = watch(meeting, EPOLL_CTL_ADD, fd, EPOLLIN)) < 0))
+    if (r == 0 && ((r = sys_listen(fd, is_private(meeting) ? 0 : STRANGERS)) < 0 ||
+                   (r = watch(meeting, EPOLL_CTL_ADD, fd, EPOLLIN)) < 0))
         r = fail_call(r, "listen(%s)", meeting->object);
     meeting->listener_fd = fd;
     return r;
@@ -347,26 +391,41 @@ static int become_first(struct ring_meeting *meeting)
 
 static int come(struct ring_meeting *meeting)
 {
-    int r = meeting->name.abstract ? 0 : local_name_foreign(meeting->name.address.sun_path, 0);
+    const char *path = meeting->name.address.sun_path;
+    struct stat before = { .st_mode = 0 };
+    int r = meeting->name.abstract ? 0 : local_name_foreign(path, 0);
+    if (r == 0 && !meeting->name.abstract)
+        sys_lstat(path, &before);
     if (r == 0)
-        r = connect_to_first(meeting);
+        r = connect_to_first(meeting, &before);
     if (r == -ENOENT || r == -ECONNREFUSED)
         r = become_first(meeting);
     return r;
 }
 
-int ring_meeting_arrive(struct ring_meeting *meeting)
+static int not_arrived(const struct ring_meeting *meeting, int reason, int error)
 {
-    int r = -EAGAIN;
-    for (int race = 0; race < RACES && (r == -EADDRINUSE || r == -EAGAIN); race++) {
-        r = race ? wait_pause(TONG_MILLISECOND, -1, DEADLINE_NEVER) : 0;
-        if (r == 0)
-            r = come(meeting);
-    }
-    if (r == -EADDRINUSE || r == -EAGAIN)
+    if (error != -EAGAIN && error != -ETIMEDOUT)
+        return error;
+    if (reason == -EADDRINUSE)
         return fail(-EBUSY, "%s: others keep coming and going there, or somebody has it bound and does not listen",
                     meeting->object);
-    return r;
+    return fail(error == -EAGAIN ? -EBUSY : error, "%s: two others are about to meet there, and who came first has not looked "
+                "yet", meeting->object);
+}
+
+int ring_meeting_arrive(struct ring_meeting *meeting, int cancel_fd, int64_t deadline)
+{
+    struct patience patience = PATIENCE_OF(TONG_MILLISECOND / 10, 10 * TONG_MILLISECOND);
+    int64_t race = deadline_after(RACE);
+    int r, paused = 0;
+    while (paused == 0 && ((r = come(meeting)) == -EADDRINUSE || r == -EAGAIN)) {
+        if (r == -EAGAIN)
+            race = deadline_after(RACE);
+        paused = patience_pause(&patience, cancel_fd, r == -EAGAIN ? deadline : race);
+    }
+    patience_end(&patience);
+    return paused < 0 ? not_arrived(meeting, r, paused) : r;
 }
 
 /* ---- Meeting --------------------------------------------------------------------------------------------- */
@@ -405,7 +464,44 @@ static int give_up(struct ring_meeting *meeting, int error)
     return error;
 }
 
-static int accept_one(struct ring_meeting *meeting)
+static int come_again(struct ring_meeting *meeting)
+{
+    int r = ring_meeting_arrive(meeting, -1, deadline_after(AGAIN));
+    return r < 0 ? give_up(meeting, r == -ETIMEDOUT ? -EBUSY : r) : 0;
+}
+
+/* Whoever is next may come: to the name that is still ours, or we to the name anew. */
+static int await_next(struct ring_meeting *meeting)
+{
+    drop(meeting);
+    return meeting->listener_fd >= 0 ? 0 : come_again(meeting);
+}
+
+/* Nobody comes after who is there now.  The name goes first, so that nobody finds a socket that is closed to all. */
+static void close_the_door(struct ring_meeting *meeting)
+{
+    made_name_remove(&meeting->made);
+    made_name_free(&meeting->made);
+    sys_shutdown(meeting->listener_fd, SHUT_RD);
+}
+
+/* 1; 0 when somebody else was faster, who can only be a forked child of ours. */
+static int take_the_only_one(struct ring_meeting *meeting)
+{
+    struct epoll_event event;
+    int r = sys_epoll_wait(meeting->epoll_fd, &event, 1, 0);
+    if (r <= 0)
+        return r < 0 ? fail_call(r, "%s: epoll_wait", meeting->object) : 0;
+    close_the_door(meeting);
+    int fd = sys_accept(meeting->listener_fd, SOCK_NONBLOCK);
+    if (fd < 0 && fd != -EAGAIN && fd != -EINVAL)
+        return fail_call(fd, "accept(%s)", meeting->object);
+    close_watched(meeting, &meeting->listener_fd);
+    r = fd < 0 ? come_again(meeting) : take_socket(meeting, fd);
+    return r < 0 ? r : fd >= 0;
+}
+
+static int take_one_of_several(struct ring_meeting *meeting)
 {
     int fd = sys_accept(meeting->listener_fd, SOCK_NONBLOCK);
     if (fd == -EAGAIN || fd == -ECONNABORTED)
@@ -421,27 +517,18 @@ static int turn_away(struct ring_meeting *meeting, int error)
 {
     bool stranger = error == -EACCES || error == -EPROTO || error == -EBUSY || error == -EINVAL;
     say(meeting, meeting->socket_fd, error);
-    drop(meeting);
-    return stranger ? 0 : error;
-}
-
-static int come_again(struct ring_meeting *meeting)
-{
-    drop(meeting);
-    int r = ring_meeting_arrive(meeting);
-    return r < 0 ? give_up(meeting, r) : 0;
+    int r = await_next(meeting);
+    return r < 0 ? r : stranger ? 0 : error;
 }
 
 /* A receiver whom nobody has handed anything yet has lost nothing: for it, it is as if nobody had been there. */
 static int left(struct ring_meeting *meeting)
 {
+    if (!(meeting->greeted && meeting->ways & TONG_SEND))
+        return await_next(meeting);
     drop(meeting);
-    if (meeting->listener_fd >= 0)
-        return 0;
-    if (meeting->ways & TONG_SEND)
-        return give_up(meeting, fail(-EPIPE, "%s: process %lld at the other end left before it took anything",
-                                     meeting->object, (long long)meeting->peer.pid));
-    return come_again(meeting);
+    return give_up(meeting, fail(-EPIPE, "%s: process %lld at the other end left before it took anything", meeting->object,
+                                 (long long)meeting->peer.pid));
 }
 
 /* 1; 0 if it has gone meanwhile and left nothing: what a sender handed over is all that it sent, and nobody else has it. */
@@ -474,7 +561,7 @@ static int be_answered(struct ring_meeting *meeting, struct received *received)
     int r = check_hello(meeting, received);
     if (r == 0 && received->hello.status == -EAGAIN) {
         close_all(received->fd, received->count);
-        return come_again(meeting);
+        return await_next(meeting);
     }
     if (r == 0 && received->hello.status != 0)
         r = refused(meeting, &received->hello);
@@ -500,11 +587,16 @@ static int listen_to(struct ring_meeting *meeting)
     return meeting->greeted ? be_answered(meeting, &received) : answer(meeting, &received);
 }
 
+static int take_one(struct ring_meeting *meeting)
+{
+    return is_private(meeting) ? take_the_only_one(meeting) : take_one_of_several(meeting);
+}
+
 static int look(struct ring_meeting *meeting)
 {
     int r = meeting->state;
     for (int strangers = 0; r == MEETING_AWAITED && strangers < STRANGERS; strangers++) {
-        if (meeting->socket_fd < 0 && (r = accept_one(meeting)) <= 0)
+        if (meeting->socket_fd < 0 && (r = take_one(meeting)) <= 0)
             return r;
         r = listen_to(meeting);
         if (r != 0 || meeting->socket_fd >= 0)

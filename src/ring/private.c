@@ -255,23 +255,28 @@ static int private_describe(struct conduit *conduit, tong_channel_info *ret)
     return r;
 }
 
-/* Whether something was sent that nobody has been given yet. */
-static bool is_kept(struct private_channel *channel)
+/* 0 if nothing was sent, or somebody has it; -EAGAIN, without words: nobody has come for it; or why nobody will have it. */
+static int is_handed_over(struct private_channel *channel)
 {
     const struct ring_end *end = &channel->base.out;
     if (!end->announced || end->object.meeting_fd < 0 || shared_tail(end->place.row) == 0)
-        return false;
+        return 0;
+    int r = ring_meeting_look(&channel->meeting);
+    if (r != 0)
+        return r < 0 ? r : 0;
     pthread_mutex_lock(&channel->meeting.lock);
     bool kept = channel->meeting.state == MEETING_AWAITED && !channel->meeting.greeted;
     pthread_mutex_unlock(&channel->meeting.lock);
-    return kept;
+    return kept ? -EAGAIN : 0;
 }
 
 /* What was sent lies in memory that goes with us, until somebody has it. */
 static int private_finish(struct conduit *conduit, int64_t deadline)
 {
     struct private_channel *channel = (struct private_channel *)conduit;
-    int r = is_kept(channel) ? ring_meeting_await(&channel->meeting, conduit->cancel_fd, deadline) : 0;
+    int r = is_handed_over(channel);
+    if (r == -EAGAIN)
+        r = ring_meeting_await(&channel->meeting, conduit->cancel_fd, deadline);
     if (r == -EAGAIN || r == -ETIMEDOUT)
         return fail(r, "%s: nobody came to take what was sent", conduit->object);
     return r < 0 ? r : ring_channel_finish(conduit, deadline);
@@ -280,8 +285,8 @@ static int private_finish(struct conduit *conduit, int64_t deadline)
 static int private_close(struct conduit *conduit, bool forked)
 {
     struct private_channel *channel = (struct private_channel *)conduit;
-    int lost = !forked && is_kept(channel) ? ring_meeting_await(&channel->meeting, -1, DEADLINE_NOW) : 0;
-    if (lost < 0)
+    int lost = forked ? 0 : is_handed_over(channel);
+    if (lost == -EAGAIN)
         lost = fail(-EPIPE, "%s: closed before anybody came: what was sent is gone", conduit->object);
     ring_meeting_close(&channel->meeting, forked);
     int r = ring_channel_close(conduit, forked);
@@ -331,13 +336,14 @@ const struct option_use ring_private_options[] = {
 #define MOMENT (5 * TONG_MILLISECOND) /* in which one who is waiting there has answered */
 
 /*
- * A sender waits for its receiver, as at a FIFO: what it sent would go with it.  All others go on: who came first hears of
- * the other in a call that waits, and so does who came second, if it was not answered at once.
+ * A sender waits for its receiver, as at a FIFO: what it sent would go with it.  So does who comes as a third, until the
+ * others have met.  All others go on: who came first hears of the other in a call that waits, and so does who came second,
+ * if it was not answered at once.
  */
 static int begin_by_name(struct private_channel *channel, const struct open_request *request)
 {
     struct ring_meeting *meeting = &channel->meeting;
-    int r = ring_meeting_arrive(meeting);
+    int r = ring_meeting_arrive(meeting, channel->base.base.cancel_fd, request->deadline);
     if (r < 0)
         return r;
     bool waits = meeting->ways == TONG_SEND && !meeting->greeted;

@@ -307,6 +307,11 @@ int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
     SYS_CALL(int, "epoll_ctl", epoll_ctl(epoll, operation, fd, event));
 }
 
+int sys_epoll_wait(int epoll, struct epoll_event *ret, int count, int milliseconds)
+{
+    SYS_CALL(int, "epoll_wait", epoll_wait(epoll, ret, count, milliseconds));
+}
+
 int sys_eventfd(unsigned count)
 {
     SYS_CALL(int, "eventfd", eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK));

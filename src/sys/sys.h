@@ -211,6 +211,7 @@ int sys_uname(struct utsname *ret);
 int sys_ppoll(struct pollfd *items, nfds_t count, const struct timespec *timeout, const sigset_t *mask);
 int sys_epoll_create(void);
 int sys_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
+int sys_epoll_wait(int epoll, struct epoll_event *ret, int count, int milliseconds);
 int sys_eventfd(unsigned count);
 int sys_timerfd(void);
 int sys_timerfd_settime(int fd, const struct itimerspec *value);

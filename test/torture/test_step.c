@@ -158,18 +158,6 @@ static void expect_notice(const struct episode *episode)
         notice[notices++] = lateness(episode);
 }
 
-/* Who was killed may not have met the receiver yet: then its successor is a third, told to come again, and must not have
- * left before (doc/robustness.md). */
-static void await_meeting(tong_channel *channel)
-{
-    tong_identity peer = TONG_IDENTITY_INIT;
-    int64_t until = ledger_now() + LONG;
-    while (tong_channel_peer(channel, &peer) == -ENOTCONN) {
-        MUST(ledger, ledger_now() < until, "successor: nobody met it");
-        ledger_sleep(50 * TONG_MICROSECOND);
-    }
-}
-
 static void succeed_sender(const struct scene *scene)
 {
     unsigned char buffer[LEDGER_BIGGEST];
@@ -182,8 +170,6 @@ static void succeed_sender(const struct scene *scene)
         MUST(ledger, r == 0, "successor: send: %d %s", r, tong_detail());
         row->done++;
     }
-    if (scene->delivery->meets)
-        await_meeting(channel);
     ledger->stop = 1;
     MUST(ledger, tong_channel_close(channel) == 0, "successor: close: %s", tong_detail());
     ledger->over = 1;

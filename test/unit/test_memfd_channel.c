@@ -113,25 +113,89 @@ static void test_nobody_came(int unused)
     MUST(access(path, F_OK) < 0, "a name is left");
 }
 
-/* Who comes to the name while two others are about to meet is for the next meeting, with what it has sent. */
+/* Who comes to the name while two others are about to meet waits in opening, and is for the next meeting. */
 static void test_third(int unused)
 {
     (void)unused;
+    tong_channel *none = NULL;
     choose("");
-    tong_channel *in = come(TONG_RECEIVE, 0), *first = come(TONG_SEND, 0), *third = come(TONG_SEND, 0);
+    tong_channel *in = come(TONG_RECEIVE, 0), *first = come(TONG_SEND, 0);
+    for (uint32_t ways = TONG_RECEIVE; ways <= TONG_BOTH; ways++) {
+        GIVES(tong_channel_open(address, ways, 0, &none), -EBUSY);
+        GIVES(tong_channel_open(address, ways, 20 * TONG_MILLISECOND, &none), -ETIMEDOUT);
+    }
+    pid_t pid = frame_fork();
+    if (pid == 0)
+        send_late();
+    frame_asleep(pid, pid);
     send_text(first, "one");
-    send_text(third, "two");
-    expect_text(in, "one");
     OK(tong_channel_close(first));
+    expect_text(in, "one");
     OK(tong_channel_close(in));
-    send_text(third, "three");
     in = come(TONG_RECEIVE, 0);
-    send_text(third, "four");
-    expect_text(in, "two");
-    expect_text(in, "three");
-    expect_text(in, "four");
-    OK(tong_channel_close(third));
+    expect_text(in, "text");
     OK(tong_channel_close(in));
+    frame_join(pid);
+}
+
+enum { CROWD = 3, TURNS = 40 };
+
+struct turn {
+    unsigned sender, number;
+};
+
+/* Comes, sends and goes, with nobody to tell it what became of that. */
+static void come_and_go(unsigned sender)
+{
+    for (unsigned i = 0; i < TURNS; i++) {
+        const struct turn turn = { sender, i };
+        tong_channel *out = NULL;
+        int r;
+        while ((r = tong_channel_open(address, TONG_SEND, LONG, &out)) == -EBUSY) /* another sender waits there */
+            usleep(100);
+        OK(r);
+        OK(tong_channel_send(out, &turn, sizeof turn, NULL, LONG));
+        OK(tong_channel_close(out));
+    }
+    _exit(0);
+}
+
+/* Whoever sent, and closed without an error, was received, also where its receiver looks only after it is gone. */
+static void test_crowd(int unused)
+{
+    (void)unused;
+    pid_t pids[CROWD];
+    unsigned next[CROWD] = { 0 }, received = 0;
+    choose("?capacity=4K");
+    for (unsigned i = 0; i < CROWD; i++)
+        if ((pids[i] = frame_fork()) == 0)
+            come_and_go(i);
+    while (received < CROWD * TURNS) {
+        struct turn turn;
+        tong_channel *in = come(TONG_RECEIVE, LONG);
+        if (received % 2)
+            usleep(7000); /* longer than who came second waits for an answer */
+        GIVES(tong_channel_receive(in, &turn, sizeof turn, NULL, LONG), sizeof turn);
+        MUST(turn.sender < CROWD && turn.number == next[turn.sender], "%u of %u came, not %u", turn.number, turn.sender,
+             turn.sender < CROWD ? next[turn.sender] : 0);
+        next[turn.sender]++;
+        received++;
+        GIVES(tong_channel_receive(in, &turn, sizeof turn, NULL, LONG), -ENODATA);
+        OK(tong_channel_close(in));
+    }
+    for (unsigned i = 0; i < CROWD; i++)
+        frame_join(pids[i]);
+}
+
+/* Who sent to one that left without having looked is told of it, at the latest when it closes. */
+static void test_left(int unused)
+{
+    (void)unused;
+    choose("");
+    tong_channel *in = come(TONG_RECEIVE, 0), *out = come(TONG_SEND, 0);
+    send_text(out, "text");
+    OK(tong_channel_close(in));
+    GIVES(tong_channel_close(out), -EPIPE);
 }
 
 /* Two senders do not meet; the receiver does, whom the first was waiting for. */
@@ -144,15 +208,10 @@ static void test_same_side(int unused)
         send_late();
     while (access(path, F_OK) < 0)
         usleep(500);
-    frame_asleep(pid, pid);
+    MUST(kill(pid, SIGSTOP) == 0 && waitpid(pid, NULL, WUNTRACED) == pid, "%s", strerror(errno));
     tong_channel *second = NULL;
-    int64_t r = tong_channel_open(address, TONG_SEND, LONG, &second);
-    for (int i = 0; r == 0 && i < 10000; i++) { /* the first may take longer than a moment to say so */
-        usleep(1000);
-        r = tong_channel_send(second, "x", 1, NULL, TONG_MILLISECOND);
-    }
-    GIVES(r, -EBUSY);
-    tong_channel_close(second);
+    GIVES(tong_channel_open(address, TONG_SEND, LONG, &second), -EBUSY); /* the first need not be awake to say so */
+    MUST(kill(pid, SIGCONT) == 0, "%s", strerror(errno));
     tong_channel *in = come(TONG_RECEIVE, 0);
     expect_text(in, "text");
     OK(tong_channel_close(in));
@@ -502,16 +561,18 @@ static void test_silent(int unused)
     choose("");
     tong_channel *in = come(TONG_RECEIVE, 0);
     close(connect_raw());
+    GIVES(tong_channel_receive(in, NULL, 0, NULL, 10 * TONG_MILLISECOND), -ETIMEDOUT);
     int socket = connect_raw();
     GIVES(tong_channel_receive(in, NULL, 0, NULL, 10 * TONG_MILLISECOND), -ETIMEDOUT);
-    tong_channel *out = come(TONG_SEND, 0);
-    send_text(out, "text");
+    pid_t pid = frame_fork();
+    if (pid == 0)
+        send_late();
     int64_t begun = frame_now();
     expect_text(in, "text");
     MUST(frame_now() - begun < 5 * TONG_SECOND, "it was held up for long");
     close(socket);
-    OK(tong_channel_close(out));
     OK(tong_channel_close(in));
+    frame_join(pid);
 }
 
 /* A forked child keeps the socket of one who is gone open, which is no reason to be ready for ever. */
@@ -658,7 +719,8 @@ int main(int argc, char **argv)
 {
     static const struct { const char *name; void (*run)(int); double seconds; } tests[] = {
         { "order", test_order, 30 }, { "both-ways", test_both_ways, 20 }, { "nobody-came", test_nobody_came, 20 },
-        { "same-side", test_same_side, 30 }, { "third", test_third, 30 }, { "stale", test_stale, 30 }, { "after-death", test_after_death, 30 },
+        { "same-side", test_same_side, 30 }, { "third", test_third, 30 }, { "crowd", test_crowd, 60 }, { "left", test_left, 20 },
+        { "stale", test_stale, 30 }, { "after-death", test_after_death, 30 },
         { "deaths", test_deaths, 60 }, { "bulk", test_bulk, 100 }, { "foreign", test_foreign, 30 },
         { "agreed", test_agreed, 30 }, { "hostile-hello", test_hostile_hello, 60 }, { "silent", test_silent, 30 },
         { "silent-strangers", test_silent_strangers, 30 }, { "gone-before-a-fork", test_gone_before_a_fork, 20 },
