@@ -32,7 +32,7 @@
 #include "core/patience.h"
 #include "core/port.h"
 #include "core/wait.h"
-#include "ring/sealed.h"
+#include "ring/hello.h"
 #include "sys/sys.h"
 #include "tong/channel.h"
 
@@ -40,44 +40,6 @@
 #define AGAIN (20 * TONG_MILLISECOND) /* how long a call that only looks may take to come to the name anew */
 #define STRANGERS 16     /* who are turned away in one look */
 #define SILENCE TONG_SECOND
-#define MAGIC "tongmeet"
-#define VERSION 1
-
-/* Once each way.  A refusal hands nothing over. */
-struct hello {
-    char magic[8];
-    uint32_t version;
-    uint32_t ways;   /* TONG_SEND, TONG_RECEIVE of who says it */
-    int32_t status;  /* 0, or a negative errno: the other one is refused */
-    uint32_t zero;
-};
-
-struct received {
-    struct hello hello;
-    ssize_t size;
-    int fd[HANDS];
-    unsigned count;
-};
-
-/* ---- What is handed over --------------------------------------------------------------------------------- */
-
-static const struct hand {
-    uint32_t way;  /* who hands it over */
-    uint32_t kind; /* of segment; 0: a pipe */
-} hands[HANDS] = {
-    [HAND_SENDERS] = { TONG_SEND, LAYOUT_KIND_SENDERS },
-    [HAND_ROOM] = { TONG_SEND, 0 },
-    [HAND_RECEIVERS] = { TONG_RECEIVE, LAYOUT_KIND_RECEIVERS },
-    [HAND_BELL] = { TONG_RECEIVE, 0 },
-};
-
-static void close_all(int *fds, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        sys_close(fds[i]);
-        fds[i] = -1;
-    }
-}
 
 static void close_one(int *fd)
 {
@@ -88,118 +50,6 @@ static void close_one(int *fd)
 void ring_meeting_forget(struct ring_meeting *meeting, unsigned hand)
 {
     close_one(&meeting->ours[hand]);
-}
-
-static void write_control(const struct ring_meeting *meeting, struct msghdr *message)
-{
-    int fds[HANDS], count = 0;
-    for (unsigned i = 0; i < HANDS; i++)
-        if (hands[i].way & meeting->ways)
-            fds[count++] = meeting->ours[i];
-    message->msg_controllen = CMSG_SPACE((size_t)count * sizeof *fds);
-    struct cmsghdr *control = CMSG_FIRSTHDR(message);
-    control->cmsg_level = SOL_SOCKET;
-    control->cmsg_type = SCM_RIGHTS;
-    control->cmsg_len = CMSG_LEN((size_t)count * sizeof *fds);
-    memcpy(CMSG_DATA(control), fds, (size_t)count * sizeof *fds);
-}
-
-static int say(const struct ring_meeting *meeting, int fd, int status)
-{
-    union { char bytes[CMSG_SPACE(HANDS * sizeof(int))]; struct cmsghdr align; } control;
-    struct hello hello = { .version = VERSION, .ways = meeting->ways, .status = status };
-    struct iovec span = { &hello, sizeof hello };
-    struct msghdr message = { .msg_iov = &span, .msg_iovlen = 1 };
-    memcpy(hello.magic, MAGIC, sizeof hello.magic);
-    memset(&control, 0, sizeof control);
-    if (status == 0) {
-        message.msg_control = control.bytes;
-        write_control(meeting, &message);
-    }
-    ssize_t r = sys_sendmsg(fd, &message, MSG_DONTWAIT);
-    return r < 0 ? (int)r : 0;
-}
-
-static void collect(struct msghdr *message, struct received *ret)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        ret->count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(ret->fd, CMSG_DATA(c), ret->count * sizeof(int));
-    }
-}
-
-/* 1 something came, 0 nothing yet, -ENOTCONN the other one is gone.  No more descriptors come than the buffer has room for. */
-static int hear(const struct ring_meeting *meeting, struct received *ret)
-{
-    union { char bytes[CMSG_SPACE(HANDS * sizeof(int))]; struct cmsghdr align; } control;
-    struct iovec span = { &ret->hello, sizeof ret->hello };
-    struct msghdr message = { .msg_iov = &span, .msg_iovlen = 1, .msg_control = control.bytes,
-                              .msg_controllen = sizeof control.bytes };
-    *ret = (struct received){ .fd = { -1, -1, -1, -1 } };
-    ssize_t r = sys_recvmsg(meeting->socket_fd, &message, MSG_DONTWAIT);
-    if (r == -ECONNRESET) /* it left without having heard all, and perhaps said why before */
-        r = sys_recvmsg(meeting->socket_fd, &message, MSG_DONTWAIT);
-    if (r == -EAGAIN)
-        return 0;
-    if (r == 0 || r == -ECONNRESET)
-        return -ENOTCONN;
-    if (r < 0)
-        return fail_call((int)r, "%s: recvmsg", meeting->object);
-    collect(&message, ret);
-    ret->size = message.msg_flags & MSG_TRUNC ? 0 : r;
-    return 1;
-}
-
-/* Our own description of the other's pipe, so that nobody can make it block under us.  We may be allowed to write where the
- * other is not, and would do so in its place: it has to show that it is. */
-static int check_pipe(const struct ring_meeting *meeting, int *fd)
-{
-    struct stat status;
-    int r = sys_fstat(*fd, &status);
-    if (r < 0)
-        return fail_call(r, "%s: looking at what the other end handed over", meeting->object);
-    r = sys_fcntl_int(*fd, F_GETFL, 0);
-    if (!S_ISFIFO(status.st_mode) || r < 0 || (r & O_ACCMODE) == O_RDONLY)
-        return fail(-EPROTO, "%s: the other end handed over something that is not a pipe to write to", meeting->object);
-    int again = ring_sealed_open_again(*fd, O_RDWR | O_NONBLOCK);
-    if (again < 0)
-        return again;
-    sys_close(*fd);
-    *fd = again;
-    return 0;
-}
-
-static int check_hand(struct ring_meeting *meeting, unsigned hand, int *fd)
-{
-    struct layout_shape shape;
-    if (!hands[hand].kind)
-        return check_pipe(meeting, fd);
-    int r = ring_sealed_check(meeting->object, *fd, hands[hand].kind, &shape);
-    if (r == 0 && hand == HAND_SENDERS)
-        meeting->shape = shape;
-    return r;
-}
-
-/* Takes over what was handed: it is ours only once all of it was found good. */
-static int check_hands(struct ring_meeting *meeting, struct received *received)
-{
-    int r = 0;
-    unsigned next = 0, expected = 2 * (unsigned)__builtin_popcount(received->hello.ways);
-    if (received->count != expected)
-        return fail(-EPROTO, "%s: the other end handed over %u descriptors, and %u were due (or this process may have no more "
-                    "open: ulimit -n)", meeting->object, received->count, expected);
-    for (unsigned i = 0; i < HANDS && r == 0; i++)
-        if (hands[i].way & received->hello.ways)
-            r = check_hand(meeting, i, &received->fd[next++]);
-    next = 0;
-    for (unsigned i = 0; i < HANDS && r == 0; i++)
-        if (hands[i].way & received->hello.ways) {
-            meeting->theirs[i] = received->fd[next];
-            received->fd[next++] = -1;
-        }
-    return r;
 }
 
 /* ---- Who may meet ---------------------------------------------------------------------------------------- */
@@ -227,30 +77,6 @@ static int check_ways(const struct ring_meeting *meeting, uint32_t theirs)
         return 0;
     return fail(theirs == meeting->ways ? -EBUSY : -EINVAL, "%s: %s is there, and %s came: they do not fit", meeting->object,
                 side_of(meeting->ways), side_of(theirs));
-}
-
-static int check_hello(const struct ring_meeting *meeting, const struct received *received)
-{
-    const struct hello *hello = &received->hello;
-    if (received->size != sizeof *hello || memcmp(hello->magic, MAGIC, sizeof hello->magic) || hello->version != VERSION ||
-        !(hello->ways & TONG_BOTH) || hello->ways & ~TONG_BOTH)
-        return fail(-EPROTO, "%s: who is at the other end does not speak as tong does: choose another name", meeting->object);
-    return 0;
-}
-
-static int refused(const struct ring_meeting *meeting, const struct hello *hello)
-{
-    static const struct { int status; const char *why; } reasons[] = {
-        { -EACCES, "does not want to meet this user: it has to say peer=" },
-        { -EBUSY, "is there for the same direction, and there is one for each" },
-        { -EINVAL, "does not go the same ways: open both ends for both, or one to send and one to receive" },
-    };
-    const char *why = "could not take what it was handed";
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (hello->status == reasons[i].status)
-            why = reasons[i].why;
-    int error = hello->status < 0 && hello->status > -4096 ? hello->status : -EPROTO;
-    return fail(error, "%s: process %lld, which came first, %s", meeting->object, (long long)meeting->peer.pid, why);
 }
 
 /* ---- The sockets ----------------------------------------------------------------------------------------- */
@@ -299,7 +125,7 @@ static int take_socket(struct ring_meeting *meeting, int fd)
 /* Who was turned away before it came to that hears why. */
 static int greet(struct ring_meeting *meeting)
 {
-    int r = check_credentials(meeting), said = r == 0 ? say(meeting, meeting->socket_fd, 0) : 0;
+    int r = check_credentials(meeting), said = r == 0 ? ring_hello_say(meeting, meeting->socket_fd, 0) : 0;
     if (said < 0 && said != -EPIPE && said != -ECONNRESET)
         r = fail_call(said, "%s: handing over", meeting->object);
     meeting->greeted = r == 0;
@@ -435,7 +261,7 @@ static void send_back(const struct ring_meeting *meeting)
 {
     int fd;
     for (int i = 0; i < STRANGERS && (fd = sys_accept(meeting->listener_fd, SOCK_NONBLOCK)) >= 0; i++) {
-        say(meeting, fd, -EAGAIN);
+        ring_hello_say(meeting, fd, -EAGAIN);
         sys_close(fd);
     }
 }
@@ -450,7 +276,7 @@ static int hold(struct ring_meeting *meeting)
         send_back(meeting);
     close_one(&meeting->listener_fd);
     sys_shutdown(meeting->socket_fd, SHUT_RDWR);
-    close_all(meeting->ours, HANDS);
+    ring_hello_close(meeting->ours, HANDS);
     atomic_store_explicit(&meeting->state, MEETING_HELD, memory_order_release);
     return 1;
 }
@@ -516,7 +342,7 @@ static int take_one_of_several(struct ring_meeting *meeting)
 static int turn_away(struct ring_meeting *meeting, int error)
 {
     bool stranger = error == -EACCES || error == -EPROTO || error == -EBUSY || error == -EINVAL;
-    say(meeting, meeting->socket_fd, error);
+    ring_hello_say(meeting, meeting->socket_fd, error);
     int r = await_next(meeting);
     return r < 0 ? r : stranger ? 0 : error;
 }
@@ -534,50 +360,50 @@ static int left(struct ring_meeting *meeting)
 /* 1; 0 if it has gone meanwhile and left nothing: what a sender handed over is all that it sent, and nobody else has it. */
 static int reply(struct ring_meeting *meeting, uint32_t theirs)
 {
-    int r = say(meeting, meeting->socket_fd, 0);
+    int r = ring_hello_say(meeting, meeting->socket_fd, 0);
     if (r == 0 || (theirs & TONG_SEND && (r == -EPIPE || r == -ECONNRESET)))
         return 1;
-    close_all(meeting->theirs, HANDS);
+    ring_hello_close(meeting->theirs, HANDS);
     return r == -EPIPE || r == -ECONNRESET ? 0 : fail_call(r, "%s: handing over", meeting->object);
 }
 
-static int answer(struct ring_meeting *meeting, struct received *received)
+static int answer(struct ring_meeting *meeting, struct ring_received *received)
 {
     int r = check_credentials(meeting);
     if (r == 0)
-        r = check_hello(meeting, received);
+        r = ring_hello_check(meeting, received);
     if (r == 0)
         r = check_ways(meeting, received->hello.ways);
     if (r == 0)
-        r = check_hands(meeting, received);
-    close_all(received->fd, received->count);
+        r = ring_hello_take(meeting, received);
+    ring_hello_close(received->fd, received->count);
     if (r == 0)
         r = reply(meeting, received->hello.ways);
     return r < 0 ? turn_away(meeting, r) : r == 0 ? left(meeting) : hold(meeting);
 }
 
-static int be_answered(struct ring_meeting *meeting, struct received *received)
+static int be_answered(struct ring_meeting *meeting, struct ring_received *received)
 {
-    int r = check_hello(meeting, received);
+    int r = ring_hello_check(meeting, received);
     if (r == 0 && received->hello.status == -EAGAIN) {
-        close_all(received->fd, received->count);
+        ring_hello_close(received->fd, received->count);
         return await_next(meeting);
     }
     if (r == 0 && received->hello.status != 0)
-        r = refused(meeting, &received->hello);
+        r = ring_hello_refused(meeting, &received->hello);
     if (r == 0)
         r = check_ways(meeting, received->hello.ways);
     if (r == 0)
-        r = check_hands(meeting, received);
-    close_all(received->fd, received->count);
+        r = ring_hello_take(meeting, received);
+    ring_hello_close(received->fd, received->count);
     return r < 0 ? give_up(meeting, r) : hold(meeting);
 }
 
 /* A user who is not meant is not waited for: it may never say anything. */
 static int listen_to(struct ring_meeting *meeting)
 {
-    struct received received;
-    int r = hear(meeting, &received);
+    struct ring_received received;
+    int r = ring_hello_hear(meeting, &received);
     if (r < 0)
         return r == -ENOTCONN ? left(meeting) : r;
     if (r == 0 && !meeting->greeted && (r = check_credentials(meeting)) < 0)
@@ -663,6 +489,6 @@ void ring_meeting_close(struct ring_meeting *meeting, bool forked)
     close_one(&meeting->listener_fd);
     close_one(&meeting->socket_fd);
     close_one(&meeting->epoll_fd);
-    close_all(meeting->ours, HANDS);
-    close_all(meeting->theirs, HANDS);
+    ring_hello_close(meeting->ours, HANDS);
+    ring_hello_close(meeting->theirs, HANDS);
 }
