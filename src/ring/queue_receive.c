@@ -78,6 +78,16 @@ static void begin_turn(struct ring_lanes *lanes, unsigned lane)
     lanes->turns = lanes->ended ? 0 : lanes->used & (lanes->used - 1) ? TURNS : TURNS_ALONE;
 }
 
+/* Who goes on with the current lane before its turns are used up has not looked at the others: what was no message, or was
+ * taken by somebody else, begins them anew only if the round came by all. */
+static void take_turn(struct ring_lanes *lanes, unsigned lane)
+{
+    if (lane != lanes->current || lanes->turns == 0 || lanes->turns > TURNS)
+        begin_turn(lanes, lane);
+    else
+        lanes->turns--;
+}
+
 static bool any_waits(const struct ring_channel *channel)
 {
     for (uint64_t rest = channel->lanes.used; rest; rest &= rest - 1)
@@ -233,7 +243,7 @@ static int take_new(struct ring_channel *channel, uint64_t most, struct taken *r
         int r = take_from(channel, lane, most, ret);
         if (r == -EAGAIN)
             continue;
-        begin_turn(lanes, lane);
+        take_turn(lanes, lane);
         return r;
     }
     return -EAGAIN;

@@ -173,22 +173,62 @@ START_TEST(one_that_is_stopped_is_not_dead)
 }
 END_TEST
 
-/* A receiver that stays with one lane would starve the others. */
-START_TEST(nobody_is_starved)
+/* A record that is no message: what is given back of two tokens, the older first. */
+static void leave_gap(tong_channel *out)
 {
-    tong_channel *in = open_with("", TONG_RECEIVE), *a = open_with("", TONG_SEND), *b = open_with("", TONG_SEND);
+    tong_token token[2] = { TONG_TOKEN_INIT, TONG_TOKEN_INIT };
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(tong_channel_reserve(out, 8, LONG, &token[i]), 0);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(tong_channel_abort(out, &token[i]), 0);
+}
+
+/* How many of those that wait come before another sender's, which comes `late` or was there all the time. */
+static int before_another(const char *options, bool gaps, bool late)
+{
+    tong_channel *in = open_with(options, TONG_RECEIVE), *a = open_with("", TONG_SEND);
+    tong_channel *b = late ? NULL : open_with("", TONG_SEND);
     char text[8];
     int before = 0;
-    for (int i = 0; i < 1000; i++)
+    send_text(a, "a");
+    expect_text(in, "a");
+    for (int i = 0; i < 10000; i++) {
         send_text(a, "a");
+        if (gaps)
+            leave_gap(a);
+    }
+    b = late ? open_with("", TONG_SEND) : b;
     send_text(b, "b");
     while (tong_channel_receive(in, text, sizeof text, NULL, 0) == 1 && *text == 'a')
         before++;
     ck_assert_int_eq(*text, 'b');
-    ck_assert_int_lt(before, 200);
     tong_channel_close(a);
     tong_channel_close(b);
     tong_channel_close(in);
+    ck_assert_int_eq(tong_remove(address), 0);
+    return before;
+}
+
+/* A receiver that stays with one lane would starve the others; one of several receives in its own way. */
+START_TEST(nobody_is_starved)
+{
+    ck_assert_int_lt(before_another("", false, false), 200);
+    ck_assert_int_lt(before_another("?receivers=2", false, false), 200);
+}
+END_TEST
+
+START_TEST(nobody_is_starved_by_gaps)
+{
+    ck_assert_int_lt(before_another("", true, false), 200);
+    ck_assert_int_lt(before_another("?receivers=2", true, false), 200);
+}
+END_TEST
+
+/* As long as a sender is alone, its receiver looks now and then whether it still is. */
+START_TEST(who_comes_late_is_not_starved)
+{
+    ck_assert_int_lt(before_another("", false, true), 5000);
+    ck_assert_int_lt(before_another("?receivers=2", false, true), 5000);
 }
 END_TEST
 
@@ -221,7 +261,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         each_sender_keeps_its_order, an_event_loop_serves_them_all, the_end_comes_with_the_last, a_death_among_others,
-        one_that_is_stopped_is_not_dead, nobody_is_starved, room_is_told_to_each,
+        one_that_is_stopped_is_not_dead, nobody_is_starved, nobody_is_starved_by_gaps, who_comes_late_is_not_starved, room_is_told_to_each,
     };
     return run_tests("shm_many", tests, sizeof tests / sizeof *tests);
 }
