@@ -158,7 +158,7 @@ static int sleep_slice(struct ring_channel *channel, struct ring_end *end, int64
     int64_t slice = call(end);
     if (found(channel, size, true))
         return WAIT_MOVED;
-    int r = ring_sleep(end->peer, seen, left < 0 || left > slice ? slice : left);
+    int r = ring_sleep(end->peer, end->object.quick, seen, left < 0 || left > slice ? slice : left);
     if (r == -ETIMEDOUT && end->patience.alone && found(channel, size, false)) {
         end->patience.mistaken = true;
         end->patience.alone = false;
