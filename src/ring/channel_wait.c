@@ -22,7 +22,7 @@
 #include "ring/sleep.h"
 #include "sys/sys.h"
 
-#define SLICE 4000000       /* ns: the longest time for which a death or a cancel goes unnoticed */
+#define SLICE 5000000       /* ns: the longest time for which a death or a cancel goes unnoticed */
 #define SLICE_BLIND 1000000 /* ns: the same where no heavy fence can be had, so that a wake may be missed */
 #define SPIN_LEAST 1000     /* ns: less is none */
 #define POLLS_UNTIMED 50    /* looks before the clock is first read */
