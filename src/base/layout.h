@@ -4,8 +4,8 @@
  *
  * A channel is two mapped segments.  The senders' segment holds a control area and a lane for each sender: a ring of
  * bytes that only its sender writes.  The receivers' segment is a control area, the receivers' cursors and their seats; only
- * receivers write it.  Each side maps the other's read-only, so that no slip of a receiver can damage a message.  doc/layout.md
- * has the picture.
+ * receivers write it.  Each side maps the other's read-only, but for the page of `wake` where futex(2) is quicker so, so that
+ * no slip of a receiver can damage a message.  doc/layout.md has the picture.
  *
  * Rules for every word here:
  *   - it has one writer at a time: the process that holds the place (by its lock) to which the word belongs; the three

@@ -22,7 +22,7 @@
 #include "ring/sleep.h"
 #include "sys/sys.h"
 
-#define SLICE 4000000       /* ns: the longest time for which a death or a cancel goes unnoticed */
+#define SLICE 5000000       /* ns: the longest time for which a death or a cancel goes unnoticed */
 #define SLICE_BLIND 1000000 /* ns: the same where no heavy fence can be had, so that a wake may be missed */
 #define SPIN_LEAST 1000     /* ns: less is none */
 #define POLLS_UNTIMED 50    /* looks before the clock is first read */
@@ -158,7 +158,7 @@ static int sleep_slice(struct ring_channel *channel, struct ring_end *end, int64
     int64_t slice = call(end);
     if (found(channel, size, true))
         return WAIT_MOVED;
-    int r = ring_sleep(end->peer, seen, left < 0 || left > slice ? slice : left);
+    int r = ring_sleep(end->peer, end->object.quick, seen, left < 0 || left > slice ? slice : left);
     if (r == -ETIMEDOUT && end->patience.alone && found(channel, size, false)) {
         end->patience.mistaken = true;
         end->patience.alone = false;

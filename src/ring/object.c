@@ -36,6 +36,7 @@
 #include "sys/sys.h"
 
 #define AT_ONCE (UINT64_C(8) << 20) /* bytes of a lane that have their pages before the first message */
+#define QUICK offsetof(struct layout_control, places)
 #define RACES 16 /* how often others may make and remove the name while we look */
 
 const struct ring_object ring_object_closed = { .senders_fd = -1, .receivers_fd = -1, .bell_fd = -1, .room_fd = -1,
@@ -284,6 +285,18 @@ static int map(struct ring_object *object, bool sender)
     return r;
 }
 
+/* The page in which the other side has its `wake`, to be written, which its mode has to allow. */
+static void map_quick(struct ring_object *object, bool sender)
+{
+    char path[40];
+    int r, theirs = sender ? object->receivers_fd : object->senders_fd;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", theirs);
+    int fd = object->receivers ? sys_open(path, O_RDWR, 0) : -1;
+    if (fd >= 0)
+        object->quick = sys_mmap(QUICK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &r);
+    sys_close(fd);
+}
+
 int ring_object_map_lane(struct ring_object *object, unsigned lane, bool writes)
 {
     int r, protection = PROT_READ | (writes ? PROT_WRITE : 0);
@@ -390,7 +403,9 @@ static int attach(struct ring_object *object, const struct address *address, boo
     r = ring_shape_check(object->path, &object->shape, address);
     if (r == 0 && (sender || !watches(address)))
         r = open_sides(object, address, sender);
-    return r < 0 ? r : map(object, sender);
+    if (r >= 0 && (r = map(object, sender)) == 0)
+        map_quick(object, sender);
+    return r;
 }
 
 /* All places are held while the names go, so nobody can come in between and find himself in a channel without a
@@ -495,6 +510,7 @@ void ring_object_close(struct ring_object *object)
     }
     unmap(object->senders, layout_control_size(LAYOUT_KIND_SENDERS));
     unmap(object->receivers, layout_control_size(LAYOUT_KIND_RECEIVERS));
+    sys_munmap((void *)(uintptr_t)object->quick, QUICK);
     sys_close(object->senders_fd);
     sys_close(object->receivers_fd);
     sys_close(object->bell_fd);
@@ -502,6 +518,7 @@ void ring_object_close(struct ring_object *object)
     object->senders_fd = object->receivers_fd = object->bell_fd = object->room_fd = -1;
     object->senders = NULL;
     object->receivers = NULL;
+    object->quick = NULL;
 }
 
 /* ---- Removing -------------------------------------------------------------------------------------------- */

@@ -64,6 +64,7 @@ struct ring_object {
     int meeting_fd;                    /* readable when the other side may have come; -1: it is there.  Not owned */
     struct layout_control *senders;
     struct layout_receivers *receivers; /* NULL: readonly=yes */
+    const struct layout_control *quick; /* the other side's first page again, for sleep.c alone; NULL: not to be had */
     _Atomic bool cut;                   /* somebody made a file shorter, and zeros are mapped in its place */
     unsigned char *lane[LAYOUT_PLACES]; /* mapped twice in a row; NULL: not yet */
 };

@@ -25,8 +25,8 @@ bool ring_fence_register(void);
 bool ring_fence_heavily(void);
 
 /* Sleeps until `wake` of the other side is no longer `seen`, at most `nanoseconds`: 0 it rose, or may have;
- * -ETIMEDOUT, -EINTR. */
-int ring_sleep(const struct layout_control *peer, uint32_t seen, int64_t nanoseconds);
+ * -ETIMEDOUT, -EINTR.  `quick`: its first page as ring_object has it, or NULL. */
+int ring_sleep(const struct layout_control *peer, const struct layout_control *quick, uint32_t seen, int64_t nanoseconds);
 
 /* Ends all sleeps on `wake` of our side. */
 void ring_wake(struct layout_control *own);

@@ -434,7 +434,7 @@ static void await(int own, bool (*there)(void), uint64_t *slow)
     uint32_t seen = shared_wake(&sides[!own]);
     shared_call(&sides[own], CALL_WAKE);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!there() && ring_sleep(&sides[!own], seen, 100000000) == -ETIMEDOUT)
+    if (!there() && ring_sleep(&sides[!own], NULL, seen, 100000000) == -ETIMEDOUT)
         *slow += there();
 }
 

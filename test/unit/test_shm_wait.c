@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
+#include "base/layout.h"
 #include "shm_fixture.h"
+#include "sys/sys.h"
 #include "third.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -441,6 +443,65 @@ START_TEST(the_bell_ends_long_waits)
 }
 END_TEST
 
+/* Of the file of the channel, how many bytes this process has mapped with these rights. */
+static uint64_t mapped(const char *rights)
+{
+    char line[512], path[80], file[256], are[8];
+    unsigned long from, to;
+    uint64_t bytes = 0;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    snprintf(path, sizeof path, "/dev/shm/tong.%s", name);
+    while (fgets(line, sizeof line, maps))
+        if (sscanf(line, "%lx-%lx %7s %*s %*s %*s %255s", &from, &to, are, file) == 4 && !strcmp(file, path) &&
+            !strcmp(are, rights))
+            bytes += to - from;
+    fclose(maps);
+    return bytes;
+}
+
+/* Of what the sender writes, a receiver may write the page with the word that it sleeps on, and nothing else; who only
+ * watches, nothing. */
+START_TEST(a_receiver_may_write_one_page)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE);
+    ck_assert_uint_eq(mapped("rw-s"), offsetof(struct layout_control, places));
+    ck_assert_uint_ge(mapped("r--s"), sizeof(struct layout_control));
+    tong_channel_close(in);
+    ck_assert_uint_eq(mapped("rw-s"), 0);
+    tong_remove(address);
+    tong_channel *out = open_with("?deliver=broadcast", TONG_SEND);
+    uint64_t ours = mapped("rw-s");
+    in = open_with("?deliver=broadcast&readonly=yes", TONG_RECEIVE);
+    ck_assert_uint_eq(mapped("rw-s"), ours);
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
+static atomic_int refusals, sleeps;
+
+static int refuse_one_sleep(const char *call)
+{
+    if (strcmp(call, "futex_wait"))
+        return 0;
+    atomic_fetch_add(&sleeps, 1);
+    return atomic_exchange(&refusals, 0) ? -EFAULT : 0;
+}
+
+/* As where the file was cut: the word is slept on where it can be read. */
+START_TEST(a_page_that_is_gone_is_done_without)
+{
+    tong_channel *in = open_with("", TONG_RECEIVE), *out = open_with("", TONG_SEND);
+    atomic_store(&refusals, 1);
+    sys_fault = refuse_one_sleep;
+    ck_assert_int_eq(try_receive(in, MILLISECOND), -ETIMEDOUT);
+    sys_fault = NULL;
+    ck_assert_int_ge(atomic_load(&sleeps), 2);
+    tong_channel_close(out);
+    tong_channel_close(in);
+}
+END_TEST
+
 START_TEST(idle_ends_sleep)
 {
     tong_channel *in = open_with("", TONG_RECEIVE), *out = open_with("", TONG_SEND);
@@ -563,7 +624,7 @@ int main(void)
         a_killed_sender_is_noticed, a_death_that_nobody_saw_is_marked,
         a_killed_receiver_is_noticed, a_forked_child_does_not_keep_us_alive, cancelled,
         a_batch_has_one_deadline, interrupted,
-        the_bell_ends_long_waits, idle_ends_sleep, a_removed_name_ends_a_lonely_wait,
+        the_bell_ends_long_waits, a_receiver_may_write_one_page, a_page_that_is_gone_is_done_without, idle_ends_sleep, a_removed_name_ends_a_lonely_wait,
         an_event_loop_misses_nothing, readiness_is_level_triggered_and_tells_of_death,
     };
     return run_tests("shm_wait", tests, sizeof tests / sizeof *tests);
