@@ -510,7 +510,7 @@ void ring_object_close(struct ring_object *object)
     }
     unmap(object->senders, layout_control_size(LAYOUT_KIND_SENDERS));
     unmap(object->receivers, layout_control_size(LAYOUT_KIND_RECEIVERS));
-    sys_munmap((void *)(uintptr_t)object->quick, QUICK);
+    unmap((void *)(uintptr_t)object->quick, QUICK);
     sys_close(object->senders_fd);
     sys_close(object->receivers_fd);
     sys_close(object->bell_fd);
