@@ -98,9 +98,10 @@ static inline bool put(tong_batch *item, const unsigned char *record, uint64_t l
 
 /* Takes the messages that begin with this word, which was checked, with the first of them: where the next one stands is known
  * before this one has come, and all that is left to ask of it is whether it has that word, too. */
-INLINED uint64_t take_alike(struct ring_reader *reader, tong_batch *batch, uint64_t count, uint64_t word, uint64_t length)
+INLINED uint64_t take_alike(struct ring_reader *reader, tong_batch *batch, uint64_t count, uint64_t word)
 {
-    const uint64_t offset = record_offset(word), extent = record_extent(offset, length), last = ring_unread(reader) - extent;
+    const uint64_t length = record_length(word), offset = record_offset(word), extent = record_extent(offset, length);
+    const uint64_t last = ring_unread(reader) - extent;
     const unsigned char *first = ring_stands_at(reader);
     uint64_t taken = 0, there = 0;
     for (; taken < count && there <= last && shared_turn(first + there) == word; taken++, there += extent)
@@ -110,12 +111,11 @@ INLINED uint64_t take_alike(struct ring_reader *reader, tong_batch *batch, uint6
     return taken;
 }
 
-/* Of messages of one line, where it shows, the size is a constant (see fill_run() of the writer). */
+/* Of messages of one line, where it shows, the word is a constant: their copy needs no branch and no register for a size. */
 static inline uint64_t take_run(struct ring_reader *reader, tong_batch *batch, uint64_t count, uint64_t word)
 {
-    uint64_t length = record_length(word);
-    return length == COPY_LINE ? take_alike(reader, batch, count, word, COPY_LINE)
-                               : take_alike(reader, batch, count, word, length);
+    const uint64_t of_line = record_word(COPY_LINE, RECORD_MESSAGE, 1);
+    return word == of_line ? take_alike(reader, batch, count, of_line) : take_alike(reader, batch, count, word);
 }
 
 /* Messages of a stream mostly look alike, so it goes from run to run of those that do. */

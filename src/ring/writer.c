@@ -147,9 +147,9 @@ HOT int ring_send(struct ring_writer *writer, const void *data, uint64_t size, i
     return 0;
 }
 
-/* Writes those of a batch that follow one without a type and have its size and so its word, and room; returns how many.
+/* Writes those of a batch that follow one without a type and have its size and room; returns how many.
  * What is behind the edge of the lane lies where that is mapped for the second time. */
-INLINED uint64_t fill_alike(struct ring_writer *writer, const tong_batch *batch, uint64_t count, uint64_t size, uint64_t word)
+INLINED uint64_t fill_alike(struct ring_writer *writer, const tong_batch *batch, uint64_t count, uint64_t size)
 {
     const uint64_t extent = record_extent(1, size), room = writer->head + writer->capacity - writer->reserved;
     const int64_t last = (int64_t)(room - record_room(size)); /* where one can begin, from the first; less than 0: nowhere */
@@ -157,7 +157,7 @@ INLINED uint64_t fill_alike(struct ring_writer *writer, const tong_batch *batch,
     uint64_t filled = 0;
     int64_t there = 0;
     for (; filled < count && batch->length == size && batch->type == 0 && there <= last; filled++, batch++) {
-        shared_put(first + there, word);
+        shared_put(first + there, record_word(size, RECORD_MESSAGE, 1));
         copy_message(first + there + RECORD_ALIGN, batch->data, size);
         there += (int64_t)extent;
     }
@@ -165,12 +165,10 @@ INLINED uint64_t fill_alike(struct ring_writer *writer, const tong_batch *batch,
     return filled;
 }
 
-/* Of messages of one line, where it shows, the size is a constant: their copy needs no branch and no register for it. */
-static inline uint64_t fill_run(struct ring_writer *writer, const tong_batch *batch, uint64_t count, uint64_t size,
-                                uint64_t word)
+/* Of messages of one line, where it shows, the size is a constant (see take_run() of the reader). */
+static inline uint64_t fill_run(struct ring_writer *writer, const tong_batch *batch, uint64_t count, uint64_t size)
 {
-    return size == COPY_LINE ? fill_alike(writer, batch, count, COPY_LINE, word)
-                             : fill_alike(writer, batch, count, size, word);
+    return size == COPY_LINE ? fill_alike(writer, batch, count, COPY_LINE) : fill_alike(writer, batch, count, size);
 }
 
 /* With the room that is known; who sends the next one looks for more. */
@@ -192,7 +190,7 @@ HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch 
             shared_put(at(&private, start), word);
         sent++;
         if (item->type == 0 && size < RECORD_BULK)
-            sent += fill_run(&private, item + 1, count - sent, size, word);
+            sent += fill_run(&private, item + 1, count - sent, size);
     }
     if (sent > 0)
         publish(writer, private.reserved, first);
