@@ -37,7 +37,7 @@ struct side {
     tong_channel *out, *in;
     int64_t timeout;            /* 0: spin */
     tong_token token;
-    tong_batch batch[BURST_MAX];
+    tong_batch outgoing[BURST_MAX], incoming[BURST_MAX];
 };
 
 /* ---- Addresses -------------------------------------------------------------------------------------------- */
@@ -226,6 +226,16 @@ static void open_named(struct end *end, struct side *side)
         side->out = open_out(end, side->path, 1);
 }
 
+/* What is the same in every batch is said once, as anybody would. */
+static void prepare_batches(const struct end *end, struct side *side)
+{
+    for (unsigned i = 0; i < end->job.burst; i++) {
+        side->outgoing[i] = (tong_batch){ .size = sizeof *side->outgoing, .length = end->job.size };
+        side->incoming[i] = (tong_batch){ .size = sizeof *side->incoming, .data = end->buffer + i * end->job.size,
+                                          .capacity = end->job.size };
+    }
+}
+
 static void enter(struct end *end)
 {
     struct side *side = calloc(1, sizeof *side);
@@ -242,8 +252,7 @@ static void enter(struct end *end)
     } else {
         open_named(end, side);
     }
-    for (unsigned i = 0; i < BURST_MAX; i++)
-        side->batch[i].size = sizeof *side->batch;
+    prepare_batches(end, side);
 }
 
 static void leave(struct end *end)
@@ -337,12 +346,10 @@ static void place_release(struct end *end)
 static void batch_send(struct end *end, const uint8_t *data, unsigned count)
 {
     struct side *side = end->own;
-    for (unsigned i = 0; i < count; i++) {
-        side->batch[i].data = (void *)(data + i * end->job.size);
-        side->batch[i].length = end->job.size;
-    }
+    for (unsigned i = 0; i < count; i++, data += end->job.size)
+        side->outgoing[i].data = (void *)data;
     for (unsigned done = 0; done < count;) {
-        ssize_t sent = tong_channel_send_batch(side->out, side->batch + done, count - done, side->timeout);
+        ssize_t sent = tong_channel_send_batch(side->out, side->outgoing + done, count - done, side->timeout);
         if (!again(end, side, sent))
             done += (unsigned)sent;
     }
@@ -352,12 +359,8 @@ static unsigned batch_receive(struct end *end, const uint8_t **ret)
 {
     struct side *side = end->own;
     ssize_t got;
-    for (unsigned i = 0; i < end->job.burst; i++) {
-        side->batch[i].data = end->buffer + i * end->job.size;
-        side->batch[i].capacity = end->job.size;
-    }
     do
-        got = tong_channel_receive_batch(side->in, side->batch, end->job.burst, side->timeout);
+        got = tong_channel_receive_batch(side->in, side->incoming, end->job.burst, side->timeout);
     while (again(end, side, got));
     *ret = end->buffer;
     return (unsigned)got;

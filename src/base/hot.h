@@ -10,4 +10,7 @@
 
 #define HOT __attribute__((hot))
 
+/* For what is worth a copy wherever it is called, because there an argument is a constant. */
+#define INLINED __attribute__((always_inline)) static inline
+
 #endif

@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#define COPY_LINE UINT64_C(64)
 #define COPY_PAGE UINT64_C(4096)
 #define COPY_PIECE UINT64_C(2048)
 #define COPY_TRAP UINT64_C(16)

@@ -85,37 +85,51 @@ __attribute__((noinline)) int ring_next_slowly(struct ring_reader *reader, uint6
 }
 
 /* Puts the message that stands there into a batch, if it fits. */
-static inline bool put(tong_batch *item, const unsigned char *record, const struct ring_record *like, uint64_t offset)
+static inline bool put(tong_batch *item, const unsigned char *record, uint64_t length, uint64_t offset)
 {
-    if (__builtin_expect(like->length > item->capacity, 0))
+    if (__builtin_expect(length > item->capacity, 0))
         return false;
-    copy_message(item->data, record + offset * RECORD_ALIGN, like->length);
-    item->length = like->length;
+    copy_message(item->data, record + offset * RECORD_ALIGN, length);
+    item->length = length;
     item->type = offset > 1 ? (int64_t)shared_get(record + RECORD_ALIGN) : 0;
     item->flags = 0;
     return true;
 }
 
-/* Messages of a stream mostly look alike: a word 0 that is that of the message before has been checked but for the room, and
- * where the next one stands is then known before this one has come. */
+/* Takes the messages that begin with this word, which was checked, with the first of them: where the next one stands is known
+ * before this one has come, and all that is left to ask of it is whether it has that word, too. */
+INLINED uint64_t take_alike(struct ring_reader *reader, tong_batch *batch, uint64_t count, uint64_t word)
+{
+    const uint64_t length = record_length(word), offset = record_offset(word), extent = record_extent(offset, length);
+    const uint64_t last = ring_unread(reader) - extent;
+    const unsigned char *first = ring_stands_at(reader);
+    uint64_t taken = 0, there = 0;
+    for (; taken < count && there <= last && shared_turn(first + there) == word; taken++, there += extent)
+        if (!put(&batch[taken], first + there, length, offset) || !ring_is_whole(reader, reader->seen + there))
+            break;
+    reader->seen += there;
+    return taken;
+}
+
+/* Of messages of one line, where it shows, the word is a constant: their copy needs no branch and no register for a size. */
+static inline uint64_t take_run(struct ring_reader *reader, tong_batch *batch, uint64_t count, uint64_t word)
+{
+    const uint64_t of_line = record_word(COPY_LINE, RECORD_MESSAGE, 1);
+    return word == of_line ? take_alike(reader, batch, count, of_line) : take_alike(reader, batch, count, word);
+}
+
+/* Messages of a stream mostly look alike, so it goes from run to run of those that do. */
 HOT uint64_t ring_receive_batch(struct ring_reader *reader, tong_batch *batch, uint64_t count)
 {
     struct ring_reader private = *reader; /* so that it can stay in registers */
-    struct ring_record like = { .length = 0 };
-    uint64_t received = 0, last = 0, extent = 0;
+    struct ring_record first;
+    uint64_t received = 0, taken = 1;
     if (!ring_claims_empty(&reader->claims) || ring_comes_again(reader))
         return 0;
-    for (; received < count; received++) {
+    for (; received < count && taken > 0; received += taken) {
         uint64_t word = ring_turn(&private);
-        if (word == 0 || (word != last && !ring_read(&private, word, &like)))
-            break;
-        if (word != last)
-            extent = like.end - like.start;
-        last = word;
-        if (extent > ring_unread(&private) || !put(&batch[received], ring_stands_at(&private), &like, record_offset(word)) ||
-            !ring_is_whole(&private, private.seen))
-            break;
-        private.seen += extent;
+        bool plain = word != 0 && ring_read(&private, word, &first);
+        taken = plain ? take_run(&private, batch + received, count - received, word) : 0;
     }
     reader->seen = private.seen;
     reader->number += received;

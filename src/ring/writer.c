@@ -121,8 +121,8 @@ __attribute__((noinline)) static uint64_t bulk_offset(const struct ring_writer *
 }
 
 /* Writes all of a record but its word 0, which is returned. */
-__attribute__((always_inline)) static inline uint64_t fill(struct ring_writer *writer, uint64_t start, const void *data, uint64_t size, int64_t type,
-                            uint64_t *ret_end)
+INLINED uint64_t fill(struct ring_writer *writer, uint64_t start, const void *data, uint64_t size, int64_t type,
+                      uint64_t *ret_end)
 {
     uint64_t offset = __builtin_expect(size < RECORD_BULK, 1) ? 1 + (type != 0) : bulk_offset(writer, start, data);
     unsigned char *record = at(writer, start);
@@ -147,20 +147,28 @@ HOT int ring_send(struct ring_writer *writer, const void *data, uint64_t size, i
     return 0;
 }
 
-/* Writes those of a batch that follow one without a type and have its size and so its word, and room; returns how many. */
-static inline uint64_t fill_alike(struct ring_writer *writer, const struct tong_batch *batch, uint64_t count, uint64_t size,
-                                  uint64_t word)
+/* Writes those of a batch that follow one without a type and have its size and room; returns how many.
+ * What is behind the edge of the lane lies where that is mapped for the second time. */
+INLINED uint64_t fill_alike(struct ring_writer *writer, const tong_batch *batch, uint64_t count, uint64_t size)
 {
-    uint64_t filled = 0, end = writer->reserved, extent = record_extent(1, size);
-    uint64_t last = writer->head + writer->capacity - record_room(size); /* where one can begin */
-    for (; filled < count && batch->length == size && batch->type == 0 && (int64_t)(last - end) >= 0; filled++, batch++) {
-        unsigned char *record = at(writer, end);
-        shared_put(record, word);
-        copy_message(record + RECORD_ALIGN, batch->data, size);
-        end += extent;
+    const uint64_t extent = record_extent(1, size), room = writer->head + writer->capacity - writer->reserved;
+    const int64_t last = (int64_t)(room - record_room(size)); /* where one can begin, from the first; less than 0: nowhere */
+    unsigned char *first = at(writer, writer->reserved);
+    uint64_t filled = 0;
+    int64_t there = 0;
+    for (; filled < count && batch->length == size && batch->type == 0 && there <= last; filled++, batch++) {
+        shared_put(first + there, record_word(size, RECORD_MESSAGE, 1));
+        copy_message(first + there + RECORD_ALIGN, batch->data, size);
+        there += (int64_t)extent;
     }
-    writer->reserved = end;
+    writer->reserved += filled * extent;
     return filled;
+}
+
+/* Of messages of one line, where it shows, the size is a constant (see take_run() of the reader). */
+static inline uint64_t fill_run(struct ring_writer *writer, const tong_batch *batch, uint64_t count, uint64_t size)
+{
+    return size == COPY_LINE ? fill_alike(writer, batch, count, COPY_LINE) : fill_alike(writer, batch, count, size);
 }
 
 /* With the room that is known; who sends the next one looks for more. */
@@ -182,7 +190,7 @@ HOT int64_t ring_send_batch(struct ring_writer *writer, const struct tong_batch 
             shared_put(at(&private, start), word);
         sent++;
         if (item->type == 0 && size < RECORD_BULK)
-            sent += fill_alike(&private, item + 1, count - sent, size, word);
+            sent += fill_run(&private, item + 1, count - sent, size);
     }
     if (sent > 0)
         publish(writer, private.reserved, first);
