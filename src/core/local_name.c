@@ -42,9 +42,9 @@ int local_name_foreign(const char *path, int otherwise)
     return otherwise;
 }
 
-/* A socket's path without a living server behind it.  Asked by a datagram socket: one that listens answers it
- * with -EPROTOTYPE, and does not find a client in its backlog that was never meant. */
-static bool is_stale(const struct local_name *name)
+/* Asked by a datagram socket: one that listens answers it with -EPROTOTYPE, and does not find a client in its backlog that
+ * was never meant. */
+bool local_name_is_stale(const struct local_name *name)
 {
     int fd = sys_socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK);
     if (fd < 0)
@@ -86,7 +86,7 @@ int local_name_take_over(int fd, const struct local_name *name)
     if (directory < 0)
         return fail_call(directory, "the directory of %s", path);
     int r = lock_directory(directory);
-    if (r == 0 && is_stale(name)) {
+    if (r == 0 && local_name_is_stale(name)) {
         r = sys_unlink(path);
         r = r < 0 && r != -ENOENT ? r : sys_bind(fd, local_name_raw(name), name->size);
     } else if (r == 0) {

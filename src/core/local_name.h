@@ -31,6 +31,9 @@ static inline const struct sockaddr *local_name_raw(const struct local_name *nam
 /* -EEXIST in words if what stands at the path is not a socket (a link is none), else `otherwise`. */
 int local_name_foreign(const char *path, int otherwise);
 
+/* Whether nobody lives behind a socket's path.  Who does is not disturbed. */
+bool local_name_is_stale(const struct local_name *name);
+
 /* Binds `fd` to a path where a socket stands, if nobody lives behind that.  -EADDRINUSE: somebody does; -EBUSY: another
  * process keeps the lock of the directory.  Only some failures have words. */
 int local_name_take_over(int fd, const struct local_name *name);

@@ -37,7 +37,7 @@
 #include "tong/channel.h"
 
 #define RACE (200 * TONG_MILLISECOND) /* how long a name may be bound with nobody to answer, as others come and go there */
-#define AGAIN (20 * TONG_MILLISECOND) /* how long a call that only looks may take to come to the name anew */
+#define MOMENT (20 * TONG_MILLISECOND) /* in which two who are awake have met */
 #define STRANGERS 16     /* who are turned away in one look */
 #define SILENCE TONG_SECOND
 
@@ -151,17 +151,26 @@ static mode_t mode_of(const struct ring_meeting *meeting)
     return everybody & (meeting->ways == TONG_SEND ? 0222 : 0666);
 }
 
-/* Where two may never hear of one another again, whether they fit is known before anything is handed over.  We connected to
- * who stood there `before`, unless another stands there now: -EADDRINUSE. */
-static int check_first(const struct ring_meeting *meeting, const struct stat *before)
+/* Where two may never hear of one another again, whether they fit is known before anything is handed over. */
+static int look_at_the_door(const struct ring_meeting *meeting, struct stat *ret)
+{
+    ret->st_mode = 0;
+    if (meeting->name.abstract)
+        return 0;
+    int r = local_name_foreign(meeting->name.address.sun_path, 0);
+    if (r < 0 || sys_lstat(meeting->name.address.sun_path, ret) < 0 || ret->st_mode & S_IRUSR)
+        return r;
+    return local_name_is_stale(&meeting->name) ? 0 : check_ways(meeting, TONG_SEND);
+}
+
+/* We connected to who stood there `before`, unless another stands there now. */
+static bool is_first(const struct ring_meeting *meeting, const struct stat *before)
 {
     struct stat now;
     if (meeting->name.abstract)
-        return 0;
-    int r = sys_lstat(meeting->name.address.sun_path, &now);
-    if (!before->st_mode || (r == 0 && (now.st_dev != before->st_dev || now.st_ino != before->st_ino)))
-        return -EADDRINUSE;
-    return before->st_mode & S_IRUSR ? 0 : check_ways(meeting, TONG_SEND);
+        return true;
+    bool there = sys_lstat(meeting->name.address.sun_path, &now) == 0;
+    return before->st_mode && (!there || (now.st_dev == before->st_dev && now.st_ino == before->st_ino));
 }
 
 /* 0; -ENOENT and -ECONNREFUSED, without words: nobody is there; -EAGAIN: too many are; -EADDRINUSE: they change. */
@@ -173,8 +182,8 @@ static int connect_to_first(struct ring_meeting *meeting, const struct stat *bef
     int r = sys_connect(fd, local_name_raw(&meeting->name), meeting->name.size);
     if (r < 0 && r != -ENOENT && r != -ECONNREFUSED && r != -EAGAIN)
         r = connect_failed(meeting, r);
-    if (r == 0)
-        r = check_first(meeting, before);
+    if (r == 0 && !is_first(meeting, before))
+        r = -EADDRINUSE;
     if (r < 0) {
         sys_close(fd);
         return r;
@@ -217,11 +226,8 @@ static int become_first(struct ring_meeting *meeting)
 
 static int come(struct ring_meeting *meeting)
 {
-    const char *path = meeting->name.address.sun_path;
-    struct stat before = { .st_mode = 0 };
-    int r = meeting->name.abstract ? 0 : local_name_foreign(path, 0);
-    if (r == 0 && !meeting->name.abstract)
-        sys_lstat(path, &before);
+    struct stat before;
+    int r = look_at_the_door(meeting, &before);
     if (r == 0)
         r = connect_to_first(meeting, &before);
     if (r == -ENOENT || r == -ECONNREFUSED)
@@ -229,29 +235,27 @@ static int come(struct ring_meeting *meeting)
     return r;
 }
 
-static int not_arrived(const struct ring_meeting *meeting, int reason, int error)
+static int not_arrived(const struct ring_meeting *meeting, int reason, int64_t deadline)
 {
-    if (error != -EAGAIN && error != -ETIMEDOUT)
-        return error;
     if (reason == -EADDRINUSE)
         return fail(-EBUSY, "%s: others keep coming and going there, or somebody has it bound and does not listen",
                     meeting->object);
-    return fail(error == -EAGAIN ? -EBUSY : error, "%s: two others are about to meet there, and who came first has not looked "
-                "yet", meeting->object);
+    return fail(deadline == DEADLINE_NOW ? -EBUSY : -ETIMEDOUT, "%s: two others are about to meet there, and who came first has "
+                "not looked yet", meeting->object);
 }
 
 int ring_meeting_arrive(struct ring_meeting *meeting, int cancel_fd, int64_t deadline)
 {
     struct patience patience = PATIENCE_OF(TONG_MILLISECOND / 10, 10 * TONG_MILLISECOND);
-    int64_t race = deadline_after(RACE);
+    int64_t race = deadline_after(RACE), until = deadline == DEADLINE_NOW ? deadline_after(MOMENT) : deadline;
     int r, paused = 0;
     while (paused == 0 && ((r = come(meeting)) == -EADDRINUSE || r == -EAGAIN)) {
         if (r == -EAGAIN)
             race = deadline_after(RACE);
-        paused = patience_pause(&patience, cancel_fd, r == -EAGAIN ? deadline : race);
+        paused = patience_pause(&patience, cancel_fd, r == -EAGAIN ? until : race);
     }
     patience_end(&patience);
-    return paused < 0 ? not_arrived(meeting, r, paused) : r;
+    return paused == -ETIMEDOUT ? not_arrived(meeting, r, deadline) : paused < 0 ? paused : r;
 }
 
 /* ---- Meeting --------------------------------------------------------------------------------------------- */
@@ -292,8 +296,8 @@ static int give_up(struct ring_meeting *meeting, int error)
 
 static int come_again(struct ring_meeting *meeting)
 {
-    int r = ring_meeting_arrive(meeting, -1, deadline_after(AGAIN));
-    return r < 0 ? give_up(meeting, r == -ETIMEDOUT ? -EBUSY : r) : 0;
+    int r = ring_meeting_arrive(meeting, -1, DEADLINE_NOW);
+    return r < 0 ? give_up(meeting, r) : 0;
 }
 
 /* Whoever is next may come: to the name that is still ours, or we to the name anew. */

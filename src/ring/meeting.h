@@ -49,7 +49,8 @@ int ring_meeting_open(struct ring_meeting *meeting, const char *object, const st
 /* What we would have handed over. */
 void ring_meeting_forget(struct ring_meeting *meeting, unsigned hand);
 
-/* Comes to `name`, which is set: connects, or binds.  -EAGAIN or -ETIMEDOUT: until the deadline two others had not met. */
+/* Comes to `name`, which is set: connects, or binds.  -ETIMEDOUT: until the deadline two others there had not met; -EBUSY:
+ * nor in a moment, which DEADLINE_NOW gives them. */
 int ring_meeting_arrive(struct ring_meeting *meeting, int cancel_fd, int64_t deadline);
 
 /* Looks: 1 it was held, 0 nobody came yet, or why there will be none. */
