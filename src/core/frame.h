@@ -81,6 +81,7 @@ struct frame_writer {
     bool known;         /* `next` holds */
     bool open;          /* it has begun and not ended */
     bool assembling;    /* between FIRST and LAST */
+    bool pieces;        /* its message comes in several fragments */
     bool borrowed;      /* `data` is the receiver's own buffer */
     int64_t type;
     uint64_t lost;      /* messages missing before the one that is being made */

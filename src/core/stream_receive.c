@@ -20,6 +20,8 @@
 #include "sys/sys.h"
 
 #define MORE (-EINPROGRESS) /* internal: nothing whole yet, read on */
+#define SIPS 64             /* reads of one message each, before all that is there is asked for again */
+#define SIP_BELOW 4         /* messages; what brings more is worth a read of all */
 #define PREDICT_MIN 16384   /* below, copying out of the inbox is cheaper than a third span */
 
 static size_t available(const struct inbox *inbox)
@@ -109,6 +111,10 @@ static ssize_t read_some(struct stream *stream, const struct iovec *spans, int c
         note_end(stream);
         return say_ended(stream);
     }
+    size_t asked = 0;
+    for (int i = 0; i < count; i++)
+        asked += spans[i].iov_len;
+    stream->dry = r < (ssize_t)asked;
     stream->arrived += r > 0 ? (size_t)r : 0;
     return r;
 }
@@ -167,7 +173,8 @@ static ssize_t deliver_assembled(struct stream *stream, struct message_in *in)
         stream->borrower = NULL;
     stream->complete = writer->assembling = false;
     stream->current = NULL;
-    stream->predicted = size;
+    stream->predicted = writer->pieces ? 0 : size;
+    stream->steady = 0;
     writer->size = 0;
     writer->lost = 0;
     if (writer->borrowed) {
@@ -205,6 +212,7 @@ static void begin_fragment(struct stream *stream, const struct frame *frame, str
     if (frame->flags & FRAME_FIRST) {
         frame_message_begins(stream->table, writer, frame);
         writer->assembling = true;
+        writer->pieces = !stream->last_fragment;
         if (!stream->borrower && writer->capacity < frame->length && in->capacity >= frame->length) {
             free(writer->data);
             writer->data = in->data;
@@ -522,19 +530,24 @@ static ssize_t receive_long_way(struct stream *stream, struct message_in *in, in
 }
 
 /* The next message of the one writer that has written so far, whole in the inbox, in sequence, and not too long. */
-static bool next_is_plain(const struct stream *stream, const struct message_in *in, const struct frame_wire *wire)
+static bool next_is_plain(const struct stream *stream, size_t capacity, const struct frame_wire *wire)
 {
     const struct frame_writer *writer = &stream->table->writers[0];
     return wire->magic == htole16(FRAME_MAGIC) && wire->version == FRAME_VERSION && wire->flags == (FRAME_FIRST | FRAME_LAST) &&
            le32toh(wire->writer) == writer->id && le32toh(wire->number) == writer->next && writer->known &&
-           !writer->assembling && stream->table->lost == 0 && le32toh(wire->length) <= in->capacity &&
+           !writer->assembling && stream->table->lost == 0 && le32toh(wire->length) <= capacity &&
            le32toh(wire->length) <= stream->largest && le32toh(wire->length) <= available(&stream->inbox) - FRAME_HEADER;
 }
 
-/* One bare read, or MORE when that did not settle it. */
-static ssize_t read_bare(struct stream *stream, void *data, size_t size)
+/* One bare read, waiting for ever or not at all, or MORE when that did not settle it. */
+static ssize_t read_bare(struct stream *stream, void *data, size_t size, int64_t deadline)
 {
-    ssize_t r = port_read_bare(&stream->in, data, size);
+    bool waits = deadline == DEADLINE_NEVER;
+    ssize_t r = waits ? port_read_bare(&stream->in, data, size) : port_read_try(&stream->in, data, size);
+    if (r > 0)
+        return r;
+    if (r == -EAGAIN && !waits)
+        return wait_expired(deadline);
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before anything moved");
     if (r < 0 && port_has_vanished((int)r))
@@ -543,32 +556,63 @@ static ssize_t read_bare(struct stream *stream, void *data, size_t size)
         note_end(stream);
         return say_ended(stream);
     }
-    return r > 0 ? r : MORE;
+    return MORE;
+}
+
+/* Whether one bare read is all that a receive needs. */
+static inline bool one_read(const struct stream *stream, int64_t deadline)
+{
+    return deadline == DEADLINE_NOW ? port_can_try(&stream->in) : deadline == DEADLINE_NEVER && stream->base.cancel_fd < 0;
+}
+
+/*
+ * How much to read.  Who takes all that is there again and again finds the stream empty again and again, and then every
+ * message of a sender that sends one by one wakes a sleeper, begins a new page of the pipe, or a packet.  So when little
+ * came at once, and all messages were of one length lately, the next ones are taken one a read, as a plain program would:
+ * meanwhile others can gather behind them.
+ */
+static inline size_t portion(struct stream *stream, size_t room)
+{
+    size_t one = FRAME_HEADER + stream->predicted;
+    if (!stream->sips || one > room)
+        return room;
+    stream->sips--;
+    return one;
+}
+
+static inline void note_portion(struct stream *stream, size_t asked, size_t got)
+{
+    size_t one = FRAME_HEADER + stream->predicted;
+    stream->dry = got < asked;
+    if (asked != one && got < SIP_BELOW * one && stream->steady >= SIPS)
+        stream->sips = SIPS;
 }
 
 /* A plain message is at most one bare system call and one copy. */
-HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, bool bare)
+HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, int64_t deadline)
 {
     struct inbox *inbox = &stream->inbox;
     struct frame_wire wire;
     if (!stream->table || stream->current || stream->remaining)
         return MORE;
-    if (inbox->tail == 0 && bare && stream->predicted < PREDICT_MIN) {
-        size_t offset = stream_offset(in->data);
-        ssize_t r = read_bare(stream, inbox->data + offset, inbox->capacity - offset);
+    if (inbox->tail == 0 && stream->predicted < PREDICT_MIN && one_read(stream, deadline)) {
+        size_t offset = stream_offset(in->data), asked = portion(stream, inbox->capacity - offset);
+        ssize_t r = read_bare(stream, inbox->data + offset, asked, deadline);
         if (r < 0)
             return r;
+        note_portion(stream, asked, (size_t)r);
         inbox->head = offset;
         inbox->tail = offset + (size_t)r;
     }
     if (available(inbox) < FRAME_HEADER)
         return MORE;
     memcpy(&wire, inbox->data + inbox->head, sizeof wire);
-    if (!next_is_plain(stream, in, &wire))
+    if (!next_is_plain(stream, in->capacity, &wire))
         return MORE;
     size_t size = le32toh(wire.length);
     stream->table->writers[0].next++;
     stream->table->writers[0].open = true;
+    stream->steady = size == stream->predicted ? stream->steady + 1 : 0;
     stream->predicted = size;
     in->meta.type = (int64_t)le64toh((uint64_t)wire.type);
     in->meta.length = size;
@@ -584,13 +628,91 @@ HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, b
 HOT ssize_t stream_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
 {
     struct stream *stream = (struct stream *)conduit;
-    bool bare = deadline == DEADLINE_NEVER && conduit->cancel_fd < 0;
     ssize_t r = MORE;
     if (stream->ended || stream->in.creds || stream->ready.event_fd >= 0)
         return receive_long_way(stream, in, deadline);
     if (stream->frame == FRAME_PACKET)
-        r = receive_plain(stream, in, bare);
-    else if (stream->frame == FRAME_NONE && bare && in->capacity && stream->in.sender.source == TONG_IDENTITY_NONE)
-        in->meta.length = (uint64_t)(r = read_bare(stream, in->data, in->capacity));
+        r = receive_plain(stream, in, deadline);
+    else if (stream->frame == FRAME_NONE && in->capacity && stream->in.sender.source == TONG_IDENTITY_NONE &&
+             one_read(stream, deadline)) {
+        in->meta.length = (uint64_t)(r = read_bare(stream, in->data, in->capacity, deadline));
+        stream->dry = r < (ssize_t)in->capacity;
+    }
     return r == MORE ? receive_long_way(stream, in, deadline) : r;
+}
+
+/* ---- Many at once ---------------------------------------------------------------------------------------- */
+
+/* Those plain ones that lie in the inbox: how many. */
+HOT static size_t take_plain(struct stream *stream, tong_batch *batch, size_t count)
+{
+    size_t taken = 0;
+    struct frame_wire wire;
+    if (stream->frame != FRAME_PACKET || !stream->table || stream->current || stream->remaining)
+        return 0;
+    for (; taken < count && available(&stream->inbox) >= FRAME_HEADER; taken++) {
+        tong_batch *item = &batch[taken];
+        uint8_t *at = stream->inbox.data + stream->inbox.head;
+        memcpy(&wire, at, sizeof wire);
+        if (!next_is_plain(stream, item->capacity, &wire))
+            break;
+        item->length = le32toh(wire.length);
+        item->type = (int64_t)le64toh((uint64_t)wire.type);
+        item->flags = 0;
+        if (item->length)
+            memcpy(item->data, at + FRAME_HEADER, item->length);
+        stream->table->writers[0].next++;
+        stream->inbox.head += FRAME_HEADER + item->length;
+    }
+    if (taken) {
+        stream->table->writers[0].open = true;
+        stream->predicted = batch[taken - 1].length;
+    }
+    consume(stream, 0);
+    return taken;
+}
+
+/* The next message, if it needs no reading; else MORE. */
+static ssize_t take_next(struct stream *stream, struct message_in *in)
+{
+    if (stream->frame == FRAME_NONE || stream->ended || !something_waits(stream))
+        return MORE;
+    ssize_t r = stream->frame == FRAME_PACKET ? take_packet(stream, in) : take_line(stream, in);
+    return_borrowed(stream);
+    return r;
+}
+
+/* Waits for the first; then what is there, read by as few calls as may be: none after one that left nothing behind. */
+static ssize_t receive_some(struct stream *stream, tong_batch *batch, size_t count, int64_t deadline, size_t *received)
+{
+    stream->sips = 0;
+    for (;;) {
+        *received += take_plain(stream, batch + *received, count - *received);
+        if (*received == count)
+            return 0;
+        tong_batch *item = &batch[*received];
+        struct message_in in = { item->data, item->capacity, TONG_MESSAGE_INIT };
+        bool told = stream->dry && !stream->in.creds && stream->in.kind != PORT_OTHER;
+        ssize_t r = *received ? take_next(stream, &in) : stream_receive(&stream->base, &in, deadline);
+        if (r == MORE && !told)
+            r = stream_receive(&stream->base, &in, DEADLINE_NOW);
+        if (r < 0)
+            return r;
+        item->length = (uint64_t)r;
+        item->type = in.meta.type;
+        item->flags = in.meta.flags;
+        ++*received;
+    }
+}
+
+/* A message that was dropped in the middle of a batch is told by the next receive; the other errors come again. */
+HOT ssize_t stream_receive_batch(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline)
+{
+    struct stream *stream = (struct stream *)conduit;
+    size_t received = 0;
+    ssize_t r = receive_some(stream, batch, count, deadline, &received);
+    stream_settle_ready(stream);
+    if (received && !stream->ended && (r == -EBADMSG || r == -ENOMEM || r == -EINTR))
+        conduit->deferred = (int)r;
+    return received ? (ssize_t)received : r;
 }
