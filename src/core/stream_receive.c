@@ -303,9 +303,10 @@ static int read_payload(struct stream *stream, int64_t deadline)
         stream->current = NULL;
         return r;
     }
+    size_t offset = stream_offset(NULL);
     struct iovec spans[2] = {
         { writer->data + writer->size, stream->remaining },
-        { stream->inbox.data, stream->inbox.capacity },
+        { stream->inbox.data + offset, stream->inbox.capacity - offset },
     };
     ssize_t size = stream_read(stream, spans, 2, deadline);
     if (size < 0)
@@ -313,7 +314,9 @@ static int read_payload(struct stream *stream, int64_t deadline)
     size_t part = (size_t)size < stream->remaining ? (size_t)size : stream->remaining;
     writer->size += part;
     stream->remaining -= part;
-    stream->inbox.tail = (size_t)size - part;
+    stream->inbox.head = offset;
+    stream->inbox.tail = offset + (size_t)size - part;
+    consume(stream, 0);
     if (!stream->remaining)
         fragment_done(stream);
     return 0;
