@@ -179,7 +179,8 @@ static void write_all_of(tong_channel *channel, int writer)
     for (int i = 0; i < EACH; i++)
         if (tong_channel_send(channel, bytes, length_of(writer, i), &(tong_message){ sizeof(tong_message), .type = writer }, LONG) < 0)
             _exit(1);
-    _exit(tong_channel_close(channel) < 0);
+    /* which waits for room; closing does not */
+    _exit(tong_channel_finish(channel, LONG) < 0 || tong_channel_close(channel) < 0);
 }
 
 static bool is_all(const char *bytes, char what, size_t size)
