@@ -35,6 +35,9 @@ struct contestant {
     const struct contest *contest; /* raw */
 };
 
+/* A pipe's capacity where messages go in batches, through tong and by bare system calls alike: they fill the usual 64 KiB. */
+#define BURST_PIPE (1 << 20)
+
 /*
  * Each adds its contestants to a list of room for `most` and returns how many those are: rings written by hand, libtong
  * by its table of mechanisms, large messages handed over through it, and bare system calls.

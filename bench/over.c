@@ -86,6 +86,16 @@ static void add_option(char *address, size_t room, const char *text)
         snprintf(address + used, room - used, "%c%s", strchr(address, '?') ? '&' : '?', text);
 }
 
+static void add_capacity(const struct contestant *c, const struct job *job, char *address, size_t room)
+{
+    char text[32] = "";
+    if (job->size >= LARGE && c->mechanism.offers & TONG_HAS_ZERO_COPY)
+        snprintf(text, sizeof text, "capacity=" LARGE_CAPACITY);
+    else if (c->bursts && (!strcmp(c->mechanism.scheme, "pipe") || !strcmp(c->mechanism.scheme, "fifo")))
+        snprintf(text, sizeof text, "capacity=%d", BURST_PIPE);
+    add_option(address, room, text);
+}
+
 static bool compose(const struct contestant *c, const struct job *job, int way, char *ret, size_t room)
 {
     const tong_mechanism_info *m = &c->mechanism;
@@ -94,8 +104,7 @@ static bool compose(const struct contestant *c, const struct job *job, int way, 
         return false;
     snprintf(ret, room, "%s:%s", m->scheme, name);
     add_option(ret, room, m->variant);
-    if (job->size >= LARGE && m->offers & TONG_HAS_ZERO_COPY)
-        add_option(ret, room, "capacity=" LARGE_CAPACITY);
+    add_capacity(c, job, ret, room);
     return true;
 }
 
@@ -126,6 +135,7 @@ static void *path_prepare(const struct contestant *c, const struct job *job)
     bool both = job->test == TEST_ROUND_TRIP, good = true;
     if (nameless(&c->mechanism)) {
         snprintf(address, sizeof address, "%s:", c->mechanism.scheme);
+        add_capacity(c, job, address, sizeof address);
         good = tong_channel_pair(address, both ? TONG_BOTH : TONG_SEND, path->pair) == 0;
     }
     for (int way = 0; way < 2 && good && !nameless(&c->mechanism); way++)

@@ -13,7 +13,6 @@
 #include "bench/carrier.h"
 #include "bench/contestant.h"
 
-#define PIPE_SIZE (1 << 20)
 #define BOX 8192 /* the usual largest message of both kinds of queues, and what struct carriage has room for */
 
 static struct carriage *fresh(const struct contestant *c, const struct job *job)
@@ -87,7 +86,7 @@ static void enter_stream(struct end *end)
 {
     const struct carriage *carriage = end->subject;
     enter(end);
-    fcntl(carriage->out, F_SETPIPE_SZ, PIPE_SIZE); /* sockets refuse it */
+    fcntl(carriage->out, F_SETPIPE_SZ, BURST_PIPE); /* sockets refuse it */
     end->own = calloc(1, sizeof(struct stream));
     if (!end->own)
         end_missing(end, "out of memory");

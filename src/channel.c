@@ -244,7 +244,7 @@ static ssize_t receive_one_by_one(struct conduit *conduit, tong_batch *batch, si
     for (; received < count; received++) {
         tong_batch *item = (tong_batch *)((char *)batch + received * batch->size);
         struct message_in in = { item->data, item->capacity, TONG_MESSAGE_INIT };
-        r = conduit->deferred ? tell_deferred(conduit) : conduit->facet->receive(conduit, &in, received ? DEADLINE_NOW : deadline);
+        r = conduit->facet->receive(conduit, &in, received ? DEADLINE_NOW : deadline);
         if (r < 0)
             break;
         item->length = (uint64_t)r;
@@ -267,7 +267,9 @@ ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, siz
     ssize_t r = enter(conduit, &conduit->receive_lock, &deadline, &locked);
     if (r < 0)
         return r;
-    if (conduit->facet->receive_batch && batch->size == sizeof *batch)
+    if (__builtin_expect(conduit->deferred, 0))
+        r = tell_deferred(conduit);
+    else if (conduit->facet->receive_batch && batch->size == sizeof *batch)
         r = conduit->facet->receive_batch(conduit, batch, count, deadline);
     else
         r = receive_one_by_one(conduit, batch, count, deadline);

@@ -4,8 +4,9 @@
  *
  * Every message is one or more fragments: a header of 24 bytes and its part of the payload.  On a pipe, which
  * several may write to, a fragment is at most PIPE_BUF bytes, because only such writes never interleave
- * (pipe(7)); the reader puts the fragments of each writer together again.  On a stream that has one writer a
- * message is one fragment of any length.
+ * (pipe(7); several go by one write where that is known not to be cut within one, pipe_cuts.h); the reader puts
+ * the fragments of each writer together again.  On a stream that has one writer a message is one fragment of any
+ * length.
  *
  *     offset  0 magic "to"   2 version 1   3 flags   4 length of this payload   8 writer
  *            12 message number of this writer       16 type (64 bits)          24 payload     little-endian
@@ -81,6 +82,7 @@ struct frame_writer {
     bool known;         /* `next` holds */
     bool open;          /* it has begun and not ended */
     bool assembling;    /* between FIRST and LAST */
+    bool pieces;        /* its message comes in several fragments */
     bool borrowed;      /* `data` is the receiver's own buffer */
     int64_t type;
     uint64_t lost;      /* messages missing before the one that is being made */

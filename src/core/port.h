@@ -4,8 +4,8 @@
  *
  * O_NONBLOCK lives in the open file description, which parents, children and programs like a shell share, so
  * it is never changed here.  Whether a call may block is said call by call instead: MSG_DONTWAIT for sockets,
- * RWF_NOWAIT for pipes, a second, non-blocking description for FIFOs (which do not know RWF_NOWAIT), and a
- * poll(2) beforehand for everything else.
+ * RWF_NOWAIT for pipes, a second, non-blocking description for FIFOs (which do not know RWF_NOWAIT) and for pipes
+ * that are tried again and again, and a poll(2) beforehand for everything else.
  *
  * A call that may wait for ever and cannot be cancelled is one bare blocking system call; any other tries
  * first and polls only when there is nothing.
@@ -32,15 +32,16 @@ enum port_kind {
 struct port {
     enum port_kind kind;
     int fd;                /* -1 when closed */
-    int nonblocking_fd;    /* PORT_FIFO only, else -1 */
+    int nonblocking_fd;    /* PORT_FIFO, and a PORT_PIPE that was tried often; else -1 */
     bool nowait_refused;   /* PORT_PIPE: this object does not know RWF_NOWAIT */
     bool owned;            /* close it when done */
     bool quiet;            /* the process ignored SIGPIPE when this was opened, so a plain write(2) raises none */
     bool creds;            /* PORT_SOCKET: ask the kernel for the sender of what is read */
     tong_identity sender;  /* of the bytes read last, when creds; else who made the other end, where that is known */
+    unsigned tries;        /* PORT_PIPE: calls that were not to wait, until it was opened again */
 };
 
-#define PORT_INIT { PORT_CLOSED, -1, -1, false, false, false, false, TONG_IDENTITY_INIT }
+#define PORT_INIT { PORT_CLOSED, -1, -1, false, false, false, false, TONG_IDENTITY_INIT, 0 }
 
 /* What kind of port `fd` is, by fstat; -EBADF.  Sockets that keep boundaries are -EPROTOTYPE: see datagram.h. */
 int port_kind_of(int fd, enum port_kind *ret);
@@ -69,6 +70,27 @@ static inline ssize_t port_write_bare(struct port *port, const void *data, size_
     if (port->quiet)
         return sys_write(port->fd, data, size);
     return sys_writev_nosignal(port->fd, &(struct iovec){ (void *)(uintptr_t)data, size }, 1, false);
+}
+
+/* Whether one bare call tells without waiting; else port_read() and port_write() know how. */
+static inline bool port_can_try(const struct port *port)
+{
+    return port->kind == PORT_SOCKET || port->nonblocking_fd >= 0;
+}
+
+/* One bare call that does not wait: the count, or -errno without a detail. */
+static inline ssize_t port_read_try(struct port *port, void *data, size_t size)
+{
+    return port->kind == PORT_SOCKET ? sys_recv(port->fd, data, size, MSG_DONTWAIT) : sys_read(port->nonblocking_fd, data, size);
+}
+
+static inline ssize_t port_write_try(struct port *port, const void *data, size_t size)
+{
+    if (port->kind == PORT_SOCKET)
+        return sys_send(port->fd, data, size, MSG_DONTWAIT);
+    if (port->quiet)
+        return sys_write(port->nonblocking_fd, data, size);
+    return sys_writev_nosignal(port->nonblocking_fd, &(struct iovec){ (void *)(uintptr_t)data, size }, 1, false);
 }
 
 /* The credentials in a received control buffer, or an identity of source NONE. */

@@ -161,6 +161,7 @@ int stream_close(struct conduit *conduit, bool forked)
     free(stream->table);
     free(stream->inbox.data);
     free(stream->out_message.kept);
+    free(stream->packing);
     free(stream->scratch);
     free(stream->heir_options);
     conduit_free(conduit);

@@ -59,6 +59,9 @@ struct stream {
     bool last_fragment;
     bool complete;                  /* current's message waits to be taken */
     size_t predicted;               /* length of the last message: the next is likely as long */
+    bool dry;                       /* the last read got less than it asked for: all there was */
+    unsigned steady;                /* so many messages were as long as that */
+    unsigned sips;                  /* so many reads are to ask for one message only */
     size_t scanned;                 /* frame=line: bytes from inbox.head known to hold no newline */
     bool skipping;                  /* frame=line: inside a line that was too long */
     size_t arrived;                 /* bytes read by this receive */
@@ -82,6 +85,7 @@ struct stream {
     void (*closed)(struct stream *, bool forked);  /* the mechanism's part of close, with the ports still open */
     void *owner;                                   /* for `closed` */
 
+    uint8_t *packing; /* page-aligned; made at the first batch, or message that is cut */
     uint8_t *scratch; /* page-aligned; header and payload of a small message side by side, see stream_offset() */
 };
 
@@ -122,6 +126,7 @@ static inline size_t stream_offset(const void *other)
 int stream_send(struct conduit *, const struct message_out *, int64_t deadline);
 ssize_t stream_send_batch(struct conduit *, const tong_batch *, size_t count, int64_t deadline);
 ssize_t stream_receive(struct conduit *, struct message_in *, int64_t deadline);
+ssize_t stream_receive_batch(struct conduit *, tong_batch *, size_t count, int64_t deadline);
 int stream_finish(struct conduit *, int64_t deadline);
 int stream_pollfd(struct conduit *, uint32_t direction, struct pollfd *);
 int stream_after_fork(struct conduit *);

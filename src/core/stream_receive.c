@@ -16,24 +16,12 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "base/hot.h"
-#include "core/stream.h"
+#include "core/stream_parts.h"
 #include "sys/sys.h"
 
-#define MORE (-EINPROGRESS) /* internal: nothing whole yet, read on */
+#define SIPS 64             /* reads of one message each, before all that is there is asked for again */
+#define SIP_BELOW 4         /* messages; what brings more is worth a read of all */
 #define PREDICT_MIN 16384   /* below, copying out of the inbox is cheaper than a third span */
-
-static size_t available(const struct inbox *inbox)
-{
-    return inbox->tail - inbox->head;
-}
-
-static void consume(struct stream *stream, size_t size)
-{
-    struct inbox *inbox = &stream->inbox;
-    inbox->head += size;
-    if (inbox->head == inbox->tail)
-        inbox->head = inbox->tail = 0;
-}
 
 static int allocate(struct stream *stream)
 {
@@ -52,7 +40,7 @@ static int allocate(struct stream *stream)
 }
 
 /* Free space behind the tail, by moving what is there to the front and, for long lines, by growing. */
-static int make_space(struct stream *stream, size_t most)
+int stream_make_space(struct stream *stream, size_t most)
 {
     struct inbox *inbox = &stream->inbox;
     if (inbox->tail < inbox->capacity)
@@ -80,7 +68,7 @@ static void note_end(struct stream *stream)
     stream->ended = died ? -ECONNRESET : packets && available(&stream->inbox) ? -EBADMSG : -ENODATA;
 }
 
-static int say_ended(const struct stream *stream)
+int stream_say_ended(const struct stream *stream)
 {
     switch (stream->ended) {
     case -ENODATA:
@@ -100,21 +88,25 @@ static int note_vanished(struct stream *stream)
     return fail(-ECONNRESET, "%s: the other machine has vanished: it does not answer any more", stream->base.object);
 }
 
-static ssize_t read_some(struct stream *stream, const struct iovec *spans, int count, int64_t deadline)
+ssize_t stream_read(struct stream *stream, const struct iovec *spans, int count, int64_t deadline)
 {
     ssize_t r = port_read(&stream->in, spans, count, stream->base.cancel_fd, deadline);
     if (r == PORT_VANISHED)
         return note_vanished(stream);
     if (r == 0 || r == -ECONNRESET) {
         note_end(stream);
-        return say_ended(stream);
+        return stream_say_ended(stream);
     }
+    size_t asked = 0;
+    for (int i = 0; i < count; i++)
+        asked += spans[i].iov_len;
+    stream->dry = r < (ssize_t)asked;
     stream->arrived += r > 0 ? (size_t)r : 0;
     return r;
 }
 
 /* A peer that sends without end what never becomes a message keeps nobody beyond its time. */
-static int may_read_on(const struct stream *stream, int64_t deadline)
+int stream_may_read_on(const struct stream *stream, int64_t deadline)
 {
     return stream->arrived <= stream->largest + stream->inbox.capacity ? 0
                                                                        : wait_may_look_on(&stream->base.cancelled, deadline);
@@ -167,7 +159,8 @@ static ssize_t deliver_assembled(struct stream *stream, struct message_in *in)
         stream->borrower = NULL;
     stream->complete = writer->assembling = false;
     stream->current = NULL;
-    stream->predicted = size;
+    stream->predicted = writer->pieces ? 0 : size;
+    stream->steady = 0;
     writer->size = 0;
     writer->lost = 0;
     if (writer->borrowed) {
@@ -205,6 +198,7 @@ static void begin_fragment(struct stream *stream, const struct frame *frame, str
     if (frame->flags & FRAME_FIRST) {
         frame_message_begins(stream->table, writer, frame);
         writer->assembling = true;
+        writer->pieces = !stream->last_fragment;
         if (!stream->borrower && writer->capacity < frame->length && in->capacity >= frame->length) {
             free(writer->data);
             writer->data = in->data;
@@ -288,7 +282,7 @@ static ssize_t take_packet(struct stream *stream, struct message_in *in)
         if (stream->complete)
             return deliver_assembled(stream, in);
         if (stream->ended)
-            return say_ended(stream);
+            return stream_say_ended(stream);
         int r;
         ssize_t size = 0;
         if (stream->remaining || stream->current)
@@ -309,17 +303,20 @@ static int read_payload(struct stream *stream, int64_t deadline)
         stream->current = NULL;
         return r;
     }
+    size_t offset = stream_offset(NULL);
     struct iovec spans[2] = {
         { writer->data + writer->size, stream->remaining },
-        { stream->inbox.data, stream->inbox.capacity },
+        { stream->inbox.data + offset, stream->inbox.capacity - offset },
     };
-    ssize_t size = read_some(stream, spans, 2, deadline);
+    ssize_t size = stream_read(stream, spans, 2, deadline);
     if (size < 0)
         return (int)size;
     size_t part = (size_t)size < stream->remaining ? (size_t)size : stream->remaining;
     writer->size += part;
     stream->remaining -= part;
-    stream->inbox.tail = (size_t)size - part;
+    stream->inbox.head = offset;
+    stream->inbox.tail = offset + (size_t)size - part;
+    consume(stream, 0);
     if (!stream->remaining)
         fragment_done(stream);
     return 0;
@@ -338,7 +335,7 @@ static int read_predicted(struct stream *stream, struct message_in *in, int64_t 
         { in->data, p },
         { inbox->data + FRAME_HEADER + p, inbox->capacity - FRAME_HEADER - p },
     };
-    ssize_t size = read_some(stream, spans, 3, deadline);
+    ssize_t size = stream_read(stream, spans, 3, deadline);
     if (size < 0)
         return (int)size;
     inbox->head = 0;
@@ -368,11 +365,11 @@ static int refill_packet(struct stream *stream, struct message_in *in, int64_t d
     if (available(inbox) == 0 && !stream->remaining && !stream->borrower && p >= PREDICT_MIN && p <= in->capacity &&
         FRAME_HEADER + p < inbox->capacity)
         return read_predicted(stream, in, deadline, ret);
-    int r = make_space(stream, inbox->capacity);
+    int r = stream_make_space(stream, inbox->capacity);
     if (r < 0)
         return r;
     struct iovec span = { inbox->data + inbox->tail, inbox->capacity - inbox->tail };
-    ssize_t size = read_some(stream, &span, 1, deadline);
+    ssize_t size = stream_read(stream, &span, 1, deadline);
     if (size < 0)
         return (int)size;
     inbox->tail += (size_t)size;
@@ -385,7 +382,7 @@ static ssize_t receive_packet(struct stream *stream, struct message_in *in, int6
     stream->arrived = 0;
     while ((r = take_packet(stream, in)) == MORE) {
         ssize_t size = 0;
-        if ((r = may_read_on(stream, deadline)) < 0)
+        if ((r = stream_may_read_on(stream, deadline)) < 0)
             return r;
         int got = refill_packet(stream, in, deadline, &size);
         if (got == 1)
@@ -393,85 +390,6 @@ static ssize_t receive_packet(struct stream *stream, struct message_in *in, int6
         if (got < 0)
             return got;
     }
-    return r;
-}
-
-/* ---- frame=line, frame=none ---------------------------------------------------------------------------- */
-
-/* A line that is too long is dropped as far as it is there, and the rest of it when it comes. */
-static ssize_t drop_line(struct stream *stream, size_t size, bool whole)
-{
-    bool said = stream->skipping;
-    consume(stream, size);
-    stream->scanned = 0;
-    stream->skipping = !whole;
-    return said ? 0 : fail(-EBADMSG, "%s: a line longer than %zu bytes was dropped: open with a larger ?size=",
-                           stream->base.object, stream->largest);
-}
-
-static ssize_t give_line(struct stream *stream, struct message_in *in, size_t size, bool newline)
-{
-    in->meta.length = size;
-    in->meta.sender = stream->in.sender;
-    if (size > in->capacity)
-        return fail(-EMSGSIZE, "%s: the line has %zu bytes, the buffer %zu: it is kept, receive it with a larger one",
-                    stream->base.object, size, in->capacity);
-    if (size)
-        memcpy(in->data, stream->inbox.data + stream->inbox.head, size);
-    consume(stream, size + newline);
-    stream->scanned = 0;
-    return (ssize_t)size;
-}
-
-static ssize_t take_line(struct stream *stream, struct message_in *in)
-{
-    struct inbox *inbox = &stream->inbox;
-    for (;;) {
-        uint8_t *start = inbox->data + inbox->head;
-        uint8_t *newline = memchr(start + stream->scanned, '\n', available(inbox) - stream->scanned);
-        size_t size = newline ? (size_t)(newline - start) : available(inbox);
-        if (stream->skipping || size > stream->largest) {
-            ssize_t r = drop_line(stream, size + (newline != NULL), newline != NULL);
-            if (r < 0)
-                return r;
-        } else if (newline || (stream->ended && size)) {
-            return give_line(stream, in, size, newline != NULL);
-        } else {
-            stream->scanned = size;
-        }
-        if (!newline)
-            return stream->ended ? say_ended(stream) : MORE;
-    }
-}
-
-static ssize_t receive_line(struct stream *stream, struct message_in *in, int64_t deadline)
-{
-    ssize_t r;
-    stream->arrived = 0;
-    while ((r = take_line(stream, in)) == MORE) {
-        if ((r = may_read_on(stream, deadline)) < 0 || (r = make_space(stream, stream->largest + 1)) < 0)
-            return r;
-        struct inbox *inbox = &stream->inbox;
-        struct iovec span = { inbox->data + inbox->tail, inbox->capacity - inbox->tail };
-        r = read_some(stream, &span, 1, deadline);
-        if (r < 0 && !stream->ended)
-            return r;
-        inbox->tail += r > 0 ? (size_t)r : 0;
-    }
-    return r;
-}
-
-/* Bytes are bytes: whatever one read gives. */
-static ssize_t receive_bytes(struct stream *stream, struct message_in *in, int64_t deadline)
-{
-    if (stream->ended)
-        return say_ended(stream);
-    if (in->capacity == 0)
-        return fail(-EMSGSIZE, "%s: frame=none needs a buffer of at least one byte", stream->base.object);
-    struct iovec span = { in->data, in->capacity };
-    ssize_t r = read_some(stream, &span, 1, deadline);
-    in->meta.length = r > 0 ? (uint64_t)r : 0;
-    in->meta.sender = stream->in.sender;
     return r;
 }
 
@@ -514,61 +432,87 @@ static ssize_t receive_long_way(struct stream *stream, struct message_in *in, in
         r = receive_packet(stream, in, deadline);
         return_borrowed(stream);
         break;
-    case FRAME_LINE: r = receive_line(stream, in, deadline); break;
-    default: r = receive_bytes(stream, in, deadline);
+    case FRAME_LINE: r = stream_receive_line(stream, in, deadline); break;
+    default: r = stream_receive_bytes(stream, in, deadline);
     }
     stream_settle_ready(stream);
     return r;
 }
 
-/* The next message of the one writer that has written so far, whole in the inbox, in sequence, and not too long. */
-static bool next_is_plain(const struct stream *stream, const struct message_in *in, const struct frame_wire *wire)
+/* One bare read, waiting for ever or not at all, or MORE when that did not settle it. */
+static ssize_t read_bare(struct stream *stream, void *data, size_t size, int64_t deadline)
 {
-    const struct frame_writer *writer = &stream->table->writers[0];
-    return wire->magic == htole16(FRAME_MAGIC) && wire->version == FRAME_VERSION && wire->flags == (FRAME_FIRST | FRAME_LAST) &&
-           le32toh(wire->writer) == writer->id && le32toh(wire->number) == writer->next && writer->known &&
-           !writer->assembling && stream->table->lost == 0 && le32toh(wire->length) <= in->capacity &&
-           le32toh(wire->length) <= stream->largest && le32toh(wire->length) <= available(&stream->inbox) - FRAME_HEADER;
-}
-
-/* One bare read, or MORE when that did not settle it. */
-static ssize_t read_bare(struct stream *stream, void *data, size_t size)
-{
-    ssize_t r = port_read_bare(&stream->in, data, size);
+    bool waits = deadline == DEADLINE_NEVER;
+    ssize_t r = waits ? port_read_bare(&stream->in, data, size) : port_read_try(&stream->in, data, size);
+    if (r > 0)
+        return r;
+    if (r == -EAGAIN && !waits)
+        return wait_expired(deadline);
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before anything moved");
     if (r < 0 && port_has_vanished((int)r))
         return note_vanished(stream);
     if (r == 0 && stream->in.kind == PORT_OTHER) { /* a terminal says it once */
         note_end(stream);
-        return say_ended(stream);
+        return stream_say_ended(stream);
     }
-    return r > 0 ? r : MORE;
+    return MORE;
+}
+
+/* Whether one bare read is all that a receive needs. */
+static inline bool one_read(const struct stream *stream, int64_t deadline)
+{
+    return deadline == DEADLINE_NOW ? port_can_try(&stream->in) : deadline == DEADLINE_NEVER && stream->base.cancel_fd < 0;
+}
+
+/*
+ * How much to read.  Who takes all that is there again and again finds the stream empty again and again, and then every
+ * message of a sender that sends one by one wakes a sleeper, begins a new page of the pipe, or a packet.  So when little
+ * came at once, and all messages were of one length lately, the next ones are taken one a read, as a plain program would:
+ * meanwhile others can gather behind them.
+ */
+static inline size_t portion(struct stream *stream, size_t room)
+{
+    size_t one = FRAME_HEADER + stream->predicted;
+    if (!stream->sips || one > room)
+        return room;
+    stream->sips--;
+    return one;
+}
+
+static inline void note_portion(struct stream *stream, size_t asked, size_t got)
+{
+    size_t one = FRAME_HEADER + stream->predicted;
+    stream->dry = got < asked;
+    if (asked != one && got < SIP_BELOW * one && stream->steady >= SIPS)
+        stream->sips = SIPS;
 }
 
 /* A plain message is at most one bare system call and one copy. */
-HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, bool bare)
+HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, int64_t deadline)
 {
     struct inbox *inbox = &stream->inbox;
     struct frame_wire wire;
     if (!stream->table || stream->current || stream->remaining)
         return MORE;
-    if (inbox->tail == 0 && bare && stream->predicted < PREDICT_MIN) {
-        size_t offset = stream_offset(in->data);
-        ssize_t r = read_bare(stream, inbox->data + offset, inbox->capacity - offset);
+    if (inbox->tail == 0 && stream->predicted < PREDICT_MIN && one_read(stream, deadline)) {
+        size_t offset = stream_offset(in->data), asked = portion(stream, inbox->capacity - offset);
+        ssize_t r = read_bare(stream, inbox->data + offset, asked, deadline);
         if (r < 0)
             return r;
+        note_portion(stream, asked, (size_t)r);
         inbox->head = offset;
         inbox->tail = offset + (size_t)r;
     }
     if (available(inbox) < FRAME_HEADER)
         return MORE;
     memcpy(&wire, inbox->data + inbox->head, sizeof wire);
-    if (!next_is_plain(stream, in, &wire))
+    if (!stream_next_is_plain(stream, in->capacity, &wire))
         return MORE;
     size_t size = le32toh(wire.length);
     stream->table->writers[0].next++;
     stream->table->writers[0].open = true;
+    stream->steady = size == stream->predicted ? stream->steady + 1 : 0;
     stream->predicted = size;
     in->meta.type = (int64_t)le64toh((uint64_t)wire.type);
     in->meta.length = size;
@@ -584,13 +528,25 @@ HOT static ssize_t receive_plain(struct stream *stream, struct message_in *in, b
 HOT ssize_t stream_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
 {
     struct stream *stream = (struct stream *)conduit;
-    bool bare = deadline == DEADLINE_NEVER && conduit->cancel_fd < 0;
     ssize_t r = MORE;
     if (stream->ended || stream->in.creds || stream->ready.event_fd >= 0)
         return receive_long_way(stream, in, deadline);
     if (stream->frame == FRAME_PACKET)
-        r = receive_plain(stream, in, bare);
-    else if (stream->frame == FRAME_NONE && bare && in->capacity && stream->in.sender.source == TONG_IDENTITY_NONE)
-        in->meta.length = (uint64_t)(r = read_bare(stream, in->data, in->capacity));
+        r = receive_plain(stream, in, deadline);
+    else if (stream->frame == FRAME_NONE && in->capacity && stream->in.sender.source == TONG_IDENTITY_NONE &&
+             one_read(stream, deadline)) {
+        in->meta.length = (uint64_t)(r = read_bare(stream, in->data, in->capacity, deadline));
+        stream->dry = r < (ssize_t)in->capacity;
+    }
     return r == MORE ? receive_long_way(stream, in, deadline) : r;
+}
+
+/* The next message, if it needs no reading; else MORE. */
+ssize_t stream_take_next(struct stream *stream, struct message_in *in)
+{
+    if (stream->frame == FRAME_NONE || stream->ended || !something_waits(stream))
+        return MORE;
+    ssize_t r = stream->frame == FRAME_PACKET ? take_packet(stream, in) : stream_take_line(stream, in);
+    return_borrowed(stream);
+    return r;
 }

@@ -10,9 +10,13 @@
 #include "base/detail.h"
 #include "base/hot.h"
 #include "core/patience.h"
+#include "core/pipe_cuts.h"
 #include "core/process.h"
 #include "core/stream.h"
 #include "sys/sys.h"
+
+/* Bytes of messages that go by one call: 1024 of the smallest, and more than most pipes and buffers of sockets hold. */
+#define PACK_SIZE (128 << 10)
 
 /* Something of it is in the stream and cannot be taken back. */
 static bool has_moved(const struct outgoing *message)
@@ -229,14 +233,66 @@ static int prepare(struct stream *stream, int64_t deadline)
 }
 
 /* A short write of a small message, whose header, if it has one, lies in `scratch`: the rest goes the long way. */
-static int send_rest(struct stream *stream, const struct message_out *out, size_t header, size_t gone)
+static int send_rest(struct stream *stream, const struct message_out *out, size_t header, size_t gone, int64_t deadline)
 {
     struct outgoing *message = &stream->out_message;
     *message = (struct outgoing){ .data = out->data, .size = out->size, .header_size = header, .fragment_end = out->size };
     memcpy(message->header, stream->scratch + stream_offset(out->data), header);
     advance(message, gone);
     stream->number++;
-    return push_or_keep(stream, DEADLINE_NEVER);
+    return push_or_keep(stream, deadline);
+}
+
+/* Packed messages are whole frames, so what a full stream leaves of them is bytes that go first next time. */
+static ssize_t send_packed(struct stream *stream, const uint8_t *bytes, size_t size, size_t packed, int64_t deadline)
+{
+    stream->out_message = (struct outgoing){ .data = bytes, .size = size, .fragment_end = size };
+    int r = push_or_keep(stream, deadline);
+    stream->number += r == 0 || has_moved(&stream->out_message) ? (uint32_t)packed : 0;
+    if (r < 0)
+        return r;
+    return (ssize_t)packed;
+}
+
+/* A page of a pipe, and what it holds beside two headers. */
+#define CUT_PAGE 4096
+#define CUT_PAYLOAD (CUT_PAGE - 2 * FRAME_HEADER)
+
+/* Where batches are packed, and messages are cut for a pipe; NULL: no memory. */
+static uint8_t *packing(struct stream *stream)
+{
+    if (!stream->packing)
+        stream->packing = aligned_alloc(STREAM_PAGE, PACK_SIZE + STREAM_PAGE);
+    return stream->packing ? stream->packing + stream_offset(NULL) : NULL;
+}
+
+/*
+ * A message above PIPE_BUF in one write.  Linux fills whole pages of a pipe under its lock and lets others in only where
+ * the pipe is full (pipe_cuts.h): after `first` bytes and whole pages behind them, or after whole pages.  So a fragment ends
+ * at each of these places, and whatever others write falls between fragments.
+ */
+static size_t cut(struct stream *stream, const struct message_out *out, uint8_t *to)
+{
+    size_t first = out->size % CUT_PAYLOAD + FRAME_HEADER, used = 0, gone = 0;
+    bool last = false;
+    for (bool odd = false; !last; odd = !odd) {
+        size_t part = (odd ? CUT_PAGE - first : first) - FRAME_HEADER;
+        last = gone + part == out->size && !odd;
+        struct frame frame = { (uint8_t)((used == 0 ? FRAME_FIRST : 0) | (last ? FRAME_LAST : 0)), (uint32_t)part,
+                               stream->writer, next_number(stream), out->type };
+        frame_encode(&frame, to + used);
+        memcpy(to + used + FRAME_HEADER, (const uint8_t *)out->data + gone, part);
+        used += FRAME_HEADER + part;
+        gone += part;
+    }
+    return used;
+}
+
+/* Room for it, and worth it: two writes are a wake-up more than one. */
+static bool may_cut(const struct stream *stream, size_t size)
+{
+    return stream->frame == FRAME_PACKET && stream->fragment_max == PIPE_BUF && size > PIPE_BUF - FRAME_HEADER &&
+           size / CUT_PAYLOAD < PACK_SIZE / CUT_PAGE - 1 && pipe_cuts_between_pages();
 }
 
 static int send_long_way(struct stream *stream, const struct message_out *out, int64_t deadline)
@@ -250,11 +306,20 @@ static int send_long_way(struct stream *stream, const struct message_out *out, i
         return r;
     if (stream->frame == FRAME_LINE)
         return send_line(stream, out, deadline);
+    uint8_t *bytes = may_cut(stream, out->size) ? packing(stream) : NULL;
+    if (bytes)
+        return (r = (int)send_packed(stream, bytes, cut(stream, out, bytes), 1, deadline)) < 0 ? r : 0;
     return send_bytes(stream, out->data, out->size, out->type, deadline);
 }
 
+/* One bare system call, waiting for ever or not at all. */
+static inline ssize_t write_plain(struct stream *stream, const void *data, size_t size, int64_t deadline)
+{
+    return deadline == DEADLINE_NEVER ? port_write_bare(&stream->out, data, size) : port_write_try(&stream->out, data, size);
+}
+
 /* A framed message of up to STREAM_COPY_MAX bytes: one copy and one bare system call. */
-HOT static ssize_t send_copied(struct stream *stream, const struct message_out *out)
+HOT static ssize_t send_copied(struct stream *stream, const struct message_out *out, int64_t deadline)
 {
     uint8_t *bytes = stream->scratch + stream_offset(out->data);
     size_t size = FRAME_HEADER + out->size;
@@ -262,29 +327,33 @@ HOT static ssize_t send_copied(struct stream *stream, const struct message_out *
                  bytes);
     if (out->size)
         memcpy(bytes + FRAME_HEADER, out->data, out->size);
-    ssize_t r = port_write_bare(&stream->out, bytes, size);
+    ssize_t r = write_plain(stream, bytes, size, deadline);
     if (r < 0)
         return r;
     stream->announced = true;
     if ((size_t)r < size)
-        return send_rest(stream, out, FRAME_HEADER, (size_t)r);
+        return send_rest(stream, out, FRAME_HEADER, (size_t)r, deadline);
     stream->number++;
     return 0;
 }
 
 /* The bare call moved nothing: the long way knows what to do, but for a signal, which is the caller's. */
-static int send_refused(struct stream *stream, const struct message_out *out, ssize_t r)
+static int send_refused(struct stream *stream, const struct message_out *out, ssize_t r, int64_t deadline)
 {
     if (r == -EINTR)
         return fail_static(-EINTR, "a signal was caught before anything moved");
-    return send_long_way(stream, out, DEADLINE_NEVER);
+    if (r == -EAGAIN && deadline == DEADLINE_NOW)
+        return wait_expired(deadline);
+    return send_long_way(stream, out, deadline);
 }
 
 /* Whether send_copied(), or for unframed bytes one bare write, is all that this message needs. */
 static inline bool is_plain(const struct stream *stream, const struct message_out *out, int64_t deadline)
 {
     size_t most = stream->frame == FRAME_PACKET ? STREAM_COPY_MAX : PIPE_BUF;
-    return deadline == DEADLINE_NEVER && stream->base.cancel_fd < 0 && stream->frame != FRAME_LINE && !stream->kept &&
+    bool one_call = deadline == DEADLINE_NOW ? port_can_try(&stream->out)
+                                             : deadline == DEADLINE_NEVER && stream->base.cancel_fd < 0;
+    return one_call && stream->frame != FRAME_LINE && !stream->kept &&
            stream->generation == fork_generation && out->size <= most && out->size <= stream->largest &&
            (stream->frame == FRAME_NONE ? !out->type : FRAME_HEADER + out->size <= stream->fragment_max);
 }
@@ -299,26 +368,26 @@ HOT int stream_send(struct conduit *conduit, const struct message_out *out, int6
     if (!is_plain(stream, out, deadline))
         return send_long_way(stream, out, deadline);
     if (stream->frame == FRAME_NONE) {
-        ssize_t r = out->size ? port_write_bare(&stream->out, out->data, out->size) : 0;
+        ssize_t r = out->size ? write_plain(stream, out->data, out->size, deadline) : 0;
         if (r == (ssize_t)out->size)
             return 0;
         if (r > 0)
-            return send_rest(stream, out, 0, (size_t)r);
-        return send_refused(stream, out, r);
+            return send_rest(stream, out, 0, (size_t)r, deadline);
+        return send_refused(stream, out, r, deadline);
     }
-    ssize_t r = send_copied(stream, out);
-    return r < 0 ? send_refused(stream, out, r) : 0;
+    ssize_t r = send_copied(stream, out, deadline);
+    return r < 0 ? send_refused(stream, out, r, deadline) : 0;
 }
 
 /* As many small messages as one write that never interleaves can hold; 0 if the first is not small. */
-static size_t pack(struct stream *stream, const tong_batch *batch, size_t count, uint8_t *to, size_t room, size_t *ret_size)
+HOT static size_t pack(struct stream *stream, const tong_batch *batch, size_t count, uint8_t *to, size_t room, size_t *ret_size)
 {
     size_t used = 0, packed = 0;
-    uint32_t number = next_number(stream);
-    for (; packed < count && batch[packed].length <= stream->largest && batch[packed].length <= room &&
-           used + FRAME_HEADER + batch[packed].length <= room; packed++) {
-        struct frame frame = { FRAME_FIRST | FRAME_LAST, (uint32_t)batch[packed].length, stream->writer,
-                               number + (uint32_t)packed, batch[packed].type };
+    struct frame frame = { FRAME_FIRST | FRAME_LAST, 0, stream->writer, next_number(stream), 0 };
+    for (; packed < count && batch[packed].length <= stream->largest && used + FRAME_HEADER <= room &&
+           batch[packed].length <= room - used - FRAME_HEADER; packed++, frame.number++) {
+        frame.length = (uint32_t)batch[packed].length;
+        frame.type = batch[packed].type;
         frame_encode(&frame, to + used);
         if (frame.length)
             memcpy(to + used + FRAME_HEADER, batch[packed].data, frame.length);
@@ -328,24 +397,11 @@ static size_t pack(struct stream *stream, const tong_batch *batch, size_t count,
     return packed;
 }
 
-/* Packed messages are whole frames, so what a full stream leaves of them is bytes that go first next time. */
-static ssize_t send_packed(struct stream *stream, uint8_t *bytes, size_t size, size_t packed, int64_t deadline)
-{
-    stream->out_message = (struct outgoing){ .data = bytes, .size = size, .fragment_end = size };
-    int r = push_or_keep(stream, deadline);
-    stream->number += r == 0 || has_moved(&stream->out_message) ? (uint32_t)packed : 0;
-    if (r < 0)
-        return r;
-    return (ssize_t)packed;
-}
-
-#define PACK_SIZE (64 << 10)
-
 ssize_t stream_send_batch(struct conduit *conduit, const tong_batch *batch, size_t count, int64_t deadline)
 {
     struct stream *stream = (struct stream *)conduit;
     size_t sent = 0, room = stream->fragment_max < PACK_SIZE ? stream->fragment_max : PACK_SIZE;
-    uint8_t *bytes = malloc(room);
+    uint8_t *bytes = packing(stream);
     ssize_t r = bytes ? prepare(stream, deadline) : fail(-ENOMEM, "%s: out of memory for a batch", conduit->object);
     while (r >= 0 && sent < count && !stream->kept) {
         size_t size, packed = 0;
@@ -356,7 +412,6 @@ ssize_t stream_send_batch(struct conduit *conduit, const tong_batch *batch, size
         if (r >= 0)
             sent += packed > 1 ? packed : 1;
     }
-    free(bytes);
     return sent ? (ssize_t)sent : r;
 }
 

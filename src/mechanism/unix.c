@@ -39,7 +39,7 @@ static const struct channel_facet unix_stream = {
     .identity = TONG_IDENTITY_CONNECTION,
     .accepted = true,
     .shape = TONG_HAS_TWO_WAY,
-    .send = stream_send, .send_batch = stream_send_batch, .receive = stream_receive,
+    .send = stream_send, .send_batch = stream_send_batch, .receive = stream_receive, .receive_batch = stream_receive_batch,
     .finish = stream_finish, .pollfd = stream_pollfd, .after_fork = stream_after_fork,
     .descriptor = stream_descriptor, .heir_options = stream_heir_options,
     .peer = stream_peer, .describe = stream_describe, .close = stream_close,
