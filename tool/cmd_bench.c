@@ -79,9 +79,9 @@ static int try_names(struct round *round)
 {
     switch (round_asked(round)) {
     case ASKED_NO_WORK:
-        return fail_usage("--work %s: no work has this in its key, as round-trip-64-spin and one-way-1048576 are", round->only_work);
+        return fail_usage("--work %s: no work has this in its key (they are as round-trip-64-spin)", round->only_work);
     case ASKED_NO_NAME:
-        return fail_usage("--only %s: nothing has this in its name, as pipe and 'unix stream' are", round->only);
+        return fail_usage("--only %s: nothing has this in its name (they are as pipe, unix stream)", round->only);
     case ASKED_NOTHING:
         return fail_usage("nothing of this name does a work of this key here; the limit alone would be measured");
     default:

@@ -28,7 +28,7 @@ struct verdict {
 struct basis {
     int work;                /* -1: none */
     enum metric metric;
-    double pacing;           /* of the processor's time of each, what keeping the pace costs by itself; negative: unknown */
+    double pacing;           /* of each one's processor time, what keeping the pace costs; negative: unknown */
 };
 
 struct question {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The figures that decide: of works that are as near as possible to what is asked, measured now, or taken from a saved round. */
+/* The figures that decide: of works as near as there are to what is asked, measured now or taken from a saved round. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static double distance(const struct settings *s, int work)
     return fabs(log2((double)works[work].size / (double)s->size));
 }
 
-/* Of the works of a kind, and in a saved round of those that are in it, that of the nearest size, by its ratio; -1: none. */
+/* The work of a kind, in a saved round of those in it, whose size is nearest by its ratio; -1: none. */
 static int nearest(const struct question *q, bool (*is_one)(const struct settings *, const struct work *))
 {
     int best = -1;
@@ -100,5 +100,7 @@ int advise_load(struct question *q, const char *path)
     if (r < 0)
         return fail_system(r, path);
     choose_works(q);
-    return q->plain >= 0 ? CODE_DONE : fail_usage("%s: has none of the works one-way-SIZE, by which advise judges", path);
+    if (q->plain < 0)
+        return fail_usage("%s: has none of the works one-way-SIZE, by which advise judges", path);
+    return CODE_DONE;
 }

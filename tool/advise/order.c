@@ -36,8 +36,9 @@ static double figure_at(const struct question *q, int work, const struct verdict
 /* A short round leaves out what a disk decides. */
 static const char *unmeasured(const struct contestant *c)
 {
-    return strcmp(c->mechanism.variant, "durable=yes") ? "it was not measured"
-                                                        : "not measured: the disk decides; keeps what was synced when power is lost";
+    if (!strcmp(c->mechanism.variant, "durable=yes"))
+        return "not measured: the disk decides; keeps what was synced when power is lost";
+    return "it was not measured";
 }
 
 /* Why there is no figure of it at any work that could say something. */
@@ -47,7 +48,8 @@ static void explain_missing(const struct question *q, struct verdict *v)
     for (int i = 0; i < 2 && !*v->reason; i++) {
         const struct cell *cell = tried[i] < 0 ? NULL : cell_of(q, tried[i], v);
         if (cell && (*cell->missing || cell->wrong))
-            snprintf(v->reason, sizeof v->reason, "not measured: %s", *cell->missing ? cell->missing : "a message was wrong");
+            snprintf(v->reason, sizeof v->reason, "not measured: %s",
+                     *cell->missing ? cell->missing : "a message was wrong");
     }
     if (!*v->reason)
         snprintf(v->reason, sizeof v->reason, "%s", unmeasured(v->contestant));

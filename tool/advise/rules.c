@@ -7,7 +7,7 @@
 #include "base/layout.h"
 #include "base/number.h"
 
-#define AT_ONCE 4 /* messages that a ring should have room for, lest each waits for the one before: as `tong bench` measures */
+#define AT_ONCE 4 /* messages that a ring should have room for, lest each waits for the one before */
 
 /* A limit by its name; false: the mechanism has none such. */
 static bool find_limit(const struct contestant *c, const char *name, tong_limit_info *ret)
@@ -26,7 +26,7 @@ static uint64_t limit_of(const struct contestant *c, const char *name)
 
 /* ---- The largest message ---------------------------------------------------------------------------------- */
 
-/* By which limit a mechanism, or a variant that begins so, says how large a message may be, and which option decides that. */
+/* By which limit a mechanism, or a variant that begins so, says how large a message may be, and what option sets that. */
 static const struct { const char *variant, *limit, *option; } bounds[] = {
     { "socket=stream", "largest message of a stream", "size" },
     { "socket=", "largest send buffer for an ordinary user", "capacity" },
@@ -76,7 +76,8 @@ static struct room room_of(const struct contestant *c)
     bool given = limit.source[named] && parse_bytes(limit.source + named + 1, &most) == 0;
     room.largest = given ? held_by(c, (uint64_t)most) : limit.value;
     if (given || bounds[i].option)
-        snprintf(room.option, sizeof room.option, "%.*s", given ? (int)named : 15, given ? limit.source : bounds[i].option);
+        snprintf(room.option, sizeof room.option, "%.*s", given ? (int)named : 15,
+                 given ? limit.source : bounds[i].option);
     uint64_t usual = *room.option ? usual_value(c, room.option) : 0;
     room.usual = usual ? held_by(c, usual) : room.largest;
     return room;
@@ -94,15 +95,16 @@ static void say_option(struct verdict *v, const struct room *room, uint64_t size
         value = power > value ? power : value;
     for (; value >= 1024 && value % 1024 == 0 && unit < 3; unit++)
         value /= 1024;
-    snprintf(v->option, sizeof v->option, "%s=%llu%.*s", room->option, (unsigned long long)value, unit > 0, &units[unit]);
+    snprintf(v->option, sizeof v->option, "%s=%llu%.*s", room->option, (unsigned long long)value, unit > 0,
+             &units[unit]);
 }
 
 static void apply_size(struct verdict *v, const struct settings *s)
 {
     struct room room = room_of(v->contestant);
     if ((uint64_t)s->size > room.largest)
-        snprintf(v->reason, sizeof v->reason, "its largest message has %llu bytes (%s)", (unsigned long long)room.largest,
-                 room.source);
+        snprintf(v->reason, sizeof v->reason, "its largest message has %llu bytes (%s)",
+                 (unsigned long long)room.largest, room.source);
     else
         say_option(v, &room, (uint64_t)s->size);
 }

@@ -53,7 +53,7 @@ static bool note_pacing(const struct question *q, char ret[200])
         snprintf(ret, 200, "What keeping the pace costs by itself, %s of each, is taken off the processor's time.",
                  bench_time(q->basis.pacing, time));
     else
-        snprintf(ret, 200, "What keeping the pace costs by itself is not in that round, and so it is in these figures.");
+        snprintf(ret, 200, "What keeping the pace costs is not in that round, and so it is in these figures.");
     return true;
 }
 
@@ -121,7 +121,8 @@ static void print_ordered(const struct question *q)
 {
     const struct verdict *best = &q->verdicts[0];
     char address[128], note[200];
-    printf("Use %s (%s): %s\n\n", best->contestant->name, address_of(best, address), best->contestant->mechanism.summary);
+    printf("Use %s (%s): %s\n\n", best->contestant->name, address_of(best, address),
+           best->contestant->mechanism.summary);
     printf("Decided by %s a message, measured %s:\n%s.\n", q->basis.metric == METRIC_CPU ? "processor time" : "time",
            q->settings->from ? "before" : "here and now", works[q->basis.work].title);
     for (size_t i = 0; i < NOTES; i++)

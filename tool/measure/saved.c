@@ -39,15 +39,17 @@ static int count_of(json_value from, const char *name)
 static void load_figure(json_value from, const char *name, struct figure *ret)
 {
     json_value figure = json_member(from, name);
-    *ret = (struct figure){ number(figure, "median"), number(figure, "least"), number(figure, "most"), count_of(figure, "runs") };
+    *ret = (struct figure){ number(figure, "median"), number(figure, "least"), number(figure, "most"),
+                            count_of(figure, "runs") };
 }
 
 /* ---- Results ---------------------------------------------------------------------------------------------- */
 
 static void load_cell(json_value from, struct cell *ret)
 {
-    *ret = (struct cell){ .fits = true, .repeated = count_of(from, "repeated"), .unsettled = count_of(from, "unsettled"),
-                          .wrong = count_of(from, "void"), .samples = (uint64_t)count_of(from, "samples") };
+    *ret = (struct cell){ .fits = true, .repeated = count_of(from, "repeated"),
+                          .unsettled = count_of(from, "unsettled"), .wrong = count_of(from, "void"),
+                          .samples = (uint64_t)count_of(from, "samples") };
     for (int m = 0; m < METRICS; m++)
         load_figure(from, metric_names[m], &ret->figures[m]);
     load_figure(from, "line_ns", &ret->line);

@@ -33,6 +33,9 @@ const char *bench_time(double nanoseconds, char ret[16]);
 const char *bench_rate(double nanoseconds_each, char ret[16]);
 const char *bench_size(size_t size, char ret[16]);
 
+/* What stands behind a figure that is unsettled: its runs differ by more than twice.  Else "". */
+const char *bench_mark(const struct figure *figure);
+
 /* Contestants of a work that were measured, the quickest first: how many. */
 int bench_ranking(const struct round *round, int work, int ret[CONTESTANTS_MAX]);
 
