@@ -83,6 +83,7 @@ static const char style[] =
     "@media(max-width:640px){main{padding:1.2rem .7rem 3rem}section{padding:.8rem .7rem}"
     ".row{grid-template-columns:1fr 5.4rem 3.6rem;gap:0 .4rem;margin-bottom:.35rem}"
     ".row>:nth-child(2){grid-row:2;grid-column:1/4}.row.head{grid-template-columns:1fr 5.4rem 3.6rem}"
+    ".pairs th,.pairs td{padding:.28rem .3rem}"
     ".brief table,.brief tbody{display:block}.brief tr:first-child{display:none}"
     ".brief tr{display:grid;grid-template-columns:1fr 1fr;gap:.3rem .8rem;padding:.6rem 0;"
     "border-bottom:1px solid var(--rule)}.brief td{border:0;padding:0;text-align:left}"
