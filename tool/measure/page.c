@@ -185,8 +185,9 @@ static void show_headline(struct text *out, const struct round *round, int work,
     int tong = best_of(round, work, GROUP_TONG), rival = best_of(round, work, GROUP_RIVAL);
     const struct figure *ratio = &round->cells[work][tong].figures[METRIC_LIMIT];
     char words[16];
-    text_print(out, "<div><span class=\"what\">%s</span><b>%s</b><span>", what,
-               amount(&works[work], median_of(round, work, tong), words));
+    text_print(out, "<div><span class=\"what\">%s</span><b>%s%s</b><span>", what,
+               amount(&works[work], median_of(round, work, tong), words),
+               bench_mark(&round->cells[work][tong].figures[METRIC_TIME]));
     page_text(out, round->contestants[tong].name);
     if (ratio->runs)
         text_print(out, ": %.2f times the limit's time", ratio->median);
