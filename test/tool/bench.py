@@ -96,6 +96,14 @@ def test_round(page):
     return round
 
 
+def one_way_ratios():
+    """Of shared memory to the limit where both sleep on one processor; again and again, as above."""
+    for _ in range(5):
+        round = json.loads(tong("bench", "--quick", "--runs", "3", "--slice", "2ms", "--peers", "none", "--json",
+                                "--work", "one-way-64-sleep-one", "--only", "shm"))
+        yield min(r["ratio_to_limit"]["median"] for r in round["works"][0]["results"] if r["group"] == "tong" and r["time_ns"])
+
+
 FAKE = """#!%(python)s
 import sys
 if sys.argv[1] == "describe":
@@ -161,6 +169,7 @@ def main():
         round = test_round(page)
         test_figures(directory, round)
         test_page(page)
+        check("one way, sleeping, is limited by what is called its limit", any(ratio > 0.8 for ratio in one_way_ratios()))
         test_loss(directory)
         answer = json.loads(tong("advise", "--json", "--related"))
         check("advice is measured here and now", answer["use"] and any(m["time_ns"] for m in answer["mechanisms"]))

@@ -21,8 +21,14 @@ def check(name, holds, what=""):
 
 
 def tong(*words):
-    done = subprocess.run([TONG, *words], capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout, done.stderr
+    """Code, output and words; one that measures after all is stopped, so that it clears up."""
+    process = subprocess.Popen([TONG, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        out, words = process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        out, words = process.communicate()
+    return process.returncode, out, words
 
 
 def sizes(*chosen):
