@@ -54,6 +54,8 @@ const struct work works[] = {
       .place = PLACE_APART, .quick = true },
     { .key = "paced-64-one", .title = "Paced, 64 B, 10000 a second, sleeping, one processor", .test = TEST_PACED,
       .size = 64, .senders = 1, .receivers = 1, .place = PLACE_TOGETHER, .quick = true },
+    { .key = "paced-65536-one", .title = "Paced, 64 KiB, 10000 a second, sleeping, one processor", .test = TEST_PACED,
+      .size = 64 * K, .senders = 1, .receivers = 1, .place = PLACE_TOGETHER },
     { .key = "paced-64", .title = "Paced, 64 B, 10000 a second, sleeping, two processors", .test = TEST_PACED,
       .size = 64, .senders = 1, .receivers = 1, .place = PLACE_APART },
     { .key = "one-way-64-2-1", .title = "One way, 64 B, 2 senders and 1 receiver", .test = TEST_ONE_WAY, .size = 64,

@@ -96,7 +96,7 @@ static bool fits_ends(const struct contestant *c, const struct work *w)
     return w->receivers == 1 || w->broadcast || c->many_receivers;
 }
 
-static bool fits(const struct contestant *c, const struct work *w)
+bool round_fits(const struct contestant *c, const struct work *w)
 {
     return w->size >= c->least && w->size <= c->most && fits_manner(c, w) && fits_ends(c, w);
 }
@@ -126,7 +126,7 @@ bool round_has(const struct round *round, int work)
 static bool takes_part(const struct round *round, int work, int i)
 {
     const struct contestant *c = &round->contestants[i];
-    if (!fits(c, &works[work]))
+    if (!round_fits(c, &works[work]))
         return false;
     if (c->group == GROUP_LIMIT)
         return !c->idle || works[work].test == TEST_PACED;
@@ -435,9 +435,37 @@ static void know_machine(struct conditions *c)
     c->load = load_now();
 }
 
+/* Part of a name or key; NULL is part of all. */
+static bool is_part(const char *part, const char *of)
+{
+    return !part || strstr(of, part);
+}
+
+enum asked round_asked(struct round *round)
+{
+    struct state x = { .round = round };
+    enum asked ret = ASKED_NO_WORK;
+    x.two = line_processors(x.processors);
+    round_gather(round);
+    for (int work = 0; work < work_count; work++) {
+        if (!is_part(round->only_work, works[work].key))
+            continue;
+        ret = ret == ASKED_NO_WORK ? ASKED_NO_NAME : ret;
+        for (int i = 0; i < round->count; i++) {
+            bool named = is_part(round->only, round->contestants[i].name);
+            ret = named && ret == ASKED_NO_NAME ? ASKED_NOTHING : ret;
+            if (named && is_wanted(&x, work) && takes_part(round, work, i))
+                return ASKED_WELL;
+        }
+    }
+    return ret;
+}
+
 void round_gather(struct round *round)
 {
     struct contestant *list = round->contestants;
+    if (round->count)
+        return;
     round->count = limit_contestants(list, CONTESTANTS_MAX);
     round->count += over_contestants(list + round->count, CONTESTANTS_MAX - round->count);
     round->count += hand_contestants(list + round->count, CONTESTANTS_MAX - round->count);

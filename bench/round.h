@@ -104,6 +104,14 @@ void round_settle(struct round *round, bool quick, const char *rivals);
 /* The contestants that there are, unless there are some already. */
 void round_gather(struct round *round);
 
+/* Whether what `only` and `only_work` ask for can be measured: no such work, nobody of that name, nobody who does it, or yes. */
+enum asked { ASKED_NO_WORK, ASKED_NO_NAME, ASKED_NOTHING, ASKED_WELL };
+
+enum asked round_asked(struct round *round);
+
+/* Whether a contestant can do a work at all. */
+bool round_fits(const struct contestant *contestant, const struct work *work);
+
 /* Measures everything; `round` has its settings, the rest is zeroed.  0 or a negative errno. */
 int round_run(struct round *round);
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bench/ticks.h"
@@ -19,7 +20,7 @@
 struct settings {
     bool raw, json, quick;
     int64_t runs, slice;
-    const char *only, *work, *report, *peers;
+    const char *only, *work, *report, *peers, *from;
 };
 
 static const struct option_row options[] = {
@@ -31,6 +32,7 @@ static const struct option_row options[] = {
     VALUE(slice, TAKES_DURATION, "T", "how long one measurement takes (80ms, quick 10ms)"),
     VALUE(peers, TAKES_TEXT, "DIR", "where the programs of other libraries are, or 'none'"),
     VALUE(report, TAKES_TEXT, "FILE", "write a page (HTML) too"),
+    VALUE(from, TAKES_TEXT, "FILE", "show a round saved by --json, instead of measuring now"),
     FLAG(json, "as JSON (doc/json.md)"),
     OPTIONS_LAST,
 };
@@ -56,6 +58,35 @@ static void end_progress(void)
 {
     if (isatty(STDERR_FILENO))
         fputs("\r\033[K", stderr);
+}
+
+/* ---- What was asked for ----------------------------------------------------------------------------------- */
+
+/* A round takes minutes: that its page cannot be written is known before.  What was made to know it is gone again. */
+static int try_page(const char *path)
+{
+    struct stat there;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        return close(fd) < 0 || unlink(path) < 0 ? fail_system(-errno, path) : CODE_DONE;
+    if (errno != EEXIST || access(path, W_OK) < 0 || stat(path, &there) < 0)
+        return fail_system(-errno, path);
+    return S_ISDIR(there.st_mode) ? fail_system(-EISDIR, path) : CODE_DONE;
+}
+
+/* The limit is always measured, so what names nothing would look as if it had been found. */
+static int try_names(struct round *round)
+{
+    switch (round_asked(round)) {
+    case ASKED_NO_WORK:
+        return fail_usage("--work %s: no work has this in its key (they are as round-trip-64-spin)", round->only_work);
+    case ASKED_NO_NAME:
+        return fail_usage("--only %s: nothing has this in its name (they are as pipe, unix stream)", round->only);
+    case ASKED_NOTHING:
+        return fail_usage("nothing of this name does a work of this key here; the limit alone would be measured");
+    default:
+        return CODE_DONE;
+    }
 }
 
 /* ---- Running ---------------------------------------------------------------------------------------------- */
@@ -92,22 +123,40 @@ static bool any_measured(const struct round *round)
     return false;
 }
 
-static int measure(const struct settings *settings)
+static int load(struct round *round, const char *path)
 {
-    struct round *round = calloc(1, sizeof *round);
-    if (!round)
-        return fail_system(-ENOMEM, "bench");
+    int r = bench_saved(round, path);
+    if (r == -EINVAL || (r == 0 && !any_measured(round)))
+        return fail_usage("%s: is not what tong bench --json writes", path);
+    return r < 0 ? fail_system(r, path) : CODE_DONE;
+}
+
+static int measure(struct round *round, const struct settings *settings)
+{
     round_settle(round, settings->quick, settings->peers);
     round->runs = settings->runs ? (int)settings->runs : round->runs;
     round->slice = settings->slice ? settings->slice : round->slice;
     round->only = settings->only;
     round->only_work = settings->work;
     round->progress = show_progress;
+    int code = try_names(round);
+    if (code != CODE_DONE)
+        return code;
     int r = round_run(round);
     end_progress();
-    int code = r == -ECANCELED ? CODE_FAILED : r < 0 ? fail_system(r, "bench") : CODE_DONE;
-    if (code == CODE_DONE && !any_measured(round))
-        code = fail_usage("nothing of that name could be measured");
+    if (r < 0)
+        return r == -ECANCELED ? CODE_FAILED : fail_system(r, "bench");
+    return any_measured(round) ? CODE_DONE : fail_usage("nothing of that name could be measured");
+}
+
+static int measure_and_show(const struct settings *settings)
+{
+    struct round *round = calloc(1, sizeof *round);
+    if (!round)
+        return fail_system(-ENOMEM, "bench");
+    int code = settings->report ? try_page(settings->report) : CODE_DONE;
+    if (code == CODE_DONE)
+        code = settings->from ? load(round, settings->from) : measure(round, settings);
     if (code == CODE_DONE)
         code = show(settings, round);
     free(round);
@@ -129,7 +178,7 @@ static int run(const struct command *self, int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (settings.raw)
         return bench_raw(&(struct raw_settings){ settings.json, settings.runs ? settings.runs : 9, settings.only });
-    return stop_end(measure(&settings));
+    return stop_end(measure_and_show(&settings));
 }
 
 const struct command cmd_bench = {

@@ -27,6 +27,8 @@ int limit_contestants(struct contestant *list, int most)
           .sleeps = true, .spins = true, .one_way = true, .bursts = true, .broadcasts = true },
         { .name = "bursts, 256 KiB", .wire = &burst_wire, .prepare = index_prepare, .ring = 256 * K, .most = K,
           .spins = true, .one_way = true, .bursts = true, .broadcasts = true },
+        { .name = "drained", .wire = &drain_wire, .prepare = index_prepare, .ring = 256 * K, .most = K, .sleeps = true,
+          .one_way = true },
         { .name = "claimed", .wire = &claim_wire, .prepare = claim_prepare, .ring = 512 * K, .most = 64, .spins = true,
           .one_way = true, .bursts = true, .many_senders = true, .many_receivers = true },
         { .name = "lanes", .wire = &lanes_wire, .prepare = lanes_prepare, .ring = 256 * K, .most = K, .spins = true,

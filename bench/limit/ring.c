@@ -71,12 +71,12 @@ static long futex(atomic_uint *word, int operation, unsigned value)
 }
 
 /* The fence: either the receiver sees the message that came, or the sender sees that the receiver goes to sleep. */
-void limit_wake(struct ring *ring)
+void limit_wake_at(atomic_uint *asleep)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&ring->asleep, memory_order_relaxed)) {
-        atomic_store_explicit(&ring->asleep, 0, memory_order_relaxed);
-        futex(&ring->asleep, FUTEX_WAKE, INT_MAX);
+    if (atomic_load_explicit(asleep, memory_order_relaxed)) {
+        atomic_store_explicit(asleep, 0, memory_order_relaxed);
+        futex(asleep, FUTEX_WAKE, INT_MAX);
     }
 }
 
@@ -85,13 +85,13 @@ static bool is_still(atomic_uint_fast64_t *word, uint64_t old, int ignored)
     return (atomic_load_explicit(word, memory_order_acquire) ^ old) << ignored == 0;
 }
 
-static void sleep_while(struct ring *ring, atomic_uint_fast64_t *word, uint64_t old, int ignored)
+void limit_sleep(atomic_uint *asleep, atomic_uint_fast64_t *word, uint64_t old, int ignored)
 {
     while (is_still(word, old, ignored)) {
-        atomic_store_explicit(&ring->asleep, 1, memory_order_relaxed);
+        atomic_store_explicit(asleep, 1, memory_order_relaxed);
         atomic_thread_fence(memory_order_seq_cst);
         if (is_still(word, old, ignored))
-            futex(&ring->asleep, FUTEX_WAIT, 1);
+            futex(asleep, FUTEX_WAIT, 1);
     }
 }
 
@@ -100,7 +100,7 @@ void limit_await(struct end *end, struct ring *ring, atomic_uint_fast64_t *word,
     int looks = end->job.together ? 0 : SPINS;
     while (is_still(word, old, ignored)) {
         if (!end->job.spin && looks-- <= 0)
-            sleep_while(ring, word, old, ignored);
+            limit_sleep(&ring->asleep, word, old, ignored);
         else
             end_look(end);
     }

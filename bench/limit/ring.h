@@ -8,6 +8,7 @@
  *            each message, and nothing else (line.c)
  *   turns    messages of any size, a turn behind each says whose the slot is (turns.c)
  *   index    messages side by side; the sender publishes an index after each one, or once a burst (index.c)
+ *   drained  as index, for who sleeps: filled until there is no more room, then emptied, and woken only in between (drain.c)
  *   lanes    several senders, a ring of the kind above for each, and one receiver that looks at all in turn (index.c)
  *   claim    several senders, or receivers, take a run of slots with one atomic operation (claim.c)
  *
@@ -28,6 +29,7 @@ struct ring {
     APART atomic_uint_fast64_t head;       /* claim: what is taken to be read */
     APART atomic_uint_fast64_t freed;      /* claim: what may be written over */
     APART atomic_uint asleep;              /* receivers that may be: they set it, who wakes them clears it */
+    APART atomic_uint full;                /* drained: the sender sleeps until there is room again */
     APART struct { APART atomic_uint_fast64_t read; } receiver[ROLES_MAX]; /* each its own */
     APART uint64_t slots;                  /* a power of two; constant, as are these */
     size_t stride, turn_at;
@@ -60,8 +62,16 @@ void rings_remove(const struct contestant *c, void *subject);
 /* Makes this process's side: its wire's `enter`. */
 void limit_enter(struct end *end);
 
-/* The sender has said something: wakes who sleeps.  Only where anybody may. */
-void limit_wake(struct ring *ring);
+/* Something was said: wakes who sleeps at `asleep`, the ring's word for receivers.  Only where anybody may. */
+void limit_wake_at(atomic_uint *asleep);
+
+static inline void limit_wake(struct ring *ring)
+{
+    limit_wake_at(&ring->asleep);
+}
+
+/* Sleeps at `asleep` until *word is no longer `old` in all but its `ignored` upper bits. */
+void limit_sleep(atomic_uint *asleep, atomic_uint_fast64_t *word, uint64_t old, int ignored);
 
 /* Looks, or sleeps, until *word is no longer `old` in all but its `ignored` upper bits. */
 void limit_await(struct end *end, struct ring *ring, atomic_uint_fast64_t *word, uint64_t old, int ignored);
@@ -97,7 +107,7 @@ static inline void ring_copy(uint8_t *to, const uint8_t *from, size_t size)
         memcpy(to, from, size);
 }
 
-extern const struct wire line_wire, turns_wire, index_wire, burst_wire, hand_wire, lanes_wire, claim_wire, silence_wire;
+extern const struct wire line_wire, turns_wire, index_wire, burst_wire, hand_wire, lanes_wire, claim_wire, drain_wire, silence_wire;
 
 void *line_prepare(const struct contestant *c, const struct job *job);
 void *turns_prepare(const struct contestant *c, const struct job *job);

@@ -119,6 +119,9 @@ static inline size_t stream_offset(const void *other)
 #define STREAM_OFFSET_MAX 128
 #define STREAM_PAGE 4096
 
+/* Of a mechanism that carries streams: the most that its option size allows a message. */
+uint64_t stream_limit_largest(const char *source);
+
 #define STREAM_SIZE_DEFAULT (16 << 20)
 #define STREAM_SIZE_MAX (1 << 30)
 

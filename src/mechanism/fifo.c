@@ -340,6 +340,7 @@ static int fifo_remove(const struct address *address)
 }
 
 static const struct limit fifo_limits[] = {
+    { "largest message", "bytes", "size=1G", stream_limit_largest },
     { "largest write that never interleaves", "bytes", "PIPE_BUF", limit_pipe_buf },
     { "largest capacity for an ordinary user", "bytes", "fs.pipe-max-size", limit_from_proc },
     { NULL, NULL, NULL, NULL },

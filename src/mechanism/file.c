@@ -367,7 +367,7 @@ static uint64_t largest_record(const char *source)
 }
 
 static const struct limit file_limits[] = {
-    { "largest record", "bytes", "size", largest_record },
+    { "largest record", "bytes", "size=1G", largest_record },
     { "readers that wait, of one user", "inotify descriptors", "fs.inotify.max_user_instances", limit_from_proc },
     { "files waited for, by one user", "files", "fs.inotify.max_user_watches", limit_from_proc },
     { NULL, NULL, NULL, NULL },

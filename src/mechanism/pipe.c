@@ -100,6 +100,7 @@ static int pipe_open(const struct open_request *request, struct conduit **ret)
 }
 
 static const struct limit pipe_limits[] = {
+    { "largest message", "bytes", "size=1G", stream_limit_largest },
     { "largest write that never interleaves", "bytes", "PIPE_BUF", limit_pipe_buf },
     { "largest capacity for an ordinary user", "bytes", "fs.pipe-max-size", limit_from_proc },
     { "pages of all pipes of one user before they shrink", "pages", "fs.pipe-user-pages-soft", limit_from_proc },

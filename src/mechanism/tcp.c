@@ -25,6 +25,7 @@
 #include "base/detail.h"
 #include "core/connection.h"
 #include "core/inet.h"
+#include "core/stream.h"
 #include "sys/sys.h"
 
 static const struct option_use tcp_options[] = {
@@ -261,6 +262,7 @@ static const struct listener_facet tcp_listener = {
 /* ---- The row ---------------------------------------------------------------------------------------------------- */
 
 static const struct limit tcp_limits[] = {
+    { "largest message", "bytes", "size=1G", stream_limit_largest },
     { "lowest port for an ordinary user", "port", "net.ipv4.ip_unprivileged_port_start", inet_limit_lowest_port },
     { "first port the kernel chooses", "port", "net.ipv4.ip_local_port_range", limit_from_proc },
     { "last port the kernel chooses", "port", "net.ipv4.ip_local_port_range", inet_limit_last },

@@ -21,6 +21,7 @@
 #include "core/datagram.h"
 #include "core/local_name.h"
 #include "core/process.h"
+#include "core/stream.h"
 #include "sys/sys.h"
 
 static const struct option_use unix_options[] = {
@@ -379,6 +380,7 @@ static uint64_t path_size(const char *source)
 }
 
 static const struct limit unix_limits[] = {
+    { "largest message of a stream", "bytes", "size=1G", stream_limit_largest },
     { "longest name", "bytes", "sockaddr_un.sun_path", path_size },
     { "default send buffer", "bytes", "net.core.wmem_default", limit_from_proc },
     { "largest send buffer for an ordinary user", "bytes", "net.core.wmem_max", limit_from_proc },

@@ -21,7 +21,7 @@ BELOW = {
     "mechanism": {"mechanism", "ring", "core", "sys", "base", "tong"},
     "": {"", "core", "sys", "base", "tong"},
     "bench": {"bench", "tong"},
-    "tool": {"tool", "measure", "sight", "web", "explain", "demo", "probe", "bench", "base", "tong"},
+    "tool": {"tool", "advise", "measure", "sight", "web", "explain", "demo", "probe", "bench", "base", "tong"},
 }
 
 # What enters the kernel, or may: in the library only src/sys says it.  clock_gettime does not (it reads a shared

@@ -247,6 +247,7 @@ static const struct translation figures_of_the_library[] = {
     { "how messages are told apart in bytes", "바이트 속에서 메시지를 나누는 방법" },
     { "largest message; of a region, its bytes when it is made", "가장 큰 메시지. 영역에서는 만들 때의 바이트 수" },
     { "largest message", "가장 큰 메시지" },
+    { "largest message of a stream", "스트림의 가장 큰 메시지" },
     { "senders at once", "동시에 보내는 쪽의 수" },
     { "receivers at once", "동시에 받는 쪽의 수" },
     { "its layout", "메모리 배치" },

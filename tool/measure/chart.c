@@ -79,7 +79,8 @@ static void draw_row(struct text *out, const struct round *round, int work, int 
     page_text(out, c->name);
     text_print(out, "</i></span><span class=\"%s\">", group_names[c->group]);
     draw_dot(out, scale, &cell->figures[METRIC_TIME], limit);
-    text_print(out, "</span><span>%s</span>", bench_time(cell->figures[METRIC_TIME].median, time));
+    text_print(out, "</span><span>%s%s</span>", bench_time(cell->figures[METRIC_TIME].median, time),
+               bench_mark(&cell->figures[METRIC_TIME]));
     if (ratio->runs)
         text_print(out, ratio->median < 99.5 ? "<span>%.2f</span></div>\n" : "<span>%.0f</span></div>\n",
                    ratio->median);
@@ -136,16 +137,16 @@ static double y_of(double rate)
     return y > BOTTOM ? BOTTOM : y;
 }
 
-static void draw_grid(struct text *out)
+/* A tick for each size that was measured. */
+static void draw_grid(struct text *out, const struct round *round)
 {
-    static const struct { size_t size; const char *word; } sizes[] = {
-        { 64, "64 B" }, { 1024, "1 KiB" }, { 4096, "4 KiB" }, { 65536, "64 KiB" }, { 1048576, "1 MiB" },
-    };
     static const char *const rates[] = { "0.01", "0.1", "1", "10", "100" };
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        text_print(out, "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/><text x=\"%.1f\" y=\"%d\" "
-                   "text-anchor=\"middle\">%s</text>", x_of(sizes[i].size), x_of(sizes[i].size), TOP, BOTTOM,
-                   x_of(sizes[i].size), BOTTOM + 18, sizes[i].word);
+    char size[16];
+    for (int w = 0; w < work_count; w++)
+        if (in_sizes(w) && round_has(round, w))
+            text_print(out, "<line class=\"tick\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>"
+                       "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%s</text>", x_of(works[w].size), x_of(works[w].size), TOP, BOTTOM,
+                       x_of(works[w].size), BOTTOM + 18, bench_size(works[w].size, size));
     for (int i = 0; i < 5; i++)
         text_print(out, "<line class=\"tick\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/><text x=\"%d\" y=\"%.1f\" "
                    "text-anchor=\"end\">%s</text>", LEFT, RIGHT, y_of(pow(10, i - 2)), y_of(pow(10, i - 2)), LEFT - 8,
@@ -160,18 +161,42 @@ static const char *stroke_of(const struct contestant *c)
     return c->group == GROUP_TONG && c->mechanism.offers & TONG_HAS_ZERO_COPY ? "strong" : "thin";
 }
 
+/* What a curve has at a work; of the limit, whichever ring is the best there.  NULL: it was not measured. */
+static const struct figure *point_at(const struct round *round, const struct curve *curve, int work)
+{
+    bool limit = round->contestants[curve->contestant].group == GROUP_LIMIT;
+    int i = limit ? round_limit(round, work) : curve->contestant;
+    const struct figure *figure = i < 0 ? NULL : &round->cells[work][i].figures[METRIC_TIME];
+    return figure && figure->runs ? figure : NULL;
+}
+
+/* The next work after one that is a point of a curve; work_count past the last. */
+static int next_point(const struct round *round, const struct curve *curve, int after)
+{
+    int w = after + 1;
+    while (w < work_count && !(in_sizes(w) && point_at(round, curve, w)))
+        w++;
+    return w;
+}
+
+static double height_at(const struct round *round, const struct curve *curve, int work)
+{
+    return y_of((double)works[work].size / point_at(round, curve, work)->median);
+}
+
+/* The line leads from what was measured to what was measured: a dot for each. */
 static void draw_curve(struct text *out, const struct round *round, struct curve *curve)
 {
     text_print(out, "<polyline class=\"%s\" points=\"", stroke_of(&round->contestants[curve->contestant]));
-    for (int w = 0; w < work_count; w++) {
-        const struct figure *f = &round->cells[w][curve->contestant].figures[METRIC_TIME];
-        if (!in_sizes(w) || !f->runs)
-            continue;
-        curve->y = y_of((double)works[w].size / f->median);
+    for (int w = next_point(round, curve, -1); w < work_count; w = next_point(round, curve, w)) {
+        curve->y = height_at(round, curve, w);
         curve->last = w;
         text_print(out, "%.1f,%.1f ", x_of(works[w].size), curve->y);
     }
     text_print(out, "\"/>");
+    for (int w = next_point(round, curve, -1); w < work_count; w = next_point(round, curve, w))
+        text_print(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"currentColor\"/>", x_of(works[w].size),
+                   height_at(round, curve, w));
 }
 
 /* Names beside the last points, moved apart so that none lies on another, and none below the picture. */
@@ -197,9 +222,8 @@ static void draw_label(struct text *out, const struct round *round, const struct
     const struct contestant *c = &round->contestants[curve->contestant];
     double x = x_of(works[curve->last].size);
     text_print(out, "<g class=\"%s\"><path class=\"lead\" d=\"M%.1f %.1f L%d %.1f\"/>"
-               "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"currentColor\"/>"
                "<text class=\"mark\" x=\"%d\" y=\"%.1f\">", group_names[c->group], x, curve->y,
-               RIGHT + 24, curve->label, x, curve->y, RIGHT + 28, curve->label + 4);
+               RIGHT + 24, curve->label, RIGHT + 28, curve->label + 4);
     page_text(out, c->group == GROUP_LIMIT ? "the limit" : c->name);
     text_print(out, "</text></g>\n");
 }
@@ -214,7 +238,7 @@ static int points(const struct round *round, int contestant)
 
 /*
  * System calls lie on the curves of what uses them, and would only double those.  Of two ways through one memory the
- * one in place is drawn, and of the limits the one that goes furthest.
+ * one in place is drawn, and of the limits one curve, which the one that goes furthest stands for.
  */
 static bool is_drawn(const struct round *round, int i)
 {
@@ -239,9 +263,10 @@ void chart_sizes(struct text *out, const struct round *round)
         return;
     text_print(out, "<h2>Bytes a second, by the size of messages</h2><section class=\"wide\"><p class=\"soft\">"
                "One way, one sender and one receiver on two processors, waiting as each library does by default. "
-               "GB/s; more is better.</p><svg class=\"curve\" viewBox=\"0 0 740 %d\" role=\"img\" aria-label=\"Throughput by size\">",
+               "GB/s; more is better. Dots are what was measured; lines only lead from one to the next.</p>"
+               "<svg class=\"curve\" viewBox=\"0 0 790 %d\" role=\"img\" aria-label=\"Throughput by size\">",
                height_of(count));
-    draw_grid(out);
+    draw_grid(out, round);
     for (int i = 0; i < count; i++) {
         text_print(out, "<g class=\"%s\">", group_names[round->contestants[curves[i].contestant].group]);
         draw_curve(out, round, &curves[i]);

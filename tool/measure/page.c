@@ -45,13 +45,14 @@ static const char style[] =
     "*{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);"
     "font:16px/1.5 system-ui,-apple-system,'Segoe UI',sans-serif}"
     "main{max-width:1080px;margin:0 auto;padding:2rem 1.2rem 4rem}h1{font-size:1.8rem;line-height:1.2;margin:0 0 .4rem}"
-    "h2{font-size:1.25rem;margin:2.6rem 0 .3rem}h3{font-size:1rem;margin:0 0 .2rem}p{margin:.3rem 0 .8rem}"
+    "h2{font-size:1.25rem;margin:2.6rem 0 .3rem}h3{font-size:1rem;margin:0 0 .2rem}"
+    "table+h3{margin-top:1.4rem}p{margin:.3rem 0 .8rem}"
     ".soft{color:var(--soft);font-size:.9rem}section{background:var(--card);border:1px solid var(--rule);"
     "border-radius:10px;padding:1rem 1.1rem;margin:1rem 0}"
     ".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.8rem;margin:1.2rem 0}"
     ".facts div{background:var(--card);border:1px solid var(--rule);border-radius:10px;padding:.7rem .9rem}"
     ".facts b{display:block;font-size:.8rem;color:var(--soft);font-weight:600}"
-    ".row{display:grid;grid-template-columns:15rem 1fr 5.2rem 4.6rem;gap:.6rem;align-items:center;font-size:.9rem;"
+    ".row{display:grid;grid-template-columns:15rem 1fr 5.8rem 4.6rem;gap:.6rem;align-items:center;font-size:.9rem;"
     "font-variant-numeric:tabular-nums}.row>:nth-child(n+3){text-align:right}.row svg{width:100%;height:22px;"
     "display:block}.row.head{color:var(--soft);font-size:.8rem}.axis{position:relative;height:1.2em}"
     ".axis span{position:absolute;transform:translateX(-50%);white-space:nowrap}"
@@ -65,7 +66,7 @@ static const char style[] =
     "width:100%}"
     "th,td{padding:.28rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}"
     "th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}"
-    ".brief td{white-space:normal}.brief b{display:block;white-space:nowrap}"
+    ".pairs th,.pairs td{white-space:normal}.brief td{white-space:normal}.brief b{display:block;white-space:nowrap}"
     ".brief td:first-child{max-width:19rem}"
     ".heads{display:grid;grid-template-columns:repeat(auto-fit,minmax(max(205px,30%),1fr));gap:.8rem;margin:1.4rem 0}"
     ".heads div{background:var(--card);border:1px solid var(--rule);border-left:4px solid var(--tong);"
@@ -80,8 +81,9 @@ static const char style[] =
     ".strong{stroke-width:3.5}"
     ".dashed{stroke-width:2;stroke-dasharray:6 4}"
     "@media(max-width:640px){main{padding:1.2rem .7rem 3rem}section{padding:.8rem .7rem}"
-    ".row{grid-template-columns:1fr 4.6rem 3.6rem;gap:0 .4rem;margin-bottom:.35rem}"
-    ".row>:nth-child(2){grid-row:2;grid-column:1/4}.row.head{grid-template-columns:1fr 4.6rem 3.6rem}"
+    ".row{grid-template-columns:1fr 5.4rem 3.6rem;gap:0 .4rem;margin-bottom:.35rem}"
+    ".row>:nth-child(2){grid-row:2;grid-column:1/4}.row.head{grid-template-columns:1fr 5.4rem 3.6rem}"
+    ".pairs th,.pairs td{padding:.28rem .3rem}"
     ".brief table,.brief tbody{display:block}.brief tr:first-child{display:none}"
     ".brief tr{display:grid;grid-template-columns:1fr 1fr;gap:.3rem .8rem;padding:.6rem 0;"
     "border-bottom:1px solid var(--rule)}.brief td{border:0;padding:0;text-align:left}"
@@ -160,7 +162,8 @@ static void show_best(struct text *out, const struct round *round, int work, enu
     text_print(out, "<td data-of=\"%s\">", of);
     if (best >= 0) {
         page_text(out, round->contestants[best].name);
-        text_print(out, " <b>%s</b>", amount(&works[work], median_of(round, work, best), words));
+        text_print(out, " <b>%s%s</b>", amount(&works[work], median_of(round, work, best), words),
+                   bench_mark(&round->cells[work][best].figures[METRIC_TIME]));
     } else {
         text_print(out, "-");
     }
@@ -182,8 +185,9 @@ static void show_headline(struct text *out, const struct round *round, int work,
     int tong = best_of(round, work, GROUP_TONG), rival = best_of(round, work, GROUP_RIVAL);
     const struct figure *ratio = &round->cells[work][tong].figures[METRIC_LIMIT];
     char words[16];
-    text_print(out, "<div><span class=\"what\">%s</span><b>%s</b><span>", what,
-               amount(&works[work], median_of(round, work, tong), words));
+    text_print(out, "<div><span class=\"what\">%s</span><b>%s%s</b><span>", what,
+               amount(&works[work], median_of(round, work, tong), words),
+               bench_mark(&round->cells[work][tong].figures[METRIC_TIME]));
     page_text(out, round->contestants[tong].name);
     if (ratio->runs)
         text_print(out, ": %.2f times the limit's time", ratio->median);
@@ -222,7 +226,9 @@ static void show_heading(struct text *out, const struct round *round)
     show_conditions(out, round);
     text_print(out, "<p class=\"key\"><span class=\"name tong\"><i>through tong</i></span><span class=\"name raw\">"
                "<i>bare system calls</i></span><span class=\"name rival\"><i>other libraries</i></span>"
-               "<span class=\"name limit\"><i>limit: a ring written by hand for this work alone</i></span></p>\n");
+               "<span class=\"name limit\"><i>limit: a ring written by hand for this work alone</i></span></p>"
+               "<p class=\"soft\">A time or rate with ~ is unsettled: its slowest run took more than twice as long as "
+               "its quickest. Ratios to the limit are those of the same turn, and their median.</p>\n");
 }
 
 static void show_summary(struct text *out, const struct round *round)
@@ -273,7 +279,7 @@ static void show_line(struct text *out, const struct round *round, int work, int
     text_print(out, "<tr>");
     element(out, "td", round->contestants[i].name);
     element(out, "td", group_names[round->contestants[i].group]);
-    show_figure(out, time);
+    text_print(out, "<td>%s%s</td>", time->median > 0 ? bench_time(time->median, text) : "-", bench_mark(time));
     text_print(out, "<td>%s to %s</td>", bench_time(time->least, least), bench_time(time->most, most));
     if (works[work].test == TEST_ONE_WAY)
         text_print(out, "<td>%s</td><td>%.2f</td>", bench_rate(time->median, text),
@@ -333,23 +339,82 @@ static void show_files(struct text *out, const struct round *round)
     text_print(out, "</table></section>\n");
 }
 
-static void show_overtaking(struct text *out, const struct round *round)
+#define PAIRS_MAX 512
+
+struct pairs {
+    struct overtaking of[PAIRS_MAX];
+    int count;
+};
+
+/* The first of its sizes with this memory, or with this other: a column, or a row. */
+static bool is_column(const struct pairs *pairs, int at)
+{
+    for (int i = 0; i < at; i++)
+        if (pairs->of[i].sizes == pairs->of[at].sizes && pairs->of[i].memory == pairs->of[at].memory)
+            return false;
+    return true;
+}
+
+static bool is_row(const struct pairs *pairs, int at)
+{
+    for (int i = 0; i < at; i++)
+        if (pairs->of[i].sizes == pairs->of[at].sizes && pairs->of[i].other == pairs->of[at].other)
+            return false;
+    return true;
+}
+
+static void show_pair(struct text *out, const struct pairs *pairs, enum sizes sizes, int memory, int other)
 {
     char text[16];
-    struct overtaking o;
-    int k = 0;
-    for (; bench_overtaking(round, k, &o); k++) {
-        if (k == 0)
-            text_print(out, "<h2>From which size shared memory overtakes</h2><section class=\"wide\"><p class=\"soft\">"
-                       "Of the sizes measured: from there on it takes less time at every larger one.</p><table>"
-                       "<tr><th>How</th><th>Shared memory</th><th>overtakes</th><th>from</th></tr>\n");
-        text_print(out, "<tr>");
-        element(out, "td", sizes_words[o.sizes]);
-        element(out, "td", round->contestants[o.memory].name);
-        element(out, "td", round->contestants[o.other].name);
-        text_print(out, "<td>%s</td></tr>\n", o.size ? bench_size(o.size, text) : "no size measured");
+    for (int i = 0; i < pairs->count; i++) {
+        const struct overtaking *o = &pairs->of[i];
+        if (o->sizes == sizes && o->memory == memory && o->other == other) {
+            text_print(out, "<td>%s</td>", o->size ? bench_size(o->size, text) : "at none of them");
+            return;
+        }
     }
-    text_print(out, k ? "</table></section>\n" : "");
+    text_print(out, "<td>-</td>");
+}
+
+static void show_pairs(struct text *out, const struct round *round, const struct pairs *pairs, enum sizes sizes)
+{
+    text_print(out, "<h3>");
+    page_text(out, sizes_words[sizes]);
+    text_print(out, "</h3><table class=\"pairs\"><tr><th></th>");
+    for (int i = 0; i < pairs->count; i++)
+        if (pairs->of[i].sizes == sizes && is_column(pairs, i))
+            element(out, "th", round->contestants[pairs->of[i].memory].name);
+    text_print(out, "</tr>\n");
+    for (int k = 0; k < pairs->count; k++) {
+        if (pairs->of[k].sizes != sizes || !is_row(pairs, k))
+            continue;
+        text_print(out, "<tr>");
+        element(out, "td", round->contestants[pairs->of[k].other].name);
+        for (int i = 0; i < pairs->count; i++)
+            if (pairs->of[i].sizes == sizes && is_column(pairs, i))
+                show_pair(out, pairs, sizes, pairs->of[i].memory, pairs->of[k].other);
+        text_print(out, "</tr>\n");
+    }
+    text_print(out, "</table>");
+}
+
+static void show_overtaking(struct text *out, const struct round *round)
+{
+    struct pairs pairs = { .count = 0 };
+    while (pairs.count < PAIRS_MAX && bench_overtaking(round, pairs.count, &pairs.of[pairs.count]))
+        pairs.count++;
+    if (pairs.count == 0)
+        return;
+    text_print(out, "<h2>From which size shared memory overtakes</h2><section class=\"wide\"><p class=\"soft\">"
+               "Of the sizes measured: from there on the memory of the column takes less time than the mechanism of "
+               "the row, at every larger one.</p>");
+    for (enum sizes sizes = 0; sizes < SIZES; sizes++)
+        for (int i = 0; i < pairs.count; i++)
+            if (pairs.of[i].sizes == sizes) {
+                show_pairs(out, round, &pairs, sizes);
+                break;
+            }
+    text_print(out, "</section>\n");
 }
 
 static void show_left_out(struct text *out, const struct round *round)

@@ -22,10 +22,19 @@ void bench_table(const struct round *round);                  /* on standard out
 int bench_json(const struct round *round);                    /* doc/json.md; 0 or an exit code */
 void bench_page(const struct round *round, struct text *out); /* one HTML page that needs nothing else */
 
+/*
+ * Into a zeroed round, the one that bench_json() wrote to a file; who takes part is gathered.  -EINVAL when it is none, or
+ * another negative errno.
+ */
+int bench_saved(struct round *round, const char *path);
+
 /* "812 ns", "4.1 us", "3.52 M/s", "41.2 GB/s", in at most 12 bytes. */
 const char *bench_time(double nanoseconds, char ret[16]);
 const char *bench_rate(double nanoseconds_each, char ret[16]);
 const char *bench_size(size_t size, char ret[16]);
+
+/* What stands behind a figure that is unsettled: its runs differ by more than twice.  Else "". */
+const char *bench_mark(const struct figure *figure);
 
 /* Contestants of a work that were measured, the quickest first: how many. */
 int bench_ranking(const struct round *round, int work, int ret[CONTESTANTS_MAX]);

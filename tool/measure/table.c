@@ -46,6 +46,11 @@ const char *bench_size(size_t size, char ret[16])
     return ret;
 }
 
+const char *bench_mark(const struct figure *figure)
+{
+    return figure->runs && figure->most > 2 * figure->least ? " ~" : "";
+}
+
 /* ---- Order ------------------------------------------------------------------------------------------------ */
 
 int bench_ranking(const struct round *round, int work, int ret[CONTESTANTS_MAX])
