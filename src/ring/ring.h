@@ -25,6 +25,9 @@
 
 struct ring_log;
 
+#define RING_RUN 256  /* records that are no messages, after which a look for the next one comes to an end */
+#define RING_PASSED 1 /* it did; where it stands now, the next look goes on */
+
 struct ring_claim {
     uint64_t start, end;
     uint64_t offset; /* writing: of the message, in words */
@@ -62,6 +65,7 @@ struct ring_reader {
     uint64_t seen;           /* end of the last claim; head when there is none */
     uint64_t redelivered_to; /* records before this were handed out by a reader that is gone */
     uint64_t number;         /* messages before what it has not seen */
+    uint64_t passed;         /* records that were passed over since the channel last asked */
     struct ring_claims claims;
     const struct layout_place *log; /* of a broadcast: its sender's place; else NULL.  What follows is of one, too */
     bool lossy;              /* it may be overtaken: what was read counts if the floor has not passed it meanwhile */
@@ -238,7 +242,7 @@ uint64_t ring_mark_extent(uint64_t word);
 /* The same for whatever else it is. */
 int ring_next_slowly(struct ring_reader *reader, uint64_t word, struct ring_record *ret);
 
-/* Shows the record after the last one taken.  -EAGAIN none, -EBADMSG what lies there is no record. */
+/* Shows the record after the last one taken.  -EAGAIN none, -EBADMSG what lies there is no record; RING_PASSED. */
 static inline int ring_next(struct ring_reader *reader, struct ring_record *ret)
 {
     uint64_t word = ring_turn(reader);
