@@ -18,6 +18,8 @@
 #define FAULTS_SHORT 300000
 #define FAULTS_LONG 20000000
 #define AT_A_TIME 24 /* faults between two looks at the others */
+#define AT_WORK (10 * TONG_MILLISECOND) /* in which a call goes well, mostly, where a channel has to be opened anew before */
+#define WELL 100 /* calls of a run that must go well: else nobody was there to be worked upon */
 
 static const char *const kinds[] = { "words", "records", "cursors", "noise", "sizes", "names" };
 static const char *const modes[] = { "a hostile receiver", "a hostile sender", "both" };
@@ -72,13 +74,25 @@ static uint64_t total(void)
     return sum;
 }
 
-/* Opened again after a while, because those that are worked upon begin again with a new channel. */
+/* Who is at work is worth more faults than who tries to open. */
+static void let_work(void)
+{
+    const uint64_t before = ledger->received;
+    const int64_t until = ledger_now() + AT_WORK;
+    do {
+        ledger_sleep((int64_t)hostile_chance(&hostile, 300) * TONG_MICROSECOND);
+    } while (ledger->received == before && ledger_now() < until);
+}
+
+/* Until there were so many faults, and so many calls between them went well.  Opened again after a while, because those that
+ * are worked upon begin again with a new channel. */
 static void attack(int mode, struct worker *worker, unsigned workers, uint64_t until)
 {
     struct hostile_target target = { .fd = -1 };
     const char *late;
-    int64_t changed = ledger_now(), hit = changed;
-    while (total() < until) {
+    const int64_t began = ledger_now();
+    int64_t changed = began, hit = began;
+    while (total() < until || ledger->received < WELL) {
         int side = mode == BOTH ? (int)hostile_chance(&hostile, 2) : mode;
         bool usable = hostile_open_target(&hostile, side, &target);
         for (int i = 0; usable && i < AT_A_TIME; i++)
@@ -86,11 +100,12 @@ static void attack(int mode, struct worker *worker, unsigned workers, uint64_t u
         hostile_close_target(&target);
         ledger->prodded += !usable; /* they may be happy on a channel without a name */
         hit = usable ? ledger_now() : hit;
-        MUST(ledger, ledger_now() - hit < 2 * HOSTILE_LATE, "there is no channel to attack");
-        ledger_sleep((int64_t)hostile_chance(&hostile, 300) * TONG_MICROSECOND);
+        MUST(ledger, ledger_now() - hit < HOSTILE_STUCK, "there is no channel to attack");
+        let_work();
         if (go_on(worker, workers, &late))
             changed = ledger_now();
-        MUST(ledger, ledger_now() - changed < 2 * HOSTILE_LATE, "%s does not go on", late);
+        MUST(ledger, ledger_now() - changed < HOSTILE_STUCK, "%s does not go on", late);
+        MUST(ledger, ledger->received > 0 || ledger_now() - began < 6 * HOSTILE_STUCK, "no call went well");
     }
 }
 
@@ -129,6 +144,8 @@ int main(int argc, char **argv)
     snprintf(hostile.name, sizeof hostile.name, "hostile-%d", (int)getpid());
     snprintf(hostile.path, sizeof hostile.path, "/dev/shm/tong.%s", hostile.name);
     uint64_t faults = argc > 1 ? strtoull(argv[1], NULL, 10) : ledger_is_long() ? FAULTS_LONG : FAULTS_SHORT;
+    for (size_t i = 0; i < sizeof deliveries / sizeof *deliveries; i++)
+        hostile_lanes(&hostile, &deliveries[i]);
     for (size_t i = 0; i < runs; i++)
         run(&deliveries[i / MODES], (int)(i % MODES), faults / runs);
     snprintf(command, sizeof command, "rm -rf %s %s.*", hostile.path, hostile.path);
