@@ -109,6 +109,15 @@ static void attack(int mode, struct worker *worker, unsigned workers, uint64_t u
     }
 }
 
+/* What a channel in /dev/shm leaves under the name would keep those of the next run, whose name is no file of theirs, from
+ * ever meeting there. */
+static void clear_names(void)
+{
+    char command[512];
+    snprintf(command, sizeof command, "rm -rf %s %s.*", hostile.path, hostile.path);
+    MUST(ledger, system(command) == 0 && ledger_names(hostile.name) == 0, "names are left");
+}
+
 static void run(const struct hostile_delivery *delivery, int mode, uint64_t faults)
 {
     struct worker worker[HOSTILE_WORKERS];
@@ -131,6 +140,7 @@ static void run(const struct hostile_delivery *delivery, int mode, uint64_t faul
     ledger->stop = 1;
     for (unsigned i = 0; i < workers; i++)
         ledger_join(ledger, worker[i].pid, worker[i].who);
+    clear_names();
     printf("%s, %s: %llu calls went well\n", delivery->name, modes[mode], (unsigned long long)ledger->received);
     MUST(ledger, !delivery->nameless || faults < 5000 || ledger->refused > 0, "nobody tried to cut what is sealed");
     fflush(stdout);
@@ -139,7 +149,6 @@ static void run(const struct hostile_delivery *delivery, int mode, uint64_t faul
 int main(int argc, char **argv)
 {
     const size_t runs = MODES * sizeof deliveries / sizeof *deliveries;
-    char command[512];
     ledger = hostile.ledger = ledger_make();
     snprintf(hostile.name, sizeof hostile.name, "hostile-%d", (int)getpid());
     snprintf(hostile.path, sizeof hostile.path, "/dev/shm/tong.%s", hostile.name);
@@ -148,8 +157,6 @@ int main(int argc, char **argv)
         hostile_lanes(&hostile, &deliveries[i]);
     for (size_t i = 0; i < runs; i++)
         run(&deliveries[i / MODES], (int)(i % MODES), faults / runs);
-    snprintf(command, sizeof command, "rm -rf %s %s.*", hostile.path, hostile.path);
-    MUST(ledger, system(command) == 0 && ledger_names(hostile.name) == 0, "names are left");
     for (int kind = 0; kind < KINDS; kind++)
         printf("%s%llu %s", kind ? ", " : "", (unsigned long long)injected[kind], kinds[kind]);
     putchar('\n');
