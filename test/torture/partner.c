@@ -140,12 +140,13 @@ void partner_send(const struct scene *scene, unsigned sender)
     struct ledger *ledger = scene->ledger;
     const unsigned flags = scene->operation->flags | (is_plenty(scene) ? FULL : 0);
     const size_t least = flags & LARGE ? 4500 : 0;
+    ledger->ready |= scene->delivery->meets;
     tong_channel *channel = scene_open(scene, TONG_SEND, FIRST);
     int before = flags & HELD ? 0 : BEFORE_PROD, after = AFTER_PROD;
     if (sender != OTHER)
         ledger->partner = getpid();
     *(sender == OTHER ? &ledger->other_ready : &ledger->ready) = 1;
-    while (!ledger->stop || before > 0) {
+    while ((!ledger->stop || before > 0) && !(scene->delivery->meets && ledger->noticed)) {
         bool room = before > 0 || flags & FULL || (ledger->prodded && after > 0);
         if (!room)
             ledger_sleep(NAP);
