@@ -564,7 +564,8 @@ int ring_meeting_open(struct ring_meeting *meeting, const char *object, const st
 
 void ring_meeting_close(struct ring_meeting *meeting, bool forked)
 {
-    atomic_store_explicit(&meeting->state, MEETING_CLOSED, memory_order_release);
+    if (meeting->state >= 0) /* why there was none is what closing says, too */
+        atomic_store_explicit(&meeting->state, MEETING_CLOSED, memory_order_release);
     if (!forked)
         made_name_remove(&meeting->made);
     made_name_free(&meeting->made);
