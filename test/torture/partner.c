@@ -146,6 +146,7 @@ void partner_send(const struct scene *scene, unsigned sender)
     if (sender != OTHER)
         ledger->partner = getpid();
     *(sender == OTHER ? &ledger->other_ready : &ledger->ready) = 1;
+    ledger->other_ready |= scene->delivery->meets; /* as ready as it can be was said before */
     while ((!ledger->stop || before > 0) && !(scene->delivery->meets && ledger->noticed)) {
         bool room = before > 0 || flags & FULL || (ledger->prodded && after > 0);
         if (!room)

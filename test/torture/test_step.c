@@ -224,6 +224,21 @@ static void succeed_receiver(const struct scene *scene)
     MUST(ledger, tong_channel_close(channel) == 0, "successor: close: %s", tong_detail());
 }
 
+/* The sender may not have met who was killed yet, and waits for somebody. */
+static void let_go(const struct scene *scene)
+{
+    const int64_t until = ledger_now() + LONG;
+    tong_channel *channel = ledger->other_ready ? NULL : scene_open(scene, TONG_RECEIVE, FIRST);
+    while (!ledger->other_ready) {
+        tong_identity peer = TONG_IDENTITY_INIT;
+        tong_channel_peer(channel, &peer);
+        MUST(ledger, ledger_now() < until && !ledger->failed, "the sender met nobody: %s", ledger->failure);
+        ledger_sleep(50 * TONG_MICROSECOND);
+    }
+    tong_channel_close(channel);
+    ledger->stop = 1;
+}
+
 /* What the receivers were told of the senders that came and went. */
 static void check_ends(const struct episode *episode)
 {
@@ -380,7 +395,7 @@ static struct step_result run_episode(const struct operation *operation, const s
     if (operation->direction == TONG_SEND)
         succeed_sender(&episode.scene);
     else if (takes_all_along(&episode))
-        ledger->stop = 1;
+        let_go(&episode.scene);
     else
         succeed_receiver(&episode.scene);
     end_episode(&episode);
