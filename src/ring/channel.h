@@ -58,9 +58,6 @@ struct ring_lanes {
     uint32_t dry;                             /* `turns` when nothing was there for the last time */
     uint64_t dry_at;                          /* and where that was */
     uint64_t lost;                            /* messages given up by senders before the next one */
-    uint64_t passed;                          /* records that were no messages, and looks that found no more, ever */
-    uint64_t clear;                           /* of them when there last was a message, or nothing */
-    uint64_t asked_at;                        /* and when it was last asked whether there is time for more */
     int64_t asked;                            /* the tick of the clock when a non-blocking call last asked for locks */
     int owed;                                 /* an end that is told once no sender is left; 0: none */
     int ended;                                /* what every further receive gives; 0 as long as there is no end */
@@ -68,6 +65,9 @@ struct ring_lanes {
     uint64_t doubt;                           /* bits of lanes that no sender has mended since the machine began */
     uint64_t limit[LAYOUT_PLACES];            /* of those: where what is whole ends */
     uint64_t torn[LAYOUT_PLACES];             /* and how many bytes behind that were published once */
+    uint64_t passed;                          /* records that were no messages, and looks that found no more, ever */
+    uint64_t clear;                           /* of them when there last was a message, or nothing */
+    uint64_t asked_at;                        /* and when it was last asked whether there is time for more */
 };
 
 /* Receiving from a broadcast. */

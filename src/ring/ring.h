@@ -65,7 +65,6 @@ struct ring_reader {
     uint64_t seen;           /* end of the last claim; head when there is none */
     uint64_t redelivered_to; /* records before this were handed out by a reader that is gone */
     uint64_t number;         /* messages before what it has not seen */
-    uint64_t passed;         /* records that were passed over since the channel last asked */
     struct ring_claims claims;
     const struct layout_place *log; /* of a broadcast: its sender's place; else NULL.  What follows is of one, too */
     bool lossy;              /* it may be overtaken: what was read counts if the floor has not passed it meanwhile */
@@ -75,6 +74,7 @@ struct ring_reader {
     uint64_t quiet_to;       /* records that begin before are not shown: it came after them */
     uint64_t missed;         /* messages that were overwritten before it saw them; the channel clears it */
     uint64_t caught;         /* where it went on when it was last overtaken */
+    uint64_t passed;         /* records that were passed over, ever */
 };
 
 /* Whether a reader's number is that of where it stands, and if not, what the index there tells. */
