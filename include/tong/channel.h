@@ -141,7 +141,9 @@ int tong_channel_send(tong_channel *channel, const void *data, size_t size, cons
  * Receives one message into `buffer` of `capacity` bytes and returns its length (0: an empty message).
  * `ret_message` may be NULL.
  *
- * Blocks until a message is there, until `timeout`.
+ * Blocks until a message is there, until `timeout`.  On rings, what is no message (room that was given back, ends of other
+ * senders) may lie before one: a call with timeout 0 passes over it for some milliseconds, then says -EAGAIN, and the next
+ * one goes on there.
  *
  * Errors: -EMSGSIZE the message is longer than the buffer: it is kept, and ret_message->length says what it
  * needs (the one result filled in on failure); -ENODATA the orderly end; -ECONNRESET the peer died without
@@ -171,7 +173,7 @@ ssize_t tong_channel_send_batch(tong_channel *channel, const tong_batch *batch, 
 
 /*
  * Waits for one message, then takes those that are already there, up to `count`.  Returns how many; an error
- * before the first is returned itself, as from tong_channel_receive().  A message too long for its element
+ * before the first is returned itself, as from tong_channel_receive().  It may end early.  A message too long for its element
  * ends the batch before it; what else ends it after the first message is told by the next receive.
  */
 ssize_t tong_channel_receive_batch(tong_channel *channel, tong_batch *batch, size_t count, int64_t timeout);

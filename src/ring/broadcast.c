@@ -333,14 +333,15 @@ static int read_next(struct ring_reader *reader, struct ring_record *ret)
 
 int ring_log_next(struct ring_reader *reader, struct ring_record *ret)
 {
-    int r = 1;
     unsigned overtaken = 0;
-    for (uint64_t passed = 0; r == 1 && passed <= reader->capacity; passed += RECORD_ALIGN) {
+    do {
         if (!ring_is_whole(reader, reader->seen) && overtaken == TRIES)
             return -EAGAIN;
-        r = ring_is_whole(reader, reader->seen) ? 1 : catch_up(reader, overtaken++);
+        int r = ring_is_whole(reader, reader->seen) ? 1 : catch_up(reader, overtaken++);
         if (r >= 0)
             r = read_next(reader, ret);
-    }
-    return r == 1 ? -EBADMSG : r;
+        if (r != 1)
+            return r;
+    } while (++reader->passed % RING_RUN);
+    return RING_PASSED;
 }

@@ -81,7 +81,8 @@ struct ring_start {
 int ring_log_open_reader(struct ring_reader *reader, struct layout_cursor *own, const struct layout_place *sender,
                          const unsigned char *data, uint64_t capacity, const struct ring_start *start);
 
-/* ring_next() in a broadcast.  Where the reader was overtaken it goes on with what is whole, and adds to `missed`. */
+/* ring_next() in a broadcast.  Where the reader was overtaken it goes on with what is whole, and adds to `missed`.  It passes
+ * over indexes, too, and over messages that are not to be seen. */
 int ring_log_next(struct ring_reader *reader, struct ring_record *ret);
 
 #endif

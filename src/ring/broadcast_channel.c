@@ -103,17 +103,28 @@ static int settle_receiver(struct ring_channel *channel)
     return r;
 }
 
+/* Passes over what lay behind the newest index when it came, and not over more, which a hostile sender may have put there.
+ * What is left is passed over by who receives. */
+static int pass_quietly(struct ring_reader *reader)
+{
+    struct ring_record record;
+    const uint64_t most = reader->capacity / RECORD_CHUNKS / RECORD_ALIGN;
+    int r = RING_PASSED;
+    while (r == RING_PASSED && reader->passed < most)
+        r = ring_log_next(reader, &record);
+    return r;
+}
+
 /* The number of where it begins is found at once: who is overtaken before it first receives knows by how many. */
 static int open_reader(struct ring_channel *channel, unsigned lane)
 {
     const struct ring_end *end = &channel->in;
     struct ring_reader *reader = &channel->lanes.reader[lane];
-    struct ring_record record;
     int r = ring_log_open_reader(reader, &channel->member.seat->positions[lane], &end->peer->places[lane],
                                  end->object.lane[lane], end->object.shape.capacity, &channel->member.start[lane]);
     reader->lossy = channel->member.slow != SLOW_WAIT;
     if (r == 0)
-        r = ring_log_next(reader, &record);
+        r = pass_quietly(reader);
     return r < 0 && r != -EAGAIN ? ring_channel_contradictory(end, r) : 0;
 }
 

@@ -65,6 +65,9 @@ struct ring_lanes {
     uint64_t doubt;                           /* bits of lanes that no sender has mended since the machine began */
     uint64_t limit[LAYOUT_PLACES];            /* of those: where what is whole ends */
     uint64_t torn[LAYOUT_PLACES];             /* and how many bytes behind that were published once */
+    uint64_t passed;                          /* records that were no messages, and looks that found no more, ever */
+    uint64_t clear;                           /* of them when there last was a message, or nothing */
+    uint64_t asked_at;                        /* and when it was last asked whether there is time for more */
 };
 
 /* Receiving from a broadcast. */
@@ -154,6 +157,26 @@ int ring_lanes_tell_end(struct ring_channel *channel);
 int ring_lanes_ended(const struct ring_channel *channel);
 /* Whether a look may ask for locks, which is a system call. */
 bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline);
+
+/*
+ * What is no message.  A sender may have written it without end, or as dearly as it can, so who passes over it asks every so
+ * often: 0 there is time, -EAGAIN, -ETIMEDOUT, -ECANCELED; -EBADMSG: it is more than can come of itself.  A call that may
+ * not block is given a few milliseconds of its own: `*until` is theirs, and 0 when the call begins.  Whatever it says, what
+ * was passed over stays so.
+ */
+int ring_lanes_look_on(struct ring_channel *channel, int64_t deadline, int64_t *until);
+
+/* A message is there, or nothing at all. */
+static inline void ring_lanes_clear(struct ring_lanes *lanes)
+{
+    lanes->clear = lanes->passed;
+}
+
+/* Whether so much was passed over for what a batch has by now that it should be given to its caller. */
+static inline bool ring_lanes_tarry(const struct ring_lanes *lanes, uint64_t passed_before)
+{
+    return lanes->passed - passed_before >= 16 * RING_RUN;
+}
 
 /* ---- The two directions ---------------------------------------------------------------------------------- */
 

@@ -13,6 +13,9 @@
  * seen already is not news.  With reconnect=yes no end is told, orderly or not, and the next session goes on.
  *
  * Losses that a sender marks are added up and told with the next message.
+ *
+ * Skips and marks.  An honest lane is full of them at most, a hostile one always: RING_RUN of them in a row are one look at a
+ * lane, then others have their turn, and the deadline is asked for.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,6 +34,9 @@
 #define STREAM 3            /* messages since the last time that nothing was there */
 #define STREAM_BYTES 2048   /* and their bytes */
 #define BACKOFF 150         /* pauses before the next word of a stream is looked at again */
+#define PASSING 5000000     /* ns for which a call that may not block passes over what is no message */
+#define LAPS 32             /* of a lane, without a message and without an end, that nobody writes in good faith */
+#define OVERTAKEN 8         /* messages of a broadcast, in a row, while they were copied: until the deadline is asked for */
 
 /* ---- Lanes ----------------------------------------------------------------------------------------------- */
 
@@ -153,11 +159,26 @@ static int note_missed(struct ring_channel *channel, struct ring_reader *reader,
     return ring_lanes_tell_end(channel);
 }
 
+int ring_lanes_look_on(struct ring_channel *channel, int64_t deadline, int64_t *until)
+{
+    struct ring_lanes *lanes = &channel->lanes;
+    if (lanes->passed - lanes->asked_at < RING_RUN)
+        return 0;
+    lanes->asked_at = lanes->passed;
+    close_fast_path(lanes);
+    if (lanes->passed - lanes->clear > LAPS * channel->in.object.shape.capacity / RECORD_MARK)
+        return -EBADMSG;
+    if (deadline != DEADLINE_NOW)
+        return wait_may_look_on(&channel->base.cancelled, deadline);
+    *until = *until ? *until : clock_now() + PASSING;
+    return deadline_left(*until) == 0 ? wait_expired(deadline) : 0;
+}
+
 /* What is skipped on the way gives room back, for which the sender may be waiting. */
 static int next_in(struct ring_channel *channel, unsigned lane, struct ring_record *ret)
 {
     struct ring_reader *reader = &channel->lanes.reader[lane];
-    uint64_t head = reader->head;
+    uint64_t head = reader->head, passed = reader->passed;
     if (is_torn(channel, lane))
         return -EAGAIN;
     if (ring_channel_is_mended(channel, lane))
@@ -165,6 +186,7 @@ static int next_in(struct ring_channel *channel, unsigned lane, struct ring_reco
     int r = reader->log ? ring_log_next(reader, ret) : ring_next(reader, ret);
     if (reader->head != head)
         ring_end_tell(&channel->in);
+    channel->lanes.passed += reader->passed - passed;
     return __builtin_expect(reader->missed != 0, 0) ? note_missed(channel, reader, r) : r;
 }
 
@@ -317,6 +339,7 @@ static int read_end(struct ring_channel *channel, const struct ring_record *reco
 static int take_mark(struct ring_channel *channel, const struct ring_record *record)
 {
     int r = consume(channel, record, record->kind == RECORD_LOST ? record->length : 0);
+    channel->lanes.passed++;
     if (r == 0 && record->kind == RECORD_LOST)
         ring_channel_lose(channel, record->length);
     else if (r == 0)
@@ -349,24 +372,27 @@ bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline
     return ask;
 }
 
-/* The next message or the end.  A sender that writes marks without end is not followed. */
+/* The next message or the end. */
 static int await_message(struct ring_channel *channel, int64_t deadline, struct ring_record *ret)
 {
-    int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED, r = 0;
-    for (uint64_t marks = 0; !channel->lanes.ended && marks <= channel->in.object.shape.capacity / RECORD_MARK; ) {
-        r = look(channel, ring_lanes_may_ask(channel, last, deadline), ret);
-        if (r == 0 && ret->kind == RECORD_MESSAGE)
+    int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED;
+    for (int64_t until = 0; !channel->lanes.ended; ) {
+        int r = look(channel, ring_lanes_may_ask(channel, last, deadline), ret);
+        bool message = r == 0 && ret->kind == RECORD_MESSAGE;
+        if (message || r == -EAGAIN)
+            ring_lanes_clear(&channel->lanes);
+        if (message)
             return 0;
-        if (r == 0) {
-            marks++;
-            r = take_mark(channel, ret);
-        } else if (r == -EAGAIN) {
+        if (r == -EAGAIN)
             r = last = ring_channel_wait(channel, &channel->in, last, deadline, found, 0);
-        }
+        else if (r == 0)
+            r = take_mark(channel, ret);
+        if (r >= 0)
+            r = ring_lanes_look_on(channel, deadline, &until);
         if (r < 0 && !channel->lanes.ended)
             return r == -EBADMSG ? ring_channel_damaged(&channel->in) : r;
     }
-    return channel->lanes.ended ? ring_lanes_ended(channel) : ring_channel_damaged(&channel->in);
+    return ring_lanes_ended(channel);
 }
 
 /* A receiver that polls the line in which the sender writes slows it down: who has caught up with a stream lets it get
@@ -435,19 +461,25 @@ static int too_small(const struct ring_channel *channel, const struct ring_recor
                 (unsigned long long)record->length, capacity);
 }
 
-/* Whether what was read of a record counts; if not, the lane is looked at anew. */
-static inline bool counts(struct ring_channel *channel, const struct ring_record *record)
+/* A hostile sender may overtake each message while it is copied. */
+__attribute__((noinline)) static int look_anew(struct ring_channel *channel, int64_t deadline, unsigned *overtaken)
+{
+    close_fast_path(&channel->lanes);
+    return ++*overtaken % OVERTAKEN ? 0 : wait_may_look_on(&channel->base.cancelled, deadline);
+}
+
+/* Whether what was read of a record counts: 1; 0 the lane is to be looked at anew, for which there is time. */
+static inline int counts(struct ring_channel *channel, const struct ring_record *record, int64_t deadline, unsigned *overtaken)
 {
     bool whole = ring_is_whole(channel->lanes.now, record->start);
-    if (__builtin_expect(!whole, 0))
-        close_fast_path(&channel->lanes);
-    return whole;
+    return __builtin_expect(whole, 1) ? 1 : look_anew(channel, deadline, overtaken);
 }
 
 HOT ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
     struct ring_record record;
+    unsigned overtaken = 0;
     int r;
     do {
         r = receive_record(channel, deadline, &record);
@@ -455,7 +487,10 @@ HOT ssize_t ring_channel_receive(struct conduit *conduit, struct message_in *in,
             return r;
         if (__builtin_expect(record.length <= in->capacity, 1))
             copy_message(in->data, record.data, record.length);
-    } while (__builtin_expect(!counts(channel, &record), 0));
+        r = counts(channel, &record, deadline, &overtaken);
+    } while (__builtin_expect(r == 0, 0));
+    if (__builtin_expect(r < 0, 0))
+        return r;
     fill_meta(channel, &record, &in->meta);
     if (__builtin_expect(record.length > in->capacity, 0))
         return too_small(channel, &record, in->capacity);
@@ -481,8 +516,9 @@ static inline size_t take_plain(struct ring_channel *channel, tong_batch *batch,
 HOT ssize_t ring_channel_receive_batch(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
+    const uint64_t passed = channel->lanes.passed;
     size_t received = take_plain(channel, batch, count);
-    while (received < count) {
+    while (received < count && !(received && ring_lanes_tarry(&channel->lanes, passed))) {
         tong_batch *item = &batch[received];
         struct message_in in = { item->data, item->capacity, TONG_MESSAGE_INIT };
         ssize_t r = ring_channel_receive(conduit, &in, received ? DEADLINE_NOW : deadline);
@@ -502,12 +538,16 @@ HOT ssize_t ring_channel_peek(struct conduit *conduit, int64_t deadline, tong_me
     struct ring_channel *channel = (struct ring_channel *)conduit;
     struct ring_record record;
     uint64_t claim;
+    unsigned overtaken = 0;
     int r;
     do {
         r = receive_record(channel, deadline, &record);
         if (__builtin_expect(r < 0, 0))
             return r;
-    } while (__builtin_expect(!counts(channel, &record), 0));
+        r = counts(channel, &record, deadline, &overtaken);
+    } while (__builtin_expect(r == 0, 0));
+    if (__builtin_expect(r < 0, 0))
+        return r;
     r = ring_take(channel->lanes.now, &record, &claim);
     if (__builtin_expect(r < 0, 0))
         return fail(r, "%s: out of memory", conduit->object);

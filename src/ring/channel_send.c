@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/detail.h"
 #include "base/hot.h"
+#include "core/wait.h"
 #include "ring/channel.h"
 #include "ring/sleep.h"
 
@@ -98,7 +99,7 @@ __attribute__((noinline)) int ring_channel_await_room(struct ring_channel *chann
         return too_large(channel, size);
     deadline = channel->base.full == FULL_WAIT ? deadline_begin(deadline) : DEADLINE_NOW;
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED;
-    for (;;) {
+    for (unsigned dead = 0; ; ) {
         int r = find_room(channel, size);
         if (r == 0) {
             if (!channel->is_durable)
@@ -110,7 +111,9 @@ __attribute__((noinline)) int ring_channel_await_room(struct ring_channel *chann
         if (r != -EAGAIN)
             return r;
         r = last != WAIT_MOVED ? channel->delivery->ask_receivers(channel) : 0;
-        if (r == 0)
+        if (r > 0 && ++dead > LAYOUT_PLACES) /* more than there are: they may begin a session whenever we ask */
+            r = wait_may_look_on(&channel->base.cancelled, deadline);
+        else if (r == 0)
             r = last = ring_channel_wait(channel, &channel->out, last, deadline, found, size);
         if (r < 0)
             return r;

@@ -452,9 +452,9 @@ int ring_meeting_await(struct ring_meeting *meeting, int cancel_fd, int64_t dead
         int r = ring_meeting_look(meeting);
         if (r != 0)
             return r < 0 ? r : 0;
-        if (deadline == DEADLINE_NOW)
-            return wait_expired(deadline);
         int64_t left = deadline_left(deadline);
+        if (left == 0) /* strangers may come without end */
+            return wait_expired(deadline);
         bool longer = left < 0 || left > SILENCE;
         r = wait_descriptor(meeting->epoll_fd, POLLIN, cancel_fd, longer ? deadline_after(SILENCE) : deadline);
         if (r < 0 && !(r == -ETIMEDOUT && longer))
@@ -486,7 +486,8 @@ int ring_meeting_open(struct ring_meeting *meeting, const char *object, const st
 
 void ring_meeting_close(struct ring_meeting *meeting, bool forked)
 {
-    atomic_store_explicit(&meeting->state, MEETING_CLOSED, memory_order_release);
+    if (meeting->state >= 0) /* why there was none is what closing says, too */
+        atomic_store_explicit(&meeting->state, MEETING_CLOSED, memory_order_release);
     if (!forked)
         made_name_remove(&meeting->made);
     made_name_free(&meeting->made);

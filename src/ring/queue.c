@@ -50,6 +50,22 @@
 #define LAG 16    /* the part of a lane after which the head is looked at again */
 #define GLANCE 64 /* the part after which it is asked whether the lane is nearly full */
 
+/* ---- Cursors --------------------------------------------------------------------------------------------- */
+
+/* Others move them, so they are only compared while the head stands still. */
+int ring_queue_check(const struct ring_queue *queue, unsigned lane)
+{
+    const struct layout_cursor *cursor = queue_cursor(queue, lane);
+    uint64_t head, tail, claim, capacity = queue->capacity;
+    unsigned tries = 0;
+    do {
+        head = shared_head(cursor);
+        tail = shared_tail(&queue->senders->places[lane]);
+        claim = shared_claim(cursor);
+    } while (shared_head(cursor) != head && ++tries < QUEUE_TRIES);
+    return layout_cursors_agree(tail, head, capacity) && claim - head <= capacity && claim % RECORD_ALIGN == 0 ? 0 : -EBADMSG;
+}
+
 /* ---- Records --------------------------------------------------------------------------------------------- */
 
 static inline bool is_message(uint64_t word)
@@ -80,7 +96,7 @@ bool ring_queue_is_next(const struct ring_queue *queue, const struct queue_recor
 
 int ring_queue_next(const struct ring_queue *queue, unsigned lane, struct queue_record *ret)
 {
-    for (;;) {
+    for (unsigned tries = 0; tries < QUEUE_TRIES; tries++) {
         uint64_t start = shared_claim(queue_cursor(queue, lane));
         uint64_t word = shared_turn(queue_at(queue, lane, start));
         uint64_t extent = ring_queue_extent(queue, word);
@@ -90,6 +106,7 @@ int ring_queue_next(const struct ring_queue *queue, unsigned lane, struct queue_
         if (ring_queue_is_next(queue, ret))
             return word == 0 ? -EAGAIN : -EBADMSG;
     }
+    return -EAGAIN;
 }
 
 /* ---- The head -------------------------------------------------------------------------------------------- */
@@ -116,19 +133,24 @@ static void look_at_seat(const struct ring_queue *queue, unsigned seat, unsigned
     }
 }
 
+/* None but to where it is, if holds are moved all the time, which only a hostile receiver does. */
 static struct way find_way(const struct ring_queue *queue, unsigned lane)
 {
     const struct layout_cursor *cursor = queue_cursor(queue, lane);
     struct way way;
     uint64_t before;
-    do {
+    for (unsigned tries = 0; tries < QUEUE_TRIES; tries++) {
         before = shared_moved(cursor);
         way = (struct way){ .head = shared_head(cursor) };
         way.claim = way.limit = shared_claim(cursor);
         uint64_t used = shared_used(&queue->shared->control) & LAYOUT_EVERY_PLACE;
         for (; used; used &= used - 1)
             look_at_seat(queue, queue_lowest(used), lane, &way);
-    } while (shared_moved(cursor) != before);
+        if (shared_moved(cursor) == before)
+            return way;
+    }
+    way.hold = NULL;
+    way.limit = way.head;
     return way;
 }
 
@@ -148,11 +170,12 @@ static bool want(const struct way *way)
 __attribute__((noinline)) void ring_queue_advance(struct ring_queue *queue, unsigned lane)
 {
     struct way way;
+    unsigned tries = 0;
     do {
         way = find_way(queue, lane);
         shared_raise_head(queue_cursor(queue, lane), way.limit);
         queue->looked[lane] = way.claim;
-    } while (is_wanted(queue, lane, &way) && !want(&way));
+    } while (is_wanted(queue, lane, &way) && !want(&way) && ++tries < QUEUE_TRIES);
 }
 
 /* The tail is looked at now and then only, because its line goes to and fro with the sender. */

@@ -16,6 +16,7 @@
 #include "tong/channel.h"
 
 #define QUEUE_RUN 64 /* messages that are claimed at once, at most */
+#define QUEUE_TRIES 128 /* how often words that others move are looked at anew: honest ones move them less often */
 
 /* A record of a lane. */
 struct queue_record {
@@ -62,13 +63,16 @@ static inline unsigned queue_lowest(uint64_t bits)
 
 /* ---- The protocol (queue.c) ------------------------------------------------------------------------------ */
 
+/* Whether the cursors of a lane agree; -EBADMSG. */
+int ring_queue_check(const struct ring_queue *queue, unsigned lane);
+
 /* Bytes of the record with this word; 0: it is none that could lie in such a lane. */
 uint64_t ring_queue_extent(const struct ring_queue *queue, uint64_t word);
 
 /* Whether something is unclaimed in a lane. */
 bool ring_queue_waits(const struct ring_queue *queue, unsigned lane);
 
-/* -EAGAIN nothing is unclaimed, -EBADMSG what lies there is no record. */
+/* -EAGAIN nothing is unclaimed, or others are faster all the time; -EBADMSG what lies there is no record. */
 int ring_queue_next(const struct ring_queue *queue, unsigned lane, struct queue_record *ret);
 
 /* Whether nobody has claimed that record since it was looked at, so that what was read of it is true. */

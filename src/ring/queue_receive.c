@@ -24,7 +24,8 @@
 
 #define TURNS 64         /* messages from one lane while others may have some */
 #define TURNS_ALONE 1024 /* and if there is no other, until receivers that are gone are looked for */
-#define PASSED 1 /* what was taken was no message, or something came to light: look again */
+#define TRIES 64         /* how often one look may lose a claim to others */
+#define PASSED RING_PASSED /* what was taken was no message, or something came to light: look again */
 
 /* What was claimed, in the hold that it lies in. */
 struct taken {
@@ -37,25 +38,12 @@ struct taken {
 
 /* ---- Lanes ----------------------------------------------------------------------------------------------- */
 
-/* Others move them, so they are only compared while the head stands still. */
-static int check_cursors(const struct ring_queue *queue, unsigned lane)
-{
-    const struct layout_cursor *cursor = queue_cursor(queue, lane);
-    uint64_t head, tail, claim, capacity = queue->capacity;
-    do {
-        head = shared_head(cursor);
-        tail = shared_tail(&queue->senders->places[lane]);
-        claim = shared_claim(cursor);
-    } while (shared_head(cursor) != head);
-    return layout_cursors_agree(tail, head, capacity) && claim - head <= capacity && claim % RECORD_ALIGN == 0 ? 0 : -EBADMSG;
-}
-
 static int open_lane(struct ring_channel *channel, unsigned lane)
 {
     int r = ring_object_map_lane(&channel->in.object, lane, false);
     if (r < 0)
         return r;
-    r = check_cursors(channel->queue, lane);
+    r = ring_queue_check(channel->queue, lane);
     if (r < 0)
         return ring_channel_contradictory(&channel->in, r);
     channel->lanes.used |= UINT64_C(1) << lane;
@@ -175,6 +163,18 @@ static int all_in_hand(const struct ring_channel *channel)
     return fail(-ENOBUFS, "%s: %d messages are in hand, which is the most: release some", channel->base.object, LAYOUT_HOLDS);
 }
 
+/* What came to light here has cost as much as many records that are passed over. */
+static int dearly(struct ring_channel *channel, int r)
+{
+    channel->lanes.passed += r == PASSED ? RING_RUN : 0;
+    return r;
+}
+
+static int recover(struct ring_channel *channel)
+{
+    return dearly(channel, ring_queue_recover(channel->queue, channel->in.place.fd));
+}
+
 static int take_again(struct ring_channel *channel, uint64_t most, struct taken *ret)
 {
     struct ring_queue *queue = channel->queue;
@@ -187,7 +187,7 @@ static int take_again(struct ring_channel *channel, uint64_t most, struct taken 
                : r == -ENOMEM ? fail(r, "%s: out of memory", channel->base.object) : r;
     ret->redelivered = true;
     ret->at = queue->loan[ret->hold].copy;
-    return sort_out(channel, ret);
+    return dearly(channel, sort_out(channel, ret));
 }
 
 /* The next of a lane if it can be had at once: 1; 0 it cannot, or is more than a message. */
@@ -212,11 +212,11 @@ static inline bool take_at_once(struct ring_queue *queue, unsigned lane, uint64_
 static int take_from(struct ring_channel *channel, unsigned lane, uint64_t most, struct taken *ret)
 {
     struct ring_queue *queue = channel->queue;
-    for (;;) {
+    for (unsigned tries = 0; ; tries++) {
         struct queue_record *record = &ret->record;
         int r = ring_queue_next(queue, lane, record);
-        if (r < 0)
-            return r;
+        if (r < 0 || tries == TRIES)
+            return r < 0 ? r : PASSED;
         ret->length = record_length(record->word);
         if (record_kind(record->word) == RECORD_MESSAGE && ret->length > most && ring_queue_is_next(queue, record))
             return too_small(channel, ret->length, most);
@@ -330,7 +330,7 @@ static int look_for_end(struct ring_channel *channel, bool ask, uint64_t most, s
         return -EAGAIN;
     if (!ring_queue_can_recover(channel->queue))
         return all_in_hand(channel);
-    r = ring_queue_recover(channel->queue, channel->in.place.fd);
+    r = recover(channel);
     return r != 0 ? r : ring_lanes_tell_end(channel);
 }
 
@@ -347,7 +347,7 @@ static bool is_due(struct ring_queue *queue)
 /* The next message, or the end.  Who has nothing to do gives back what room is free, and looks after those that are gone. */
 static int look(struct ring_channel *channel, bool ask, uint64_t most, struct taken *ret)
 {
-    int r = is_due(channel->queue) ? ring_queue_recover(channel->queue, channel->in.place.fd) : 0;
+    int r = is_due(channel->queue) ? recover(channel) : 0;
     if (r >= 0)
         r = next(channel, most, ret);
     if (r != -EAGAIN)
@@ -355,7 +355,7 @@ static int look(struct ring_channel *channel, bool ask, uint64_t most, struct ta
     give_room(channel);
     r = ring_end_tell(&channel->in);
     if (r == 0 && ask)
-        r = ring_queue_recover(channel->queue, channel->in.place.fd);
+        r = recover(channel);
     return r != 0 ? r : look_for_end(channel, ask, most, ret);
 }
 
@@ -371,22 +371,31 @@ static bool found(struct ring_channel *channel, uint64_t unused, bool last)
     return last && (channel->lanes.ended != 0 || find_ends(channel, false, false) != 0);
 }
 
-/* A sender that writes marks without end is not followed. */
+static int look_on(struct ring_channel *channel, int64_t deadline, int64_t *until)
+{
+    channel->lanes.passed++;
+    int r = ring_lanes_look_on(channel, deadline, until);
+    return r < 0 ? r : PASSED;
+}
+
 static int await(struct ring_channel *channel, uint64_t most, int64_t deadline, struct taken *ret)
 {
     int last = deadline == DEADLINE_NOW ? WAIT_BELL : WAIT_MOVED, r = 0;
-    for (uint64_t marks = 0; !channel->lanes.ended && marks <= channel->in.object.shape.capacity / RECORD_MARK; ) {
+    for (int64_t until = 0; !channel->lanes.ended; ) {
         bool ask = ring_lanes_may_ask(channel, last, deadline) || r == PASSED;
         r = look(channel, ask, most, ret);
+        if (r == 0 || r == -EAGAIN)
+            ring_lanes_clear(&channel->lanes);
         if (r == 0)
             return 0;
-        marks = r == PASSED ? marks + 1 : 0;
         if (r == -EAGAIN)
             r = last = ring_channel_wait(channel, &channel->in, last, deadline, found, 0);
+        else if (r == PASSED)
+            r = look_on(channel, deadline, &until);
         if (r < 0 && !channel->lanes.ended)
             return r == -EBADMSG ? ring_channel_damaged(&channel->in) : r;
     }
-    return channel->lanes.ended ? ring_lanes_ended(channel) : ring_channel_damaged(&channel->in);
+    return ring_lanes_ended(channel);
 }
 
 /* Whether a call that may not block has nothing to do but to say so: nothing came, and it has asked in this tick. */
@@ -473,8 +482,9 @@ static inline size_t take_plain(struct ring_channel *channel, tong_batch *batch,
 HOT static ssize_t receive_batch(struct conduit *conduit, tong_batch *batch, size_t count, int64_t deadline)
 {
     struct ring_channel *channel = (struct ring_channel *)conduit;
+    const uint64_t passed = channel->lanes.passed;
     size_t received = take_plain(channel, batch, count);
-    while (received < count) {
+    while (received < count && !(received && ring_lanes_tarry(&channel->lanes, passed))) {
         tong_batch *item = &batch[received];
         struct message_in in = { item->data, item->capacity, TONG_MESSAGE_INIT };
         ssize_t r = receive(conduit, &in, received ? DEADLINE_NOW : deadline);

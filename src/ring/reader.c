@@ -2,7 +2,8 @@
 /*
  * The reading end of a lane.  It stands at a word that is 0 until something is published there.  Everything that the
  * writer wrote is hostile until checked: word 0 is read once, a record may not be longer than what can be in the ring, a
- * skip must move.  So no read leaves the ring, and one call passes over at most the capacity.
+ * skip must move.  So no read leaves the ring.  A lane of nothing but skips would have no end: one look passes over RING_RUN of
+ * them, and the channel asks whether there is time for another (channel_receive.c).
  */
 #include <errno.h>
 
@@ -64,7 +65,7 @@ uint64_t ring_mark_extent(uint64_t word)
 /* Past skips, but not for ever, which a writer that skips all the time would have it do. */
 __attribute__((noinline)) int ring_next_slowly(struct ring_reader *reader, uint64_t word, struct ring_record *ret)
 {
-    for (uint64_t skipped = 0; skipped < reader->capacity; skipped += RECORD_ALIGN) {
+    do {
         uint64_t extent = ring_mark_extent(word);
         if (extent == 0 || extent % RECORD_ALIGN || extent > ring_unread(reader))
             return -EBADMSG;
@@ -80,8 +81,8 @@ __attribute__((noinline)) int ring_next_slowly(struct ring_reader *reader, uint6
         word = shared_turn(ring_stands_at(reader));
         if (word == 0 || ring_read(reader, word, ret))
             return word == 0 ? -EAGAIN : 0;
-    }
-    return -EBADMSG;
+    } while (++reader->passed % RING_RUN);
+    return RING_PASSED;
 }
 
 /* Puts the message that stands there into a batch, if it fits. */

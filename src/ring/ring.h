@@ -25,6 +25,9 @@
 
 struct ring_log;
 
+#define RING_RUN 256  /* records that are no messages, after which a look for the next one comes to an end */
+#define RING_PASSED 1 /* it did; where it stands now, the next look goes on */
+
 struct ring_claim {
     uint64_t start, end;
     uint64_t offset; /* writing: of the message, in words */
@@ -71,6 +74,7 @@ struct ring_reader {
     uint64_t quiet_to;       /* records that begin before are not shown: it came after them */
     uint64_t missed;         /* messages that were overwritten before it saw them; the channel clears it */
     uint64_t caught;         /* where it went on when it was last overtaken */
+    uint64_t passed;         /* records that were passed over, ever */
 };
 
 /* Whether a reader's number is that of where it stands, and if not, what the index there tells. */
@@ -238,7 +242,7 @@ uint64_t ring_mark_extent(uint64_t word);
 /* The same for whatever else it is. */
 int ring_next_slowly(struct ring_reader *reader, uint64_t word, struct ring_record *ret);
 
-/* Shows the record after the last one taken.  -EAGAIN none, -EBADMSG what lies there is no record. */
+/* Shows the record after the last one taken.  -EAGAIN none, -EBADMSG what lies there is no record; RING_PASSED. */
 static inline int ring_next(struct ring_reader *reader, struct ring_record *ret)
 {
     uint64_t word = ring_turn(reader);

@@ -15,7 +15,9 @@ enum { RECEIVERS, SENDERS, BOTH, MODES };
 
 #define HOSTILE_CAPACITY 4096
 #define HOSTILE_GIVEN (20 * TONG_MILLISECOND)
-#define HOSTILE_LATE (5 * TONG_SECOND) /* that a call may take, on a machine that does much else */
+#define HOSTILE_LATE (300 * TONG_MILLISECOND) /* how much longer a call may take, but for time in which there was no processor for it */
+#define HOSTILE_STILL 3 /* calls of a run that take longer: a machine may stand still twice */
+#define HOSTILE_STUCK (10 * TONG_SECOND) /* after which who does not go on is stuck */
 #define HOSTILE_WORKERS 6
 
 /* A channel and who works on it. */
@@ -38,6 +40,9 @@ struct hostile {
 
 /* Works as a sender or a receiver until it is told to stop, and raises *beat as it goes on. */
 void hostile_work(struct hostile *hostile, uint32_t direction, volatile int *beat) __attribute__((noreturn));
+
+/* Lanes without an end, of which no call may make more than it was given time for (hostile_lane.c). */
+void hostile_lanes(struct hostile *hostile, const struct hostile_delivery *delivery);
 
 /* ---- Faults ----------------------------------------------------------------------------------------------------- */
 

@@ -69,6 +69,7 @@ struct ledger {
     volatile int64_t starved;     /* ledger_starved() of it then */
     bool shared;                  /* a message goes to one of many receivers, each of whom has a view */
     _Atomic uint64_t redelivered, received;
+    _Atomic uint64_t overdue;     /* calls that took longer than they may */
     _Atomic uint64_t refused;     /* attempts to change the size of what is sealed */
     _Atomic uint64_t missing;     /* messages that a dead receiver took and nobody saw */
     _Atomic uint64_t lost;        /* messages that receivers had missed, and were told of */

@@ -135,17 +135,36 @@ static bool send_next(struct ledger *ledger, tong_channel *channel, unsigned sen
     return r == 0;
 }
 
+/* Where two meet, the other one may be killed while they do. */
+static tong_channel *open_sender(const struct scene *scene)
+{
+    struct ledger *ledger = scene->ledger;
+    tong_channel *channel;
+    char address[256];
+    scene_address(scene, TONG_SEND, FIRST, address, sizeof address);
+    int r = tong_channel_open(address, TONG_SEND, LONG, &channel);
+    if (r == -EPIPE && scene->delivery->meets) {
+        note_death(ledger);
+        ledger->other_ready = 1;
+        _exit(0);
+    }
+    MUST(ledger, r == 0, "open %s (sender): %d %s", address, r, tong_detail());
+    return channel;
+}
+
 void partner_send(const struct scene *scene, unsigned sender)
 {
     struct ledger *ledger = scene->ledger;
     const unsigned flags = scene->operation->flags | (is_plenty(scene) ? FULL : 0);
     const size_t least = flags & LARGE ? 4500 : 0;
-    tong_channel *channel = scene_open(scene, TONG_SEND, FIRST);
+    ledger->ready |= scene->delivery->meets;
+    tong_channel *channel = open_sender(scene);
     int before = flags & HELD ? 0 : BEFORE_PROD, after = AFTER_PROD;
     if (sender != OTHER)
         ledger->partner = getpid();
     *(sender == OTHER ? &ledger->other_ready : &ledger->ready) = 1;
-    while (!ledger->stop || before > 0) {
+    ledger->other_ready |= scene->delivery->meets; /* as ready as it can be was said before */
+    while ((!ledger->stop || before > 0) && !(scene->delivery->meets && ledger->noticed)) {
         bool room = before > 0 || flags & FULL || (ledger->prodded && after > 0);
         if (!room)
             ledger_sleep(NAP);
@@ -157,6 +176,6 @@ void partner_send(const struct scene *scene, unsigned sender)
         }
     }
     int r = tong_channel_close(channel);
-    MUST(ledger, r == 0, "sender: close: %d %s", r, tong_detail());
+    MUST(ledger, r == 0 || (r == -EPIPE && scene->delivery->meets), "sender: close: %d %s", r, tong_detail());
     _exit(0);
 }

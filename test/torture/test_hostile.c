@@ -18,6 +18,8 @@
 #define FAULTS_SHORT 300000
 #define FAULTS_LONG 20000000
 #define AT_A_TIME 24 /* faults between two looks at the others */
+#define AT_WORK (10 * TONG_MILLISECOND) /* in which a call goes well, mostly, where a channel has to be opened anew before */
+#define WELL 100 /* calls of a run that must go well: else nobody was there to be worked upon */
 
 static const char *const kinds[] = { "words", "records", "cursors", "noise", "sizes", "names" };
 static const char *const modes[] = { "a hostile receiver", "a hostile sender", "both" };
@@ -72,13 +74,25 @@ static uint64_t total(void)
     return sum;
 }
 
-/* Opened again after a while, because those that are worked upon begin again with a new channel. */
+/* Who is at work is worth more faults than who tries to open. */
+static void let_work(void)
+{
+    const uint64_t before = ledger->received;
+    const int64_t until = ledger_now() + AT_WORK;
+    do {
+        ledger_sleep((int64_t)hostile_chance(&hostile, 300) * TONG_MICROSECOND);
+    } while (ledger->received == before && ledger_now() < until);
+}
+
+/* Until there were so many faults, and so many calls between them went well.  Opened again after a while, because those that
+ * are worked upon begin again with a new channel. */
 static void attack(int mode, struct worker *worker, unsigned workers, uint64_t until)
 {
     struct hostile_target target = { .fd = -1 };
     const char *late;
-    int64_t changed = ledger_now(), hit = changed;
-    while (total() < until) {
+    const int64_t began = ledger_now();
+    int64_t changed = began, hit = began;
+    while (total() < until || ledger->received < WELL) {
         int side = mode == BOTH ? (int)hostile_chance(&hostile, 2) : mode;
         bool usable = hostile_open_target(&hostile, side, &target);
         for (int i = 0; usable && i < AT_A_TIME; i++)
@@ -86,12 +100,22 @@ static void attack(int mode, struct worker *worker, unsigned workers, uint64_t u
         hostile_close_target(&target);
         ledger->prodded += !usable; /* they may be happy on a channel without a name */
         hit = usable ? ledger_now() : hit;
-        MUST(ledger, ledger_now() - hit < 2 * HOSTILE_LATE, "there is no channel to attack");
-        ledger_sleep((int64_t)hostile_chance(&hostile, 300) * TONG_MICROSECOND);
+        MUST(ledger, ledger_now() - hit < HOSTILE_STUCK, "there is no channel to attack");
+        let_work();
         if (go_on(worker, workers, &late))
             changed = ledger_now();
-        MUST(ledger, ledger_now() - changed < 2 * HOSTILE_LATE, "%s does not go on", late);
+        MUST(ledger, ledger_now() - changed < HOSTILE_STUCK, "%s does not go on", late);
+        MUST(ledger, ledger->received > 0 || ledger_now() - began < 6 * HOSTILE_STUCK, "no call went well");
     }
+}
+
+/* What a channel in /dev/shm leaves under the name would keep those of the next run, whose name is no file of theirs, from
+ * ever meeting there. */
+static void clear_names(void)
+{
+    char command[512];
+    snprintf(command, sizeof command, "rm -rf %s %s.*", hostile.path, hostile.path);
+    MUST(ledger, system(command) == 0 && ledger_names(hostile.name) == 0, "names are left");
 }
 
 static void run(const struct hostile_delivery *delivery, int mode, uint64_t faults)
@@ -116,6 +140,7 @@ static void run(const struct hostile_delivery *delivery, int mode, uint64_t faul
     ledger->stop = 1;
     for (unsigned i = 0; i < workers; i++)
         ledger_join(ledger, worker[i].pid, worker[i].who);
+    clear_names();
     printf("%s, %s: %llu calls went well\n", delivery->name, modes[mode], (unsigned long long)ledger->received);
     MUST(ledger, !delivery->nameless || faults < 5000 || ledger->refused > 0, "nobody tried to cut what is sealed");
     fflush(stdout);
@@ -124,15 +149,14 @@ static void run(const struct hostile_delivery *delivery, int mode, uint64_t faul
 int main(int argc, char **argv)
 {
     const size_t runs = MODES * sizeof deliveries / sizeof *deliveries;
-    char command[512];
     ledger = hostile.ledger = ledger_make();
     snprintf(hostile.name, sizeof hostile.name, "hostile-%d", (int)getpid());
     snprintf(hostile.path, sizeof hostile.path, "/dev/shm/tong.%s", hostile.name);
     uint64_t faults = argc > 1 ? strtoull(argv[1], NULL, 10) : ledger_is_long() ? FAULTS_LONG : FAULTS_SHORT;
+    for (size_t i = 0; i < sizeof deliveries / sizeof *deliveries; i++)
+        hostile_lanes(&hostile, &deliveries[i]);
     for (size_t i = 0; i < runs; i++)
         run(&deliveries[i / MODES], (int)(i % MODES), faults / runs);
-    snprintf(command, sizeof command, "rm -rf %s %s.*", hostile.path, hostile.path);
-    MUST(ledger, system(command) == 0 && ledger_names(hostile.name) == 0, "names are left");
     for (int kind = 0; kind < KINDS; kind++)
         printf("%s%llu %s", kind ? ", " : "", (unsigned long long)injected[kind], kinds[kind]);
     putchar('\n');

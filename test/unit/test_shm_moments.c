@@ -37,6 +37,79 @@ START_TEST(room_behind_what_was_aborted_is_told)
 }
 END_TEST
 
+/* As many records that mean nothing as an honest lane can have, each of them left by a token: the message behind them comes, by
+ * any call, in its order, however often a call that may not block was told to come again. */
+static void expect_behind_skips(const char *options, ssize_t (*take)(tong_channel *channel))
+{
+    enum { SKIPS = 65000 };
+    tong_channel *in = open_with(options, TONG_RECEIVE), *out = open_with("", TONG_SEND);
+    tong_token *token = calloc(SKIPS, sizeof *token);
+    for (int i = 0; i < SKIPS; i++) {
+        token[i] = (tong_token)TONG_TOKEN_INIT;
+        ck_assert_int_eq(tong_channel_reserve(out, 0, 0, &token[i]), 0);
+    }
+    for (int i = 0; i < SKIPS; i++)
+        ck_assert_int_eq(i < SKIPS - 1 ? tong_channel_abort(out, &token[i]) : tong_channel_commit(out, &token[i], 0, NULL), 0);
+    free(token);
+    ssize_t r;
+    int64_t until = clock_now() + LONG;
+    while ((r = take(in)) == -EAGAIN && clock_now() < until)
+        continue;
+    ck_assert_msg(r >= 0, "%s: %zd %s", options, r, tong_detail());
+    ck_assert_int_eq(take(in), -EAGAIN);
+    tong_channel_close(out);
+    tong_channel_close(in);
+    ck_assert_int_eq(tong_remove(address), 0);
+}
+
+static ssize_t take_now(tong_channel *channel)
+{
+    return try_receive(channel, 0);
+}
+
+static ssize_t take_batch_now(tong_channel *channel)
+{
+    char buffer[64];
+    tong_batch batch = { sizeof batch, 0, 0, buffer, sizeof buffer, 0 };
+    return tong_channel_receive_batch(channel, &batch, 1, 0);
+}
+
+static ssize_t take_by_hand_now(tong_channel *channel)
+{
+    tong_token token = TONG_TOKEN_INIT;
+    ssize_t r = tong_channel_peek(channel, 0, NULL, &token);
+    return r < 0 ? r : tong_channel_release(channel, &token);
+}
+
+START_TEST(a_message_behind_many_skips_comes)
+{
+    static const char *const options[] = { "?capacity=1M", "?capacity=1M&receivers=16", "?capacity=2M&deliver=broadcast" };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        expect_behind_skips(options[i], take_now);
+        expect_behind_skips(options[i], take_batch_now);
+        expect_behind_skips(options[i], take_by_hand_now);
+    }
+}
+END_TEST
+
+/* Marks of more sessions than a lane has room for are nothing unheard of, while others end one after another. */
+START_TEST(many_ends_are_no_damage)
+{
+    tong_channel *in = open_with("?capacity=4K&reconnect=yes", TONG_RECEIVE);
+    if (in_child()) {
+        for (int i = 0; i < 4 * 512; i++)
+            tong_channel_close(open_with("", TONG_SEND));
+        send_text(open_with("", TONG_SEND), "x");
+        _exit(0);
+    }
+    close(said[0]);
+    close(said[1]);
+    expect_text(in, "x");
+    reap(0);
+    tong_channel_close(in);
+}
+END_TEST
+
 START_TEST(closing_sends_what_was_committed)
 {
     tong_channel *out = open_with("", TONG_SEND), *in = open_with("", TONG_RECEIVE);
@@ -235,6 +308,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         room_behind_what_was_aborted_is_told, closing_sends_what_was_committed,
+        a_message_behind_many_skips_comes, many_ends_are_no_damage,
         a_sender_that_comes_as_we_rearm_is_watched, a_sender_that_executes_another_program_is_noticed,
         half_an_open_leaves_nothing, a_fork_in_between_does_not_keep_our_place,
         an_end_comes_again_behind_what_comes_again, a_wait_after_a_death_in_a_removed_channel_ends,
