@@ -138,6 +138,15 @@ static void prepare_word(void)
     model_spawn("receiver 2", hear_of_death, (void *)1);
 }
 
+/* One of the receivers is dead, and the sender waits for the other. */
+static void prepare_one_lives(void)
+{
+    make(3, LARGE);
+    world.impatient = true;
+    ring_place_leave(&receiving[0]->in.place);
+    model_spawn("receiver", receive_to_end, (void *)1);
+}
+
 static void finish_once(void)
 {
     for (unsigned number = 0; number < many; number++)
@@ -162,6 +171,7 @@ const struct scenario queue_scenarios[] = {
     { "two receivers", prepare_two, finish_once, world_clean, 1, 1, -1, -1 },
     { "two receivers, full", prepare_full, finish_once, world_clean, 1, 1, -1, -1 },
     { "two receivers, in place", prepare_in_place, finish_once, world_clean, 1, 1, -1, -1 },
+    { "one of two is dead", prepare_one_lives, finish_once, world_clean, 1, 1, -1, -1 },
     { "two find a death", prepare_word, NULL, world_clean, 2, 2, -1, -1 },
     { "two hear of a death", prepare_marks, NULL, world_clean, 2, 2, -1, -1 },
     { "one of two is killed", prepare_killed, finish_killed, world_clean, 1, 1, -1, -1 },
