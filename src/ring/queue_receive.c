@@ -5,8 +5,9 @@
  * It is as with one receiver (channel_receive.c) but for what follows.  Each begins to look in another lane, and takes what
  * nobody has claimed (queue.c).  What a receiver had in hand that is gone comes first, wherever it lay (queue_again.c).
  *
- * Ends.  A mark is claimed by one, and all have to know: he raises `told`, and before it, for a death, `died`, which are
- * shared; then he releases the mark.  Each has his own `told` beside them, and an end in between is news to him.  An end
+ * Ends.  A mark is claimed by one, and all have to know: he raises `told`, which is shared, before he releases the mark; and
+ * for a death `died`, before he claims it, because another may get the mark of a later end, in order, and be done with it
+ * before him.  Each has his own `told` beside them, and an end in between is news to him.  An end
  * is told once nothing is unclaimed in any lane, no sender is left and nothing was left by a receiver that is gone.  What a
  * living receiver still has in hand does not keep the others waiting: if it dies with that later, its messages come
  * again to who has not been told, or comes anew, and is then told the end behind them.
@@ -118,15 +119,16 @@ static inline int let_go(struct ring_channel *channel, const struct queue_record
 
 /* ---- Marks ----------------------------------------------------------------------------------------------- */
 
-/* So that the other receivers know, and those that come after them. */
-static void publish_end(struct ring_channel *channel, unsigned lane, uint64_t number, bool died)
+/* Before it is claimed: who finds no mark unclaimed any more has acquired that claim, and so sees the death. */
+static void announce_death(struct ring_channel *channel, const struct queue_record *mark)
 {
-    struct layout_cursor *cursor = queue_cursor(channel->queue, lane);
-    if (died)
-        shared_raise_died(cursor, number);
-    shared_raise_told(cursor, number);
+    uint64_t number;
+    if (record_kind(mark->word) == RECORD_DIED && ring_queue_is_next(channel->queue, mark) &&
+        ring_lanes_ended_session(channel, mark->lane, (uint32_t)record_length(mark->word), &number) == 0)
+        shared_raise_died(queue_cursor(channel->queue, mark->lane), number);
 }
 
+/* So that the other receivers know, and those that come after them. */
 static int read_mark(struct ring_channel *channel, const struct taken *taken)
 {
     unsigned kind = record_kind(taken->record.word), lane = taken->record.lane;
@@ -137,7 +139,7 @@ static int read_mark(struct ring_channel *channel, const struct taken *taken)
         return PASSED;
     int r = ring_lanes_ended_session(channel, lane, (uint32_t)taken->length, &number);
     if (r == 0)
-        publish_end(channel, lane, number, kind == RECORD_DIED);
+        shared_raise_told(queue_cursor(channel->queue, lane), number);
     return r < 0 ? r : PASSED;
 }
 
@@ -222,6 +224,7 @@ static int take_from(struct ring_channel *channel, unsigned lane, uint64_t most,
             return too_small(channel, ret->length, most);
         if (queue->free == 0)
             return all_in_hand(channel);
+        announce_death(channel, record);
         ret->hold = queue_lowest(queue->free);
         if ((record_kind(record->word) != RECORD_MESSAGE || ret->length <= most) &&
             ring_queue_claim(queue, lane, record->start, record->end, ret->hold))
@@ -267,18 +270,20 @@ static int end_of(struct ring_channel *channel, unsigned lane, bool ask, uint64_
     const struct layout_cursor *cursor = queue_cursor(channel->queue, lane);
     uint64_t before = channel->lanes.told[lane];
     *ret_number = shared_told(cursor);
-    if (*ret_number > before)
-        return shared_died(cursor) > before ? -ECONNRESET : -ENODATA;
-    return ring_lanes_sender_gone(channel, lane, ask, ret_number);
+    return *ret_number > before ? -ENODATA : ring_lanes_sender_gone(channel, lane, ask, ret_number);
 }
 
-/* A death is not covered by an orderly end.  What others have published may be of several sessions, of which an earlier one
- * died: it says so already. */
+/* A death is not covered by an orderly end.  It may be of an earlier session than that, which is asked behind a look at the
+ * claim.  Others learn of the death first. */
 static void note_end(struct ring_channel *channel, unsigned lane, uint64_t number, int end)
 {
+    struct layout_cursor *cursor = queue_cursor(channel->queue, lane);
+    if (end == -ECONNRESET)
+        shared_raise_died(cursor, number);
+    shared_raise_told(cursor, number);
+    if (shared_died(cursor) > channel->lanes.told[lane])
+        end = -ECONNRESET;
     channel->lanes.told[lane] = number;
-    if (number > shared_told(queue_cursor(channel->queue, lane)))
-        publish_end(channel, lane, number, end == -ECONNRESET);
     if (!channel->reconnect && channel->lanes.owed != -ECONNRESET)
         channel->lanes.owed = end;
 }

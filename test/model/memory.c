@@ -401,6 +401,8 @@ uint64_t model_change(volatile void *at, size_t size, enum model_change how, uin
     point();
     struct location *location = find(place_of(at), size);
     uint64_t old = stores[location->last].value;
+    if (model_skips(site))
+        return old;
     replace(location, changed(how, old, value), order, site);
     let_go(site);
     return old;

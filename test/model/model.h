@@ -84,7 +84,7 @@ enum { MODEL_KEEP = -1, MODEL_SKIP = -2 };
 
 struct mutation {
     const char *site;  /* whose accesses are wrong */
-    int order;         /* which they have in place of their own; MODEL_KEEP, or of a fence, MODEL_SKIP */
+    int order;         /* which they have in place of their own; MODEL_KEEP; or MODEL_SKIP, of a fence or a change */
     const char *until; /* a store is held back until behind the next access of this site; NULL: none is */
 };
 

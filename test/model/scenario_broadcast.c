@@ -80,6 +80,26 @@ static void receive_to_end(void *which)
     MODEL_CHECK(next[who] == many, "the end came before message %u", next[who]);
 }
 
+/* The same in batches, of which the first message alone tells of losses. */
+static void receive_batches_to_end(void *which)
+{
+    unsigned who = (unsigned)(uintptr_t)which;
+    const struct channel_facet *facet = receiving[who]->base.facet;
+    while (hear_next(who)) {
+        unsigned char bytes[2][MESSAGE_MOST];
+        tong_batch batch[2] = { { .data = bytes[0], .capacity = MESSAGE_MOST }, { .data = bytes[1], .capacity = MESSAGE_MOST } };
+        ssize_t got = facet->receive_batch(&receiving[who]->base, batch, 2, DEADLINE_NOW);
+        for (ssize_t i = 0; i < got; i++) {
+            unsigned number = message_read(batch[i].data, batch[i].length, VICTIM);
+            bool lost = batch[i].flags & TONG_MESSAGE_LOST_BEFORE;
+            MODEL_CHECK(number == next[who] || (lost && number > next[who]), "message %u of a batch came, not %u", number,
+                        next[who]);
+            next[who] = number + 1;
+        }
+    }
+    MODEL_CHECK(next[who] == many, "the end came before message %u", next[who]);
+}
+
 static void receive_one(void *which)
 {
     MODEL_CHECK(hear_next((unsigned)(uintptr_t)which), "the end came");
@@ -157,6 +177,18 @@ static void prepare_overtaken(void)
     open_ends(1);
     model_spawn("sender", send_and_finish, NULL);
     model_spawn("receiver", receive_to_end, (void *)0);
+}
+
+/* The receiver is at the first when the sender writes over several. */
+static void prepare_batch_overtaken(void)
+{
+    make(FEW, 6, 8, 1);
+    model_permit_overtaking();
+    may_lose = true;
+    world.slow = SLOW_SKIP;
+    open_ends(1);
+    model_spawn("sender", send_and_finish, NULL);
+    model_spawn("receiver", receive_batches_to_end, (void *)0);
 }
 
 static void prepare_coming(void)
@@ -395,6 +427,7 @@ const struct scenario broadcast_scenarios[] = {
     { "broadcast, full", prepare_full, NULL, world_clean, 2, 2, -1, -1 },
     { "overwritten while copied", prepare_copying, NULL, world_clean, 2, 2, -1, -1 },
     { "one is overtaken", prepare_overtaken, NULL, world_clean, 1, 2, -1, -1 },
+    { "a batch is overtaken", prepare_batch_overtaken, NULL, world_clean, 1, 2, -1, -1 },
     { "one comes, the floor moves", prepare_coming, NULL, world_clean, 1, 2, -1, -1 },
     { "floor and seat", prepare_floor_and_seat, NULL, world_clean, 2, 2, -1, -1 },
     { "floor and seat, fencing", prepare_fencing, NULL, world_clean, 2, 2, -1, -1 },

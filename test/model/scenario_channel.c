@@ -112,6 +112,46 @@ static void reserve_all(void *unused)
     }
 }
 
+/* What has room at once is told of at once. */
+static void send_batch(void *unused)
+{
+    unsigned char bytes[2][SMALL];
+    tong_batch batch[2] = { { .data = bytes[0], .length = SMALL }, { .data = bytes[1], .length = SMALL } };
+    (void)unused;
+    for (unsigned number = 0; number < 2; number++)
+        message_write(bytes[number], SMALL, 0, number);
+    ssize_t sent = sending[0]->base.facet->send_batch(&sending[0]->base, batch, 2, DEADLINE_NEVER);
+    MODEL_CHECK(sent == 2, "%d of a batch were sent", (int)sent);
+}
+
+#define BATCHED 5
+
+/* Of which the last gives the room that the sender waits for. */
+static void receive_batch(void *unused)
+{
+    unsigned char bytes[BATCHED][MESSAGE_MOST];
+    tong_batch batch[BATCHED] = { { .data = NULL } };
+    (void)unused;
+    for (unsigned i = 0; i < BATCHED; i++)
+        batch[i] = (tong_batch){ .data = bytes[i], .capacity = MESSAGE_MOST };
+    ssize_t many = receiving->base.facet->receive_batch(&receiving->base, batch, BATCHED, DEADLINE_NEVER);
+    MODEL_CHECK(many == BATCHED, "%d of a batch came", (int)many);
+    for (unsigned i = 0; i < BATCHED; i++)
+        hear(bytes[i], (ssize_t)batch[i].length);
+}
+
+/* All that is there is taken, and given back the youngest first: so there is room once only. */
+static void peek_and_release(void *unused)
+{
+    const struct channel_facet *facet = receiving->base.facet;
+    tong_token token[2];
+    (void)unused;
+    for (unsigned i = 0; i < 2; i++)
+        hear(token[i].span[0].data, facet->peek(&receiving->base, DEADLINE_NEVER, NULL, &token[i]));
+    for (unsigned i = 2; i-- > 0; )
+        MODEL_CHECK(facet->release(&receiving->base, &token[i]) == 0, "release");
+}
+
 /* ---- What is prepared -------------------------------------------------------------------------------------------- */
 
 /* Threads 1 and 2 are the senders, if there are two, and the last is the receiver. */
@@ -163,6 +203,14 @@ static void receive_first(void *unused)
     hear(bytes, channel_receive(receiving, bytes, NULL));
 }
 
+static void receive_both(void *unused)
+{
+    unsigned char bytes[MESSAGE_MOST];
+    receive_first(unused);
+    ssize_t r = channel_receive(receiving, bytes, NULL);
+    MODEL_CHECK(r == LARGE, "receive: %d", (int)r);
+}
+
 /* The lane is full, and room is given once only. */
 static void prepare_release(void)
 {
@@ -172,6 +220,67 @@ static void prepare_release(void)
         channel_send(sending[0], LARGE, 0, number);
     model_spawn("sender", send_last, NULL);
     model_spawn("receiver", receive_first, NULL);
+}
+
+/* The same where it was looked at in place. */
+static void prepare_release_in_place(void)
+{
+    make(LARGE, 2, 0);
+    open_ends(1);
+    for (unsigned number = 0; number < 2; number++)
+        channel_send(sending[0], LARGE, 0, number);
+    model_spawn("sender", send_last, NULL);
+    model_spawn("receiver", peek_and_release, NULL);
+}
+
+static void prepare_batch(void)
+{
+    make(SMALL, 2, 0);
+    start_two(send_batch, receive_all);
+}
+
+/* The lane is full of small ones, of which the first does not make room for a large one. */
+static void fill_for_batch(void)
+{
+    open_ends(1);
+    for (unsigned number = 0; number < BATCHED; number++)
+        channel_send(sending[0], sizes, 0, number);
+    model_spawn("sender", send_last, NULL);
+    model_spawn("receiver", receive_batch, NULL);
+}
+
+static void prepare_batch_full(void)
+{
+    make(32, BATCHED, 0);
+    fill_for_batch();
+}
+
+static void prepare_batch_of_queue(void)
+{
+    make(32, BATCHED, 0);
+    world.deliver = LAYOUT_QUEUE;
+    model_permit_guesses();
+    fill_for_batch();
+}
+
+/* What was reserved behind the first message was given up, so that most of the lane is passed over before the receiver sleeps. */
+static void prepare_skips(void)
+{
+    static const uint64_t given_up[] = { LARGE, 56, SMALL };
+    struct ring_writer *writer;
+    uint64_t claim[4];
+    make(SMALL, 1, 0);
+    open_ends(1);
+    writer = &sending[0]->writer;
+    MODEL_CHECK(ring_reserve(writer, SMALL, &claim[0]) == 0, "reserve");
+    message_write(ring_claimed(writer, claim[0]), SMALL, 0, 0);
+    for (unsigned i = 0; i < 3; i++)
+        MODEL_CHECK(ring_reserve(writer, given_up[i], &claim[1 + i]) == 0, "reserve");
+    MODEL_CHECK(ring_commit(writer, claim[0], SMALL, 0) == 1, "commit");
+    for (unsigned i = 1; i <= 3; i++)
+        MODEL_CHECK(ring_abort(writer, claim[i]) == 1, "abort");
+    model_spawn("sender", send_last, NULL);
+    model_spawn("receiver", receive_both, NULL);
 }
 
 static void prepare_places(void)
@@ -184,6 +293,31 @@ static void prepare_end(void)
 {
     make(SMALL, 1, 0);
     start_two(send_and_finish, receive_to_end);
+}
+
+/* Who waits learns of one that comes, and so of its death, although it sent nothing. */
+static void come_and_die(void *unused)
+{
+    (void)unused;
+    sending[0] = world_open(0, TONG_SEND);
+    ring_place_leave(&sending[0]->out.place);
+}
+
+static void hear_of_death(void *unused)
+{
+    unsigned char bytes[MESSAGE_MOST];
+    (void)unused;
+    ssize_t r = channel_receive(receiving, bytes, NULL);
+    MODEL_CHECK(r == -ECONNRESET, "the end was %d", (int)r);
+}
+
+static void prepare_coming_and_dying(void)
+{
+    make(SMALL, 0, 0);
+    world.impatient = true;
+    receiving = world_open(2, TONG_RECEIVE);
+    model_spawn("sender", come_and_die, NULL);
+    model_spawn("receiver", hear_of_death, NULL);
 }
 
 static void prepare_bells(void)
@@ -295,6 +429,26 @@ static void prepare_word_alone(void)
     model_spawn("receiver", receive_to_end, NULL);
 }
 
+/* One who left in order has not died, although its place is free: the sender waits for the next. */
+static void leave_and_come(void *unused)
+{
+    ring_place_close(&receiving->in.place);
+    ring_place_leave(&receiving->in.place);
+    receiving = world_open(0, TONG_RECEIVE);
+    receive_all(unused);
+}
+
+static void prepare_next_receiver(void)
+{
+    make(LARGE, 3, 0);
+    world.impatient = true;
+    open_ends(1);
+    for (unsigned number = 0; number < 2; number++)
+        channel_send(sending[0], LARGE, 0, number);
+    model_spawn("sender", send_last, NULL);
+    model_spawn("receivers", leave_and_come, NULL);
+}
+
 static void check_heard(void)
 {
     MODEL_CHECK(heard[0] == numbers[0] && heard[1] == numbers[1], "not all came");
@@ -304,9 +458,15 @@ const struct scenario channel_scenarios[] = {
     { "sleeping on empty", prepare_empty, check_heard, world_clean, 2, 2, -1, -1 },
     { "sleeping on full", prepare_full, check_heard, world_clean, 2, 2, -1, -1 },
     { "one release", prepare_release, check_heard, world_clean, 2, 2, -1, -1 },
+    { "one release, in place", prepare_release_in_place, check_heard, world_clean, 2, 2, -1, -1 },
+    { "a batch is sent", prepare_batch, check_heard, world_clean, 2, 2, -1, -1 },
+    { "a batch gives room", prepare_batch_full, check_heard, world_clean, 2, 2, -1, -1 },
+    { "a batch of a queue gives room", prepare_batch_of_queue, check_heard, world_clean, 1, 1, -1, -1 },
+    { "room of what is passed over", prepare_skips, check_heard, world_clean, 2, 2, -1, -1 },
     { "in place", prepare_places, check_heard, world_clean, 2, 2, -1, -1 },
     { "end", prepare_end, check_heard, world_clean, 2, 2, -1, -1 },
     { "end by its word", prepare_word_alone, check_heard, world_clean, 2, 2, -1, -1 },
+    { "one leaves, another comes", prepare_next_receiver, check_heard, world_clean, 2, 2, -1, -1 },
     { "bells", prepare_bells, check_heard, world_clean, 2, 2, -1, -1 },
     { "bell and end", prepare_bell_end, check_heard, world_clean, 2, 2, -1, -1 },
     { "sender fences by itself", prepare_unregistered, check_heard, world_clean, 2, 2, -1, -1 },
@@ -314,6 +474,7 @@ const struct scenario channel_scenarios[] = {
     { "two lanes", prepare_lanes, check_heard, world_clean, 2, 2, -1, -1 },
     { "two lanes and ends", prepare_lanes_ends, check_heard, world_clean, 2, 2, -1, -1 },
     { "coming", prepare_coming, check_heard, world_clean, 2, 2, -1, -1 },
+    { "one comes and dies", prepare_coming_and_dying, NULL, world_clean, 2, 2, -1, -1 },
     { "one comes, another ends", prepare_relay, check_heard, world_clean, 2, 2, -1, -1 },
     { .name = NULL }
 };

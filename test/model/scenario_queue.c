@@ -61,7 +61,7 @@ static void peek_one(void *which)
     MODEL_CHECK(facet->release(&receiving[who]->base, &token) == 0, "release");
 }
 
-static void make(unsigned messages, uint64_t size)
+static void lay(unsigned messages, uint64_t size)
 {
     memset(heard, 0, sizeof heard);
     memset(again, 0, sizeof again);
@@ -74,6 +74,11 @@ static void make(unsigned messages, uint64_t size)
     sending = world_open(1, TONG_SEND);
     for (int i = 0; i < 2; i++)
         receiving[i] = world_open(2 + i, TONG_RECEIVE);
+}
+
+static void make(unsigned messages, uint64_t size)
+{
+    lay(messages, size);
     model_spawn("sender", send_and_finish, NULL);
 }
 
@@ -106,6 +111,42 @@ static void prepare_killed(void)
     victim = model_spawn_mortal("victim", peek_one, (void *)1);
 }
 
+static void hear_of_death(void *which)
+{
+    unsigned char bytes[MESSAGE_MOST];
+    ssize_t r = channel_receive(receiving[(uintptr_t)which], bytes, NULL);
+    MODEL_CHECK(r == -ECONNRESET, "the end was %d", (int)r);
+}
+
+/* A sender is dead, and its successor says so and ends: whoever gets which mark, both hear of a death. */
+static void prepare_marks(void)
+{
+    make(0, SMALL);
+    ring_place_leave(&sending->out.place);
+    sending = world_open(1, TONG_SEND);
+    model_spawn("receiver 1", hear_of_death, (void *)0);
+    model_spawn("receiver 2", hear_of_death, (void *)1);
+}
+
+/* There is no mark, and who finds it first tells the other. */
+static void prepare_word(void)
+{
+    lay(0, SMALL);
+    world.impatient = true;
+    ring_place_leave(&sending->out.place);
+    model_spawn("receiver 1", hear_of_death, (void *)0);
+    model_spawn("receiver 2", hear_of_death, (void *)1);
+}
+
+/* One of the receivers is dead, and the sender waits for the other. */
+static void prepare_one_lives(void)
+{
+    make(3, LARGE);
+    world.impatient = true;
+    ring_place_leave(&receiving[0]->in.place);
+    model_spawn("receiver", receive_to_end, (void *)1);
+}
+
 static void finish_once(void)
 {
     for (unsigned number = 0; number < many; number++)
@@ -130,6 +171,9 @@ const struct scenario queue_scenarios[] = {
     { "two receivers", prepare_two, finish_once, world_clean, 1, 1, -1, -1 },
     { "two receivers, full", prepare_full, finish_once, world_clean, 1, 1, -1, -1 },
     { "two receivers, in place", prepare_in_place, finish_once, world_clean, 1, 1, -1, -1 },
+    { "one of two is dead", prepare_one_lives, finish_once, world_clean, 1, 1, -1, -1 },
+    { "two find a death", prepare_word, NULL, world_clean, 2, 2, -1, -1 },
+    { "two hear of a death", prepare_marks, NULL, world_clean, 2, 2, -1, -1 },
     { "one of two is killed", prepare_killed, finish_killed, world_clean, 1, 1, -1, -1 },
     { .name = NULL }
 };

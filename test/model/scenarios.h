@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* scenarios.h - what is searched: rings alone (scenario_ring.c), channels with all that is around them
  * (scenario_channel.c), what becomes of both when somebody is killed (scenario_death.c), and several receivers
- * (scenario_queue.c), or a log for all of them (scenario_broadcast.c). */
+ * (scenario_queue.c; their holds alone: scenario_hold.c), or a log for all of them (scenario_broadcast.c). */
 #ifndef MODEL_SCENARIOS_H
 #define MODEL_SCENARIOS_H
 
+#include "ring/queue.h"
 #include "world.h"
 
 /* Each ends without a name. */
 extern const struct scenario ring_scenarios[], channel_scenarios[], death_scenarios[], queue_scenarios[],
-                             broadcast_scenarios[];
+                             hold_scenarios[], broadcast_scenarios[];
 
 /* Message `number` of a sender, of which every byte can be told from any other's. */
 #define MESSAGE_MOST 96

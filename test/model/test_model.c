@@ -18,9 +18,9 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 extern const struct scenario litmus_scenarios[], ring_scenarios[], channel_scenarios[], death_scenarios[], queue_scenarios[],
-                             broadcast_scenarios[];
+                             hold_scenarios[], broadcast_scenarios[];
 static const struct scenario *const all[] = { litmus_scenarios, ring_scenarios, channel_scenarios, death_scenarios,
-                                              queue_scenarios, broadcast_scenarios };
+                                              queue_scenarios, hold_scenarios, broadcast_scenarios };
 
 static const struct limits {
     uint64_t executions, random;
@@ -141,6 +141,15 @@ static const struct wrong {
       "broadcast, full", "race" },
     { "the same is stored behind the look at calls", { "shared_set_head", MODEL_KEEP, "shared_calls" }, "broadcast, full",
       "nobody can go on" },
+    { "what moves is not told of", { "shared_move", MODEL_SKIP, NULL }, "a hold is moved", "did not come again" },
+    { "nor what is split", { "shared_move", MODEL_SKIP, NULL }, "a hold is split", "did not come again" },
+    { "the look at what moved is relaxed", { "shared_moved", memory_order_relaxed, NULL }, "a hold is moved",
+      "did not come again" },
+    { "reach is told behind the claim", { "shared_set_reach", MODEL_KEEP, "shared_try_claim" }, "one claims, another looks", "" },
+    { "a claim is read relaxed by who looks", { "shared_claim", memory_order_relaxed, NULL }, "one claims, another looks", "" },
+    { "an end is told of relaxed", { "shared_raise", memory_order_relaxed, NULL }, "two find a death", "the end was -61" },
+    { "an end is heard of relaxed", { "shared_told", memory_order_relaxed, NULL }, "two find a death", "the end was -61" },
+    { "a batch is not kept before the look at the floor", { "shared_floor_after", MODEL_SKIP, NULL }, "a batch is overtaken", "" },
     { "a head is raised relaxed", { "shared_raise", memory_order_relaxed, NULL }, "two receivers, full", "race" },
 };
 

@@ -341,6 +341,9 @@ START_TEST(a_lying_writer)
         ring_writer_close(&writer);
         ck_assert_int_eq(reopen_writer(), -EBADMSG);
     }
+    poke(0, record_word(2 * CAPACITY, RECORD_SKIP, 0)); /* behind which nothing stands, so nothing else is wrong */
+    ck_assert_int_eq(ring_next(&reader, &record), -EBADMSG);
+    ck_assert_uint_eq(reader.seen, 0);
     poke(0, record_word(48, RECORD_MESSAGE, 1));
     ck_assert_int_eq(ring_next(&reader, &record), 0);
     ck_assert_uint_eq(record.length, 48);

@@ -90,6 +90,48 @@ START_TEST(a_writer_that_repeats_itself)
 }
 END_TEST
 
+static void send_numbers(unsigned char *number, uint64_t many)
+{
+    for (*number = 0; *number < many; ++*number)
+        ck_assert_int_eq(ring_send(&writer, number, 1, 0), 0);
+}
+
+/* What is in hand keeps its room: nothing is released behind it, and what comes again says so, which a batch cannot. */
+START_TEST(a_batch_does_not_pass_what_is_in_hand)
+{
+    unsigned char number, buffer[2];
+    tong_batch in[2];
+    struct ring_record record;
+    uint64_t claim;
+    for (int i = 0; i < 2; i++)
+        in[i] = (tong_batch){ .size = sizeof *in, .data = buffer + i, .capacity = 1 };
+    send_numbers(&number, 3);
+    ck_assert_int_eq(ring_next(&reader, &record), 0);
+    ck_assert_int_eq(ring_take(&reader, &record, &claim), 0);
+    ck_assert_uint_eq(ring_receive_batch(&reader, in, 2), 0);
+    ck_assert_uint_eq(atomic_load(&readers.reader->head), 0);
+    ring_reader_close(&reader);
+    ck_assert_int_eq(reopen_reader(), 0);
+    ck_assert_uint_eq(ring_receive_batch(&reader, in, 2), 0);
+    ck_assert_int_eq(ring_next(&reader, &record), 0);
+    ck_assert(record.redelivered);
+    ck_assert_int_eq(ring_consume(&reader, &record, 1), 0);
+    ck_assert_uint_eq(ring_receive_batch(&reader, in, 2), 2);
+    ck_assert_int_eq(memcmp(buffer, "\1\2", 2), 0);
+}
+END_TEST
+
+/* It would fit into an empty ring, and is more than a message may be. */
+START_TEST(a_batch_ends_before_what_is_too_large)
+{
+    static unsigned char content[CAPACITY];
+    tong_batch out[2] = { { .size = sizeof *out, .data = content, .length = 1 },
+                          { .size = sizeof *out, .data = content, .length = writer.largest + 1 } };
+    ck_assert_int_eq(ring_send_batch(&writer, out + 1, 1), -EAGAIN);
+    ck_assert_int_eq(ring_send_batch(&writer, out, 2), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ring_batch");
@@ -99,6 +141,8 @@ int main(void)
     tcase_add_test(tests, batches_of_runs_of_sizes);
     tcase_add_test(tests, a_batch_ends_before_what_does_not_fit);
     tcase_add_test(tests, a_writer_that_repeats_itself);
+    tcase_add_test(tests, a_batch_does_not_pass_what_is_in_hand);
+    tcase_add_test(tests, a_batch_ends_before_what_is_too_large);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

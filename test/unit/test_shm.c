@@ -307,6 +307,52 @@ START_TEST(a_hostile_peer_is_an_error)
 }
 END_TEST
 
+/* A lane in which there is nothing but marks, without an end: nobody follows them. */
+START_TEST(marks_without_end_are_an_error)
+{
+    char path[96], text[8] = "";
+    tong_channel *out = open_with("?capacity=4K", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+    snprintf(path, sizeof path, "/dev/shm/tong.%s", name);
+    int fd = open(path, O_RDWR);
+    _Atomic uint64_t *lane = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, LAYOUT_LANES_AT);
+    ck_assert((void *)lane != MAP_FAILED);
+    close(fd);
+    for (unsigned i = 4096 / sizeof *lane; i-- > 0; )
+        atomic_store(lane + i, record_word(1, RECORD_LOST, 0));
+    ck_assert_int_eq(tong_channel_receive(in, text, sizeof text, NULL, LONG), -EBADMSG);
+    tong_channel_close(in);
+    tong_channel_close(out);
+    munmap(lane, 4096);
+}
+END_TEST
+
+/* Behind a good message, where the fast way of one of several receivers looks, into a buffer that would take it. */
+START_TEST(what_is_longer_than_its_lane_is_an_error)
+{
+    static char text[16384];
+    for (int batched = 0; batched < 2; batched++) {
+        char path[96];
+        tong_channel *out = open_with("?capacity=4K&receivers=2", TONG_SEND), *in = open_with("", TONG_RECEIVE);
+        tong_batch batch = { .size = sizeof batch, .data = text, .capacity = sizeof text };
+        snprintf(path, sizeof path, "/dev/shm/tong.%s", name);
+        int fd = open(path, O_RDWR);
+        _Atomic uint64_t *lane = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, LAYOUT_LANES_AT);
+        ck_assert((void *)lane != MAP_FAILED);
+        close(fd);
+        send_text(out, "a");
+        expect_text(in, "a");
+        atomic_store(lane + 2, record_word(12288, RECORD_MESSAGE, 1));
+        ssize_t r = batched ? tong_channel_receive_batch(in, &batch, 1, LONG)
+                            : tong_channel_receive(in, text, sizeof text, NULL, LONG);
+        ck_assert_int_eq(r, -EBADMSG);
+        tong_channel_close(in);
+        tong_channel_close(out);
+        munmap(lane, 4096);
+        ck_assert_int_eq(tong_remove(address), 0);
+    }
+}
+END_TEST
+
 /* ---- Every system call fails ----------------------------------------------------------------------------- */
 
 static int calls, failing;
@@ -360,6 +406,7 @@ int main(void)
         too_small_a_buffer_keeps_the_message,
         tokens, places_are_taken_once, creation, removal, bad_names, foreign_objects,
         a_hostile_peer_is_an_error, every_system_call_fails_once,
+        marks_without_end_are_an_error, what_is_longer_than_its_lane_is_an_error,
     };
     return run_tests("shm", tests, sizeof tests / sizeof *tests);
 }
