@@ -146,7 +146,7 @@ typedef bool (*ring_found)(struct ring_channel *channel, uint64_t size, bool las
 int ring_channel_wait(struct ring_channel *channel, struct ring_end *end, int last, int64_t deadline, ring_found found,
                       uint64_t size);
 
-/* ---- Ends of senders, for every way to receive (channel_receive.c) --------------------------------------- */
+/* ---- For every way to receive (lanes.c) ------------------------------------------------------------------ */
 
 /* What has become of the sender of a lane whose end was not told yet: -ENODATA, -ECONNRESET, 0 nothing; 1 it is there. */
 int ring_lanes_sender_gone(struct ring_channel *channel, unsigned lane, bool ask, uint64_t *ret_number);
@@ -155,6 +155,8 @@ int ring_lanes_ended_session(const struct ring_channel *channel, unsigned lane, 
 /* From now on the end that is owed is what a receive gives; it; and in words. */
 int ring_lanes_tell_end(struct ring_channel *channel);
 int ring_lanes_ended(const struct ring_channel *channel);
+/* That many messages did not come. */
+void ring_channel_lose(struct ring_channel *channel, uint64_t messages);
 /* Whether a look may ask for locks, which is a system call. */
 bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline);
 
@@ -165,6 +167,12 @@ bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline
  * was passed over stays so.
  */
 int ring_lanes_look_on(struct ring_channel *channel, int64_t deadline, int64_t *until);
+
+/* Each of the next messages is looked for the long way. */
+static inline void ring_lanes_close_fast_path(struct ring_lanes *lanes)
+{
+    lanes->turns = 0;
+}
 
 /* A message is there, or nothing at all. */
 static inline void ring_lanes_clear(struct ring_lanes *lanes)
@@ -181,8 +189,6 @@ static inline bool ring_lanes_tarry(const struct ring_lanes *lanes, uint64_t pas
 /* ---- The two directions ---------------------------------------------------------------------------------- */
 
 int ring_channel_open_receiver(struct ring_channel *channel);
-/* That many messages did not come. */
-void ring_channel_lose(struct ring_channel *channel, uint64_t messages);
 int ring_channel_open_reader(struct ring_channel *channel, unsigned lane);
 void ring_channel_close_lanes(struct ring_channel *channel);
 /* Opens the ends that the conduit's flags say, and tells the others of them once all are open. */

@@ -34,8 +34,6 @@
 #define STREAM 3            /* messages since the last time that nothing was there */
 #define STREAM_BYTES 2048   /* and their bytes */
 #define BACKOFF 150         /* pauses before the next word of a stream is looked at again */
-#define PASSING 5000000     /* ns for which a call that may not block passes over what is no message */
-#define LAPS 32             /* of a lane, without a message and without an end, that nobody writes in good faith */
 #define OVERTAKEN 8         /* messages of a broadcast, in a row, while they were copied: until the deadline is asked for */
 
 /* ---- Lanes ----------------------------------------------------------------------------------------------- */
@@ -63,11 +61,6 @@ static bool is_torn(const struct ring_channel *channel, unsigned lane)
 static bool waits(const struct ring_channel *channel, unsigned lane)
 {
     return !is_torn(channel, lane) && ring_waits(&channel->lanes.reader[lane]);
-}
-
-static void close_fast_path(struct ring_lanes *lanes)
-{
-    lanes->turns = 0;
 }
 
 /* With one lane there is nobody to take turns with yet.  A lane in doubt is looked at record by record. */
@@ -129,24 +122,6 @@ void ring_channel_close_lanes(struct ring_channel *channel)
         ring_reader_close(&channel->lanes.reader[lane]);
 }
 
-/* From now on that is what a receive gives. */
-int ring_lanes_tell_end(struct ring_channel *channel)
-{
-    channel->lanes.ended = channel->lanes.owed;
-    close_fast_path(&channel->lanes);
-    if (ring_bell_is_open(&channel->in.bell))
-        ring_bell_ring_self(&channel->in.bell);
-    return channel->lanes.ended;
-}
-
-/* The next message tells of them; who only watches has no place to write it down. */
-void ring_channel_lose(struct ring_channel *channel, uint64_t messages)
-{
-    channel->lanes.lost += messages;
-    if (channel->in.own)
-        shared_add_lost(channel->in.place.row, messages);
-}
-
 /* Messages of a broadcast that were overwritten before they were seen.  With slow=drop that is the end, unless it was while
  * nobody of our name was there. */
 static int note_missed(struct ring_channel *channel, struct ring_reader *reader, int r)
@@ -157,21 +132,6 @@ static int note_missed(struct ring_channel *channel, struct ring_reader *reader,
         return r;
     channel->lanes.owed = -EOVERFLOW;
     return ring_lanes_tell_end(channel);
-}
-
-int ring_lanes_look_on(struct ring_channel *channel, int64_t deadline, int64_t *until)
-{
-    struct ring_lanes *lanes = &channel->lanes;
-    if (lanes->passed - lanes->asked_at < RING_RUN)
-        return 0;
-    lanes->asked_at = lanes->passed;
-    close_fast_path(lanes);
-    if (lanes->passed - lanes->clear > LAPS * channel->in.object.shape.capacity / RECORD_MARK)
-        return -EBADMSG;
-    if (deadline != DEADLINE_NOW)
-        return wait_may_look_on(&channel->base.cancelled, deadline);
-    *until = *until ? *until : clock_now() + PASSING;
-    return deadline_left(*until) == 0 ? wait_expired(deadline) : 0;
 }
 
 /* What is skipped on the way gives room back, for which the sender may be waiting. */
@@ -212,18 +172,6 @@ static int next(struct ring_channel *channel, struct ring_record *ret)
 
 /* ---- Ends ------------------------------------------------------------------------------------------------ */
 
-int ring_lanes_sender_gone(struct ring_channel *channel, unsigned lane, bool ask, uint64_t *ret_number)
-{
-    uint64_t word = shared_session(&channel->in.peer->places[lane]);
-    *ret_number = session_number(word);
-    if (*ret_number <= channel->lanes.told[lane])
-        return 0;
-    if (session_state(word) == SESSION_CLOSED)
-        return -ENODATA;
-    int r = session_state(word) == SESSION_OPEN && ask ? ring_end_peer_died(&channel->in, lane, word) : 0;
-    return r > 0 ? -ECONNRESET : r < 0 ? r : session_state(word) == SESSION_OPEN;
-}
-
 /* Remembers that a session of a lane has ended; a death is not covered by an orderly end. */
 static void note_end(struct ring_channel *channel, unsigned lane, uint64_t number, int end)
 {
@@ -233,24 +181,6 @@ static void note_end(struct ring_channel *channel, unsigned lane, uint64_t numbe
         channel->lanes.outage = 1 + channel->lanes.torn[lane];
     if (!channel->reconnect && channel->lanes.owed != -ECONNRESET)
         channel->lanes.owed = end;
-}
-
-int ring_lanes_ended(const struct ring_channel *channel)
-{
-    if (channel->lanes.ended == -ENODATA)
-        return fail_static(-ENODATA, "the sender has finished");
-    if (channel->lanes.ended == -EOVERFLOW)
-        return fail(-EOVERFLOW, "%s: this receiver was overtaken by %llu message%s, and slow=drop: open it again, or use "
-                    "slow=skip or slow=wait", channel->base.object, (unsigned long long)channel->lanes.lost,
-                    plural(channel->lanes.lost, "", "s"));
-    if (channel->lanes.outage > 1)
-        return fail(channel->lanes.ended, "%s: the machine stopped before the sender had finished: what it had sent and not "
-                    "synced is lost, at least %llu bytes", channel->base.object,
-                    (unsigned long long)channel->lanes.outage - 1);
-    if (channel->lanes.outage)
-        return fail(channel->lanes.ended, "%s: the machine stopped before the sender had finished: what it had sent and not "
-                    "synced may be lost", channel->base.object);
-    return fail(channel->lanes.ended, "%s: the sender died without finishing", channel->base.object);
 }
 
 /* Whether a lane that is not one of those has a sender, or something left.  Lanes that were taken since the last look count:
@@ -315,13 +245,6 @@ static inline int consume(struct ring_channel *channel, const struct ring_record
     return ring_end_tell(&channel->in);
 }
 
-int ring_lanes_ended_session(const struct ring_channel *channel, unsigned lane, uint32_t mark, uint64_t *ret_number)
-{
-    uint64_t newest = session_number(shared_session(&channel->in.peer->places[lane]));
-    *ret_number = newest - (uint32_t)(newest - mark);
-    return *ret_number > newest ? -EBADMSG : 0;
-}
-
 /* An end that was told before is not told again.  While others go on, it waits for them. */
 static int read_end(struct ring_channel *channel, const struct ring_record *record)
 {
@@ -359,17 +282,6 @@ static bool found(struct ring_channel *channel, uint64_t unused, bool last)
         if (waits(channel, first_of(used)))
             return true;
     return last && (lanes->ended != 0 || find_ends(channel, false, false) != 0);
-}
-
-/* Who polls without blocking asks once a tick of the coarse clock; who polls a descriptor was woken for it, perhaps. */
-bool ring_lanes_may_ask(struct ring_channel *channel, int last, int64_t deadline)
-{
-    if (deadline != DEADLINE_NOW || ring_bell_is_open(&channel->in.bell))
-        return last != WAIT_MOVED;
-    int64_t tick = clock_coarse();
-    bool ask = tick != channel->lanes.asked;
-    channel->lanes.asked = tick;
-    return ask;
 }
 
 /* The next message or the end. */
@@ -420,7 +332,7 @@ __attribute__((noinline)) static int await_slowly(struct ring_channel *channel, 
     struct ring_lanes *lanes = &channel->lanes;
     deadline = deadline_begin(deadline);
     if (lanes->turns <= 1)
-        close_fast_path(lanes);
+        ring_lanes_close_fast_path(lanes);
     else if (!ring_waits(lanes->now))
         back_off(lanes);
     if (deadline == DEADLINE_NOW && has_nothing(channel))
@@ -464,7 +376,7 @@ static int too_small(const struct ring_channel *channel, const struct ring_recor
 /* A hostile sender may overtake each message while it is copied. */
 __attribute__((noinline)) static int look_anew(struct ring_channel *channel, int64_t deadline, unsigned *overtaken)
 {
-    close_fast_path(&channel->lanes);
+    ring_lanes_close_fast_path(&channel->lanes);
     return ++*overtaken % OVERTAKEN ? 0 : wait_may_look_on(&channel->base.cancelled, deadline);
 }
 

@@ -22,11 +22,12 @@
 #include "ring/channel.h"
 #include "ring/copy.h"
 #include "ring/queue.h"
+#include "ring/queue_ends.h"
 
 #define TURNS 64         /* messages from one lane while others may have some */
 #define TURNS_ALONE 1024 /* and if there is no other, until receivers that are gone are looked for */
 #define TRIES 64         /* how often one look may lose a claim to others */
-#define PASSED RING_PASSED /* what was taken was no message, or something came to light: look again */
+#define PASSED RING_PASSED /* something came to light: look again */
 
 /* What was claimed, in the hold that it lies in. */
 struct taken {
@@ -119,36 +120,12 @@ static inline int let_go(struct ring_channel *channel, const struct queue_record
 
 /* ---- Marks ----------------------------------------------------------------------------------------------- */
 
-/* Before it is claimed: who finds no mark unclaimed any more has acquired that claim, and so sees the death. */
-static void announce_death(struct ring_channel *channel, const struct queue_record *mark)
-{
-    uint64_t number;
-    if (record_kind(mark->word) == RECORD_DIED && ring_queue_is_next(channel->queue, mark) &&
-        ring_lanes_ended_session(channel, mark->lane, (uint32_t)record_length(mark->word), &number) == 0)
-        shared_raise_died(queue_cursor(channel->queue, mark->lane), number);
-}
-
-/* So that the other receivers know, and those that come after them. */
-static int read_mark(struct ring_channel *channel, const struct taken *taken)
-{
-    unsigned kind = record_kind(taken->record.word), lane = taken->record.lane;
-    uint64_t number;
-    if (kind == RECORD_LOST)
-        ring_channel_lose(channel, taken->length);
-    if (kind != RECORD_END && kind != RECORD_DIED)
-        return PASSED;
-    int r = ring_lanes_ended_session(channel, lane, (uint32_t)taken->length, &number);
-    if (r == 0)
-        shared_raise_told(queue_cursor(channel->queue, lane), number);
-    return r < 0 ? r : PASSED;
-}
-
 /* Whatever was claimed: a message is for the caller. */
 static int sort_out(struct ring_channel *channel, const struct taken *taken)
 {
     if (__builtin_expect(record_kind(taken->record.word) == RECORD_MESSAGE, 1))
         return 0;
-    int marked = read_mark(channel, taken), r = let_go(channel, &taken->record, taken->hold);
+    int marked = ring_queue_read_mark(channel, &taken->record, taken->length), r = let_go(channel, &taken->record, taken->hold);
     return r < 0 ? r : marked;
 }
 
@@ -224,7 +201,7 @@ static int take_from(struct ring_channel *channel, unsigned lane, uint64_t most,
             return too_small(channel, ret->length, most);
         if (queue->free == 0)
             return all_in_hand(channel);
-        announce_death(channel, record);
+        ring_queue_announce(channel, record);
         ret->hold = queue_lowest(queue->free);
         if ((record_kind(record->word) != RECORD_MESSAGE || ret->length <= most) &&
             ring_queue_claim(queue, lane, record->start, record->end, ret->hold))
@@ -264,49 +241,6 @@ static int next(struct ring_channel *channel, uint64_t most, struct taken *ret)
 
 /* ---- Ends ------------------------------------------------------------------------------------------------ */
 
-/* What of a lane's sender is news to us: -ENODATA, -ECONNRESET, 0 nothing, 1 it is there. */
-static int end_of(struct ring_channel *channel, unsigned lane, bool ask, uint64_t *ret_number)
-{
-    const struct layout_cursor *cursor = queue_cursor(channel->queue, lane);
-    uint64_t before = channel->lanes.told[lane];
-    *ret_number = shared_told(cursor);
-    return *ret_number > before ? -ENODATA : ring_lanes_sender_gone(channel, lane, ask, ret_number);
-}
-
-/* A death is not covered by an orderly end.  It may be of an earlier session than that, which is asked behind a look at the
- * claim.  Others learn of the death first. */
-static void note_end(struct ring_channel *channel, unsigned lane, uint64_t number, int end)
-{
-    struct layout_cursor *cursor = queue_cursor(channel->queue, lane);
-    if (end == -ECONNRESET)
-        shared_raise_died(cursor, number);
-    shared_raise_told(cursor, number);
-    if (shared_died(cursor) > channel->lanes.told[lane])
-        end = -ECONNRESET;
-    channel->lanes.told[lane] = number;
-    if (!channel->reconnect && channel->lanes.owed != -ECONNRESET)
-        channel->lanes.owed = end;
-}
-
-/* Looks for sessions that have ended.  The number of them, or an error. */
-static int find_ends(struct ring_channel *channel, bool ask, bool take)
-{
-    int found = 0;
-    for (uint64_t rest = channel->lanes.used; rest; rest &= rest - 1) {
-        unsigned lane = queue_lowest(rest);
-        uint64_t number;
-        int end = end_of(channel, lane, ask, &number);
-        if (end < 0 && end != -ENODATA && end != -ECONNRESET)
-            return end;
-        if (end >= 0 || (take && ring_queue_waits(channel->queue, lane)))
-            continue;
-        found++;
-        if (take)
-            note_end(channel, lane, number, end);
-    }
-    return found;
-}
-
 /* Whether a sender is there, also one that has just come, or something unclaimed, which is looked at after that. */
 static bool goes_on(struct ring_channel *channel)
 {
@@ -314,7 +248,7 @@ static bool goes_on(struct ring_channel *channel)
     if (open_lanes(channel) < 0)
         return true;
     for (uint64_t rest = channel->lanes.used; rest; rest &= rest - 1)
-        if (end_of(channel, queue_lowest(rest), true, &number) == 1)
+        if (ring_queue_end_of(channel, queue_lowest(rest), true, &number) == 1)
             return true;
     return any_waits(channel);
 }
@@ -322,13 +256,13 @@ static bool goes_on(struct ring_channel *channel)
 /* Nothing that was published before an end was seen may come after it, nor what a receiver had that is gone. */
 static int look_for_end(struct ring_channel *channel, bool ask, uint64_t most, struct taken *ret)
 {
-    int ends = find_ends(channel, ask, false);
+    int ends = ring_queue_find_ends(channel, ask, false);
     if (ends < 0 || (ends == 0 && channel->lanes.owed == 0))
         return ends < 0 ? ends : -EAGAIN;
     int r = next(channel, most, ret);
     if (r != -EAGAIN)
         return r;
-    ends = find_ends(channel, ask, true);
+    ends = ring_queue_find_ends(channel, ask, true);
     if (ends < 0)
         return ends;
     if ((!ask && ends == 0) || channel->lanes.owed == 0 || goes_on(channel))
@@ -373,7 +307,7 @@ static bool found(struct ring_channel *channel, uint64_t unused, bool last)
     if (shared_used(channel->in.peer) & LAYOUT_EVERY_PLACE & ~channel->lanes.used || channel->queue->again ||
         any_waits(channel))
         return true;
-    return last && (channel->lanes.ended != 0 || find_ends(channel, false, false) != 0);
+    return last && (channel->lanes.ended != 0 || ring_queue_find_ends(channel, false, false) != 0);
 }
 
 static int look_on(struct ring_channel *channel, int64_t deadline, int64_t *until)

@@ -9,7 +9,6 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "asleep.h"
 #include "shm_fixture.h"
 #include "sys/sys.h"
 
@@ -113,7 +112,24 @@ static const char *calls_of_a_message(tong_channel *out)
     return made;
 }
 
-/* Who has slept for longer than a slice of 4 ms sleeps on its bell, and is woken by that; before, by its futex alone. */
+/* Until the child sleeps in that system call: the first word of a line that is "running" while it does not sleep. */
+static void await_call(long call)
+{
+    char path[64], text[64];
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)child);
+    for (int64_t until = clock_now() + LONG; clock_now() < until; usleep(1000)) {
+        FILE *file = fopen(path, "re");
+        char *end = text;
+        bool read = file && fgets(text, sizeof text, file);
+        if (file)
+            fclose(file);
+        if (read && strtol(text, &end, 10) == call && end != text)
+            return;
+    }
+    ck_abort_msg("process %d does not sleep in call %ld", (int)child, call);
+}
+
+/* Who has slept for longer than a slice sleeps on its bell, and is woken by that, too; before, by its futex alone. */
 START_TEST(one_wake_where_it_sleeps)
 {
     tong_channel *out = open_with(rows[_i], TONG_SEND);
@@ -129,7 +145,7 @@ START_TEST(one_wake_where_it_sleeps)
         _exit(0);
     }
     await_word();
-    wait_asleep((int)child);
+    await_call(SYS_ppoll);
     ck_assert_int_eq(kill(child, SIGSTOP), 0);
     ck_assert_str_eq(calls_of_a_message(out), "futex_wake write ");
     ck_assert_str_eq(calls_of_a_message(out), "");
