@@ -10,6 +10,7 @@
  *     guess fills by one copy.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -480,11 +481,18 @@ static inline size_t portion(struct stream *stream, size_t room)
     return one;
 }
 
+/* Whether the next read finds what a short one has left: not in a pipe of packets, and who knows in a device. */
+static bool keeps_the_rest(const struct port *port)
+{
+    int flags = port->kind == PORT_OTHER ? -1 : sys_fcntl_int(port->fd, F_GETFL, 0);
+    return flags >= 0 && !(flags & O_DIRECT);
+}
+
 static inline void note_portion(struct stream *stream, size_t asked, size_t got)
 {
     size_t one = FRAME_HEADER + stream->predicted;
     stream->dry = got < asked;
-    if (asked != one && got < SIP_BELOW * one && stream->steady >= SIPS)
+    if (asked != one && got < SIP_BELOW * one && stream->steady >= SIPS && keeps_the_rest(&stream->in))
         stream->sips = SIPS;
 }
 

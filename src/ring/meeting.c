@@ -23,6 +23,7 @@
 #include "ring/meeting.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -144,23 +145,38 @@ static int connect_failed(const struct ring_meeting *meeting, int error)
     return fail_call(error, "connect(%s)", meeting->object);
 }
 
-/* A path says what who is bound there does: a sender's cannot be read. */
+/* A path says what who is bound there does: a sender's cannot be read, and one for both ways can be executed. */
+static const mode_t modes[] = { [TONG_SEND] = 0222, [TONG_RECEIVE] = 0666, [TONG_BOTH] = 0777 };
+
 static mode_t mode_of(const struct ring_meeting *meeting)
 {
     mode_t everybody = is_private(meeting) ? 0700 : 0777; /* the credentials are looked at in any case */
-    return everybody & (meeting->ways == TONG_SEND ? 0222 : 0666);
+    return everybody & modes[meeting->ways];
 }
 
-/* Where two may never hear of one another again, whether they fit is known before anything is handed over. */
+/* 0: of one who does not speak as we do. */
+static uint32_t ways_of(const struct ring_meeting *meeting, mode_t mode)
+{
+    mode_t everybody = is_private(meeting) ? 0700 : 0777;
+    for (uint32_t ways = TONG_RECEIVE; ways <= TONG_BOTH; ways++)
+        if ((mode & 0777) == (everybody & modes[ways]))
+            return ways;
+    return 0;
+}
+
+/* Where two may never hear of one another again, whether they fit is known before anything is handed over; and who came first
+ * and waits is not disturbed by who does not. */
 static int look_at_the_door(const struct ring_meeting *meeting, struct stat *ret)
 {
     ret->st_mode = 0;
     if (meeting->name.abstract)
         return 0;
     int r = local_name_foreign(meeting->name.address.sun_path, 0);
-    if (r < 0 || sys_lstat(meeting->name.address.sun_path, ret) < 0 || ret->st_mode & S_IRUSR)
+    if (r < 0 || sys_lstat(meeting->name.address.sun_path, ret) < 0)
         return r;
-    return local_name_is_stale(&meeting->name) ? 0 : check_ways(meeting, TONG_SEND);
+    uint32_t theirs = ways_of(meeting, ret->st_mode);
+    bool fits = theirs == 0 || check_ways(meeting, theirs) == 0;
+    return fits || local_name_is_stale(&meeting->name) ? 0 : check_ways(meeting, theirs);
 }
 
 /* We connected to who stood there `before`, unless another stands there now. */
@@ -170,7 +186,8 @@ static bool is_first(const struct ring_meeting *meeting, const struct stat *befo
     if (meeting->name.abstract)
         return true;
     bool there = sys_lstat(meeting->name.address.sun_path, &now) == 0;
-    return before->st_mode && (!there || (now.st_dev == before->st_dev && now.st_ino == before->st_ino));
+    return before->st_mode && (!there || (now.st_dev == before->st_dev && now.st_ino == before->st_ino &&
+                                          now.st_mode == before->st_mode));
 }
 
 /* 0; -ENOENT and -ECONNREFUSED, without words: nobody is there; -EAGAIN: too many are; -EADDRINUSE: they change. */
@@ -315,31 +332,42 @@ static void close_the_door(struct ring_meeting *meeting)
     sys_shutdown(meeting->listener_fd, SHUT_RD);
 }
 
-/* 1; 0 when somebody else was faster, who can only be a forked child of ours. */
-static int take_the_only_one(struct ring_meeting *meeting)
+/* What is handed over comes with the hello or is lost, so before anybody is taken there must be room for it, for the
+ * connection, and for a pipe that is opened again. */
+static int check_room(const struct ring_meeting *meeting)
+{
+    int fds[HANDS + 2], r = 0;
+    unsigned count = 0;
+    while (r >= 0 && count < HANDS + 2)
+        if ((r = fds[count] = sys_fcntl_int(meeting->listener_fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+            count++;
+    ring_hello_close(fds, count);
+    return r < 0 ? fail_call(r, "%s: %d more descriptors for who has come", meeting->object, HANDS + 2) : 0;
+}
+
+/* 1; 0 when nobody is there, or somebody else was faster, who can only be a forked child of ours. */
+static int take_one(struct ring_meeting *meeting)
 {
     struct epoll_event event;
+    const bool only = is_private(meeting);
     int r = sys_epoll_wait(meeting->epoll_fd, &event, 1, 0);
     if (r <= 0)
         return r < 0 ? fail_call(r, "%s: epoll_wait", meeting->object) : 0;
-    close_the_door(meeting);
+    if ((r = check_room(meeting)) < 0)
+        return r;
+    if (only)
+        close_the_door(meeting);
     int fd = sys_accept(meeting->listener_fd, SOCK_NONBLOCK);
-    if (fd < 0 && fd != -EAGAIN && fd != -EINVAL)
+    if (fd < 0 && fd != -EAGAIN && fd != -EINVAL && fd != -ECONNABORTED)
         return fail_call(fd, "accept(%s)", meeting->object);
-    close_watched(meeting, &meeting->listener_fd);
-    r = fd < 0 ? come_again(meeting) : take_socket(meeting, fd);
+    if (only)
+        close_watched(meeting, &meeting->listener_fd);
+    r = fd < 0 ? 0 : take_socket(meeting, fd);
+    if (only && meeting->socket_fd < 0) {
+        int again = come_again(meeting);
+        return r < 0 ? r : again;
+    }
     return r < 0 ? r : fd >= 0;
-}
-
-static int take_one_of_several(struct ring_meeting *meeting)
-{
-    int fd = sys_accept(meeting->listener_fd, SOCK_NONBLOCK);
-    if (fd == -EAGAIN || fd == -ECONNABORTED)
-        return 0;
-    if (fd < 0)
-        return fail_call(fd, "accept(%s)", meeting->object);
-    int r = take_socket(meeting, fd);
-    return r < 0 ? r : 1;
 }
 
 /* The one who connected is not it.  What is wrong with us is no reason to go on as if nobody had come. */
@@ -415,11 +443,6 @@ static int listen_to(struct ring_meeting *meeting)
     if (r == 0)
         return meeting->greeted || clock_now() - meeting->since < SILENCE ? 0 : left(meeting);
     return meeting->greeted ? be_answered(meeting, &received) : answer(meeting, &received);
-}
-
-static int take_one(struct ring_meeting *meeting)
-{
-    return is_private(meeting) ? take_the_only_one(meeting) : take_one_of_several(meeting);
 }
 
 static int look(struct ring_meeting *meeting)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -120,10 +121,10 @@ static void test_third(int unused)
     tong_channel *none = NULL;
     choose("");
     tong_channel *in = come(TONG_RECEIVE, 0), *first = come(TONG_SEND, 0);
-    for (uint32_t ways = TONG_RECEIVE; ways <= TONG_BOTH; ways++) {
-        GIVES(tong_channel_open(address, ways, 0, &none), -EBUSY);
-        GIVES(tong_channel_open(address, ways, 20 * TONG_MILLISECOND, &none), -ETIMEDOUT);
-    }
+    GIVES(tong_channel_open(address, TONG_SEND, 0, &none), -EBUSY);
+    GIVES(tong_channel_open(address, TONG_SEND, 20 * TONG_MILLISECOND, &none), -ETIMEDOUT);
+    GIVES(tong_channel_open(address, TONG_RECEIVE, LONG, &none), -EBUSY);
+    GIVES(tong_channel_open(address, TONG_BOTH, LONG, &none), -EINVAL);
     pid_t pid = frame_fork();
     if (pid == 0)
         send_late();
@@ -185,6 +186,55 @@ static void test_crowd(int unused)
     }
     for (unsigned i = 0; i < CROWD; i++)
         frame_join(pids[i]);
+}
+
+/* Who waits keeps its place, however many others come for it. */
+static void test_rivals(int unused)
+{
+    (void)unused;
+    tong_channel *none = NULL;
+    choose("");
+    pid_t pid = frame_fork();
+    if (pid == 0) {
+        tong_channel *in = come(TONG_RECEIVE, 0);
+        expect_text(in, "text");
+        OK(tong_channel_close(in));
+        _exit(0);
+    }
+    while (access(path, F_OK) < 0)
+        usleep(500);
+    frame_asleep(pid, pid);
+    for (int i = 0; i < 100; i++) {
+        GIVES(tong_channel_open(address, TONG_RECEIVE, 0, &none), -EBUSY);
+        GIVES(tong_channel_open(address, TONG_BOTH, 0, &none), -EINVAL);
+        MUST(access(path, F_OK) == 0, "the name is gone");
+    }
+    tong_channel *out = come(TONG_SEND, 0);
+    send_text(out, "text");
+    OK(tong_channel_close(out));
+    frame_join(pid);
+}
+
+/* Who has no descriptors left to take what is handed over says so, and takes it once it has. */
+static void test_no_descriptors(int unused)
+{
+    (void)unused;
+    choose("");
+    tong_channel *in = come(TONG_RECEIVE, 0), *out = come(TONG_SEND, 0);
+    send_text(out, "text");
+    OK(tong_channel_close(out));
+    struct rlimit before, limit;
+    MUST(getrlimit(RLIMIT_NOFILE, &before) == 0, "getrlimit: %s", strerror(errno));
+    int next = dup(0);
+    close(next);
+    for (int room = 0; room < 6; room++) {
+        limit = (struct rlimit){ (rlim_t)(next + room), before.rlim_max };
+        MUST(setrlimit(RLIMIT_NOFILE, &limit) == 0, "setrlimit: %s", strerror(errno));
+        GIVES(tong_channel_receive(in, NULL, 0, NULL, LONG), -EMFILE);
+    }
+    MUST(setrlimit(RLIMIT_NOFILE, &before) == 0, "setrlimit: %s", strerror(errno));
+    expect_text(in, "text");
+    OK(tong_channel_close(in));
 }
 
 /* Who sent to one that left without having looked is told of it, at the latest when it closes. */
@@ -720,6 +770,7 @@ int main(int argc, char **argv)
     static const struct { const char *name; void (*run)(int); double seconds; } tests[] = {
         { "order", test_order, 30 }, { "both-ways", test_both_ways, 20 }, { "nobody-came", test_nobody_came, 20 },
         { "same-side", test_same_side, 30 }, { "third", test_third, 30 }, { "crowd", test_crowd, 60 }, { "left", test_left, 20 },
+        { "rivals", test_rivals, 30 }, { "no-descriptors", test_no_descriptors, 20 },
         { "stale", test_stale, 30 }, { "after-death", test_after_death, 30 },
         { "deaths", test_deaths, 60 }, { "bulk", test_bulk, 100 }, { "foreign", test_foreign, 30 },
         { "agreed", test_agreed, 30 }, { "hostile-hello", test_hostile_hello, 60 }, { "silent", test_silent, 30 },
