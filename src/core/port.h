@@ -35,13 +35,14 @@ struct port {
     int nonblocking_fd;    /* PORT_FIFO, and a PORT_PIPE that was tried often; else -1 */
     bool nowait_refused;   /* PORT_PIPE: this object does not know RWF_NOWAIT */
     bool owned;            /* close it when done */
+    bool given;            /* by its number: nobody knows who made it, and with which flags */
     bool quiet;            /* the process ignored SIGPIPE when this was opened, so a plain write(2) raises none */
     bool creds;            /* PORT_SOCKET: ask the kernel for the sender of what is read */
     tong_identity sender;  /* of the bytes read last, when creds; else who made the other end, where that is known */
     unsigned tries;        /* PORT_PIPE: calls that were not to wait, until it was opened again */
 };
 
-#define PORT_INIT { PORT_CLOSED, -1, -1, false, false, false, false, TONG_IDENTITY_INIT, 0 }
+#define PORT_INIT { PORT_CLOSED, -1, -1, false, false, false, false, false, TONG_IDENTITY_INIT, 0 }
 
 /* What kind of port `fd` is, by fstat; -EBADF.  Sockets that keep boundaries are -EPROTOTYPE: see datagram.h. */
 int port_kind_of(int fd, enum port_kind *ret);

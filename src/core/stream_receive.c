@@ -10,7 +10,6 @@
  *     guess fills by one copy.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -481,11 +480,11 @@ static inline size_t portion(struct stream *stream, size_t room)
     return one;
 }
 
-/* Whether the next read finds what a short one has left: not in a pipe of packets, and who knows in a device. */
+/* Whether the next read finds what a short one has left: not in a pipe of packets (O_DIRECT at its other end, which is not seen
+ * here), and who knows in a device. */
 static bool keeps_the_rest(const struct port *port)
 {
-    int flags = port->kind == PORT_OTHER ? -1 : sys_fcntl_int(port->fd, F_GETFL, 0);
-    return flags >= 0 && !(flags & O_DIRECT);
+    return port->kind == PORT_SOCKET || (port->kind != PORT_OTHER && !port->given);
 }
 
 static inline void note_portion(struct stream *stream, size_t asked, size_t got)

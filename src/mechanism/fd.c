@@ -89,6 +89,7 @@ static int make_port(int fd, uint32_t direction, struct port *ret)
         return r;
     port.fd = fd;
     port.owned = fd > 2;
+    port.given = true;
     *ret = port;
     return 0;
 }

@@ -136,6 +136,28 @@ START_TEST(a_pipe_that_is_tried_often_is_opened_again)
 END_TEST
 
 /* A run of equal messages is read one by one; whatever follows it, at any length, loses nothing. */
+/* What a read leaves of a packet is gone (pipe(2), O_DIRECT), and only the sender's end says that it writes such. */
+START_TEST(a_pipe_of_packets_is_read_whole)
+{
+    static char out[3000], in[3000];
+    char name[2][20];
+    tong_channel *receiver, *sender;
+    int fds[2];
+    ck_assert_int_eq(pipe2(fds, O_CLOEXEC | O_DIRECT), 0);
+    for (int i = 0; i < 2; i++)
+        snprintf(name[i], sizeof name[i], "fd:%d", fds[i]);
+    ck_assert_int_eq(tong_channel_open(name[0], TONG_RECEIVE, 0, &receiver), 0);
+    ck_assert_int_eq(tong_channel_open(name[1], TONG_SEND, 0, &sender), 0);
+    for (int i = 0; i < 300; i++) {
+        size_t size = i == 250 ? sizeof out : 100;
+        ck_assert_int_eq(tong_channel_send(sender, out, size, NULL, TONG_SECOND), 0);
+        ck_assert_int_eq(tong_channel_receive(receiver, in, sizeof in, NULL, TONG_SECOND), (ssize_t)size);
+    }
+    tong_channel_close(sender);
+    tong_channel_close(receiver);
+}
+END_TEST
+
 START_TEST(runs_of_one_length_and_others_are_all_the_same)
 {
     static char out[5000], in[5000];
@@ -229,6 +251,7 @@ int main(void)
     tcase_add_test(calls, a_packet_that_ended_a_batch_is_told_next);
     tcase_add_test(calls, a_pipe_that_is_tried_often_is_opened_again);
     TCase *order = new_case(suite, "order");
+    tcase_add_test(order, a_pipe_of_packets_is_read_whole);
     tcase_add_test(order, runs_of_one_length_and_others_are_all_the_same);
     tcase_add_loop_test(order, long_messages_of_many_writers_stay_whole, 0, 3);
     return run(suite);
