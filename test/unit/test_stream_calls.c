@@ -150,8 +150,8 @@ START_TEST(a_pipe_of_packets_is_read_whole)
     ck_assert_int_eq(tong_channel_open(name[1], TONG_SEND, 0, &sender), 0);
     for (int i = 0; i < 300; i++) {
         size_t size = i == 250 ? sizeof out : 100;
-        ck_assert_int_eq(tong_channel_send(sender, out, size, NULL, TONG_SECOND), 0);
-        ck_assert_int_eq(tong_channel_receive(receiver, in, sizeof in, NULL, TONG_SECOND), (ssize_t)size);
+        ck_assert_int_eq(tong_channel_send(sender, out, size, NULL, TONG_FOREVER), 0);
+        ck_assert_int_eq(tong_channel_receive(receiver, in, sizeof in, NULL, TONG_FOREVER), (ssize_t)size);
     }
     tong_channel_close(sender);
     tong_channel_close(receiver);
