@@ -214,8 +214,9 @@ def paced_goal(work):
     yield goal_row(what, "at most " + time(goal), time(limit), "%s: %s" % (name, time(got)), got / limit, goal / derived,
                    verdict(got, goal, got / limit, goal / derived))
     if alone:
-        yield goal_row("the same, without pacing alone", "none", time(limit - alone), "%s: %s" % (name, time(got - alone)),
-                       None, None, "pacing alone takes " + time(alone))
+        net = lambda cpu: time(cpu - alone) if cpu > alone else "less than can be told"
+        yield goal_row("the same, without pacing alone", "none", net(limit), "%s: %s" % (name, net(got)), None, None,
+                       "pacing alone takes " + time(alone))
 
 
 def ahead_goal(work):
