@@ -4,8 +4,9 @@
  *
  * Whoever comes first binds a socket there and goes on; whoever comes next connects.  Each looks at the other's
  * credentials before it hands over, in one message, the segment that it writes itself and the pipe at which it wants to
- * be rung.  Then the name is gone, and the two are alone.  Nothing of it waits: who came first looks in those of its calls
- * that wait, or find nobody to tell, and so does who came second, as its message lies at the other's door until then.
+ * be rung.  Then the name is gone, and the two are alone.  Nothing of it waits but a third: who came first looks in those of
+ * its calls that wait, or find nobody to tell, and so does who came second, as its message lies at the other's door until
+ * then.
  */
 #ifndef RING_MEETING_H
 #define RING_MEETING_H
